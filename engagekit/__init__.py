@@ -1,0 +1,97 @@
+"""engagekit: where does momentum break earliest, how sure is that, and what should be done first.
+
+Names load on first use, so that importing this package costs no more than importing polars.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engagekit.definition import Definition as Definition
+    from engagekit.definition import Step as Step
+    from engagekit.errors import EngagekitError as EngagekitError
+    from engagekit.journeys import Journeys as Journeys
+    from engagekit.matchers import Match as Match
+    from engagekit.rollups import rollup as rollup
+
+__version__ = "0.1.0"
+
+# Public name -> the module that holds it. A module's own name stands for the module.
+_HOMES = {
+    "Definition": "definition",
+    "EngagekitError": "errors",
+    "Journeys": "journeys",
+    "METRICS": "playbook",
+    "Match": "matchers",
+    "PLAYS": "playbook",
+    "Priority": "priority",
+    "REVIEWS": "playbook",
+    "Session": "session",
+    "Step": "definition",
+    "check_events": "checks",
+    "cohort_curves": "cohorts",
+    "compare_first_weeks": "first_weeks",
+    "compare_survival": "survival",
+    "diagnose": "diagnosis",
+    "engagement_matrix": "rhythm",
+    "find_threshold": "thresholds",
+    "flattening": "survival",
+    "funnel": "funnels",
+    "label_users": "diagnosis",
+    "lifecycle": "rhythm",
+    "metrics": "measures",
+    "outcomes": "first_weeks",
+    "plan": "planning",
+    "pooled_curve": "cohorts",
+    "prepare_events": "prepare",
+    "prioritize": "priority",
+    "project_curve": "survival",
+    "pseudonymize": "events",
+    "report": "reporting",
+    "retention": "cohorts",
+    "rollup": "rollups",
+    "rollup_sql": "sql",
+    "scan_events": "events",
+    "simulate": "simulation",
+    "step_drop_off": "funnels",
+    "stickiness": "rhythm",
+    "suggest_windows": "windows",
+    "survival": "survival",
+    "track": "review",
+    "usage_interval": "rhythm",
+    "watch_list": "diagnosis",
+}
+_MODULES = (
+    "charts",
+    "definition",
+    "errors",
+    "instants",
+    "intervals",
+    "journeys",
+    "log",
+    "matchers",
+    "playbook",
+    "priority",
+    "strata",
+    "tables",
+    "widgets",
+)
+
+__all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"engagekit.{_HOMES[name]}"), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"engagekit.{name}")
+    else:
+        raise AttributeError(f"module 'engagekit' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,482 @@
+"""The definition: what success looks like in one product, shared as a TOML file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from engagekit.errors import (
+    DefinitionError,
+    EngagekitError,
+    StoredFileError,
+    check_choice,
+    listing,
+    nearest,
+)
+from engagekit.instants import zone
+from engagekit.matchers import (
+    Match,
+    Matcher,
+    as_matches,
+    event_names,
+    label,
+    property_names,
+    to_plain,
+)
+
+LINKS = ("activation", "habit", "depth", "advocacy")
+SCHEMA_VERSION = 1
+ONE_MATCHER = (
+    "signup",
+    "activation",
+    "core",
+    "feedback_asked",
+    "feedback_given",
+    "outreach",
+    "errors",
+    "support",
+)
+WHOLE_DAYS = (
+    "activation_days",
+    "habit_days",
+    "depth_days",
+    "advocacy_days",
+    "depth_within_days",
+    "burn_in_days",
+)
+LONGEST_FIRST_DAYS = 31  # the early days of a user are kept as the bits of one 32-bit number
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step on the way to activation.
+
+    Parameters
+    ----------
+    name
+        What the team calls it.
+    reached
+        Matcher of the event that shows a user came to it; None: by completing the step before it
+        (the first: by signing up).
+    completed
+        Matcher of the event that shows a user got through; None: by reaching it.
+    """
+
+    name: str
+    reached: Matcher | None = None
+    completed: Matcher | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """Say what success is in a product: its events, windows and targets.
+
+    Parameters
+    ----------
+    name
+        The product's name.
+    signup, activation, core
+        Matchers: sign-up (None: a user's first event), first meaningful outcome, the repeatable
+        action that carries ongoing value.
+    steps
+        The steps between sign-up and activation, in order.
+    advanced, advocacy
+        Lists of matchers; each advanced one is an action of its own.
+    feedback_asked, feedback_given, outreach, errors, support
+        Matchers of events that some metrics need; None where the log has none.
+    timezone, week_start
+        Where local days lie, and whether weeks start on ``"monday"`` or ``"sunday"``.
+    burn_in_days
+        With ``signup=None``: users first seen in this many first days are left out (default 90).
+    activation_days, habit_days, depth_days, advocacy_days, depth_within_days, first_days
+        Windows in days of 24 hours; a None is resolved once, by `rollup`.
+    depth_uses
+        On how many different days the same advanced action makes depth.
+    outcome_days
+        Start and end of the outcome window, in days since sign-up.
+    usage_interval_days
+        The product's usual pause between core days.
+    targets
+        Link name to target rate between 0 and 1; any link may be missing.
+
+    Raises
+    ------
+    DefinitionError
+        With every fault found.
+
+    Examples
+    --------
+    >>> Definition(name="Trailhead", activation="first_project", core="project_published").activation_days
+    14
+    """
+
+    name: str = "this product"
+    signup: Matcher | None = None
+    activation: Matcher
+    core: Matcher
+    steps: Sequence[Step] = ()
+    advanced: Sequence[Matcher] = ()
+    advocacy: Sequence[str | Match] = ()
+    feedback_asked: Matcher | None = None
+    feedback_given: Matcher | None = None
+    outreach: Matcher | None = None
+    errors: Matcher | None = None
+    support: Matcher | None = None
+    timezone: str = "UTC"
+    week_start: Literal["monday", "sunday"] = "monday"
+    burn_in_days: int | None = None
+    activation_days: int = 14
+    habit_days: int | None = None
+    depth_days: int | None = None
+    advocacy_days: int = 90
+    depth_uses: int = 2
+    depth_within_days: int | None = None
+    first_days: int = 14
+    outcome_days: tuple[int, int] | None = None
+    usage_interval_days: float | None = None
+    targets: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Normalise lists to tuples and check everything at once."""
+        faults: list[str] = []
+        for name in ("steps", "advanced", "advocacy"):
+            value = getattr(self, name)
+            lone = value is not None and (isinstance(value, (str, Match, Step, Mapping)))
+            items = (value,) if lone else tuple(value) if isinstance(value, Sequence) else None
+            if items is None:
+                faults.append(f"{name} is {value!r}; it takes a list.")
+                items = ()
+            object.__setattr__(self, name, items)
+        if isinstance(self.outcome_days, list):
+            object.__setattr__(self, "outcome_days", tuple(self.outcome_days))
+        faults += (
+            self._matcher_faults()
+            + self._step_faults()
+            + self._window_faults()
+            + self._target_faults()
+        )
+        if faults:
+            raise DefinitionError.from_faults("The definition does not hold together", faults)
+        object.__setattr__(
+            self, "targets", {k: float(self.targets[k]) for k in LINKS if k in self.targets}
+        )
+
+    def _matcher_faults(self) -> list[str]:
+        wanted: list[tuple[str, object]] = []
+        faults = []
+        for name in ONE_MATCHER:
+            value = getattr(self, name)
+            if value is None and name in {"activation", "core"}:
+                faults.append(f"{name} is missing; name the event that means it.")
+            elif value is not None:
+                wanted.append((name, value))
+        wanted += [("advanced", item) for item in self.advanced] + [
+            ("advocacy", item) for item in self.advocacy
+        ]
+        for step in self.steps:
+            if isinstance(step, Step):
+                wanted += [
+                    (f"step {step.name!r}", side)
+                    for side in (step.reached, step.completed)
+                    if side is not None
+                ]
+        for name, value in wanted:
+            try:
+                as_matches(value)
+            except EngagekitError as error:
+                faults.append(f"{name}: {error}")
+        return faults
+
+    def _step_faults(self) -> list[str]:
+        faults = [
+            f"steps holds {step!r}; each step is an ek.Step."
+            for step in self.steps
+            if not isinstance(step, Step)
+        ]
+        names = [step.name for step in self.steps if isinstance(step, Step)]
+        faults += [
+            f"a step has the name {n!r}; each needs one in words."
+            for n in names
+            if not isinstance(n, str) or not n.strip()
+        ]
+        twice = sorted({str(n) for n in names if names.count(n) > 1})
+        return faults + (
+            [f"steps are named twice: {listing(twice)}; give each its own name."] if twice else []
+        )
+
+    def _window_faults(self) -> list[str]:
+        faults = (
+            []
+            if isinstance(self.name, str) and self.name
+            else [f"name is {self.name!r}; it takes a text."]
+        )
+        try:
+            zone(self.timezone)
+        except EngagekitError as error:
+            faults.append(str(error))
+        faults += check_choice("week_start", self.week_start, ["monday", "sunday"])
+        for name in (*WHOLE_DAYS, "depth_uses", "first_days"):
+            value = getattr(self, name)
+            least = 0 if name == "burn_in_days" else 1
+            optional = name in {"habit_days", "depth_days", "depth_within_days", "burn_in_days"}
+            if value is None and optional:
+                continue
+            if (
+                not isinstance(value, int)
+                or isinstance(value, bool)
+                or not least <= value <= 36_500
+            ):
+                faults.append(f"{name} is {value!r}; it takes a whole number of at least {least}.")
+        if isinstance(self.first_days, int) and self.first_days > LONGEST_FIRST_DAYS:
+            faults.append(
+                f"first_days is {self.first_days}; it can be at most {LONGEST_FIRST_DAYS}."
+            )
+        interval = self.usage_interval_days
+        if interval is not None and (
+            isinstance(interval, bool)
+            or not isinstance(interval, (int, float))
+            or not 0 < interval <= 36_500
+        ):
+            faults.append(f"usage_interval_days is {interval!r}; it takes a number above 0.")
+        return faults + self._outcome_faults()
+
+    def _outcome_faults(self) -> list[str]:
+        window = self.outcome_days
+        if window is None:
+            return []
+        if not (
+            isinstance(window, tuple)
+            and len(window) == 2
+            and all(isinstance(d, int) and not isinstance(d, bool) for d in window)
+        ):
+            return [f"outcome_days is {window!r}; it takes two whole numbers, such as [28, 42]."]
+        if not window[0] < window[1] <= 36_500:
+            return [f"outcome_days is {list(window)}; the window must end after it starts."]
+        if isinstance(self.first_days, int) and window[0] < self.first_days:
+            return [
+                f"outcome_days starts on day {window[0]}, inside the first {self.first_days} days; "
+                "what users do early and how they end must not overlap. Start it later."
+            ]
+        return []
+
+    def _target_faults(self) -> list[str]:
+        if not isinstance(self.targets, Mapping):
+            return [
+                f"targets is {self.targets!r}; it takes link names with rates, such as activation = 0.35."
+            ]
+        faults = []
+        for name, rate in self.targets.items():
+            if name not in LINKS:
+                faults.append(
+                    f"targets names {name!r}, which is no link.{nearest(str(name), LINKS)} Links are {listing(LINKS)}."
+                )
+            elif isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1:
+                faults.append(
+                    f"the target of {name} is {rate!r}; it takes a share between 0 and 1, such as 0.35 for 35%."
+                )
+        return faults
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Definition:
+        """Read a definition from a TOML file.
+
+        Raises
+        ------
+        DefinitionError
+            The file is missing, is no TOML, or does not hold together: all faults, with the path.
+        StoredFileError
+            A newer engagekit wrote it.
+        """
+        path = Path(path)
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        except FileNotFoundError:
+            raise DefinitionError(
+                f"There is no definition file {str(path)!r}. Write one, or make one with 'engagekit start'."
+            ) from None
+        except (
+            OSError,
+            UnicodeDecodeError,
+            tomllib.TOMLDecodeError,
+            RecursionError,
+            ValueError,
+        ) as error:
+            raise DefinitionError(
+                f"The definition file {str(path)!r} cannot be read as TOML (in UTF-8): {error}."
+            ) from None
+        return cls.from_table(table, source=str(path))
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], *, source: str = "the definition") -> Definition:
+        """Build a definition from plain values, as a TOML file holds them."""
+        table = dict(table)
+        version = table.pop("schema_version", SCHEMA_VERSION)
+        if not isinstance(version, int) or version > SCHEMA_VERSION:
+            raise StoredFileError(
+                f"{source} has schema_version {version!r}; this engagekit reads up to {SCHEMA_VERSION}. Install a newer engagekit."
+            )
+        known = [f.name for f in dataclasses.fields(cls)]
+        faults = [
+            f"{key!r} is no key of a definition.{nearest(str(key), known)}"
+            for key in table
+            if key not in known
+        ]
+        faults += [
+            f"{key} is missing; name the event that means it."
+            for key in ("activation", "core")
+            if key not in table
+        ]
+        steps, step_faults = _steps_from(table.get("steps", []))
+        faults += step_faults
+        values = {k: v for k, v in table.items() if k in known} | {"steps": steps}
+        try:
+            made = cls(**({"activation": "?", "core": "?"} | values))
+        except EngagekitError as error:
+            raise DefinitionError(
+                f"{source}: {error}" + "".join(f"\n  also: {fault}" for fault in faults)
+            ) from None
+        if faults:
+            raise DefinitionError.from_faults(f"{source} is no sound definition", faults)
+        return made
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the definition as TOML, whole or not at all."""
+        import tomli_w
+
+        write_whole(path, tomli_w.dumps(self.to_table()).encode())
+
+    def to_table(self) -> dict[str, Any]:
+        """Return the definition as plain values, as a TOML file holds them; what is None is left out."""
+        table: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+        for each in dataclasses.fields(self):
+            value = getattr(self, each.name)
+            if value is None or each.name in {"steps", "targets"}:
+                continue
+            if each.name in ONE_MATCHER:
+                value = to_plain(value)
+            elif each.name in {"advanced", "advocacy"}:
+                value = [to_plain(item) for item in value]
+            elif each.name == "outcome_days":
+                value = list(value)
+            table[each.name] = value
+        if self.steps:
+            table["steps"] = [
+                {"name": s.name}
+                | {
+                    side: to_plain(m)
+                    for side, m in (("reached", s.reached), ("completed", s.completed))
+                    if m is not None
+                }
+                for s in self.steps
+            ]
+        if self.targets:
+            table["targets"] = dict(self.targets)
+        return table
+
+    def resolved(self, usage_interval_days: float) -> Definition:
+        """Fill the windows that are None from the product's usage interval (days)."""
+        interval = self.usage_interval_days or usage_interval_days
+        habit = self.habit_days or next((d for d in (7, 14, 28) if d >= interval), 28)
+        return dataclasses.replace(
+            self,
+            usage_interval_days=interval,
+            burn_in_days=90
+            if self.burn_in_days is None and self.signup is None
+            else self.burn_in_days,
+            habit_days=habit,
+            depth_days=self.depth_days or min(140, max(35, 5 * habit)),
+            depth_within_days=self.depth_within_days or max(30, 2 * habit),
+            outcome_days=self.outcome_days
+            or (max(28, 2 * habit, self.first_days), max(42, 3 * habit, self.first_days + 14)),
+        )
+
+    def roles(self) -> dict[str, Matcher]:
+        """Name the roles that events can have after sign-up; advanced actions are ``advanced:<action>``."""
+        found: dict[str, Matcher] = {"core": self.core}
+        found |= {f"advanced:{label(action)}": action for action in self.advanced}
+        if self.advocacy:
+            found["advocacy"] = list(self.advocacy)
+        for name in ("outreach", "feedback_asked", "feedback_given", "errors", "support"):
+            if getattr(self, name) is not None:
+                found[name] = getattr(self, name)
+        return found
+
+    def matchers(self) -> dict[str, Matcher]:
+        """Name every matcher of the definition, for checks: sign-up, activation, roles and both sides of steps."""
+        found: dict[str, Matcher] = {} if self.signup is None else {"signup": self.signup}
+        found["activation"] = self.activation
+        found |= self.roles()
+        for step in self.steps:
+            found |= {
+                f"step {step.name!r} {side}": m
+                for side, m in (("reached", step.reached), ("completed", step.completed))
+                if m is not None
+            }
+        return found
+
+    def event_names(self) -> tuple[str, ...]:
+        """List every event name the definition mentions, each once."""
+        return tuple(
+            dict.fromkeys(
+                name for matcher in self.matchers().values() for name in event_names(matcher)
+            )
+        )
+
+    def property_names(self) -> tuple[str, ...]:
+        """List every event property the definition looks at, each once."""
+        return tuple(
+            dict.fromkeys(
+                name for matcher in self.matchers().values() for name in property_names(matcher)
+            )
+        )
+
+
+def _steps_from(value: object) -> tuple[list[Step], list[str]]:
+    steps, faults = [], []
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return [], [f"steps is {value!r}; write each step as a [[steps]] table."]
+    for number, table in enumerate(value, 1):
+        if isinstance(table, Step):
+            steps.append(table)
+            continue
+        keys = ("name", "reached", "completed")
+        if not isinstance(table, Mapping):
+            faults.append(f"step {number} is {table!r}; write each step as a [[steps]] table.")
+            continue
+        faults += [
+            f"step {number} has the key {key!r}.{nearest(str(key), keys)} A step has {listing(keys)}."
+            for key in table
+            if key not in keys
+        ]
+        if "name" not in table:
+            faults.append(f"step {number} has no name.")
+        steps.append(
+            Step(table.get("name", f"step {number}"), table.get("reached"), table.get("completed"))
+        )
+    return steps, faults
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file whole or not at all: to a temporary neighbour, flushed, then renamed over the old."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise StoredFileError(
+            f"{str(path)!r} could not be written ({error.strerror}); the old file, if any, is unchanged."
+        ) from error
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,71 @@
+"""The errors a person can meet: each says what is wrong, what was found and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class EngagekitError(ValueError):
+    """Anything engagekit refuses; the message is meant for the person who caused it."""
+
+    @classmethod
+    def from_faults(cls, heading: str, faults: Sequence[str]) -> EngagekitError:
+        """Make one error of all faults found, so that they can be mended in one go."""
+        if len(faults) == 1:
+            return cls(f"{heading}: {faults[0]}")
+        lines = "\n".join(f"  {number}. {fault}" for number, fault in enumerate(faults, 1))
+        return cls(f"{heading}: {len(faults)} faults\n{lines}")
+
+
+class ColumnError(EngagekitError):
+    """A column is missing, doubled or of the wrong kind."""
+
+
+class EventLogError(EngagekitError):
+    """The event log cannot be read as one."""
+
+
+class DefinitionError(EngagekitError):
+    """The definition of success does not hold together."""
+
+
+class ParameterError(EngagekitError):
+    """An argument has a value that means nothing, or two that exclude each other."""
+
+
+class TooFewUsersError(EngagekitError):
+    """There are too few users to answer at all."""
+
+
+class StoredFileError(EngagekitError):
+    """A file that engagekit wrote cannot be read back: broken, foreign or newer."""
+
+
+def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
+    """Name what a misspelt name may have meant: ``Did you mean 'signup'?``, or nothing."""
+    known = [str(each) for each in known]
+    folded = {each.casefold().strip(): each for each in known}
+    near = [
+        folded[n] for n in difflib.get_close_matches(name.casefold().strip(), folded, most, 0.6)
+    ]
+    return f" Did you mean {listing(near, last='or')}?" if near else ""
+
+
+def listing(names: Iterable[object], *, last: str = "and", most: int = 12) -> str:
+    """Write names as a sentence does: ``'a', 'b' and 'c'``; long lists are cut and counted."""
+    quoted = [repr(str(name)) for name in names]
+    if len(quoted) > most:
+        return ", ".join(quoted[:most]) + f" {last} {len(quoted) - most} more"
+    return f" {last} ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+
+
+def check_choice(name: str, value: object, choices: Sequence[object]) -> list[str]:
+    """Return the fault of a value that is not among its choices, or an empty list."""
+    if value in choices:
+        return []
+    found = nearest(value, [str(c) for c in choices]) if isinstance(value, str) else ""
+    return [f"{name} is {value!r}; it takes {listing(choices, last='or')}.{found}"]

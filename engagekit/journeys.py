@@ -1,0 +1,357 @@
+"""Journeys: four small tables about each user, from which every answer is computed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from engagekit.definition import Definition, write_whole
+from engagekit.errors import ColumnError, ParameterError, StoredFileError, nearest
+from engagekit.instants import AT, instant, local_day
+
+if TYPE_CHECKING:
+    from engagekit.instants import Instant
+    from engagekit.log import Frame
+
+SCHEMA_VERSION = 1
+# What each table holds; `user_id` has the log's own type, `users` has the properties behind these columns.
+USERS: dict[str, Any] = {
+    "signed_up_at": AT,
+    "activated_at": AT,  # first activation event at or after sign-up
+    "first_action_at": AT,  # first event after sign-up that is neither the sign-up nor outreach
+    "last_core_at": AT,
+    "last_seen_at": AT,  # last event of any kind, the sign-up included
+    "core_days": pl.UInt32,  # distinct local days with the core action
+    "active_days": pl.UInt32,  # distinct local days with any event
+}
+STEPS: dict[str, Any] = {
+    "step": pl.Int32,  # position in the definition, from 0
+    "reached_at": AT,
+    "last_reached_at": AT,
+    "completed_at": AT,
+}
+EARLY: dict[str, Any] = {
+    "event": pl.String,
+    "first_at": AT,
+    "times": pl.UInt32,
+    "days": pl.UInt32,  # bit k: done on the user's own day k since sign-up
+}
+DAYS: dict[str, Any] = {
+    "day": pl.Date,  # local calendar day
+    "role": pl.String,  # core, advanced:<action>, advocacy, outreach, feedback_asked, feedback_given, errors, support
+    "first_at": AT,
+    "last_at": AT,
+    "times": pl.UInt32,
+}
+TABLES = {"users": USERS, "steps": STEPS, "early": EARLY, "days": DAYS}
+LEFT_OUT = {"reason": pl.String, "count": pl.Int64, "unit": pl.String}
+
+
+@dataclass(frozen=True)
+class Journeys:
+    """What each user did, as far as the answers need it.
+
+    Four tables, each a DataFrame, or a LazyFrame where they lie on disk:
+
+    - `users`: one row per user; see `USERS`; then the properties given at `rollup`.
+    - `steps`: one row per user and step reached; see `STEPS`.
+    - `early`: one row per user and event of the first days; see `EARLY`.
+    - `days`: one row per user, local day and role; see `DAYS`.
+
+    Beside them the resolved `definition`, `as_of` (exclusive, UTC), `log_start`, whether the log only knows
+    the day (`dates_only`), and `left_out`: ``reason, count, unit`` of what is not counted.
+    """
+
+    users: Frame
+    steps: Frame
+    early: Frame
+    days: Frame
+    definition: Definition
+    as_of: datetime
+    log_start: datetime
+    dates_only: bool
+    left_out: pl.DataFrame
+    unit: str = "user"
+
+    @classmethod
+    def from_frames(
+        cls,
+        users: Frame,
+        steps: Frame,
+        early: Frame,
+        days: Frame,
+        *,
+        definition: Definition,
+        as_of: Instant,
+        log_start: Instant,
+        dates_only: bool = False,
+        left_out: pl.DataFrame | None = None,
+        unit: str = "user",
+    ) -> Journeys:
+        """Take the four tables as another engine computed them, checked and cast to the declared columns.
+
+        Raises
+        ------
+        ColumnError
+            A table lacks a column.
+        """
+        tables = {"users": users, "steps": steps, "early": early, "days": days}
+        return cls(
+            **{name: landed(frame, name) for name, frame in tables.items()},
+            definition=definition,
+            as_of=instant(as_of, timezone=definition.timezone),
+            log_start=instant(log_start, timezone=definition.timezone, name="log_start"),
+            dates_only=dates_only,
+            left_out=pl.DataFrame(schema=LEFT_OUT) if left_out is None else left_out,
+            unit=unit,
+        )
+
+    @property
+    def timezone(self) -> str:
+        """Where local days lie; a log of dates has only its own days."""
+        return "UTC" if self.dates_only else self.definition.timezone
+
+    @property
+    def properties(self) -> list[str]:
+        """Name the properties of users, usable as ``by=``."""
+        return [
+            c
+            for c in self.users.lazy().collect_schema().names()
+            if c != "user_id" and c not in USERS
+        ]
+
+    def where(
+        self,
+        *,
+        users: pl.Expr | None = None,
+        signed_up: tuple[Instant | None, Instant | None] | None = None,
+    ) -> Journeys:
+        """Narrow to some users.
+
+        Parameters
+        ----------
+        users
+            A boolean expression over the columns of `users`.
+        signed_up
+            ``(since, until)``, `until` exclusive; None leaves that side open.
+        """
+        keep = [] if users is None else [users]
+        for bound, name in zip(signed_up or (None, None), ("since", "until"), strict=True):
+            if bound is not None:
+                moment = instant(bound, timezone=self.timezone, name=name)
+                column = pl.col("signed_up_at")
+                keep.append(column >= moment if name == "since" else column < moment)
+        return self._narrowed(self.users.lazy().filter(*keep)) if keep else self
+
+    def _narrowed(self, users: pl.LazyFrame, **tables: pl.LazyFrame) -> Journeys:
+        ids = users.select("user_id")
+        rest = {
+            n: tables.get(n, getattr(self, n).lazy()).join(ids, on="user_id", how="semi")
+            for n in ("steps", "early", "days")
+        }
+        frames = {"users": users} | rest
+        return dataclasses.replace(
+            self, **{n: _as_before(f, getattr(self, n)) for n, f in frames.items()}
+        )
+
+    def at(self, as_of: Instant) -> Journeys:
+        """Return what would have been known at an earlier instant, with the same definition and windows.
+
+        ``last_seen_at`` and ``active_days`` are null for users seen at or after that instant: they are not kept
+        day by day, and no answer needs them.
+
+        Raises
+        ------
+        ParameterError
+            `as_of` lies after the data end.
+        """
+        moment = instant(as_of, timezone=self.timezone)
+        if moment > self.as_of:
+            raise ParameterError(
+                f"as_of is {moment:%Y-%m-%d %H:%M}, but the data end at {self.as_of:%Y-%m-%d %H:%M}; nothing is known beyond."
+            )
+        days = self.days.lazy().filter(pl.col("first_at") < moment)
+        days = days.with_columns(
+            pl.min_horizontal("last_at", pl.lit(moment, AT) - pl.duration(microseconds=1))
+        )
+        core = (
+            days.filter(pl.col("role") == "core")
+            .group_by("user_id")
+            .agg(
+                pl.col("last_at").max().alias("_core_at"),
+                pl.len().cast(pl.UInt32).alias("_core_days"),
+            )
+        )
+        seen_later = pl.col("last_seen_at") >= moment
+        users = (
+            self.users.lazy()
+            .filter(pl.col("signed_up_at") < moment)
+            .join(core, on="user_id", how="left", maintain_order="left")
+            .with_columns(
+                *[
+                    pl.when(pl.col(c) < moment).then(c).alias(c)
+                    for c in ("activated_at", "first_action_at")
+                ],
+                pl.when(pl.col("last_core_at") < moment)
+                .then("last_core_at")
+                .otherwise("_core_at")
+                .alias("last_core_at"),
+                pl.col("_core_days").fill_null(0).alias("core_days"),
+                *[pl.when(~seen_later).then(c).alias(c) for c in ("last_seen_at", "active_days")],
+            )
+            .drop("_core_at", "_core_days")
+        )
+        steps = (
+            self.steps.lazy()
+            .filter(pl.col("reached_at") < moment)
+            .with_columns(
+                pl.min_horizontal(
+                    "last_reached_at", pl.lit(moment, AT) - pl.duration(microseconds=1)
+                ),
+                pl.when(pl.col("completed_at") < moment).then("completed_at").alias("completed_at"),
+            )
+        )
+        return dataclasses.replace(
+            self._narrowed(users, steps=steps, days=days, early=self._early_before(moment)),
+            as_of=moment,
+        )
+
+    def _early_before(self, moment: datetime) -> pl.LazyFrame:
+        # Only users inside their first days at that instant change; nobody judges them, so counts stay as they are.
+        return self.early.lazy().filter(pl.col("first_at") < moment)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the journeys into a folder, whole or not at all: what was there stays readable until the end."""
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tag = uuid.uuid4().hex[:12]
+            for name in TABLES:
+                getattr(self, name).lazy().sink_parquet(folder / f"{name}-{tag}.parquet")
+        except OSError as error:
+            raise StoredFileError(
+                f"The journeys could not be written to {str(folder)!r} ({error}); what was there is unchanged."
+            ) from error
+        about = {
+            "schema_version": SCHEMA_VERSION,
+            "tables": {name: f"{name}-{tag}.parquet" for name in TABLES},
+            "definition": self.definition.to_table(),
+            "as_of": self.as_of.isoformat(),
+            "log_start": self.log_start.isoformat(),
+            "dates_only": self.dates_only,
+            "unit": self.unit,
+            "left_out": self.left_out.to_dicts(),
+        }
+        write_whole(folder / "journeys.json", json.dumps(about, indent=1).encode())
+        for old in folder.glob("*-????????????.parquet"):
+            if tag not in old.name:
+                old.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], *, lazy: bool = False) -> Journeys:
+        """Read journeys that `save` wrote; ``lazy=True`` leaves the tables on disk.
+
+        Raises
+        ------
+        StoredFileError
+            The folder holds no journeys, they are broken, or a newer engagekit wrote them.
+        """
+        folder = Path(folder)
+        try:
+            about = json.loads((folder / "journeys.json").read_text(encoding="utf-8"))
+            if about["schema_version"] > SCHEMA_VERSION:
+                raise StoredFileError(
+                    f"{str(folder)!r} was written by a newer engagekit (schema {about['schema_version']}); install that one."
+                )
+            paths = {name: folder / about["tables"][name] for name in TABLES}
+            tables: dict[str, Any] = {
+                n: pl.scan_parquet(p) if lazy else pl.read_parquet(p) for n, p in paths.items()
+            }
+            return cls(
+                **tables,
+                definition=Definition.from_table(about["definition"], source=str(folder)),
+                as_of=datetime.fromisoformat(about["as_of"]).astimezone(UTC),
+                log_start=datetime.fromisoformat(about["log_start"]).astimezone(UTC),
+                dates_only=about["dates_only"],
+                left_out=pl.DataFrame(about["left_out"], schema=LEFT_OUT),
+                unit=about["unit"],
+            )
+        except FileNotFoundError as error:
+            raise StoredFileError(
+                f"{str(folder)!r} holds no journeys ({error.filename} is missing); write them with journeys.save(folder)."
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+            if isinstance(error, StoredFileError):
+                raise
+            raise StoredFileError(
+                f"The journeys in {str(folder)!r} cannot be read ({type(error).__name__}: {error}); roll the log up again."
+            ) from None
+
+
+def _as_before(frame: pl.LazyFrame, before: Frame) -> Frame:
+    return frame if isinstance(before, pl.LazyFrame) else frame.collect()
+
+
+def landed(frame: Frame, name: str) -> Frame:
+    """Cast a table to its declared columns, in their order; `users` keeps its properties behind them."""
+    lazy = frame.lazy()
+    have = lazy.collect_schema()
+    declared = TABLES[name]
+    missing = [c for c in ("user_id", *declared) if c not in have]
+    if missing:
+        raise ColumnError.from_faults(
+            f"The table {name!r} cannot be used",
+            [f"there is no column {c!r}.{nearest(c, have.names())}" for c in missing],
+        )
+    columns = [pl.col("user_id")] + [_cast(c, have[c], dtype) for c, dtype in declared.items()]
+    if name == "users":
+        columns += [pl.col(c) for c in have.names() if c != "user_id" and c not in declared]
+    return _as_before(lazy.select(columns), frame)
+
+
+def _cast(column: str, have: pl.DataType, want: Any) -> pl.Expr:
+    expression = pl.col(column)
+    if want == AT and isinstance(have, pl.Datetime):
+        expression = (
+            expression.dt.convert_time_zone("UTC")
+            if have.time_zone
+            else expression.dt.replace_time_zone("UTC")
+        )
+        return expression.dt.cast_time_unit("us")
+    return expression.cast(want)
+
+
+def on_days(journeys: Journeys, role: str) -> pl.LazyFrame:
+    """Take the days of one role: ``user_id, day, first_at, last_at, times``."""
+    return journeys.days.lazy().filter(pl.col("role") == role).drop("role")
+
+
+def on_advanced_days(journeys: Journeys) -> pl.LazyFrame:
+    """Take the days of advanced actions: ``user_id, action, day, first_at, last_at, times``."""
+    advanced = journeys.days.lazy().filter(
+        pl.col("role").cast(pl.String).str.starts_with("advanced:")
+    )
+    return advanced.select(
+        "user_id",
+        pl.col("role").cast(pl.String).str.strip_prefix("advanced:").alias("action"),
+        "day",
+        "first_at",
+        "last_at",
+        "times",
+    )
+
+
+def silence_days(journeys: Journeys) -> pl.Expr:
+    """Count the local days from a user's last core day to the last day before `as_of`."""
+    end = pl.lit(journeys.as_of, AT) - pl.duration(microseconds=1)
+    return (
+        local_day(end, journeys.timezone) - local_day(pl.col("last_core_at"), journeys.timezone)
+    ).dt.total_days()

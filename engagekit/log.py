@@ -1,0 +1,130 @@
+"""The contract of an event log in memory: ``user_id``, ``event``, ``at`` and properties, as one lazy polars frame."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import polars as pl
+
+from engagekit.errors import ColumnError, EventLogError, nearest
+from engagekit.instants import AT, instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from engagekit.instants import Instant
+
+Frame: TypeAlias = pl.LazyFrame | pl.DataFrame
+COLUMNS = ("user_id", "event", "at")
+
+
+def as_lazy(frame: Any, *, what: str = "The event log") -> pl.LazyFrame:
+    """Take a polars frame, or anything that hands itself over as Arrow, as a lazy frame."""
+    if isinstance(frame, pl.LazyFrame):
+        return frame
+    if isinstance(frame, pl.DataFrame):
+        return frame.lazy()
+    if hasattr(frame, "__arrow_c_stream__"):
+        return pl.DataFrame(frame).lazy()
+    raise EventLogError(
+        f"{what} is a {type(frame).__name__}; it takes a polars frame, or a path or other table read by ek.scan_events first."
+    )
+
+
+def open_log(events: Any, *, needs: Iterable[str] = ()) -> tuple[pl.LazyFrame, bool]:
+    """Check the columns of a log and bring `at` to UTC microseconds; a log of dates is taken at midnight.
+
+    Returns
+    -------
+    tuple
+        The lazy log, without rows that lack a user, an event name or a time, and whether it only knows the day.
+
+    Raises
+    ------
+    ColumnError
+        A column is missing or is of the wrong kind: all of them.
+    """
+    log = as_lazy(events)
+    schema = log.collect_schema()
+    missing = [name for name in (*COLUMNS, *needs) if name not in schema]
+    faults = [
+        f"there is no column {name!r}.{nearest(name, schema.names())}"
+        for name in dict.fromkeys(missing)
+    ]
+    at = schema.get("at")
+    if at is not None and not isinstance(at, (pl.Datetime, pl.Date)):
+        faults.append(
+            f"'at' holds {at}; it takes times or dates. Read the log with ek.scan_events, or say the unit: pl.from_epoch('at', time_unit='s')."
+        )
+    event = schema.get("event")
+    if event is not None and not isinstance(event, (pl.String, pl.Categorical, pl.Enum)):
+        faults.append(f"'event' holds {event}; it takes names (text).")
+    user = schema.get("user_id")
+    if user is not None and not (
+        user.is_integer() or isinstance(user, (pl.String, pl.Categorical, pl.Enum))
+    ):
+        faults.append(f"'user_id' holds {user}; it takes text or whole numbers.")
+    if faults:
+        raise ColumnError.from_faults(
+            f"The event log (columns {', '.join(map(repr, schema.names()))}) cannot be used", faults
+        )
+    log = log.with_columns(utc(pl.col("at"), at)).drop_nulls(["user_id", "event", "at"])
+    return log, isinstance(at, pl.Date)
+
+
+def utc(at: pl.Expr, dtype: pl.DataType | None) -> pl.Expr:
+    """Bring a time column to UTC microseconds; a naive one is UTC, a date is its midnight."""
+    if dtype == AT:
+        return at
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+        return at.dt.convert_time_zone("UTC").dt.cast_time_unit("us")
+    return at.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+
+
+def end_of(
+    log: pl.LazyFrame, dates_only: bool, as_of: Instant | None, *, timezone: str
+) -> datetime:
+    """Find the instant up to which the log is complete (exclusive): as given, or just after the last event.
+
+    Raises
+    ------
+    EventLogError
+        The log is empty, or its last 0.1 % lie more than 3 empty days after the rest.
+    """
+    if as_of is not None:
+        return instant(as_of, timezone="UTC" if dates_only else timezone)
+    count = pl.len()
+    tail = (
+        log.select(
+            pl.col("at").max().alias("last"),
+            count.alias("events"),
+        )
+        .collect()
+        .row(0, named=True)
+    )
+    if tail["last"] is None:
+        raise EventLogError("The event log holds no events, so nothing can be said from it.")
+    _refuse_stray_tail(log, tail["last"], tail["events"])
+    step = timedelta(days=1) if dates_only else timedelta(microseconds=1)
+    last: datetime = tail["last"]
+    return (last + step).astimezone(UTC)
+
+
+def _refuse_stray_tail(log: pl.LazyFrame, last: datetime, events: int) -> None:
+    # A clock years ahead would otherwise make everybody look silent: the last 0.1 % of events must not
+    # lie more than 3 empty days after the rest.
+    stray = events // 1000 if events >= 1000 else 0
+    counts = log.group_by(pl.col("at").dt.date().alias("day")).len().sort("day").collect()
+    after = counts["len"].sum() - counts["len"].cum_sum()
+    gaps = counts.with_columns(pl.col("day").shift(-1).alias("next"), after.alias("after")).filter(
+        (pl.col("next") - pl.col("day")).dt.total_days() > 4,
+        pl.col("after") <= stray,
+        pl.col("after") > 0,
+    )
+    if gaps.height:
+        row = gaps.row(0, named=True)
+        raise EventLogError(
+            f"The last {row['after']} of {events} events (up to {last:%Y-%m-%d %H:%M}) lie after {(row['next'] - row['day']).days - 1} empty days "
+            f"since {row['day']}; they may come from a wrong clock. Say up to when the data are complete, such as as_of='{row['day'] + timedelta(days=1)}'."
+        )

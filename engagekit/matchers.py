@@ -1,0 +1,157 @@
+"""Matchers: which events are meant, written so that every engine can run them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import polars as pl
+
+from engagekit.errors import DefinitionError, listing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Value: TypeAlias = str | int | float | bool
+VALUE_TYPES = (str, int, float, bool)
+
+
+@dataclass(frozen=True, init=False)
+class Match:
+    """Events of one name whose properties have given values.
+
+    Parameters
+    ----------
+    event
+        The event's name.
+    **where
+        Property and value, or property and a list of values (any of them).
+
+    Examples
+    --------
+    >>> Match("order", status=["paid", "shipped"])
+    Match('order', status=['paid', 'shipped'])
+    """
+
+    event: str
+    where: tuple[tuple[str, tuple[Value, ...]], ...]
+
+    def __init__(self, event: str, /, **where: Value | Sequence[Value]) -> None:
+        """Check and freeze the conditions."""
+        faults = (
+            [] if isinstance(event, str) and event else [f"an event name is a text, not {event!r}."]
+        )
+        conditions = []
+        for column, value in where.items():
+            values = (value,) if isinstance(value, VALUE_TYPES) else value
+            if (
+                not isinstance(values, Sequence)
+                or not values
+                or not all(isinstance(v, VALUE_TYPES) for v in values)
+            ):
+                faults.append(
+                    f"where {column!r} is {value!r}; it takes a text, number, true/false, or a list of them."
+                )
+                continue
+            conditions.append((column, tuple(values)))
+        if faults:
+            raise DefinitionError.from_faults("This matcher cannot be used", faults)
+        object.__setattr__(self, "event", event)
+        object.__setattr__(self, "where", tuple(conditions))
+
+    def __repr__(self) -> str:
+        """Write the matcher as it is made."""
+        where = "".join(
+            f", {c}={v[0]!r}" if len(v) == 1 else f", {c}={list(v)!r}" for c, v in self.where
+        )
+        return f"Match({self.event!r}{where})"
+
+
+Matcher: TypeAlias = str | Match | Sequence[str | Match]
+
+
+def as_matches(matcher: object) -> tuple[Match, ...]:
+    """Turn any way of writing a matcher into a tuple of `Match`, any of which may hold."""
+    if isinstance(matcher, str):
+        return (Match(matcher),)
+    if isinstance(matcher, Match):
+        return (matcher,)
+    if isinstance(matcher, Mapping):
+        return (_from_mapping(matcher),)
+    if isinstance(matcher, Sequence) and matcher:
+        return tuple(match for each in matcher for match in as_matches(each))
+    raise DefinitionError(
+        f"{matcher!r} names no event: give an event name, a list of names, or ek.Match(name, property=value)."
+    )
+
+
+def _from_mapping(table: Mapping[Any, Any]) -> Match:
+    unknown = [key for key in table if key not in {"event", "where"}]
+    where = table.get("where", {})
+    if unknown or "event" not in table or not isinstance(where, Mapping):
+        raise DefinitionError(
+            f"A matcher table has the key 'event' and, if wanted, the table 'where'; found {listing(table) or 'nothing'}. "
+            'Write {event = "order", where = {status = "paid"}}.'
+        )
+    return Match(table["event"], **{str(k): v for k, v in where.items()})
+
+
+def event_names(matcher: object) -> tuple[str, ...]:
+    """List the event names a matcher mentions, each once, in order."""
+    return tuple(dict.fromkeys(match.event for match in as_matches(matcher)))
+
+
+def property_names(matcher: object) -> tuple[str, ...]:
+    """List the properties a matcher looks at, each once, in order."""
+    return tuple(
+        dict.fromkeys(column for match in as_matches(matcher) for column, _ in match.where)
+    )
+
+
+def label(matcher: object) -> str:
+    """Name a matcher in words: ``order (status: paid)``."""
+    parts = []
+    for match in as_matches(matcher):
+        where = ", ".join(f"{c}: {' or '.join(map(str, v))}" for c, v in match.where)
+        parts.append(f"{match.event} ({where})" if where else match.event)
+    return " or ".join(parts)
+
+
+def to_plain(matcher: object) -> Any:
+    """Write a matcher as plain values, as a TOML file or JSON holds it."""
+    plain = [
+        match.event
+        if not match.where
+        else {
+            "event": match.event,
+            "where": {c: v[0] if len(v) == 1 else list(v) for c, v in match.where},
+        }
+        for match in as_matches(matcher)
+    ]
+    return plain[0] if len(plain) == 1 else plain
+
+
+def matches(matcher: object, *, event: str = "event") -> pl.Expr:
+    """Build the polars expression that is true on the events meant, and never null."""
+    plain = [match.event for match in as_matches(matcher) if not match.where]
+    parts = (
+        [pl.col(event).is_in(plain) if len(plain) > 1 else pl.col(event) == plain[0]]
+        if plain
+        else []
+    )
+    for match in as_matches(matcher):
+        if match.where:
+            parts.append(
+                pl.all_horizontal(
+                    pl.col(event) == match.event, *[_holds(c, v) for c, v in match.where]
+                )
+            )
+    expression = parts[0] if len(parts) == 1 else pl.any_horizontal(*parts)
+    return expression.fill_null(value=False)
+
+
+def _holds(column: str, values: Iterable[Value]) -> pl.Expr:
+    # Values are compared as the column holds them; true is not 1 and "1" is not 1 on any engine.
+    parts = [pl.col(column) == pl.lit(value) for value in values]
+    return parts[0] if len(parts) == 1 else pl.any_horizontal(*parts)

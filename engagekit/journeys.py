@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +17,8 @@ from engagekit.errors import ColumnError, ParameterError, StoredFileError, neare
 from engagekit.instants import AT, instant, local_day
 
 if TYPE_CHECKING:
+    import os
+
     from engagekit.instants import Instant
     from engagekit.log import Frame
 
@@ -158,9 +159,8 @@ class Journeys:
             for n in ("steps", "early", "days")
         }
         frames = {"users": users} | rest
-        return dataclasses.replace(
-            self, **{n: _as_before(f, getattr(self, n)) for n, f in frames.items()}
-        )
+        narrowed: dict[str, Any] = {n: _as_before(f, getattr(self, n)) for n, f in frames.items()}
+        return dataclasses.replace(self, **narrowed)
 
     def at(self, as_of: Instant) -> Journeys:
         """Return what would have been known at an earlier instant, with the same definition and windows.

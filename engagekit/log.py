@@ -83,9 +83,9 @@ def utc(at: pl.Expr, dtype: pl.DataType | None) -> pl.Expr:
 
 
 def end_of(
-    log: pl.LazyFrame, dates_only: bool, as_of: Instant | None, *, timezone: str
+    log: pl.LazyFrame, as_of: Instant | None, *, dates_only: bool, timezone: str
 ) -> datetime:
-    """Find the instant up to which the log is complete (exclusive): as given, or just after the last event.
+    """Find the instant up to which the log is complete: as given, or just after the last event.
 
     Raises
     ------

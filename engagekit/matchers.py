@@ -140,13 +140,11 @@ def matches(matcher: object, *, event: str = "event") -> pl.Expr:
         if plain
         else []
     )
-    for match in as_matches(matcher):
-        if match.where:
-            parts.append(
-                pl.all_horizontal(
-                    pl.col(event) == match.event, *[_holds(c, v) for c, v in match.where]
-                )
-            )
+    parts += [
+        pl.all_horizontal(pl.col(event) == match.event, *[_holds(c, v) for c, v in match.where])
+        for match in as_matches(matcher)
+        if match.where
+    ]
     expression = parts[0] if len(parts) == 1 else pl.any_horizontal(*parts)
     return expression.fill_null(value=False)
 

@@ -50,7 +50,7 @@ def rollup(
     people = None if users is None else _people(users, log.collect_schema()["user_id"], dates_only)
     if unit == "account":
         log, people = _as_accounts(log, people)
-    end = end_of(log, dates_only, as_of, timezone=definition.timezone)
+    end = end_of(log, as_of, dates_only=dates_only, timezone=definition.timezone)
     log = log.filter(pl.col("at") < end)
     start = log.select(pl.col("at").min()).collect().item()
     if start is None:

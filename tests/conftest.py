@@ -6,9 +6,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, settings
 
 HERE = Path(__file__).parent
 SHARED = HERE.parent.parent / "shared"  # source material beside a checkout; absent elsewhere
+
+# The same examples on every run, so that a red run can be repeated; `--hypothesis-profile wide` searches anew.
+slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=slow)
+settings.register_profile("wide", deadline=None, max_examples=2000, suppress_health_check=slow)
+settings.load_profile("house")
 
 
 @pytest.fixture(autouse=True, scope="session")

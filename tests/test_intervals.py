@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import math
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engagekit.intervals import newcombe, wilson, wilson_columns
+
+counts = st.integers(0, 500).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of)))
+
+
+@given(counts, st.floats(0.5, 0.999))
+def test_wilson_agrees_with_scipy_and_with_its_own_expression(count, level):
+    stats = pytest.importorskip("scipy.stats")
+    n, of = count
+    low, high = wilson(n, of, level=level)
+    frame = pl.DataFrame({"n": [n], "of": [of]}).select(wilson_columns(level=level))
+    if of == 0:
+        assert (low, high) == (0, 1)
+        assert frame.row(0) == (None, None, None)
+        return
+    theirs = stats.binomtest(n, of).proportion_ci(level, method="wilson")
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+    assert frame.row(0) == pytest.approx((n / of, low, high), abs=1e-12)
+    assert 0 <= low <= n / of <= high <= 1
+
+
+@given(counts, counts)
+def test_newcombe_holds_the_difference_and_turns_with_it(first, second):
+    difference, low, high = newcombe(*first, *second)
+    if first[1] == 0 or second[1] == 0:
+        assert math.isnan(difference)
+        assert (low, high) == (-1, 1)
+        return
+    assert -1 - 1e-12 <= low <= difference <= high <= 1 + 1e-12
+    back = newcombe(*second, *first)
+    assert back == pytest.approx((-difference, -high, -low), abs=1e-12)

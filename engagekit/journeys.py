@@ -231,6 +231,7 @@ class Journeys:
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the journeys into a folder, whole or not at all: what was there stays readable until the end."""
         folder = Path(folder)
+        _refuse_newer(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             tag = uuid.uuid4().hex[:12]
@@ -267,10 +268,7 @@ class Journeys:
         folder = Path(folder)
         try:
             about = json.loads((folder / "journeys.json").read_text(encoding="utf-8"))
-            if about["schema_version"] > SCHEMA_VERSION:
-                raise StoredFileError(
-                    f"{str(folder)!r} was written by a newer engagekit (schema {about['schema_version']}); install that one."
-                )
+            _refuse_newer(folder)
             paths = {name: folder / about["tables"][name] for name in TABLES}
             tables: dict[str, Any] = {
                 n: pl.scan_parquet(p) if lazy else pl.read_parquet(p) for n, p in paths.items()
@@ -294,6 +292,19 @@ class Journeys:
             raise StoredFileError(
                 f"The journeys in {str(folder)!r} cannot be read ({type(error).__name__}: {error}); roll the log up again."
             ) from None
+
+
+def _refuse_newer(folder: Path) -> None:
+    try:
+        version = json.loads((folder / "journeys.json").read_text(encoding="utf-8"))[
+            "schema_version"
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # nothing there, or nothing that could be newer
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise StoredFileError(
+            f"{str(folder)!r} was written by a newer engagekit (schema {version}); install that one."
+        )
 
 
 def _as_before(frame: pl.LazyFrame, before: Frame) -> Frame:

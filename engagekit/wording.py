@@ -1,0 +1,112 @@
+"""How numbers and foreign names are written: the same in terminal, report, tables and exported records."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+LINK_NAMES = {
+    "activation": "Activation",
+    "habit": "Habit",
+    "depth": "Depth",
+    "advocacy": "Advocacy",
+}
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def percent(share: float | None, *, digits: int = 0) -> str:
+    """Write a share as a percentage, an unknown one as a dash.
+
+    Examples
+    --------
+    >>> percent(0.314), percent(0.0042), percent(None)
+    ('31%', '0.4%', '–')
+    """
+    if share is None or share != share:
+        return "–"
+    value = 100 * share
+    if digits == 0 and 0 < abs(value) < 1:
+        digits = 1
+    return f"{value:.{digits}f}%"
+
+
+def count(number: float | None) -> str:
+    """Write a whole number with separators.
+
+    Examples
+    --------
+    >>> count(12345)
+    '12,345'
+    """
+    return "–" if number is None else f"{round(number):,d}"
+
+
+def many(number: int, one: str, more: str | None = None) -> str:
+    """Write a count with its noun.
+
+    Examples
+    --------
+    >>> many(1, "user"), many(2500, "user"), many(2, "person", "people")
+    ('1 user', '2,500 users', '2 people')
+    """
+    return f"{count(number)} {one if number == 1 else more or one + 's'}"
+
+
+def day(moment: datetime | date) -> str:
+    """Write a day as 2026-03-01."""
+    return moment.strftime("%Y-%m-%d")
+
+
+def plain(text: object) -> str:
+    r"""Make a foreign text safe for a terminal: control and direction-changing characters show as codes.
+
+    Examples
+    --------
+    >>> print(plain("red" + chr(27) + "[31m"))
+    red\x1b[31m
+    """
+    unsafe = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    return "".join(
+        c.encode("unicode_escape", "backslashreplace").decode()
+        if unicodedata.category(c) in unsafe
+        else c
+        for c in str(text)
+    )
+
+
+def in_html(text: object) -> str:
+    """Make a foreign text inert in HTML."""
+    return html.escape(plain(text), quote=True)
+
+
+def in_markdown(text: object) -> str:
+    r"""Make a foreign text inert in Markdown: no markup, no HTML, no link.
+
+    Examples
+    --------
+    >>> print(in_markdown("a|b <i>"))
+    a\|b &lt;i&gt;
+    """
+    escaped = re.sub(r"([\\`*_{}\[\]#|!~])", r"\\\1", html.escape(plain(text), quote=False))
+    return escaped.replace("://", "&#58;//")
+
+
+def in_spreadsheet(text: object) -> str:
+    """Make a foreign text inert in a spreadsheet: what would run as a formula gets an apostrophe in front.
+
+    Examples
+    --------
+    >>> in_spreadsheet("=1+1")
+    "'=1+1"
+    """
+    written = str(text)
+    return (
+        f"'{written}"
+        if written.lstrip(" ").startswith(_FORMULA_STARTS) or written.startswith(_FORMULA_STARTS)
+        else written
+    )

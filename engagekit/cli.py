@@ -1,0 +1,334 @@
+"""The command line: engagekit diagnose, check, prepare, start, lab, compare."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+import engagekit as ek
+from engagekit.errors import (
+    EngagekitError,
+    ParameterError,
+    listing,
+    nearest,
+)
+from engagekit.wording import plain
+
+if TYPE_CHECKING:
+    import polars as pl
+
+app = App(
+    name="engagekit",
+    help="Find where a product's engagement breaks earliest, how sure that is, and what to do first.",
+    version=ek.__version__,
+    help_flags=["--help", "-h"],
+)
+Preset = Literal["posthog", "amplitude", "mixpanel", "segment", "ga4", "snowplow"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How the event log is read.
+
+    Parameters
+    ----------
+    definition
+        TOML file that says what success is in this product.
+    preset
+        Which product wrote the export, if one of these did.
+    user, event, at
+        Names of the columns that hold the user's id, the event's name and the time.
+    at_timezone
+        Where times without an offset lie; default: the definition's time zone.
+    cache
+        Folder for text files once read; default: a folder of your account.
+    """
+
+    definition: Annotated[Path | None, Parameter(name=["--definition", "-d"])] = None
+    preset: Preset | None = None
+    user: str = "user_id"
+    event: str = "event"
+    at: str = "at"
+    at_timezone: str | None = None
+    cache: Path | None = None
+
+
+@app.command
+def diagnose(
+    events: str | None = None,
+    /,
+    *,
+    reading: Reading = Reading(),
+    users: Path | None = None,
+    as_of: str | None = None,
+    signed_up_since: str | None = None,
+    by: str | None = None,
+    report: Path | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Say where momentum breaks earliest, how sure that is, and which play mends it.
+
+    Without EVENTS, the bundled sample of a made-up product is diagnosed.
+
+    Parameters
+    ----------
+    events
+        Event log: a csv, ndjson or parquet file, a folder or a pattern of them, or a prepared folder.
+    users
+        Table with one row per user: user_id, properties, and signed_up_at if known.
+    as_of
+        Up to when the data are complete (exclusive), such as 2026-06-30; default: just after the last event.
+    signed_up_since
+        Only users who signed up at or after this day.
+    by
+        Property of users; shows the verdict and the diagnosis for each of its values too.
+    report
+        Write one self-contained HTML page here.
+    json_
+        Print all answers as JSON, for machines.
+    """
+    from engagekit import terminal
+
+    journeys, notes = _journeys(events, reading, users=users, as_of=as_of, checks=True)
+    if signed_up_since is not None:
+        journeys = journeys.where(signed_up=(signed_up_since, None))
+    if by is not None and by not in journeys.properties:
+        known = journeys.properties
+        have = (
+            f"the users table has {listing(known)}"
+            if known
+            else "there is no users table; give --users"
+        )
+        raise ParameterError(f"--by {by!r} is no property of users; {have}.{nearest(by, known)}")
+    priority = ek.prioritize(journeys, by=by)
+    diagnosis = ek.diagnose(journeys, by=by)
+    compared = ek.compare_first_weeks(journeys)
+    strongest = _strongest(compared)
+    if report is not None:
+        ek.report(journeys, report, by=by, notes=notes)
+    if json_:
+        _say(
+            json.dumps(
+                _answers(journeys, notes, priority, diagnosis, compared),
+                default=_plain_value,
+                indent=1,
+            )
+        )
+    else:
+        _say(terminal.screen(journeys, _worth_saying(notes), priority, diagnosis, strongest))
+        if report is not None:
+            _say(f"The report stands in {report}.")
+    return 0
+
+
+@app.command
+def check(
+    events: str | None = None,
+    /,
+    *,
+    reading: Reading = Reading(),
+    as_of: str | None = None,
+) -> int:
+    """List the faults of an event log, each with its count, an example and what to do.
+
+    Parameters
+    ----------
+    events
+        Event log, as for diagnose; default: the bundled sample.
+    as_of
+        Up to when the data are complete (exclusive).
+    """
+    from engagekit import terminal
+
+    log, definition, _ = _log(events, reading, needs_definition=False)
+    _say(terminal.checks(ek.check_events(log, definition, as_of=as_of)))
+    return 0
+
+
+@app.command
+def prepare(source: str, folder: Path, /, *, reading: Reading = Reading()) -> int:
+    """Rewrite a large log once as a folder that everything afterwards reads quickly and in little memory.
+
+    Parameters
+    ----------
+    source
+        Event log, as for diagnose.
+    folder
+        Where the prepared log goes.
+    """
+    definition = _definition(reading)
+    log = _scan(source, reading, definition)
+    ek.prepare_events(log, folder)
+    _say(f"Prepared. Now: engagekit diagnose {folder} --definition DEFINITION.toml")
+    return 0
+
+
+def _journeys(
+    events: str | None, reading: Reading, *, users: Path | None, as_of: str | None, checks: bool
+) -> tuple[ek.Journeys, pl.DataFrame]:
+    log, definition, people = _log(events, reading, needs_definition=True)
+    if definition is None:
+        raise ParameterError(
+            f"What success is in your product is not said: give --definition FILE.toml{_how_to_define()}"
+        )
+    if users is not None:
+        from engagekit.people import read_users
+
+        people = read_users(users, ids=_id_type(log), timezone=definition.timezone)
+    journeys = ek.rollup(log, definition, users=people, as_of=as_of)
+    notes = ek.check_events(log, definition, as_of=journeys.as_of) if checks else None
+    return journeys, notes
+
+
+def _how_to_define() -> str:
+    return ", or make a workshop folder with one: engagekit start FOLDER --events FILE."
+
+
+def _log(
+    events: str | None, reading: Reading, *, needs_definition: bool
+) -> tuple[Any, ek.Definition | None, pl.DataFrame | None]:
+    if events is None:
+        from engagekit.samples import load_sample
+
+        sample = load_sample()
+        return sample.events, _definition(reading) or sample.definition, sample.users
+    definition = _definition(reading)
+    if definition is None and needs_definition:
+        raise ParameterError(
+            f"What success is in your product is not said: give --definition FILE.toml{_how_to_define()}"
+        )
+    return _scan(events, reading, definition), definition, None
+
+
+def _definition(reading: Reading) -> ek.Definition | None:
+    return None if reading.definition is None else ek.Definition.load(reading.definition)
+
+
+def _scan(source: str, reading: Reading, definition: ek.Definition | None) -> Any:
+    zone = reading.at_timezone or (definition.timezone if definition else "UTC")
+    return ek.scan_events(
+        source,
+        user=reading.user,
+        event=reading.event,
+        at=reading.at,
+        preset=reading.preset,
+        timezone=zone,
+        keep=() if definition is None else definition.property_names(),
+        cache=reading.cache,
+    )
+
+
+def _id_type(log: pl.LazyFrame) -> pl.DataType:
+    return log.collect_schema()["user_id"]
+
+
+def _strongest(compared: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    from engagekit.first_weeks import strongest
+
+    return strongest(compared).head(3) if compared.height else pl.DataFrame()
+
+
+def _worth_saying(notes: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    return notes.filter(pl.col("count") > 0).head(6)
+
+
+def _answers(
+    journeys: ek.Journeys,
+    notes: pl.DataFrame,
+    priority: ek.Priority,
+    diagnosis: pl.DataFrame,
+    compared: pl.DataFrame,
+) -> dict[str, Any]:
+    plain_fields = (
+        "verdict",
+        "link",
+        "problem",
+        "play",
+        "probability",
+        "holds_from",
+        "holds_to",
+        "sentence",
+    )
+    tables = ("table", "by_quarter", "segments")
+    return {
+        "engagekit": ek.__version__,
+        "product": journeys.definition.name,
+        "as_of": journeys.as_of,
+        "users": journeys.users.lazy().select("user_id").collect().height,
+        "left_out": journeys.left_out.to_dicts(),
+        "data_notes": notes.drop("example").to_dicts(),
+        "priority": {name: getattr(priority, name) for name in plain_fields}
+        | {name: _rows(getattr(priority, name)) for name in tables},
+        "diagnosis": diagnosis.to_dicts(),
+        "first_weeks": compared.to_dicts(),
+        "metrics": ek.metrics(journeys).to_dicts(),
+        "definition": journeys.definition.to_table(),
+    }
+
+
+def _rows(table: pl.DataFrame | None) -> list[dict[str, Any]] | None:
+    return None if table is None else table.to_dicts()
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, (set, tuple)):
+        return list(value)
+    return str(value)
+
+
+def _say(text: str) -> None:
+    from engagekit.terminal import encodable
+
+    print(encodable(text, sys.stdout.encoding))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; 0 whatever the verdict, 2 on bad input, never a traceback for it."""
+    try:
+        status = app(
+            arguments, exit_on_error=False, print_error=False, result_action="return_value"
+        )
+    except CycloptsError as error:
+        return _refuse(str(error), hint="See engagekit --help.")
+    except EngagekitError as error:
+        return _refuse(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except (OSError, ImportError) as error:
+        return _refuse(f"{type(error).__name__}: {error}")
+    return status if isinstance(status, int) else 0
+
+
+def _refuse(message: str, *, hint: str = "") -> int:
+    from engagekit.terminal import encodable
+
+    lines = [plain(line) for line in message.splitlines()]
+    print(
+        encodable(
+            "engagekit: " + "\n".join([*lines, *([hint] if hint else [])]), sys.stderr.encoding
+        ),
+        file=sys.stderr,
+    )
+    return 2
+
+
+def run() -> None:
+    """Run as an installed command."""
+    sys.exit(main())

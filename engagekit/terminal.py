@@ -1,0 +1,233 @@
+"""The diagnosis as text for one screen: what a person reads after `engagekit diagnose`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engagekit.wording import LINK_NAMES, count, day, many, percent, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engagekit.journeys import Journeys
+    from engagekit.priority import Priority
+
+WIDTH = 96
+# For consoles that lack these characters.
+ASCII = str.maketrans({"–": "-", "—": "-", "…": "...", "·": "|", "◀": "<", "×": "x", "≥": ">=", "─": "-", "’": "'", "“": '"', "”": '"', "−": "-", "→": "->"})  # fmt: skip
+
+
+def screen(
+    journeys: Journeys,
+    notes: pl.DataFrame,
+    priority: Priority,
+    diagnosis: pl.DataFrame,
+    strongest: pl.DataFrame,
+) -> str:
+    """Write the whole screen from the answers."""
+    parts = [
+        heading(journeys),
+        data_notes(journeys, notes),
+        loop(priority),
+        verdict(priority),
+        segments(priority),
+        problems(diagnosis),
+        differences(strongest),
+        play(priority),
+    ]
+    return "\n".join(part for part in parts if part) + "\n"
+
+
+def heading(journeys: Journeys) -> str:
+    """Say which users this is about, and up to when."""
+    users = journeys.users.lazy().select(
+        pl.len().alias("n"),
+        pl.col("signed_up_at").min().alias("first"),
+        pl.col("signed_up_at").max().alias("last"),
+    )
+    row = users.collect().row(0, named=True)
+    who = many(row["n"], journeys.unit)
+    when = f", signed up {day(row['first'])} to {day(row['last'])}" if row["n"] else ""
+    return (
+        f"{plain(journeys.definition.name)}: {who}{when}; data up to {journeys.as_of:%Y-%m-%d %H:%M} UTC\n"
+        + "─" * WIDTH
+    )
+
+
+def data_notes(journeys: Journeys, notes: pl.DataFrame) -> str:
+    """List what is not counted, and the faults found in the log."""
+    lines = [
+        f"  not counted: {many(r['count'], r['unit'].rstrip('s'))} ({plain(r['reason'])})"
+        for r in journeys.left_out.to_dicts()
+    ]
+    lines += [
+        f"  {plain(r['check'])}: {count(r['count'])} ({percent(r['share'])}); {plain(r['advice'])}"
+        for r in notes.to_dicts()
+    ]
+    return _section("Data notes", [_cut(line) for line in lines])
+
+
+def loop(priority: Priority) -> str:
+    """Show the four links with rates, intervals and targets."""
+    rows = [("", "passed", "of", "rate", "95% interval", "target", "")]
+    for r in priority.table.to_dicts():
+        mark = (
+            "◀ mend this first"
+            if priority.verdict == "named" and r["link"] == priority.link
+            else ""
+        )
+        interval = "–" if r["low"] is None else f"{percent(r['low'])} – {percent(r['high'])}"
+        rows.append(
+            (
+                LINK_NAMES[r["link"]],
+                count(r["n"]),
+                count(r["of"]),
+                percent(r["rate"]),
+                interval,
+                percent(r["target"]),
+                mark,
+            )
+        )
+    return _section("The loop", _aligned(rows))
+
+
+def verdict(priority: Priority) -> str:
+    """Say the verdict as it can be read aloud."""
+    return _section("Verdict", _wrapped(plain(priority.sentence)))
+
+
+def segments(priority: Priority) -> str:
+    """Show where each group breaks, if groups were asked for."""
+    table = getattr(priority, "segments", None)
+    if table is None or table.height == 0:
+        return ""
+    groups = [c for c in table.columns if c not in SEGMENT_COLUMNS][:1]
+    rows = [(*groups, "verdict", "link", "probability")]
+    for r in table.to_dicts():
+        named = LINK_NAMES.get(r.get("link") or "", "–")
+        rows.append(
+            (
+                *[plain("(none)" if r[g] is None else r[g]) for g in groups],
+                r["verdict"],
+                named,
+                percent(r.get("probability")),
+            )
+        )
+    return _section("By group", _aligned(rows))
+
+
+SEGMENT_COLUMNS = frozenset({"verdict", "link", "problem", "play", "probability", "n", "of", "rate", "low", "high", "warning", "note", "sentence", "users"})  # fmt: skip
+
+
+def problems(diagnosis: pl.DataFrame) -> str:
+    """Show the diagnosis table: if users ..., then the problem is ...."""
+    own = ["if_users", "problem", "play", "label", "n", "of", "share", "low", "high"]
+    groups = [
+        c
+        for c in diagnosis.columns
+        if c not in own and c in diagnosis.columns[: diagnosis.columns.index("if_users")]
+    ]
+    rows = [(*groups, "If users…", "then the problem is…", "users", "share of judged")]
+    for r in diagnosis.to_dicts():
+        share = (
+            "–"
+            if r["share"] is None
+            else f"{percent(r['share'])} ({percent(r['low'])} – {percent(r['high'])})"
+        )
+        who = [plain("(none)" if r[g] is None else r[g]) for g in groups]
+        rows.append((*who, plain(r["if_users"]), plain(r["problem"] or "–"), count(r["n"]), share))
+    return _section("Diagnosis", _aligned(rows))
+
+
+def differences(strongest: pl.DataFrame) -> str:
+    """List the strongest early differences between retained and churned users."""
+    if strongest.height == 0:
+        return _section(
+            "First two weeks", ["  No early action clearly tells retained from churned users."]
+        )
+    rows = [("in the first two weeks", "retained", "churned", "like for like (95%)")]
+    for r in strongest.to_dicts():
+        action = plain(r["action"]) + (
+            f", {r['at_least']} or more times" if r["at_least"] > 1 else ""
+        )
+        adjusted = (
+            f"{r['adjusted_risk_ratio']:.2f}× ({r['adjusted_low']:.2f} – {r['adjusted_high']:.2f})"
+        )
+        rows.append((action, percent(r["share_retained"]), percent(r["share_churned"]), adjusted))
+    return _section("First two weeks: association, not cause", _aligned(rows))
+
+
+def play(priority: Priority) -> str:
+    """Name the play, who leads it and which metric shows that it works."""
+    from engagekit.playbook import PLAYS
+
+    found = next((p for p in PLAYS if p.name == priority.play), None)
+    if found is None:
+        return ""
+    lines = [
+        f"  {found.name}, led by {found.lead}, with {_joined(found.partners)}",
+        f"  Metric: {_joined(found.metrics)}",
+        f"  Watch for: {found.watch_for}",
+    ]
+    return _section("The play", lines)
+
+
+def _joined(value: str | Sequence[str]) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
+
+
+def _section(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([title, *lines, ""]) if lines else ""
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    numeric = [all(_is_number(row[i]) for row in rows[1:]) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            c.rjust(w) if right else c.ljust(w)
+            for c, w, right in zip(row, widths, numeric, strict=True)
+        ]
+        lines.append(("  " + "  ".join(cells)).rstrip())
+    return lines
+
+
+def _is_number(cell: str) -> bool:
+    return cell in {"–", ""} or cell[0].isdigit()
+
+
+def _wrapped(text: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, WIDTH - 2, initial_indent="  ", subsequent_indent="  ")
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= WIDTH + 24 else line[: WIDTH + 23] + "…"
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    """Replace what a console cannot show by plain characters."""
+    try:
+        text.encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return (
+            text.translate(ASCII).encode(encoding or "ascii", "replace").decode(encoding or "ascii")
+        )
+    return text
+
+
+def checks(found: pl.DataFrame) -> str:
+    """Show every check of an event log."""
+    lines = []
+    for r in found.to_dicts():
+        example = f"  e.g. {plain(r['example'])}" if r["example"] else ""
+        lines.append(
+            f"  {'!' if r['count'] else ' '} {plain(r['check'])}: {count(r['count'])} ({percent(r['share'])}){example}"
+        )
+        if r["count"]:
+            lines += [f"      {plain(r['advice'])}"]
+    return _section("Checks of the event log", lines)

@@ -1,0 +1,58 @@
+"""Groups: which properties an answer is split by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engagekit.errors import ParameterError, listing, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engagekit.journeys import Journeys
+
+
+def group_names(
+    journeys: Journeys, by: str | Sequence[str] | None, *, taken: Sequence[str] = ()
+) -> list[str]:
+    """Check the properties to split by, and return them as a list.
+
+    Parameters
+    ----------
+    journeys
+        Whose users have the properties.
+    by
+        A property, a list of them, or None.
+    taken
+        Columns of the answer, which no property may have as its name.
+
+    Raises
+    ------
+    ParameterError
+        A name is no property, stands twice, or is a column of the answer: all of them.
+    """
+    names = [] if by is None else [by] if isinstance(by, str) else list(by)
+    known = journeys.properties
+    faults = [
+        f"{name!r} is no property of the users." + (nearest(str(name), known) or _known(known))
+        for name in names
+        if name not in known
+    ]
+    faults += [
+        f"{name!r} is a column of this answer; rename the property."
+        for name in names
+        if name in taken
+    ]
+    if len(set(names)) < len(names):
+        faults.append("a property stands twice.")
+    if faults:
+        raise ParameterError.from_faults(f"by={by!r} cannot be used", faults)
+    return names
+
+
+def _known(known: Sequence[str]) -> str:
+    if not known:
+        return (
+            " There are none; give them to ek.rollup(..., users=a frame with one row per user_id)."
+        )
+    return f" There {'is' if len(known) == 1 else 'are'} {listing(known)}."

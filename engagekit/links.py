@@ -1,0 +1,160 @@
+"""The loop's four links per user: who is judged on each, who passed it, and who got that far."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engagekit.definition import LINKS
+from engagekit.instants import AT, days, local_day
+from engagekit.journeys import on_advanced_days, on_days
+
+if TYPE_CHECKING:
+    from engagekit.definition import Definition
+    from engagekit.journeys import Journeys
+
+# Without a target for it, advocacy only validates; these three decide where most users are lost.
+LOSABLE = LINKS[:3]
+
+
+def defined_links(definition: Definition) -> tuple[str, ...]:
+    """Name the links that a definition can judge: depth needs advanced actions, advocacy its events.
+
+    Examples
+    --------
+    >>> from engagekit import Definition
+    >>> defined_links(Definition(activation="first_project", core="publish", advanced=["report"]))
+    ('activation', 'habit', 'depth')
+    """
+    needs = {"depth": definition.advanced, "advocacy": definition.advocacy}
+    return tuple(link for link in LINKS if needs.get(link, True))
+
+
+def link_flags(journeys: Journeys) -> pl.LazyFrame:
+    """Say for each user which links they are judged on, and which they passed in time.
+
+    A link judges those who passed the one before and whose window has fully passed by ``as_of``:
+    ``signed_up_at + activation_days``, ``activated_at + habit_days``, ``activated_at + depth_days``,
+    ``activated_at + advocacy_days``.
+
+    Parameters
+    ----------
+    journeys
+        Journeys, in memory or on disk.
+
+    Returns
+    -------
+    LazyFrame
+        One row per user: `user_id`, `signed_up_at`, the properties, and for each link ``<link>_of`` (judged),
+        ``<link>_n`` (passed), ``<link>_reached_of`` (the whole span from sign-up to this link is over) and
+        ``<link>_reached_n`` (of those, passed every link up to this one). A link that the definition cannot
+        judge is false throughout.
+
+    Notes
+    -----
+    A core action counts for habit on a later local day than the activation. Advanced actions and advocacy
+    count from the activation on.
+    """
+    definition = journeys.definition
+    users = journeys.users.lazy().select(
+        "user_id", "signed_up_at", "activated_at", *journeys.properties
+    )
+    found = users
+    for part in (
+        _returns(journeys, users),
+        _deepenings(journeys, users),
+        _advocates(journeys, users),
+    ):
+        found = found.join(part, on="user_id", how="left")
+    end = pl.lit(journeys.as_of, AT)
+    signed, activated = pl.col("signed_up_at"), pl.col("activated_at")
+    window = {
+        "activation": days(definition.activation_days),
+        "habit": days(definition.habit_days or 0),
+        "depth": days(definition.depth_days or 0),
+        "advocacy": days(definition.advocacy_days),
+    }
+    in_time = {
+        "activation": activated < signed + window["activation"],
+        "habit": pl.col("_returned_at") < activated + window["habit"],
+        "depth": pl.col("_deepened").is_not_null(),
+        "advocacy": pl.col("_advocated").is_not_null(),
+    }
+    flags: list[pl.Expr] = []
+    judged = passed = pl.lit(value=True)
+    span = signed
+    for link in LINKS:
+        if link not in defined_links(definition):
+            judged = passed = pl.lit(value=False)
+        start = signed if link == "activation" else activated
+        judged = passed & (start + window[link] <= end).fill_null(value=False)
+        passed = judged & in_time[link].fill_null(value=False)
+        over = (
+            signed + window[link]
+            if link == "activation"
+            else signed + window["activation"] + window[link]
+        )
+        span = pl.max_horizontal(span, over)
+        known = (span <= end) if link in defined_links(definition) else pl.lit(value=False)
+        flags += [
+            judged.alias(f"{link}_of"),
+            passed.alias(f"{link}_n"),
+            known.alias(f"{link}_reached_of"),
+            (known & passed).alias(f"{link}_reached_n"),
+        ]
+    return found.select("user_id", "signed_up_at", *journeys.properties, *flags)
+
+
+def meets_depth_rule(uses: pl.LazyFrame, definition: Definition) -> pl.LazyFrame:
+    """Keep the days on which the depth rule is met: the same action on enough different days, near enough.
+
+    Parameters
+    ----------
+    uses
+        One row per user, action and local day of use: `user_id`, `action`, `day`, ...
+    definition
+        Gives `depth_uses` and `depth_within_days`.
+    """
+    others = (definition.depth_uses or 1) - 1
+    ago = [pl.col(c).shift(others) for c in ("user_id", "action", "day")]
+    return uses.sort("user_id", "action", "day").filter(
+        pl.col("user_id") == ago[0],
+        pl.col("action") == ago[1],
+        (pl.col("day") - ago[2]).dt.total_days() <= (definition.depth_within_days or 0),
+    )
+
+
+def _returns(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
+    activated_day = local_day(pl.col("activated_at"), journeys.timezone)
+    return (
+        _since_activation(on_days(journeys, "core"), users)
+        .filter(pl.col("day") > activated_day)
+        .group_by("user_id")
+        .agg(pl.col("first_at").min().alias("_returned_at"))
+    )
+
+
+def _deepenings(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
+    uses = _within(on_advanced_days(journeys), users, days(journeys.definition.depth_days or 0))
+    return _marked(meets_depth_rule(uses, journeys.definition), "_deepened")
+
+
+def _advocates(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
+    uses = _within(on_days(journeys, "advocacy"), users, days(journeys.definition.advocacy_days))
+    return _marked(uses, "_advocated")
+
+
+def _since_activation(uses: pl.LazyFrame, users: pl.LazyFrame) -> pl.LazyFrame:
+    return uses.join(users.select("user_id", "activated_at").drop_nulls(), on="user_id")
+
+
+def _within(uses: pl.LazyFrame, users: pl.LazyFrame, window: pl.Expr) -> pl.LazyFrame:
+    return _since_activation(uses, users).filter(
+        pl.col("last_at") >= pl.col("activated_at"),
+        pl.col("first_at") < pl.col("activated_at") + window,
+    )
+
+
+def _marked(rows: pl.LazyFrame, name: str) -> pl.LazyFrame:
+    return rows.select("user_id", pl.lit(value=True).alias(name)).unique()

@@ -1,0 +1,237 @@
+"""A team's session: its definition, controls, votes, decisions and notes, kept in one folder and never lost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engagekit.definition import Definition, write_whole
+from engagekit.errors import ParameterError, StoredFileError, nearest
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping
+    from datetime import date
+
+    import polars as pl
+
+    from engagekit.journeys import Journeys
+
+SCHEMA_VERSION = 1
+FILE = "session.json"
+DEFINITION_FILE = "definition.toml"
+# What a session file holds besides its version; each part is a table of its own.
+PARTS = ("about", "controls", "votes", "decisions", "notes", "plan")
+LOCK_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Session:
+    """Keep what a team has set, voted and decided, in one folder, whole after every change.
+
+    Every read looks at the file and every change rewrites it under a lock, so two notebooks open at once
+    see and keep each other's changes, and a notebook run again from the top shows the same state.
+
+    Parameters
+    ----------
+    folder
+        The team's folder; made if missing. Without a ``session.json``, the session starts empty.
+
+    Raises
+    ------
+    StoredFileError
+        The session file is broken, or a newer engagekit wrote it; it is left as it is.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> session = Session(tempfile.mkdtemp())
+    >>> session.set("habit target", 0.5)
+    >>> Session(session.folder).get("habit target")
+    0.5
+    """
+
+    folder: Path
+    _lock: Any = field(init=False, repr=False, compare=False)
+
+    def __init__(self, folder: str | os.PathLike[str] = ".") -> None:
+        """Open the folder and check that its session can be read."""
+        from filelock import FileLock
+
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        object.__setattr__(self, "folder", path)
+        object.__setattr__(self, "_lock", FileLock(path / ".session.lock", timeout=LOCK_SECONDS))
+        self._read()
+
+    # State ----------------------------------------------------------------------------------------
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        path = self.folder / FILE
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {part: {} for part in PARTS}
+        except (OSError, ValueError, RecursionError) as error:
+            raise StoredFileError(
+                f"The session {str(path)!r} cannot be read ({error}). It is left as it is; move it away to start anew."
+            ) from None
+        version = state.get("schema_version") if isinstance(state, dict) else None
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise StoredFileError(
+                f"The session {str(path)!r} was written by a newer engagekit (schema {version}); install that one."
+            )
+        if version != SCHEMA_VERSION or not all(
+            isinstance(state.get(part, {}), dict) for part in PARTS
+        ):
+            raise StoredFileError(
+                f"{str(path)!r} is no session of engagekit. It is left as it is; move it away to start anew."
+            )
+        return {part: state.get(part, {}) for part in PARTS}
+
+    def _change(self, change: Callable[[dict[str, dict[str, Any]]], None]) -> None:
+        from filelock import Timeout
+
+        try:
+            with self._lock:
+                state = self._read()
+                change(state)
+                whole = {"schema_version": SCHEMA_VERSION} | state
+                write_whole(
+                    self.folder / FILE,
+                    json.dumps(whole, indent=1, ensure_ascii=False, sort_keys=True).encode(),
+                )
+        except Timeout:
+            raise StoredFileError(
+                f"The session in {str(self.folder)!r} is being written elsewhere for {LOCK_SECONDS} s; try again."
+            ) from None
+
+    def part(self, name: str) -> dict[str, Any]:
+        """Return one part of the session as it stands on disk now.
+
+        Raises
+        ------
+        ParameterError
+            There is no such part.
+        """
+        if name not in PARTS:
+            raise ParameterError(
+                f"A session has no part {name!r}.{nearest(name, PARTS)} Its parts are {', '.join(PARTS)}."
+            )
+        return self._read()[name]
+
+    def get(self, control: str, default: Any = None) -> Any:
+        """Return the stored value of a control, or `default`."""
+        return self._read()["controls"].get(control, default)
+
+    def set(self, control: str, value: Any) -> None:
+        """Store the value of a control: text, number, true/false, or lists and tables of these."""
+        self._put("controls", control, value)
+
+    def note(self, section: str, text: str) -> None:
+        """Store what the team notes on a section; an empty text removes it."""
+        self._put("notes", section, text.strip() or None)
+
+    def decide(self, question: str, answer: Any, *, today: date | None = None) -> None:
+        """Record what the team agreed on, with the day if one is given; None takes it back."""
+        entry = (
+            None
+            if answer is None
+            else {"answer": answer} | ({"on": today.isoformat()} if today else {})
+        )
+        self._put("decisions", question, entry)
+
+    def vote(self, name: str, choice: str | None) -> None:
+        """Record one person's choice; None takes it back.
+
+        Raises
+        ------
+        ParameterError
+            The name is empty.
+        """
+        if not name.strip():
+            raise ParameterError("A vote needs the name of who casts it.")
+        self._put("votes", name.strip(), choice)
+
+    def _put(self, part: str, key: str, value: Any) -> None:
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            raise ParameterError(
+                f"{key!r} got {value!r}, which cannot be stored; it takes text, numbers, true/false, lists and tables."
+            ) from None
+
+        def change(state: dict[str, dict[str, Any]]) -> None:
+            if value is None:
+                state[part].pop(key, None)
+            else:
+                state[part][key] = value
+
+        self._change(change)
+
+    def update(self, part: str, values: Mapping[str, Any]) -> None:
+        """Store several values of one part at once."""
+        self.part(part)
+
+        def change(state: dict[str, dict[str, Any]]) -> None:
+            state[part].update(values)
+
+        self._change(change)
+
+    def reset(self, part: str) -> None:
+        """Empty one part, such as the votes before a second round."""
+        self.part(part)
+        self._change(lambda state: state[part].clear())
+
+    # Definition and data --------------------------------------------------------------------------
+
+    @property
+    def team(self) -> str:
+        """The team's name: as given, else the folder's."""
+        return str(self._read()["about"].get("team") or self.folder.resolve().name)
+
+    @property
+    def definition(self) -> Definition:
+        """The team's definition; without one, the bundled sample's."""
+        path = self.folder / DEFINITION_FILE
+        if path.exists():
+            return Definition.load(path)
+        from engagekit.samples import load_sample
+
+        definition: Definition = load_sample().definition
+        return definition
+
+    def define(self, definition: Definition) -> None:
+        """Write the team's definition, whole or not at all."""
+        with self._lock:
+            definition.save(self.folder / DEFINITION_FILE)
+
+    def events(self) -> Any:
+        """Return the event log the session is about: the workshop's, else the bundled sample."""
+        return self._data()[0]
+
+    def _data(self) -> tuple[Any, pl.DataFrame | None]:
+        about = self._read()["about"]
+        if "events" not in about:
+            from engagekit.samples import load_sample
+
+            sample = load_sample()
+            return sample.events, sample.users
+        import polars as pl
+
+        from engagekit.people import read_users
+
+        log = pl.scan_parquet(self.folder / about["events"] / "*.parquet")
+        users = about.get("users")
+        return log, None if users is None else read_users(
+            self.folder / users, ids=log.collect_schema()["user_id"]
+        )
+
+    def journeys(self) -> Journeys:
+        """Roll the log up under the team's definition; kept in the folder until the definition changes."""
+        from engagekit.rollups import rollup
+
+        log, users = self._data()
+        return rollup(log, self.definition, users=users, as_of=self._read()["about"].get("as_of"))

@@ -82,6 +82,17 @@ def utc(at: pl.Expr, dtype: pl.DataType | None) -> pl.Expr:
     return at.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
 
 
+def daily(log: pl.LazyFrame) -> pl.DataFrame:
+    """Count a log's events by UTC day, in one pass: ``day, len, first, last``."""
+    at = pl.col("at")
+    return (
+        log.group_by(at.dt.date().alias("day"))
+        .agg(pl.len().cast(pl.Int64), at.min().alias("first"), at.max().alias("last"))
+        .sort("day")
+        .collect(engine="streaming")
+    )
+
+
 def end_of(
     log: pl.LazyFrame, as_of: Instant | None, *, dates_only: bool, timezone: str
 ) -> datetime:
@@ -94,29 +105,25 @@ def end_of(
     """
     if as_of is not None:
         return instant(as_of, timezone="UTC" if dates_only else timezone)
-    count = pl.len()
-    tail = (
-        log.select(
-            pl.col("at").max().alias("last"),
-            count.alias("events"),
-        )
-        .collect()
-        .row(0, named=True)
-    )
-    if tail["last"] is None:
+    return end_after(daily(log), dates_only=dates_only)
+
+
+def end_after(counts: pl.DataFrame, *, dates_only: bool) -> datetime:
+    """Find the instant just after the last event of a log whose `daily` counts these are; see `end_of`."""
+    if not counts.height:
         raise EventLogError("The event log holds no events, so nothing can be said from it.")
-    _refuse_stray_tail(log, tail["last"], tail["events"])
+    last: datetime = counts["last"][-1]
+    _refuse_stray_tail(counts, last)
     step = timedelta(days=1) if dates_only else timedelta(microseconds=1)
-    last: datetime = tail["last"]
     return (last + step).astimezone(UTC)
 
 
-def _refuse_stray_tail(log: pl.LazyFrame, last: datetime, events: int) -> None:
+def _refuse_stray_tail(counts: pl.DataFrame, last: datetime) -> None:
     # A clock years ahead would otherwise make everybody look silent: the last 0.1 % of events must not
     # lie more than 3 empty days after the rest.
-    stray = events // 1000 if events >= 1000 else 0
-    counts = log.group_by(pl.col("at").dt.date().alias("day")).len().sort("day").collect()
-    after = counts["len"].sum() - counts["len"].cum_sum()
+    events = int(counts["len"].sum())
+    stray = events // 1000
+    after = pl.lit(events) - pl.col("len").cum_sum()
     gaps = counts.with_columns(pl.col("day").shift(-1).alias("next"), after.alias("after")).filter(
         (pl.col("next") - pl.col("day")).dt.total_days() > 4,
         pl.col("after") <= stray,

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit.errors import (
-    ColumnError,
-    EventLogError,
-    ParameterError,
-    check_choice,
-    listing,
-    nearest,
+from engagekit.errors import EventLogError, ParameterError, check_choice
+from engagekit.instants import Instant, instant
+from engagekit.journeys import LEFT_OUT, Journeys, landed
+from engagekit.log import as_lazy, daily, end_after, open_log
+from engagekit.members import Extent, members, open_people
+from engagekit.reduction import (
+    days_table,
+    early_table,
+    first_signups,
+    since_signup,
+    steps_table,
+    users_table,
 )
-from engagekit.instants import AT, Instant, days, local_day
-from engagekit.journeys import DAYS, LEFT_OUT, STEPS, USERS, Journeys, landed
-from engagekit.log import as_lazy, end_of, open_log, utc
-from engagekit.matchers import matches
 
 if TYPE_CHECKING:
     from engagekit.definition import Definition
     from engagekit.log import Frame
 
+LACKING = "rows without a user, an event name or a time"
 FALLBACK_INTERVAL = 7.0  # days; used when no user has two core days
 
 
@@ -36,246 +38,141 @@ def rollup(
     as_of: Instant | None = None,
     progress: bool = False,
 ) -> Journeys:
-    """Reduce an event log to journeys: what each user did, as far as the answers need it."""
+    """Reduce an event log to journeys: what each user did, as far as the answers need it.
+
+    signed_up_at = users.signed_up_at, else the first sign-up event;
+    counted are the events with signed_up_at <= at < as_of.
+
+    Parameters
+    ----------
+    events
+        One row per event: ``user_id`` (text or whole numbers), ``event`` (text), ``at`` (instants; naive ones are
+        UTC; or dates) and the properties that the definition looks at.
+    definition
+        Which events mean what. Its windows that are None are resolved here, from the whole log.
+    users
+        One row per ``user_id``: properties fixed at the start, usable as ``by=`` in every answer. Its
+        ``signed_up_at``, where not null, is the sign-up (a date: local midnight in the definition's time zone).
+        Its users without any event are users too.
+    unit
+        ``"account"`` makes the ``account_id`` of `users` the unit: it signs up with its first member, and what
+        any member does, it does. It keeps a property only where all its members agree.
+    as_of
+        The instant up to which the log is complete (exclusive); without an offset, local to the definition's time
+        zone. Default: just after the last event.
+    progress
+        Show how far it is, where the log is prepared in buckets.
+
+    Returns
+    -------
+    Journeys
+        `users`, sorted by ``user_id``: ``signed_up_at``, ``activated_at`` (first activation), ``first_action_at`` (first
+        event that is neither the sign-up nor outreach; with ``signup=None``, after the first event), ``last_core_at``,
+        ``last_seen_at``, ``core_days`` and ``active_days`` (distinct local days), then the properties.
+        `steps`, by ``user_id, step``: ``reached_at``, ``last_reached_at``, ``completed_at``; a step is reached at the
+        latest when it is completed. `early`, by ``user_id, event``: ``first_at``, ``times`` and ``days`` (bit k: done on
+        the user's own day k) within the first days. `days`, by ``user_id, role, day``: ``first_at``, ``last_at``,
+        ``times``. And ``left_out``: ``reason, count, unit``.
+
+    Raises
+    ------
+    ColumnError
+        The log or the users table lacks a column or holds the wrong kind: all faults at once.
+    EventLogError
+        The log is empty before `as_of`, or its last 0.1 % lie more than 3 empty days after the rest.
+    ParameterError
+        `unit` or `as_of` cannot be read.
+
+    Notes
+    -----
+    Left out, and counted in ``left_out``: users without a sign-up in the data, who signed up before the log starts,
+    or at or after `as_of`; with ``signup=None``, users first seen in the first ``burn_in_days`` (some returning users
+    may remain among the rest; ``signed_up_at`` in `users` cures it); events before their user's sign-up. Exact
+    duplicates count twice in ``times``. The order of rows never matters.
+
+    References
+    ----------
+    The contract of the project, sections on journeys and on the rules that decide the numbers (1 to 3).
+
+    Examples
+    --------
+    >>> from datetime import datetime
+    >>> import engagekit as ek
+    >>> log = pl.DataFrame({
+    ...     "user_id": ["ann", "ann", "ann", "bob"],
+    ...     "event": ["signup", "publish", "publish", "signup"],
+    ...     "at": [datetime(2026, 1, d) for d in (1, 2, 9, 3)],
+    ... })
+    >>> journeys = rollup(log, ek.Definition(signup="signup", activation="publish", core="publish"))
+    >>> journeys.users.select("user_id", "core_days", "active_days").rows()
+    [('ann', 2, 3), ('bob', 0, 1)]
+    >>> journeys.early.select("user_id", "event", "times", "days").rows()[0]
+    ('ann', 'publish', 2, 258)
+    """
     if faults := check_choice("unit", unit, ["user", "account"]):
         raise ParameterError(faults[0])
     log, dates_only = open_log(events, needs=definition.property_names())
-    zone = "UTC" if dates_only else definition.timezone
-    log = log.select(
-        "user_id",
-        "event",
-        "at",
-        *[c for c in definition.property_names() if c not in ("user_id", "event", "at")],
-    )
-    people = None if users is None else _people(users, log.collect_schema()["user_id"], dates_only)
-    if unit == "account":
-        log, people = _as_accounts(log, people)
-    end = end_of(log, as_of, dates_only=dates_only, timezone=definition.timezone)
-    log = log.filter(pl.col("at") < end)
-    start = log.select(pl.col("at").min()).collect().item()
-    if start is None:
-        raise EventLogError(f"The log holds no event before as_of ({end:%Y-%m-%d %H:%M}).")
-    signups, left_out = _signups(log, people, definition, start, end, zone)
-    known = log.join(signups.lazy().select("user_id", "signed_up_at"), on="user_id", how="inner")
+    log = log.select(*dict.fromkeys(["user_id", "event", "at", *definition.property_names()]))
+    log = log.with_columns(pl.col("event").cast(pl.String), as_text(pl.col("user_id"), log))
+    id_type = log.collect_schema()["user_id"]
+    people = None
+    if users is not None or unit == "account":
+        people = open_people(
+            pl.DataFrame(schema={"user_id": id_type}) if users is None else users,
+            id_type=id_type,
+            unit=unit,
+            dates_only=dates_only,
+            timezone=definition.timezone,
+        )
+    counts = daily(log)
+    extent = _extent(counts, definition, as_of, dates_only=dates_only)
+    rows = as_lazy(events).select(pl.len()).collect().item()
+    lacking = (LACKING, rows - counts["len"].sum(), "events")
+    log = log.filter(pl.col("at") < extent.end)
+    who = members(first_signups(log, definition), people, definition, extent, unit=unit)
+    known = since_signup(log, who)
     early_birds = (
-        known.filter(pl.col("at") < pl.col("signed_up_at"))
-        .select(pl.len(), pl.col("user_id").n_unique().alias("users"))
-        .collect()
+        known.filter(pl.col("at") < pl.col("signed_up_at")).select(pl.len()).collect().item()
     )
-    left_out += [("events before their user's sign-up", early_birds["len"][0], "events")]
+    left_out = [
+        lacking,
+        *who.left_out,
+        ("events before their user's sign-up", early_birds, "events"),
+    ]
     known = known.filter(pl.col("at") >= pl.col("signed_up_at"))
-    day_table = _days(known, definition, zone)
+    day_table = days_table(known, definition, extent.zone)
     return Journeys(
-        users=landed(_users(known, signups, definition, zone), "users"),
-        steps=landed(_steps(known, signups, definition), "steps"),
-        early=landed(_early(known, definition.first_days), "early"),
+        users=landed(users_table(known, who.base, definition, extent.zone), "users"),
+        steps=landed(steps_table(known, who.base, definition), "steps"),
+        early=landed(early_table(known, definition), "early"),
         days=landed(day_table, "days"),
         definition=definition.resolved(usage_interval_of(day_table)),
-        as_of=end,
-        log_start=start,
+        as_of=extent.end,
+        log_start=extent.start,
         dates_only=dates_only,
         left_out=pl.DataFrame([r for r in left_out if r[1]], schema=LEFT_OUT, orient="row"),
         unit=unit,
     )
 
 
-def _people(users: Frame, id_type: pl.DataType, dates_only: bool) -> pl.DataFrame:  # noqa: FBT001
-    frame = as_lazy(users, what="The users table").collect()
-    faults = (
-        []
-        if "user_id" in frame.columns
-        else [f"there is no column 'user_id'.{nearest('user_id', frame.columns)}"]
-    )
-    ours = [c for c in frame.columns if c in USERS and c != "signed_up_at"]
-    if ours:
-        faults.append(f"{listing(ours)} are names engagekit uses itself; rename them.")
-    if not faults:
-        doubled = frame.filter(pl.col("user_id").is_duplicated())["user_id"].unique()
-        if doubled.len():
-            faults.append(
-                f"{doubled.len()} users stand in more than one row, such as {doubled[0]!r}; keep one row for each."
-            )
-        if frame.schema["user_id"] != id_type:
-            faults.append(
-                f"'user_id' holds {frame.schema['user_id']}, the log's holds {id_type}; cast one to the other."
-            )
-    at = frame.schema.get("signed_up_at")
-    if at is not None and not isinstance(at, (pl.Datetime, pl.Date)):
-        faults.append(f"'signed_up_at' holds {at}; it takes times or dates.")
-    if faults:
-        raise ColumnError.from_faults("The users table cannot be used", faults)
-    if at is not None:
-        frame = frame.with_columns(utc(pl.col("signed_up_at"), at))
-        if dates_only:
-            frame = frame.with_columns(pl.col("signed_up_at").dt.truncate("1d"))
-    return frame.drop_nulls("user_id")
+def as_text(column: pl.Expr, log: pl.LazyFrame) -> pl.Expr:
+    """Take names of any kind (categories too) as text, and numbers as they are."""
+    name = column.meta.output_name()
+    return column if log.collect_schema()[name].is_integer() else column.cast(pl.String)
 
 
-def _as_accounts(
-    log: pl.LazyFrame, people: pl.DataFrame | None
-) -> tuple[pl.LazyFrame, pl.DataFrame]:
-    if people is None or "account_id" not in people.columns:
-        raise ColumnError(
-            "unit='account' needs a users table with the column 'account_id'; give users=."
-        )
-    owners = people.lazy().select("user_id", "account_id").drop_nulls()
-    log = (
-        log.join(owners, on="user_id", how="inner")
-        .drop("user_id")
-        .rename({"account_id": "user_id"})
-    )
-    kept = [c for c in people.columns if c not in ("user_id", "account_id", "signed_up_at")]
-    # An account keeps a property only where all its members agree.
-    same = [pl.when(pl.col(c).n_unique() == 1).then(pl.col(c).first()).alias(c) for c in kept]
-    first = [pl.col("signed_up_at").min()] if "signed_up_at" in people.columns else []
-    accounts = people.drop_nulls("account_id").group_by("account_id").agg(*first, *same)
-    return log, accounts.rename({"account_id": "user_id"})
-
-
-def _signups(
-    log: pl.LazyFrame,
-    people: pl.DataFrame | None,
-    definition: Definition,
-    start: datetime,
-    end: datetime,
-    zone: str,
-) -> tuple[pl.DataFrame, list[tuple[str, int, str]]]:
-    """Find each user's sign-up; count who is left out, and why."""
-    chosen = log if definition.signup is None else log.filter(matches(definition.signup))
-    seen = log.group_by("user_id").agg(pl.col("at").min().alias("first_at"))
-    signed = chosen.group_by("user_id").agg(pl.col("at").min().alias("_event_at"))
-    table = seen.join(signed, on="user_id", how="left").collect()
-    from_users = people is not None and "signed_up_at" in people.columns
-    if people is not None:
-        table = table.join(people, on="user_id", how="full", coalesce=True)
-    at = pl.coalesce("signed_up_at", "_event_at") if from_users else pl.col("_event_at")
-    table = table.with_columns(at.alias("signed_up_at"))
-    first_day = local_day(pl.lit(start, AT), zone)
-    burn_in = (
-        definition.resolved(FALLBACK_INTERVAL).burn_in_days if definition.signup is None else None
-    )
-    burnt = pl.lit(value=False)
-    if burn_in is not None:
-        given = (
-            pl.col("user_id").is_in(
-                people.filter(pl.col("signed_up_at").is_not_null())["user_id"].implode()
-            )
-            if from_users and people is not None
-            else pl.lit(value=False)
-        )
-        burnt = ~given & (pl.col("signed_up_at") < start + timedelta(days=burn_in))
-    reason = (
-        pl.when(pl.col("signed_up_at").is_null())
-        .then(pl.lit("no sign-up in the data"))
-        .when(pl.col("signed_up_at") >= end)
-        .then(pl.lit("signed up at or after as_of"))
-        .when(local_day(pl.col("signed_up_at"), zone) < first_day)
-        .then(pl.lit("signed up before the log starts"))
-        .when(burnt)
-        .then(pl.lit(f"first seen in the first {burn_in} days"))
-    )
-    table = table.with_columns(reason.alias("_reason"))
-    counts = table.drop_nulls("_reason").group_by("_reason").len().sort("_reason")
-    kept = (
-        table.filter(pl.col("_reason").is_null())
-        .drop("_reason", "_event_at", "first_at")
-        .sort("user_id")
-    )
-    return kept, [(r, n, "users") for r, n in counts.iter_rows()]
-
-
-def _users(
-    known: pl.LazyFrame, signups: pl.DataFrame, definition: Definition, zone: str
-) -> pl.DataFrame:
-    day = local_day(pl.col("at"), zone)
-    core = matches(definition.core)
-    aside = (
-        pl.col("at") > pl.col("signed_up_at")
-        if definition.signup is None
-        else ~matches(definition.signup)
-    )
-    if definition.outreach is not None:
-        aside &= ~matches(definition.outreach)
-    found = known.group_by("user_id").agg(
-        pl.col("at").filter(matches(definition.activation)).min().alias("activated_at"),
-        pl.col("at").filter(aside).min().alias("first_action_at"),
-        pl.col("at").filter(core).max().alias("last_core_at"),
-        pl.col("at").max().alias("last_seen_at"),
-        day.filter(core).n_unique().alias("core_days"),
-        day.n_unique().alias("active_days"),
-    )
-    table = (
-        signups.lazy()
-        .join(found, on="user_id", how="left")
-        .with_columns(pl.col("core_days", "active_days").fill_null(0))
-    )
-    return table.sort("user_id").collect()
-
-
-def _steps(known: pl.LazyFrame, signups: pl.DataFrame, definition: Definition) -> pl.DataFrame:
-    parts: list[pl.DataFrame] = []
-    before = signups.select("user_id", pl.col("signed_up_at").alias("at"))
-    for position, step in enumerate(definition.steps):
-        sides = {}
-        for name, matcher in (("reached", step.reached), ("completed", step.completed)):
-            if matcher is not None:
-                found = (
-                    known.filter(matches(matcher))
-                    .group_by("user_id")
-                    .agg(pl.col("at").min(), pl.col("at").max().alias("last"))
-                )
-                sides[name] = found.collect()
-        reached = sides.get("reached", before.with_columns(pl.col("at").alias("last")))
-        done = sides.get("completed", reached)
-        part = reached.select(
-            "user_id", pl.col("at").alias("reached_at"), pl.col("last").alias("last_reached_at")
-        ).join(
-            done.select("user_id", pl.col("at").alias("completed_at")),
-            on="user_id",
-            how="full",
-            coalesce=True,
-        )
-        part = part.with_columns(
-            pl.lit(position, pl.Int32).alias("step"),
-            *[pl.coalesce(c, "completed_at").alias(c) for c in ("reached_at", "last_reached_at")],
-        )
-        parts.append(part)
-        before = part.drop_nulls("completed_at").select(
-            "user_id", pl.col("completed_at").alias("at")
-        )
-    if not parts:
-        return pl.DataFrame(schema={"user_id": signups.schema["user_id"]} | STEPS)
-    return pl.concat([p.select("user_id", *STEPS) for p in parts]).sort("user_id", "step")
-
-
-def _early(known: pl.LazyFrame, first_days: int) -> pl.DataFrame:
-    since = pl.col("at") - pl.col("signed_up_at")
-    return (
-        known.filter(since < days(first_days))
-        .with_columns((since.dt.total_microseconds() // 86_400_000_000).alias("k"))
-        .group_by("user_id", "event", "k")
-        .agg(pl.col("at").min().alias("first_at"), pl.len().alias("times"))
-        .with_columns(pl.lit(2, pl.Int64).pow(pl.col("k")).alias("days"))
-        .group_by("user_id", "event")
-        .agg(pl.col("first_at").min(), pl.col("times").sum(), pl.col("days").sum())
-        .sort("user_id", "event")
-        .collect()
-    )
-
-
-def _days(known: pl.LazyFrame, definition: Definition, zone: str) -> pl.DataFrame:
-    parts = [
-        known.filter(matches(matcher))
-        .group_by("user_id", local_day(pl.col("at"), zone).alias("day"))
-        .agg(
-            pl.col("at").min().alias("first_at"),
-            pl.col("at").max().alias("last_at"),
-            pl.len().alias("times"),
-        )
-        .with_columns(pl.lit(role).alias("role"))
-        for role, matcher in definition.roles().items()
-    ]
-    return pl.concat(parts).select("user_id", *DAYS).sort("user_id", "role", "day").collect()
+def _extent(
+    counts: pl.DataFrame, definition: Definition, as_of: Instant | None, *, dates_only: bool
+) -> Extent:
+    zone = "UTC" if dates_only else definition.timezone
+    if as_of is None:
+        end = end_after(counts, dates_only=dates_only)
+    else:
+        end = instant(as_of, timezone=zone)
+    start = counts["first"].min()
+    if not isinstance(start, datetime) or start >= end:
+        raise EventLogError(f"The log holds no event before as_of ({end:%Y-%m-%d %H:%M}).")
+    return Extent(start, end, dates_only, zone)
 
 
 def usage_interval_of(day_table: Frame) -> float:

@@ -65,7 +65,7 @@ RULES = (
     Rule("Plateau",                    "Discovery",                  "Feature Discovery",     "plateau",       REPEATED & DEPTH_OVER, PLATEAUED),
     Rule("Drift away quietly",         "Re-engagement",              "Re-engagement",         "drift",         REPEATED,              QUIET),
     Rule("Come back and go deeper",    None,                         None,                    "healthy",       REPEATED,              DEEP),
-    Rule("Never start",                "Acquisition or tracking",    None,                    "never_started", MISSED_START,          ANYONE_ELSE),
+    Rule("Never start",                "acquisition or tracking",    None,                    "never_started", MISSED_START,          ANYONE_ELSE),
 )
 # fmt: on
 TOO_EARLY = "too_early"

@@ -1,0 +1,122 @@
+"""The verdict in words, fit to be read aloud."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engagekit.definition import LINKS
+from engagekit.earliest import NONE_BROKEN
+from engagekit.wording import many, percent
+
+if TYPE_CHECKING:
+    from engagekit.basis import Basis
+    from engagekit.definition import Definition
+    from engagekit.diagnosis import Rule
+    from engagekit.linktable import Loop
+
+
+def sentence(
+    found: Loop,
+    rule: Rule | None,
+    holds: tuple[float, float] | None,
+    more_users: int | None,
+    definition: Definition,
+    stands_on: Basis,
+) -> str:
+    """Say the verdict, how sure it is, what to do first, and what it stands on."""
+    rows = {row["link"]: row for row in found.table.iter_rows(named=True)}
+    if found.judgment.verdict == "named":
+        said = _named(found, rows[found.judgment.link], rule, holds, definition)
+    elif found.judgment.verdict == "undecided":
+        said = _undecided(found, more_users)
+    else:
+        said = _none_broken(found, rows)
+    return f"{said} {stands_on}"
+
+
+def _named(
+    found: Loop,
+    row: dict[str, Any],
+    rule: Rule | None,
+    holds: tuple[float, float] | None,
+    definition: Definition,
+) -> str:
+    link, sure = row["link"], _sure(found.judgment.probability)
+    if found.seen.lost:
+        first = (
+            f"Most users are lost by {link}: {percent(row['reached'])} get that far "
+            f"({row['reached_n']:,} of {row['reached_of']:,} sign-ups; {sure} sure)."
+        )
+    else:
+        first = (
+            f"Momentum breaks earliest at {link}: {percent(row['rate'])} "
+            f"({row['n']:,} of {row['of']:,}) {_did(link, definition)}, against {_mark(row)} of {percent(row['target'])} ({sure} sure)."
+        )
+    return " ".join(filter(None, [first, _what_to_do(link, rule), _how_firm(found, link, holds)]))
+
+
+def _sure(probability: float | None) -> str:
+    return "over 99%" if probability and probability > 0.99 else percent(probability)
+
+
+def _mark(row: dict[str, Any]) -> str:
+    return {
+        "previous quarter": "at least what the quarter before leaves plausible,",
+        "best cohort": "the best cohort's, shrunk towards the mean,",
+    }.get(row["target_from"], "a target")
+
+
+def _did(link: str, definition: Definition) -> str:
+    return {
+        "activation": f"activated within {many(definition.activation_days, 'day')} of signing up",
+        "habit": f"came back on a later day within {many(definition.habit_days or 0, 'day')} of activating",
+        "depth": f"took up an advanced action within {many(definition.depth_days or 0, 'day')} of activating",
+        "advocacy": f"spoke for the product within {many(definition.advocacy_days, 'day')} of activating",
+    }[link]
+
+
+def _what_to_do(link: str, rule: Rule | None) -> str:
+    if rule is None:
+        return "Advocacy validates what comes before it, so no play is named."
+    if rule.play is None:
+        return f"Most of those lost there never took a first step, so it is a question of {rule.problem}, and no play is named."
+    who = " of most who are lost there" if link == "activation" else ""
+    return f"The problem{who} is {rule.problem}; start with the play {rule.play}."
+
+
+def _how_firm(found: Loop, link: str, holds: tuple[float, float] | None) -> str:
+    if holds is None:
+        return ""
+    low, high = percent(holds[0]), percent(holds[1])
+    if not found.seen.lost:
+        return f"It stays {link} for any target from {low} up."
+    span = f"from {low} up" if holds[1] >= 1 else f"from {low} to {high}"
+    return f"No targets are set; it stays {link} wherever 'most' is drawn {span} instead of at one half."
+
+
+def _undecided(found: Loop, more_users: int | None) -> str:
+    one, other = (
+        ("at no link" if c == NONE_BROKEN else f"at {c}") for c in found.judgment.candidates
+    )
+    chances = dict(zip(LINKS, found.judgment.p_earliest, strict=True)) | {
+        NONE_BROKEN: found.judgment.p_none
+    }
+    sure = " and ".join(_sure(chances[c]) for c in found.judgment.candidates)
+    first = f"It is undecided whether momentum breaks earliest {one} or {other} ({sure} sure)."
+    if unseen := found.seen.unseen():
+        return f"{first} Nobody's time for {' and '.join(unseen)} is over yet; wait for that."
+    if more_users is None:
+        return f"{first} The rates lie so near their marks that more users would hardly settle it."
+    return f"{first} About {many(more_users, 'more sign-up', 'more sign-ups')} at the present rates would settle it."
+
+
+def _none_broken(found: Loop, rows: dict[str, dict[str, Any]]) -> str:
+    sure = _sure(found.judgment.p_none)
+    if found.seen.lost:
+        last = [link for link in LINKS if found.seen.marks[LINKS.index(link)] is not None][-1]
+        return (
+            f"No link loses most users: {percent(rows[last]['reached'])} get as far as {last} "
+            f"({sure} sure). Targets would set the bar higher."
+        )
+    held = [link for link in LINKS if rows[link]["target"] is not None]
+    return f"No link is broken: {' and '.join(held)} meet{'s' if len(held) == 1 else ''} what was set for {'it' if len(held) == 1 else 'them'} ({sure} sure)."

@@ -58,7 +58,6 @@ _HOMES = {
     "step_drop_off": "funnels",
     "stickiness": "rhythm",
     "suggest_windows": "windows",
-    "survival": "survival",
     "track": "review",
     "usage_interval": "rhythm",
     "watch_list": "diagnosis",
@@ -75,6 +74,7 @@ _MODULES = (
     "playbook",
     "priority",
     "strata",
+    "survival",  # a module that can be called: ek.survival(journeys, quiet_days=28)
     "tables",
     "widgets",
 )

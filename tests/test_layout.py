@@ -27,7 +27,8 @@ LAYERS = [
     {"matchers", "instants", "intervals"},
     {"definition", "log"},
     {"journeys", "engines", "reduction", "presets", "textcache", "strata", "periods"},
-    {"events", "prepare", "rollups", "sql", "simulation", "playbook", "guidance", "samples"},
+    {"events", "prepare", "rollups", "sql", "simulation", "playbook", "guidance", "samples"}
+    | {"simulated_fates", "simulated_events", "simulated_tables", "simulated_dirt"},
 ]
 VIEWS = {"offline"}
 SHELL = {"session", "widgets", "reporting", "cli", "workshop", "terminal"}

@@ -19,7 +19,7 @@ LOSABLE = LINKS[:3]
 
 
 def defined_links(definition: Definition) -> tuple[str, ...]:
-    """Name the links that a definition can judge: depth needs advanced actions, advocacy its events.
+    """Name the links that a definition can judge: depth needs advanced actions, advocacy depth and its events.
 
     Examples
     --------
@@ -27,8 +27,9 @@ def defined_links(definition: Definition) -> tuple[str, ...]:
     >>> defined_links(Definition(activation="first_project", core="publish", advanced=["report"]))
     ('activation', 'habit', 'depth')
     """
-    needs = {"depth": definition.advanced, "advocacy": definition.advocacy}
-    return tuple(link for link in LINKS if needs.get(link, True))
+    if not definition.advanced:
+        return LINKS[:2]
+    return LINKS if definition.advocacy else LOSABLE
 
 
 def link_flags(journeys: Journeys) -> pl.LazyFrame:
@@ -82,13 +83,12 @@ def link_flags(journeys: Journeys) -> pl.LazyFrame:
         "advocacy": pl.col("_advocated").is_not_null(),
     }
     flags: list[pl.Expr] = []
-    judged = passed = pl.lit(value=True)
+    passed = pl.lit(value=True)
     span = signed
     for link in LINKS:
-        if link not in defined_links(definition):
-            judged = passed = pl.lit(value=False)
+        defined = pl.lit(link in defined_links(definition))
         start = signed if link == "activation" else activated
-        judged = passed & (start + window[link] <= end).fill_null(value=False)
+        judged = defined & passed & (start + window[link] <= end).fill_null(value=False)
         passed = judged & in_time[link].fill_null(value=False)
         over = (
             signed + window[link]
@@ -96,7 +96,7 @@ def link_flags(journeys: Journeys) -> pl.LazyFrame:
             else signed + window["activation"] + window[link]
         )
         span = pl.max_horizontal(span, over)
-        known = (span <= end) if link in defined_links(definition) else pl.lit(value=False)
+        known = defined & (span <= end)
         flags += [
             judged.alias(f"{link}_of"),
             passed.alias(f"{link}_n"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.wording import LINK_NAMES, count, day, many, percent, plain
+from engagekit.wording import LINK_NAMES, count, day, many, percent, plain, sure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,30 +95,24 @@ def loop(priority: Priority) -> str:
 
 def verdict(priority: Priority) -> str:
     """Say the verdict as it can be read aloud."""
-    return _section("Verdict", _wrapped(plain(priority.sentence)))
+    lines = _wrapped(plain(priority.sentence))
+    for warning in priority.warnings:
+        lines += _wrapped(f"Mind: {plain(warning)}")
+    return _section("Verdict", lines)
 
 
 def segments(priority: Priority) -> str:
     """Show where each group breaks, if groups were asked for."""
-    table = getattr(priority, "segments", None)
-    if table is None or table.height == 0:
+    if priority.segments is None:
         return ""
-    groups = [c for c in table.columns if c not in SEGMENT_COLUMNS][:1]
-    rows = [(*groups, "verdict", "link", "probability")]
-    for r in table.to_dicts():
-        named = LINK_NAMES.get(r.get("link") or "", "–")
-        rows.append(
-            (
-                *[plain("(none)" if r[g] is None else r[g]) for g in groups],
-                r["verdict"],
-                named,
-                percent(r.get("probability")),
-            )
-        )
+    groups = priority.segments.columns[: priority.segments.columns.index("users")]
+    rows = [(*groups, "users", "verdict", "link", "sure", "")]
+    for r in priority.segments.to_dicts():
+        named = LINK_NAMES.get(r["link"] or "", "–")
+        who = [plain("(none)" if r[g] is None else r[g]) for g in groups]
+        mark = "differs from all together" if r["elsewhere"] else ""
+        rows.append((*who, count(r["users"]), r["verdict"], named, sure(r["probability"]), mark))
     return _section("By group", _aligned(rows))
-
-
-SEGMENT_COLUMNS = frozenset({"verdict", "link", "problem", "play", "probability", "n", "of", "rate", "low", "high", "warning", "note", "sentence", "users"})  # fmt: skip
 
 
 def problems(diagnosis: pl.DataFrame) -> str:
@@ -160,22 +154,18 @@ def differences(strongest: pl.DataFrame) -> str:
 
 
 def play(priority: Priority) -> str:
-    """Name the play, who leads it and which metric shows that it works."""
+    """Name the play, who leads it and which metrics show that it works."""
     from engagekit.playbook import PLAYS
 
     found = next((p for p in PLAYS if p.name == priority.play), None)
     if found is None:
         return ""
     lines = [
-        f"  {found.name}, led by {found.lead}, with {_joined(found.partners)}",
-        f"  Metric: {_joined(found.metrics)}",
+        f"  {found.name}: led by {found.primary_lead}, with {', '.join(found.key_partners)}",
+        f"  Metrics: {', '.join(found.metrics)}",
         f"  Watch for: {found.watch_for}",
     ]
     return _section("The play", lines)
-
-
-def _joined(value: str | Sequence[str]) -> str:
-    return value if isinstance(value, str) else ", ".join(value)
 
 
 def _section(title: str, lines: Sequence[str]) -> str:

@@ -35,6 +35,21 @@ def percent(share: float | None, *, digits: int = 0) -> str:
     return f"{value:.{digits}f}%"
 
 
+def sure(probability: float | None) -> str:
+    """Write a probability without ever claiming certainty.
+
+    Examples
+    --------
+    >>> sure(0.99999), sure(0.83), sure(0.001)
+    ('over 99%', '83%', 'under 1%')
+    """
+    if probability is None:
+        return "–"
+    if probability > 0.99:
+        return "over 99%"
+    return "under 1%" if probability < 0.01 else percent(probability)
+
+
 def count(number: float | None) -> str:
     """Write a whole number with separators.
 

@@ -235,3 +235,9 @@ class Session:
 
         log, users = self._data()
         return rollup(log, self.definition, users=users, as_of=self._read()["about"].get("as_of"))
+
+    def export(self) -> tuple[Path, Path]:
+        """Write the decision record beside the session, as Markdown and HTML; return both paths."""
+        from engagekit.record import export
+
+        return export(self)

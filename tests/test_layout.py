@@ -31,7 +31,7 @@ LAYERS = [
     | {"simulated_fates", "simulated_events", "simulated_tables", "simulated_dirt"},
 ]
 VIEWS = {"offline"}
-SHELL = {"session", "widgets", "reporting", "cli", "workshop", "terminal"}
+SHELL = {"session", "record", "__main__", "people", "widgets", "reporting", "cli", "workshop", "terminal"}
 HEAVY = {
     "altair",
     "great_tables",

@@ -28,6 +28,8 @@ def soiled(rng: np.random.Generator, events: pl.DataFrame, share: float) -> pl.D
         pl.Series("event", rng.choice(["Opened", "opened ", "OPENED"], few))
     )
     nobody = some(few).with_columns(user_id=pl.lit(None, pl.String))
-    staff = some(2 * count).with_columns(user_id=pl.lit(STAFF))
+    staff = some(2 * count, events.filter(pl.col("event") != "signed_up")).with_columns(
+        user_id=pl.lit(STAFF)
+    )
     whole = pl.concat([events, some(count), before, odd, nobody, staff])
     return whole[rng.permutation(whole.height)]

@@ -90,15 +90,19 @@ def draw_visits(
 def _retimed(
     rng: np.random.Generator, at: Floats, number: Whole, activated: Floats, weekend: Flags | None
 ) -> Floats:
-    """Put visits of later days into waking hours, and some weekend visits off to the Monday."""
+    """Put visits of later days into waking hours, and some weekend visits off to the next week."""
     day = np.floor(at)
     if weekend is not None:
+        put_off = (number > 0) & (rng.random(at.size) < 0.6) & _falls_on(weekend, day)
         for _ in range(2):
-            on_weekend = weekend[np.minimum(day.astype(np.int64), weekend.size - 1)]
-            put_off = on_weekend & (number > 0) & (rng.random(at.size) < 0.6)
-            day = np.where(put_off, day + 1, day)
+            day = np.where(put_off & _falls_on(weekend, day), day + 1, day)
+        day = np.where(put_off, day + rng.integers(0, 4, at.size), day)
     later = day > np.floor(activated)
     return np.where(later, day + office_hours(rng, at.size), at)
+
+
+def _falls_on(weekend: Flags, day: Floats) -> Flags:
+    return weekend[np.minimum(day.astype(np.int64), weekend.size - 1)]
 
 
 def before_activation(rng: np.random.Generator, fates: Fates) -> Iterator[Chunk]:

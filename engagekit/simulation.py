@@ -117,7 +117,7 @@ def simulate(
     noise
         Share of the stalled who open one step more, and of the stuck who are stuck at a random step.
     weekend
-        Share of usual sign-ups on a weekend day; below 1, many weekend visits wait for the Monday too.
+        Share of usual sign-ups on a weekend day; below 1, many weekend visits wait for the next week too.
     later
         ``(day, mix)``: who signs up from that day on has another mix, or other pass rates.
     segments

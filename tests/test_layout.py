@@ -26,7 +26,9 @@ LAYERS = [
     {"errors", "wording"},
     {"matchers", "instants", "intervals"},
     {"definition", "log"},
-    {"journeys", "engines", "reduction", "presets", "textcache", "strata", "periods"},
+    {"journeys", "engines", "reduction", "presets", "textcache", "times", "fields", "sources", "strata", "periods"},
+    {"columns", "damage", "identities"},
+    {"textlog"},
     {"events", "prepare", "rollups", "sql", "simulation", "playbook", "guidance", "samples"}
     | {"simulated_fates", "simulated_events", "simulated_tables", "simulated_dirt"},
 ]

@@ -1,0 +1,242 @@
+"""From a table's own columns to the log's: user, event, time and the properties asked for, with every fault found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import polars as pl
+
+from engagekit import fields, times
+from engagekit.errors import listing, nearest
+from engagekit.presets import likely
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from engagekit import presets
+    from engagekit.times import Form
+
+# What other logs call these columns, to suggest when a name is missing.
+OFTEN = {
+    "user": ["user_id", "userId", "uid", "user", "distinct_id", "customer_id", "account_id", "id"],
+    "event": ["event", "event_name", "event_type", "name", "action", "type"],
+    "at": [
+        "at",
+        "timestamp",
+        "time",
+        "ts",
+        "event_time",
+        "created_at",
+        "occurred_at",
+        "datetime",
+        "date",
+    ],
+}
+ROLES = {"user": "user", "event": "event's name", "at": "event's time"}
+RAW, FILE, ROW = "__raw", "__file", "__row"
+SAMPLE = 1000
+MOST_FORMS = 8
+# Says where rows that meet a condition stand, with their times: "row 3: 'yesterday'".
+Where: TypeAlias = "Callable[[pl.LazyFrame, pl.Expr, int], str]"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a log is read: where its columns lie, what its times mean, which properties are kept."""
+
+    places: Mapping[str, tuple[presets.Path, ...]]
+    keep: Mapping[str, tuple[presets.Path, ...]]
+    form: Form | None
+    timezone: str
+    preset: presets.Preset | None = None
+    drop_bad_times: bool = False
+
+    def called(self, role: str) -> str:
+        """Name a role's columns as the person wrote them."""
+        return " or ".join(repr(".".join(place)) for place in self.places[role])
+
+
+def missing(schema: Mapping[str, Any], reading: Reading, where: str) -> list[str]:
+    """List the columns that a table lacks, with the nearest names."""
+    known = list(schema)
+    faults = [
+        f"{where} has no column {reading.called(role)} for the {meaning}; say which it is: {role}='...'.{suggested(role, reading, known)}"
+        for role, meaning in ROLES.items()
+        if fields.first_of(schema, reading.places[role]) is None
+    ]
+    faults += [
+        f"{where} has no property {name!r} to keep.{nearest(name, known)}"
+        for name, places in reading.keep.items()
+        if fields.first_of(schema, places) is None
+    ]
+    if faults:
+        preset = likely(known) if reading.preset is None else None
+        hint = f" They look like what preset={preset!r} reads." if preset else ""
+        faults[-1] += f" Its columns are {listing(known)}.{hint}"
+    return faults
+
+
+def suggested(role: str, reading: Reading, known: list[str]) -> str:
+    """Suggest the columns that may be meant: those of a near name, or of a name often used for this."""
+    near = nearest(reading.places[role][0][-1], known)
+    often = [name for name in known if name.split(".")[-1] in OFTEN[role]]
+    return near or (f" Is it {listing(often[:3], last='or')}?" if often else "")
+
+
+def as_log(
+    rows: pl.LazyFrame, schema: Mapping[str, Any], reading: Reading, form: Form | None
+) -> pl.LazyFrame:
+    """Select the log's columns; where a time could not be read, its text stays beside it."""
+    user, event, at = (_required(schema, reading, role) for role in ROLES)
+    dtype, event_dtype = dtype_of(rows, at), dtype_of(rows, event)
+    raw = pl.lit(None, dtype=pl.String)
+    if isinstance(dtype, pl.Datetime):
+        at = _known_time(at, dtype, reading.timezone)
+    elif not isinstance(dtype, pl.Date):
+        text = at.cast(pl.String).str.strip_chars()
+        at = (
+            times.parsed(text, form, timezone=reading.timezone)
+            if form
+            else pl.lit(None, dtype=pl.Datetime("us", "UTC"))
+        )
+        raw = pl.when(at.is_null()).then(text)
+    kept = [_kept(schema, places).alias(name) for name, places in reading.keep.items()]
+    return rows.select(
+        user.alias("user_id"),
+        fields.as_text(event, event_dtype).alias("event"),
+        at.alias("at"),
+        *kept,
+        raw.alias(RAW),
+        *([FILE] if FILE in rows.collect_schema() else []),
+    )
+
+
+def _required(schema: Mapping[str, Any], reading: Reading, role: str) -> pl.Expr:
+    value = fields.first_of(schema, reading.places[role])
+    if value is None:
+        raise KeyError(role)  # never: missing columns are refused before
+    return value
+
+
+def _kept(schema: Mapping[str, Any], places: tuple[presets.Path, ...]) -> pl.Expr:
+    value = fields.first_of(schema, places, blanks=True)
+    return pl.lit(None, dtype=pl.String) if value is None else value
+
+
+def dtype_of(rows: pl.LazyFrame, value: pl.Expr) -> Any:
+    """Tell the type of an expression without running it."""
+    return rows.select(value.alias("value")).collect_schema()["value"]
+
+
+def _known_time(at: pl.Expr, dtype: pl.Datetime, timezone: str) -> pl.Expr:
+    if dtype.time_zone is None:
+        return times.localized(at, timezone)
+    return at.dt.convert_time_zone("UTC").dt.cast_time_unit("us")
+
+
+def first_form(
+    rows: pl.LazyFrame, schema: Mapping[str, Any], reading: Reading
+) -> tuple[Form | None, pl.Series]:
+    """Tell from a log's first times how they are written; also returns those times, as text."""
+    at = _required(schema, reading, "at")
+    text = at.cast(pl.String).str.strip_chars().alias("at")
+    sample = rows.select(text).head(SAMPLE).collect().to_series().drop_nulls()
+    return reading.form or times.choose(sample), sample
+
+
+def kind_of(dtype: Any, form: Form | None) -> str | None:
+    """Name the kind of a column of times: instants, local times, days or numbers."""
+    if isinstance(dtype, pl.Date):
+        return "day"
+    return form.kind if form else None
+
+
+def settle_times(
+    log: pl.LazyFrame, kind: str | None, reading: Reading, where: Where
+) -> tuple[list[Form], list[str]]:
+    """Find the further forms in which the times left over are written, and the faults of those that fit none."""
+    forms: list[Form] = []
+    candidates = (reading.form,) if reading.form else times.FORMS
+    while True:
+        unread = pl.col(RAW).is_not_null()
+        if forms:
+            unread &= times.reading(forms, timezone=reading.timezone, raw=pl.col(RAW)).is_null()
+        rest = log.filter(unread).select(RAW)
+        sample = rest.head(SAMPLE).collect().to_series()
+        if sample.is_empty():
+            return forms, []
+        form = times.choose(sample, candidates)
+        if form is None or len(forms) == MOST_FORMS:
+            return forms, _unreadable(log, unread, sample, reading, where)
+        if kind is not None and form.kind != kind:
+            return forms, [_mixed(log, unread, kind, form, reading, where)]
+        kind = form.kind
+        forms.append(form)
+
+
+def _unreadable(
+    log: pl.LazyFrame, unread: pl.Expr, sample: pl.Series, reading: Reading, where: Where
+) -> list[str]:
+    if reading.drop_bad_times:
+        return []
+    count = log.filter(unread).select(pl.len()).collect().item()
+    sorts: dict[str, list[str]] = {}
+    for value in sample:
+        sorts.setdefault(times.fault_sort(value), []).append(value)
+    faults = []
+    for values in sorts.values():
+        known = len(values) if count <= SAMPLE else None
+        stands = where(log, unread & pl.col(RAW).is_in(values[:3]), 3)
+        faults.append(
+            times.unreadable(
+                reading.called("at"),
+                values,
+                count=count if len(sorts) == 1 else known,
+                where=stands,
+                stated=reading.form,
+            )
+        )
+    return faults
+
+
+def _mixed(
+    log: pl.LazyFrame, unread: pl.Expr, kind: str, form: Form, reading: Reading, where: Where
+) -> str:
+    other = times.parsed(pl.col(RAW), form, timezone=reading.timezone).is_not_null()
+    return times.mixed(
+        reading.called("at"),
+        [
+            (kind, where(log, pl.col("at").is_not_null(), 1)),
+            (form.kind, where(log, unread & other, 2)),
+        ],
+    )
+
+
+def settled(log: pl.LazyFrame, forms: list[Form], reading: Reading) -> pl.LazyFrame:
+    """Read the times left over in further forms."""
+    if not forms:
+        return log
+    later = times.reading(forms, timezone=reading.timezone, raw=pl.col(RAW))
+    if log.collect_schema()["at"] != dtype_of(log, later):
+        return log.with_columns(at=later)  # the first sample held no times, so all are left over
+    return log.with_columns(at=pl.coalesce("at", later))
+
+
+def fault_of_sample(sample: pl.Series, reading: Reading, place: str) -> list[str]:
+    """Refuse at once a column of which not even the first times can be read, before all of it is read."""
+    if sample.is_empty() or reading.drop_bad_times:
+        return []
+    values = sample.to_list()
+    count = len(values) if len(values) < SAMPLE else None
+    where = f"in {place}, such as {listing(values[:3])}"
+    return [
+        times.unreadable(
+            reading.called("at"), values, count=count, where=where, stated=reading.form
+        )
+    ]
+
+
+def in_timezone(reading: Reading, timezone: str) -> Reading:
+    """Take naive times as local to another zone."""
+    return replace(reading, timezone=timezone)

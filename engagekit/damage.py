@@ -1,0 +1,164 @@
+"""What is wrong with a file of text that cannot be read, found slowly and told with its line."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import zlib
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+
+from engagekit.sources import head_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from engagekit.sources import LogFile
+
+BAD = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, ValueError)
+BLOCK = 1 << 20
+LONGEST_FIELD = 1 << 30
+
+
+def explain(file: LogFile, error: BaseException, *, headless: bool) -> str:
+    """Say what is wrong with a file that polars refused."""
+    return find(file, headless=headless) or plainly(repr(file.shown), error)
+
+
+def plainly(name: str, error: BaseException) -> str:
+    """Pass on a refusal that could not be explained better."""
+    reason = str(error).strip().split("\n")[0][:300]
+    return f"{name} cannot be read: {reason}"
+
+
+def find(file: LogFile, *, headless: bool) -> str | None:
+    """Find the first thing wrong with a file, or None if nothing is."""
+    if file.kind == "parquet":
+        return _damaged_parquet(file)
+    try:
+        return (
+            _not_utf8(file)
+            or (_bad_json(file) if file.kind == "ndjson" else None)
+            or (_bad_rows(file, headless=headless) if file.kind == "csv" else None)
+        )
+    except (OSError, EOFError, zlib.error) as error:
+        return f"{file.shown!r} is damaged or cut off: {error}."
+
+
+def _damaged_parquet(file: LogFile) -> str | None:
+    try:
+        pl.scan_parquet(file.path, glob=False).select(pl.all().null_count()).collect()
+    except BAD as error:
+        return (
+            f"{file.shown!r} is a damaged parquet file: {str(error).strip().splitlines()[0][:200]}."
+        )
+    return None
+
+
+def _open(file: LogFile) -> Any:
+    with file.path.open("rb") as raw:
+        start = raw.read(4)
+    if start.startswith(b"\x1f\x8b"):
+        return gzip.open(file.path, "rb")
+    if start.startswith(b"\x28\xb5\x2f\xfd"):
+        return io.BytesIO(b"")  # no reader for zstd here: polars' own words must do
+    return file.path.open("rb")
+
+
+def _not_utf8(file: LogFile) -> str | None:
+    decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
+    with _open(file) as source:
+        while True:
+            block = source.read(BLOCK)
+            held = decoder.getstate()[0]
+            try:
+                decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                whole = held + block
+                line += whole[: error.start].count(b"\n")
+                start = whole.rfind(b"\n", 0, error.start) + 1
+                text = whole[start : error.start + 20].split(b"\n")[0].decode("cp1252", "replace")
+                return f"{file.shown!r} is not UTF-8: line {line} holds the byte 0x{whole[error.start]:02x} (as Western text: {text[-40:]!r}). Save it as UTF-8, or say encoding='cp1252' (or 'latin-1')."
+            if not block:
+                return None
+            line += block.count(b"\n")
+
+
+def _bad_json(file: LogFile) -> str | None:
+    with _open(file) as source:
+        for number, line in enumerate(source, 1):
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                cut = not line.endswith(b"\n")
+                why = "is cut off" if cut else f"is no JSON ({error})"
+                return f"line {number} of {file.shown!r} {why}: {_shown(line)}. Each line takes one JSON object."
+            if not isinstance(value, dict):
+                return f"line {number} of {file.shown!r} is no JSON object: {_shown(line)}."
+    return None
+
+
+def _shown(line: bytes) -> str:
+    text = line.strip().decode("utf-8", "replace")
+    return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+def _bad_rows(file: LogFile, *, headless: bool) -> str | None:
+    quoting: Literal[0, 3] = 3 if headless else 0  # csv.QUOTE_NONE, csv.QUOTE_MINIMAL
+    with _open(file) as source, io.TextIOWrapper(source, "utf-8-sig", newline="") as text:
+        rows = csv.reader(text, delimiter=file.separator, quoting=quoting, strict=not headless)
+        csv.field_size_limit(LONGEST_FIELD)
+        try:
+            return _ragged(file, rows)
+        except csv.Error as error:
+            return f"{file.shown!r} has a quote that is not closed or not doubled, in the row that ends on line {rows.line_num} ({error})."
+
+
+def _ragged(file: LogFile, rows: Any) -> str | None:
+    width, line = None, 1
+    for row in rows:
+        if row and width is None:
+            width = len(row)
+        if width is not None and len(row) > width:
+            return f"line {line} of {file.shown!r} has {len(row)} fields where {width} are expected: {_shown(file.separator.join(row).encode())}. A separator inside a field must be quoted."
+        line = rows.line_num + 1
+    return None
+
+
+def has_header(file: LogFile, columns: list[str]) -> bool:
+    """Tell whether a file of a format without header has one all the same."""
+    first = head_of(file.path).split(b"\n")[0].decode("utf-8", "replace").lstrip("\ufeff")
+    return first.rstrip("\r").split(file.separator)[:3] == columns[:3]
+
+
+def keys_of(files: Iterable[LogFile]) -> list[str]:
+    """List the names that the first rows of files know, nested ones with dots, to suggest the nearest."""
+    found: dict[str, None] = {}
+    for file in files:
+        if file.kind == "ndjson":
+            for line in head_of(file.path).splitlines()[:50]:
+                found |= dict.fromkeys(_keys(line))
+            break
+        if file.kind == "csv":
+            scan = pl.scan_csv(file.path, separator=file.separator, infer_schema=False, glob=False)
+            return scan.collect_schema().names()
+    return list(found)
+
+
+def _keys(line: bytes) -> Iterator[str]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(row, dict):
+        return
+    for key, value in row.items():
+        yield key
+        if isinstance(value, dict):
+            yield from (f"{key}.{inner}" for inner in value)

@@ -1,0 +1,97 @@
+"""Who is who: several ids of one person joined, and staff, tests and bots left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from engagekit.errors import ColumnError, EventLogError, listing, nearest
+from engagekit.log import as_lazy
+from engagekit.matchers import Match, matches
+
+
+def join_identities(log: pl.LazyFrame, identities: Any) -> pl.LazyFrame:
+    """Put each alias's user in its place; chains are followed to their end.
+
+    Raises
+    ------
+    ColumnError
+        `identities` lacks a column.
+    EventLogError
+        An alias stands for two users, aliases run in a circle, or an id is missing: all of them.
+    """
+    pairs = _pairs(identities)
+    dtype = log.collect_schema()["user_id"]
+    if dtype.is_integer():
+        # Numbers and text name the same user by their digits.
+        log = log.with_columns(pl.col("user_id").cast(pl.String))
+    if pairs.is_empty():
+        return log
+    user = pl.col("user_id").cast(pl.String)
+    return log.with_columns(user.replace(pairs["alias"], pairs["user_id"]).alias("user_id"))
+
+
+def _pairs(identities: Any) -> pl.DataFrame:
+    frame = as_lazy(identities, what="identities").collect()
+    absent = [name for name in ("alias", "user_id") if name not in frame.columns]
+    if absent:
+        raise ColumnError.from_faults(
+            f"identities (columns {', '.join(map(repr, frame.columns))}) cannot be used",
+            [f"there is no column {name!r}.{nearest(name, frame.columns)}" for name in absent],
+        )
+    pairs = frame.select(pl.col("alias", "user_id").cast(pl.String)).unique(maintain_order=True)
+    faults = []
+    if nulls := pairs.filter(pl.any_horizontal(pl.all().is_null())).height:
+        faults.append(f"{nulls} rows lack the alias or the user_id.")
+    pairs = pairs.drop_nulls().filter(pl.col("alias") != pl.col("user_id"))
+    twice = pairs.filter(pl.col("alias").is_duplicated())["alias"].unique(maintain_order=True)
+    if not twice.is_empty():
+        faults.append(
+            f"{twice.len()} aliases stand for two users: {listing(twice.head(3))}. Give each alias one user."
+        )
+        pairs = pairs.unique("alias", keep="first", maintain_order=True)
+    pairs, circle = _followed(pairs)
+    if circle:
+        faults.append(
+            f"aliases run in a circle: {listing(circle)}. End each chain at the id that stays."
+        )
+    if faults:
+        raise EventLogError.from_faults("identities cannot be used", faults)
+    return pairs
+
+
+def _followed(pairs: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    # Each round doubles the length of chain that is followed, so n rounds follow 2^n links.
+    further = pairs.rename({"alias": "user_id", "user_id": "end"})
+    for _ in range(max(1, pairs.height).bit_length() + 1):
+        joined = pairs.join(further, on="user_id", how="left", maintain_order="left")
+        if joined["end"].null_count() == joined.height:
+            return pairs, []
+        pairs = joined.select("alias", user_id=pl.coalesce("end", "user_id"))
+        further = pairs.rename({"alias": "user_id", "user_id": "end"})
+    still = pairs.join(further, on="user_id", how="semi")["alias"]
+    return pairs, sorted(still.head(5).to_list())
+
+
+def excluded(exclude: Any) -> pl.Expr | pl.LazyFrame:
+    """Tell what to leave out: an expression on events for a matcher, a frame of ids for a frame."""
+    if isinstance(exclude, (str, Match, list, tuple, dict)):
+        return matches(exclude)
+    ids = as_lazy(exclude, what="exclude")
+    names = ids.collect_schema().names()
+    column = "user_id" if "user_id" in names else names[0] if len(names) == 1 else None
+    if column is None:
+        raise ColumnError(
+            f"exclude has the columns {listing(names)}; it takes a matcher, or a frame with a column 'user_id'.{nearest('user_id', names)}"
+        )
+    return ids.select(pl.col(column).cast(pl.String).alias("__left_out")).drop_nulls().unique()
+
+
+def leave_out(log: pl.LazyFrame, exclude: Any) -> pl.LazyFrame:
+    """Leave out the events a matcher means, or all events of the users a frame lists."""
+    what = excluded(exclude)
+    if isinstance(what, pl.Expr):
+        return log.filter(~what)
+    user = pl.col("user_id").cast(pl.String)
+    return log.join(what, left_on=user, right_on="__left_out", how="anti", maintain_order="left")

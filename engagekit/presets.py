@@ -1,0 +1,137 @@
+"""The exports people have: which columns of a product's export hold the user, the event, the time and the properties."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from engagekit.errors import ParameterError, check_choice
+
+Path: TypeAlias = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Where one kind of export keeps what.
+
+    Each of `user`, `event` and `at` is a list of places, of which the first that holds something counts.
+    `bags` are the places where properties lie, addressed by their bare name.
+    """
+
+    user: tuple[Path, ...]
+    event: tuple[Path, ...]
+    at: tuple[Path, ...]
+    at_format: str | None = None
+    bags: tuple[Path, ...] = ()
+    columns: tuple[str, ...] = ()
+    quoted: bool = True
+    local: bool = False
+    pairs: tuple[str, ...] = field(default=())
+
+
+def _paths(*names: str) -> tuple[Path, ...]:
+    return tuple(tuple(name.split("/")) for name in names)
+
+
+# Snowplow writes enriched events as tab-separated values without a header, in this order
+# (https://docs.snowplow.io/docs/pipeline/enriched-tsv-format).
+_SNOWPLOW = """
+    app_id platform etl_tstamp collector_tstamp dvce_created_tstamp event event_id txn_id
+    name_tracker v_tracker v_collector v_etl user_id user_ipaddress user_fingerprint domain_userid
+    domain_sessionidx network_userid geo_country geo_region geo_city geo_zipcode geo_latitude
+    geo_longitude geo_region_name ip_isp ip_organization ip_domain ip_netspeed page_url page_title
+    page_referrer page_urlscheme page_urlhost page_urlport page_urlpath page_urlquery
+    page_urlfragment refr_urlscheme refr_urlhost refr_urlport refr_urlpath refr_urlquery
+    refr_urlfragment refr_medium refr_source refr_term mkt_medium mkt_source mkt_term mkt_content
+    mkt_campaign contexts se_category se_action se_label se_property se_value unstruct_event
+    tr_orderid tr_affiliation tr_total tr_tax tr_shipping tr_city tr_state tr_country ti_orderid
+    ti_sku ti_name ti_category ti_price ti_quantity pp_xoffset_min pp_xoffset_max pp_yoffset_min
+    pp_yoffset_max useragent br_name br_family br_version br_type br_renderengine br_lang
+    br_features_pdf br_features_flash br_features_java br_features_director br_features_quicktime
+    br_features_realplayer br_features_windowsmedia br_features_gears br_features_silverlight
+    br_cookies br_colordepth br_viewwidth br_viewheight os_name os_family os_manufacturer
+    os_timezone dvce_type dvce_ismobile dvce_screenwidth dvce_screenheight doc_charset doc_width
+    doc_height tr_currency tr_total_base tr_tax_base tr_shipping_base ti_currency ti_price_base
+    base_currency geo_timezone mkt_clickid mkt_network etl_tags dvce_sent_tstamp refr_domain_userid
+    refr_device_tstamp derived_contexts domain_sessionid derived_tstamp event_vendor event_name
+    event_format event_version event_fingerprint true_tstamp
+"""
+SNOWPLOW_COLUMNS = tuple(_SNOWPLOW.split())
+
+_MIXPANEL = Preset(
+    user=_paths("properties/distinct_id", "distinct_id"),
+    event=_paths("event", "event_name"),
+    at=_paths("properties/time", "time"),
+    at_format="s",
+    bags=_paths("properties"),
+)
+
+PRESETS = {
+    "amplitude": Preset(
+        user=_paths("user_id", "amplitude_id", "device_id"),
+        event=_paths("event_type"),
+        at=_paths("event_time"),
+        bags=_paths("event_properties", "user_properties", "group_properties"),
+    ),
+    "ga4": Preset(
+        user=_paths("user_id", "user_pseudo_id"),
+        event=_paths("event_name"),
+        at=_paths("event_timestamp"),
+        at_format="us",
+        bags=_paths("event_params", "user_properties"),
+        pairs=("event_params", "user_properties"),
+    ),
+    "mixpanel": _MIXPANEL,
+    # Projects made before 2023 export wall-clock seconds of the project's time zone.
+    "mixpanel_before_2023": Preset(
+        user=_MIXPANEL.user,
+        event=_MIXPANEL.event,
+        at=_MIXPANEL.at,
+        at_format="s",
+        bags=_MIXPANEL.bags,
+        local=True,
+    ),
+    "posthog": Preset(
+        user=_paths("distinct_id", "*.distinct_id"),
+        event=_paths("event", "*.event"),
+        at=_paths("timestamp", "*.timestamp"),
+        bags=_paths("properties", "person_properties", "*.properties"),
+    ),
+    "segment": Preset(
+        user=_paths("userId", "anonymousId", "user_id", "anonymous_id"),
+        event=_paths("event", "type"),
+        at=_paths("timestamp", "originalTimestamp", "receivedAt", "received_at"),
+        bags=_paths("properties", "traits", "context"),
+    ),
+    "snowplow": Preset(
+        user=_paths("user_id", "domain_userid", "network_userid"),
+        event=_paths("event_name", "event"),
+        at=_paths("derived_tstamp", "collector_tstamp"),
+        bags=_paths("unstruct_event/data/data"),
+        columns=SNOWPLOW_COLUMNS,
+        quoted=False,
+    ),
+}
+
+
+def preset_of(name: str | None) -> Preset | None:
+    """Look up a preset by name, or say which there are."""
+    if name is None:
+        return None
+    folded = name.casefold() if isinstance(name, str) else name
+    faults = check_choice("preset", folded, list(PRESETS))
+    if faults:
+        raise ParameterError(faults[0])
+    return PRESETS[folded]
+
+
+def likely(columns: list[str]) -> str | None:
+    """Name the preset whose columns these look like, to suggest it."""
+    have = set(columns)
+    for name, preset in PRESETS.items():
+        first = [
+            {place[0] for place in places} for places in (preset.user, preset.event, preset.at)
+        ]
+        if not preset.columns and not preset.local and all(have & each for each in first):
+            return name
+    return None

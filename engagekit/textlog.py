@@ -1,0 +1,311 @@
+"""Text read once, in bounded memory, into one parquet file; its faults are raised here, with rows and examples."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from engagekit import columns, damage, fields
+from engagekit.columns import FILE, RAW, ROW
+from engagekit.errors import EventLogError, listing, nearest
+from engagekit.sources import LogFile, open_files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from engagekit.columns import Reading
+    from engagekit.times import Form
+
+HEADING = "The event log cannot be read"
+WHOLE, DECIMAL = r"^-?(0|[1-9]\d{0,17})$", r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Files of one format and one set of columns, which are read in one go."""
+
+    files: tuple[LogFile, ...]
+    rows: pl.LazyFrame
+    schema: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name the files for a message."""
+        return listing([file.shown for file in self.files], most=3)
+
+
+def write_log(
+    paths: Sequence[Path], reading: Reading, *, encoding: str, target: Path, workdir: Path
+) -> None:
+    """Read files of text into the parquet file `target`.
+
+    Raises
+    ------
+    EventLogError
+        Every fault found: files that cannot be read, missing columns, times that cannot be read.
+    """
+    files = open_files(paths, preset=reading.preset, encoding=encoding, workdir=workdir)
+    groups, faults = _grouped(files, reading)
+    faults += [f for g in groups for f in columns.missing(g.schema, reading, g.name)]
+    groups = [g for g in groups if fields.first_of(g.schema, reading.places["at"]) is not None]
+    forms = []
+    for group in groups:
+        form, found = _form(group, reading)
+        forms.append(form)
+        faults += found
+    _raise(faults)
+    parts = []
+    for number, (group, form) in enumerate(zip(groups, forms, strict=True)):
+        part = workdir / f"part-{number:05}.parquet"
+        faults += _sink(group, form, reading, part)
+        parts.append(part)
+    _raise(faults)
+    _finish(parts, groups, forms, reading, target)
+
+
+def read_into_memory(paths: Sequence[Path], reading: Reading, *, encoding: str) -> pl.LazyFrame:
+    """Read files of text into memory, leaving nothing on disk."""
+    with tempfile.TemporaryDirectory(prefix="engagekit-") as folder:
+        target = Path(folder) / "log.parquet"
+        workdir = Path(folder) / "reading"
+        workdir.mkdir()
+        write_log(paths, reading, encoding=encoding, target=target, workdir=workdir)
+        return pl.read_parquet(target, glob=False, memory_map=False).lazy()
+
+
+def _raise(faults: list[str]) -> None:
+    if faults:
+        raise EventLogError.from_faults(HEADING, faults)
+
+
+def _grouped(files: Sequence[LogFile], reading: Reading) -> tuple[list[Group], list[str]]:
+    found: dict[Any, list[LogFile]] = {}
+    faults = []
+    for file in files:
+        try:
+            key = (file.kind, file.separator, _columns(file, reading))
+        except damage.BAD as error:
+            faults.append(damage.explain(file, error, headless=_headless(reading)))
+            continue
+        found.setdefault(key, []).append(file)
+    groups = [
+        Group(tuple(members), _scan(members, dict(schema), reading), dict(schema))
+        for (_, _, schema), members in found.items()
+    ]
+    return groups, faults
+
+
+def _headless(reading: Reading) -> bool:
+    return bool(reading.preset and reading.preset.columns)
+
+
+def _columns(file: LogFile, reading: Reading) -> tuple[tuple[str, Any], ...]:
+    if file.kind == "parquet":
+        return tuple(pl.read_parquet_schema(file.path).items())
+    if file.kind == "ndjson":
+        wanted = [*reading.places.values(), *reading.keep.values()]
+        pairs = reading.preset.pairs if reading.preset else ()
+        return tuple(fields.schema_for([p for ps in wanted for p in ps], pairs=pairs).items())
+    if reading.preset and _headless(reading):
+        return tuple((name, pl.String()) for name in reading.preset.columns)
+    scan = pl.scan_csv(file.path, separator=file.separator, infer_schema=False, glob=False)
+    return tuple(scan.collect_schema().items())
+
+
+def _scan(files: Sequence[LogFile], schema: dict[str, Any], reading: Reading) -> pl.LazyFrame:
+    paths, file = [each.path for each in files], files[0]
+    path_column = FILE if len(files) > 1 else None
+    if file.kind == "parquet":
+        return pl.scan_parquet(paths, include_file_paths=path_column, glob=False)
+    if file.kind == "ndjson":
+        return pl.scan_ndjson(paths, schema=schema, include_file_paths=path_column)
+    return pl.scan_csv(
+        paths,
+        separator=file.separator,
+        has_header=not _headless(reading) or damage.has_header(file, list(schema)),
+        quote_char='"' if reading.preset is None or reading.preset.quoted else None,
+        schema=schema,
+        include_file_paths=path_column,
+        glob=False,
+    )
+
+
+def _form(group: Group, reading: Reading) -> tuple[Form | None, list[str]]:
+    at = fields.first_of(group.schema, reading.places["at"])
+    if at is not None and columns.dtype_of(group.rows, at).is_temporal():
+        return None, []
+    try:
+        form, sample = columns.first_form(group.rows, group.schema, reading)
+    except damage.BAD as error:
+        return None, _explained(group, error, reading)
+    return form, [] if form else columns.fault_of_sample(sample, reading, group.name)
+
+
+def _sink(group: Group, form: Form | None, reading: Reading, part: Path) -> list[str]:
+    log = columns.as_log(group.rows, group.schema, reading, form)
+    log = log.with_columns(pl.col("user_id").cast(pl.String))
+    try:
+        log.sink_parquet(part, compression="zstd", compression_level=1)
+    except damage.BAD as error:
+        return _explained(group, error, reading)
+    return []
+
+
+def _explained(group: Group, error: BaseException, reading: Reading) -> list[str]:
+    found = [damage.find(file, headless=_headless(reading)) for file in group.files]
+    if faults := [fault for fault in found if fault]:
+        return faults
+    return [damage.plainly(group.name, error)]
+
+
+def _finish(
+    parts: list[Path],
+    groups: list[Group],
+    forms: list[Form | None],
+    reading: Reading,
+    target: Path,
+) -> None:
+    """Check what was read, read what was left over, and write the one file."""
+    shown = {str(file.path): file.shown for group in groups for file in group.files}
+    log = _together(parts, groups)
+    kinds = {form.kind for form in forms if form}
+    kind = next(iter(kinds)) if len(kinds) == 1 else None
+    where = _places(shown)
+    faults = [_mixed_files(groups, forms, reading)] if len(kinds) > 1 else []
+    later: list[Form] = []
+    if not faults:
+        later, faults = columns.settle_times(log, kind, reading, where)
+    profile = _profile(log, reading)
+    faults += _empty_faults(profile, groups, reading)
+    faults += _id_faults(profile, log, reading, where)
+    _raise(faults)
+    casts = _casts(profile, reading)
+    log = columns.settled(log, later, reading).with_columns(casts)
+    blank = pl.all_horizontal(pl.col("user_id", "event", "at").is_null())
+    if len(parts) == 1 and not later and not casts and not profile["blank"]:
+        parts[0].replace(target)
+    else:
+        names = ["user_id", "event", "at", *reading.keep]
+        log.filter(~blank | pl.col(RAW).is_not_null()).select(names).sink_parquet(
+            target, compression="zstd", compression_level=1
+        )
+
+
+def _together(parts: list[Path], groups: list[Group]) -> pl.LazyFrame:
+    scans = []
+    for part, group in zip(parts, groups, strict=True):
+        scan = pl.scan_parquet(part, glob=False)
+        if len(group.files) == 1:
+            scan = scan.with_columns(pl.lit(str(group.files[0].path)).alias(FILE))
+        scans.append(scan)
+    return pl.concat(scans, how="vertical_relaxed") if len(scans) > 1 else scans[0]
+
+
+def _places(shown: dict[str, str]) -> columns.Where:
+    def where(log: pl.LazyFrame, condition: pl.Expr, most: int) -> str:
+        numbered = log.with_row_index(ROW)
+        value = pl.coalesce(pl.col(RAW), pl.col("at").cast(pl.String)).alias("value")
+        rows = numbered.filter(condition).select(ROW, FILE, value).head(most).collect()
+        files = rows[FILE].unique().to_list()
+        firsts = dict(
+            numbered.filter(pl.col(FILE).is_in(files))
+            .group_by(FILE)
+            .agg(pl.col(ROW).min())
+            .collect()
+            .iter_rows()
+        )
+        return "; ".join(
+            f"row {row - firsts[file] + 1} of {shown.get(file, file)!r}: {value!r}"
+            for row, file, value in rows.iter_rows()
+        )
+
+    return where
+
+
+def _mixed_files(groups: list[Group], forms: list[Form | None], reading: Reading) -> str:
+    from engagekit.times import mixed
+
+    examples = {form.kind: f"in {g.name}" for g, form in zip(groups, forms, strict=True) if form}
+    return mixed(reading.called("at"), list(examples.items()))
+
+
+def _profile(log: pl.LazyFrame, reading: Reading) -> dict[str, Any]:
+    user = pl.col("user_id")
+    parts = [
+        pl.len().alias("rows"),
+        user.count().alias("user"),
+        pl.col("event").count().alias("event"),
+        (pl.col("at").is_not_null() | pl.col(RAW).is_not_null()).sum().alias("at"),
+        pl.all_horizontal(pl.col("user_id", "event", "at", RAW).is_null()).sum().alias("blank"),
+        user.str.contains(r"^\d+\.0$").sum().alias("decimal ids"),
+        user.str.contains(r"^\d+$").sum().alias("whole ids"),
+    ]
+    schema = log.collect_schema()
+    for name in reading.keep:
+        value = pl.col(name)
+        parts.append(value.count().alias(f"kept {name}"))
+        if schema[name] == pl.String:
+            text = value.drop_nulls()
+            parts += [
+                text.str.contains(WHOLE).all().alias(f"whole {name}"),
+                text.str.contains(DECIMAL).all().alias(f"decimal {name}"),
+                text.str.to_lowercase().is_in(["true", "false"]).all().alias(f"bool {name}"),
+            ]
+    return log.select(parts).collect().row(0, named=True)
+
+
+def _casts(profile: dict[str, Any], reading: Reading) -> list[pl.Expr]:
+    """Give text properties the narrowest type that all their values have."""
+    casts = []
+    for name in reading.keep:
+        if not profile[f"kept {name}"] or f"whole {name}" not in profile:
+            continue
+        if profile[f"bool {name}"]:
+            casts.append((pl.col(name).str.to_lowercase() == "true").alias(name))
+        elif profile[f"whole {name}"]:
+            casts.append(pl.col(name).cast(pl.Int64))
+        elif profile[f"decimal {name}"]:
+            casts.append(pl.col(name).cast(pl.Float64))
+    return casts
+
+
+def _empty_faults(profile: dict[str, Any], groups: list[Group], reading: Reading) -> list[str]:
+    everywhere = listing([file.shown for g in groups for file in g.files], most=3)
+    if profile["rows"] == profile["blank"] and not any(
+        group.files[0].kind == "ndjson" for group in groups
+    ):
+        return [f"{everywhere} holds no events, only a header."]
+    if not profile["rows"]:
+        return [f"{everywhere} holds no events."]
+    known = damage.keys_of([file for g in groups for file in g.files])
+    faults = [
+        f"no row of {everywhere} holds anything in {reading.called(role)} for the {meaning}; say where it is: {role}='...'.{columns.suggested(role, reading, known)}"
+        for role, meaning in columns.ROLES.items()
+        if not profile[role]
+    ]
+    for name in reading.keep:
+        declared = any(group.files[0].kind == "ndjson" for group in groups)
+        if not profile[f"kept {name}"] and (declared or "." in name or reading.preset):
+            faults.append(
+                f"no row of {everywhere} holds a property {name!r} to keep.{nearest(name, known)}"
+            )
+    return faults
+
+
+def _id_faults(
+    profile: dict[str, Any], log: pl.LazyFrame, reading: Reading, where: columns.Where
+) -> list[str]:
+    if not (profile["decimal ids"] and profile["whole ids"]):
+        return []
+    kinds = []
+    for pattern in (r"^\d+$", r"^\d+\.0$"):
+        rows = log.filter(pl.col("user_id").str.contains(pattern)).head(1)
+        kinds.append(rows.select("user_id").collect().item())
+    there = where(log, pl.col("user_id").str.contains(r"^\d+\.0$"), 1).rsplit(":", 1)[0]
+    return [
+        f"{reading.called('user')} holds whole numbers such as {kinds[0]!r} and decimals such as {kinds[1]!r} ({there}), so one user may stand under two ids. Write the ids in one form in all files."
+    ]

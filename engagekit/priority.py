@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from engagekit.basis import Basis, basis
 from engagekit.diagnosis import RULES, Rule, diagnose, largest_early_problem
 from engagekit.earliest import Verdict, earliest_broken, holds_between, times_to_settle
+from engagekit.errors import ParameterError
 from engagekit.groups import group_names
 from engagekit.instants import AT, days
 from engagekit.linkcounts import accounts_of
@@ -169,6 +170,22 @@ def prioritize(
         definition=journeys.definition,
         signups_per_week=_signups_per_week(journeys),
     )
+
+
+def rate_of(priority: Priority, link: str) -> dict[str, Any]:
+    """Take one link's row of the table.
+
+    Raises
+    ------
+    ParameterError
+        Nobody can be judged on that link yet.
+    """
+    row = priority.table.row(by_predicate=pl.col("link") == link, named=True)
+    if row["rate"] is None:
+        raise ParameterError(
+            f"Nobody can be judged on {link} yet, so there is no rate to improve on."
+        )
+    return row
 
 
 def _rule(link: str | None, labels: pl.DataFrame) -> Rule | None:

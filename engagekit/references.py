@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 PREVIOUS, BEST = "previous quarter", "best cohort"
 Targets: TypeAlias = Mapping[str, float | None] | Literal["previous quarter", "best cohort"] | None
 QUARTER_DAYS = 91
+CHANCE = 0.05
+NO_REFERENCE = {
+    PREVIOUS: "there are no sign-ups of an earlier quarter that can be judged",
+    BEST: "the months of sign-up do not differ beyond chance on any link, so the best of them is no better than the mean",
+}
 
 
 def marks_for(
@@ -81,17 +86,16 @@ def _against_itself(
         month = local_day(pl.col("signed_up_at"), journeys.timezone).dt.truncate("1mo")
         monthly = link_counts(flags.with_columns(month.alias("_month")), keys=["_month"])
         found = {
-            link: best_shrunk(part["n"].to_list(), part["of"].to_list())
+            link: best_shrunk(n, of)
             for (link,), part in monthly.filter(pl.col("of") > 0).group_by("link")
-            if part.height > 1
+            if differ(n := part["n"].to_list(), of := part["of"].to_list())
         }
     defined = defined_links(journeys.definition)
     # Advocacy validates: only a target of the team's own makes it a link that can break.
     known = {k: found[k] for k in LOSABLE if k in defined and k in found and 0 < found[k] < 1}
     if not known:
         raise ParameterError(
-            f"targets={kind!r} needs sign-ups of an earlier {'quarter' if kind == PREVIOUS else 'month'} "
-            "that can be judged, and there are none; give targets such as {'habit': 0.5}."
+            f"targets={kind!r} cannot be used: {NO_REFERENCE[kind]}; give targets such as {{'habit': 0.5}}."
         )
     return counts, Marks(known, kind, defined)
 
@@ -119,6 +123,26 @@ def _lower_bounds(counts: pl.DataFrame) -> dict[str, float]:
     }
 
 
+def differ(n: list[int], of: list[int]) -> bool:
+    """Say whether cohorts differ beyond chance (chi-square of homogeneity, 5 %); else none of them is the best.
+
+    Examples
+    --------
+    >>> differ([45, 40, 50, 45], [150, 150, 150, 150]), differ([20, 45, 75], [150, 150, 150])
+    (False, True)
+    """
+    from scipy.special import chdtrc
+
+    mean, spread = _spread(n, of)
+    noise = mean * (1 - mean)
+    return len(of) > 1 and noise > 0 and bool(chdtrc(len(of) - 1, spread / noise) < CHANCE)
+
+
+def _spread(n: list[int], of: list[int]) -> tuple[float, float]:
+    mean = sum(n) / sum(of)
+    return mean, sum(m * (x / m - mean) ** 2 for x, m in zip(n, of, strict=True))
+
+
 def best_shrunk(n: list[int], of: list[int]) -> float:
     """Say how good the best of several cohorts is, each shrunk towards the mean as far as chance explains it.
 
@@ -143,11 +167,10 @@ def best_shrunk(n: list[int], of: list[int]) -> float:
     0.493
     """
     users, cohorts = sum(of), len(of)
-    mean = sum(n) / users
+    mean, spread = _spread(n, of)
     noise = mean * (1 - mean)
     if noise == 0 or cohorts == 1:
         return mean
-    spread = sum(m * (x / m - mean) ** 2 for x, m in zip(n, of, strict=True))
     room = users - sum(m * m for m in of) / users
     likeness = (spread / noise - (cohorts - 1)) / (room - (cohorts - 1))
     if likeness <= 0:

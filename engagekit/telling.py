@@ -95,6 +95,8 @@ def _how_firm(found: Loop, link: str, holds: tuple[float, float] | None) -> str:
 
 
 def _undecided(found: Loop, more_users: int | None) -> str:
+    if "activation" in found.seen.unseen():
+        return "Nothing can be said yet: nobody's time to activate is over."
     one, other = (
         ("at no link" if c == NONE_BROKEN else f"at {c}") for c in found.judgment.candidates
     )

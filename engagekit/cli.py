@@ -171,6 +171,103 @@ def prepare(source: str, folder: Path, /, *, reading: Reading = Reading()) -> in
     return 0
 
 
+@app.command
+def start(
+    folder: Path,
+    /,
+    *,
+    events: str | None = None,
+    team: Annotated[list[str] | None, Parameter(negative="")] = None,
+    users: Path | None = None,
+    as_of: str | None = None,
+    reading: Reading = Reading(),
+) -> int:
+    """Make a workshop folder: the log prepared once, and a folder with notebooks for each team.
+
+    Nothing that is already there is overwritten.
+
+    Parameters
+    ----------
+    folder
+        Where; made if missing.
+    events
+        Event log, as for diagnose; default: the bundled sample.
+    team
+        Name of a team; say it again for each. Default: one team.
+    users
+        Table with one row per user.
+    as_of
+        Up to when the data are complete (exclusive).
+    """
+    from engagekit.workshop import start as make
+
+    definition = _definition(reading)
+    log = None if events is None else _scan(events, reading, definition)
+    people = None
+    if users is not None and log is not None:
+        from engagekit.people import read_users
+
+        people = read_users(users, ids=_id_type(log))
+    made = make(
+        folder, events=log, users=people, definition=definition, teams=team or (), as_of=as_of
+    )
+    for path in made:
+        _say(f"ready: {path}")
+    _say(f"Open it with: engagekit lab {folder}")
+    return 0
+
+
+@app.command
+def lab(folder: Path = Path(), /, *, browser: bool = True, port: int = 8888) -> int:
+    """Open JupyterLab on a workshop folder.
+
+    Parameters
+    ----------
+    folder
+        The workshop folder, or a team's.
+    browser
+        Open a browser window too.
+    port
+        Where it listens on this machine; the next free one if taken.
+    """
+    import importlib.util
+    import subprocess
+
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise ParameterError(
+            "JupyterLab is not installed; install it with: pip install 'engagekit[lab]'"
+        )
+    if not folder.is_dir():
+        raise ParameterError(
+            f"There is no folder {str(folder)!r}; make a workshop with: engagekit start {folder}"
+        )
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        f"--ServerApp.root_dir={folder.resolve()}",
+        f"--port={port}",
+    ]
+    if not browser:
+        command.append("--no-browser")
+    return subprocess.run(command, check=False).returncode  # noqa: S603
+
+
+@app.command
+def compare(folder: Path, /) -> int:
+    """Put the decisions of all teams of a workshop on one page.
+
+    Parameters
+    ----------
+    folder
+        The workshop folder.
+    """
+    from engagekit.workshop import compare as side_by_side
+
+    _say(f"All decisions stand in {side_by_side(folder)}.")
+    return 0
+
+
 def _journeys(
     events: str | None, reading: Reading, *, users: Path | None, as_of: str | None, checks: bool
 ) -> tuple[ek.Journeys, pl.DataFrame]:

@@ -172,13 +172,14 @@ class Session:
         self._change(change)
 
     def update(self, part: str, values: Mapping[str, Any]) -> None:
-        """Store several values of one part at once."""
+        """Store several values of one part at once, beside what it holds."""
         self.part(part)
+        self._change(lambda state: state[part].update(values))
 
-        def change(state: dict[str, dict[str, Any]]) -> None:
-            state[part].update(values)
-
-        self._change(change)
+    def replace(self, part: str, values: Mapping[str, Any]) -> None:
+        """Store several values of one part at once, instead of what it holds."""
+        self.part(part)
+        self._change(lambda state: state.__setitem__(part, dict(values)))
 
     def reset(self, part: str) -> None:
         """Empty one part, such as the votes before a second round."""

@@ -1,0 +1,94 @@
+"""A first definition guessed from a log, for a team to correct: which event may be the sign-up, which the core action."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engagekit.definition import Definition
+from engagekit.errors import EventLogError
+from engagekit.log import open_log
+
+if TYPE_CHECKING:
+    from typing import Any
+
+SIGNUP = re.compile(
+    r"sign.?up|signed.?up|regist|account.?created|created.?account|user.?created|joined",
+    re.IGNORECASE,
+)
+# Presence, not progress: such events are never proposed as the core action.
+PRESENCE = re.compile(
+    r"log.?in|log.?out|sign.?in|page|view|screen|session|opened|^open|visit|app.?start|heartbeat|identify|autocapture|\$",
+    re.IGNORECASE,
+)
+ADVOCACY = re.compile(r"invit|refer|share|review|recommend", re.IGNORECASE)
+OUTREACH = re.compile(
+    r"email|push|newsletter|campaign|notification.?sent|message.?sent", re.IGNORECASE
+)
+
+
+def event_table(events: Any) -> pl.DataFrame:
+    """Say what is in a log: for each event, how many users do it, how many repeat it on another day, how often.
+
+    Returns
+    -------
+    polars.DataFrame
+        `event`, `users`, `repeating` (users with it on two or more days), `times`, `first_of` (users whose first
+        event it is); most users first.
+    """
+    log, _ = open_log(events)
+    log = log.select("user_id", pl.col("event").cast(pl.String), "at")
+    days = log.group_by("user_id", "event").agg(
+        pl.col("at").dt.date().n_unique().alias("days"), pl.len().alias("times")
+    )
+    counts = days.group_by("event").agg(
+        pl.len().cast(pl.Int64).alias("users"),
+        (pl.col("days") > 1).sum().cast(pl.Int64).alias("repeating"),
+        pl.col("times").sum().cast(pl.Int64),
+    )
+    first = log.group_by("user_id").agg(pl.col("event").sort_by("at", "event").first())
+    firsts = first.group_by("event").agg(pl.len().cast(pl.Int64).alias("first_of"))
+    table = counts.join(firsts, on="event", how="left").with_columns(
+        pl.col("first_of").fill_null(0)
+    )
+    return table.sort("users", "event", descending=[True, False]).collect()
+
+
+def starter_definition(
+    table: pl.DataFrame, *, name: str = "this product", timezone: str = "UTC"
+) -> Definition:
+    """Guess a definition from an `event_table`: a start for the team, never an answer.
+
+    The sign-up is the most common event so named; the core action is the event that most users repeat on another
+    day, presence (logins, views) aside; it stands for activation too.
+
+    Raises
+    ------
+    EventLogError
+        No event could be an action.
+    """
+    rows = table.to_dicts()
+    names = [r["event"] for r in rows]
+    signup = next((n for n in names if SIGNUP.search(n)), None)
+    special = [n for n in names if n == signup or PRESENCE.search(n) or OUTREACH.search(n)]
+    actions = [r for r in rows if r["event"] not in special] or [
+        r for r in rows if r["event"] != signup
+    ]
+    if not actions:
+        raise EventLogError(
+            "The log has no event beside the sign-up, so no core action can be proposed; check what is tracked."
+        )
+    core = max(actions, key=lambda r: (r["repeating"], r["users"], r["event"]))["event"]
+    advocacy = [n for n in names if n not in {core, signup} and ADVOCACY.search(n)]
+    outreach = [n for n in names if n not in {core, signup, *advocacy} and OUTREACH.search(n)]
+    return Definition(
+        name=name,
+        signup=signup,
+        activation=core,
+        core=core,
+        advocacy=advocacy,
+        outreach=outreach or None,
+        timezone=timezone,
+    )

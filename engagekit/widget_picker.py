@@ -1,0 +1,127 @@
+"""The definition picker: which events mean sign-up, activation, core action, depth and advocacy, with live counts."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from engagekit.matchers import event_names
+from engagekit.starter import event_table
+from engagekit.widget_panel import Panel, Shown, choice, several
+from engagekit.wording import count, percent, plain
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from engagekit.definition import Definition
+    from engagekit.session import Session
+
+NOTHING = ""
+# Windows that were resolved from the old core action do not fit a new one.
+DEPEND_ON_CORE = (
+    "habit_days",
+    "depth_days",
+    "depth_within_days",
+    "outcome_days",
+    "usage_interval_days",
+)
+
+
+def picker(session: Session) -> Panel:
+    """Make the panel; every change writes the session's definition."""
+    table = event_table(session.events())
+    rows = {r["event"]: r for r in table.to_dicts()}
+    names = [
+        (f"{plain(r['event'])} ({count(r['users'])} users)", r["event"]) for r in rows.values()
+    ]
+    now = session.definition
+    controls = {
+        "signup": choice(
+            "Sign-up", [("(the first event)", NOTHING), *names], _first(now.signup, rows) or NOTHING
+        ),
+        "activation": choice(
+            "Activation: first value", names, _first(now.activation, rows) or names[0][1]
+        ),
+        "core": several(
+            "Core action: ongoing value", names, _known(now.core, rows) or [names[0][1]]
+        ),
+        "advanced": several(
+            "Advanced actions: depth", names, [n for m in now.advanced for n in _known(m, rows)]
+        ),
+        "advocacy": several("Advocacy", names, [n for m in now.advocacy for n in _known(m, rows)]),
+    }
+
+    def answer(state: dict[str, Any]) -> Shown:
+        made = changed(session.definition, state)
+        if made != session.definition:
+            session.define(made)
+        return Shown(made, counts(made, rows, table))
+
+    return Panel(
+        "Pick what success is",
+        controls,
+        answer,
+        session,
+        "definition picker",
+        help="Hold Ctrl or Cmd to choose several.",
+    )
+
+
+def _known(matcher: Any, rows: dict[str, Any]) -> list[str]:
+    return [] if matcher is None else [n for n in event_names(matcher) if n in rows]
+
+
+def _first(matcher: Any, rows: dict[str, Any]) -> str | None:
+    return next(iter(_known(matcher, rows)), None)
+
+
+def changed(definition: Definition, state: dict[str, Any]) -> Definition:
+    """Put the picked events into a definition; what was not touched stays, conditions on properties included."""
+    picked: dict[str, Any] = {}
+    for name in ("signup", "activation"):
+        before = getattr(definition, name)
+        if (before is None) != (state[name] == NOTHING) or (
+            before is not None and state[name] not in event_names(before)
+        ):
+            picked[name] = state[name] or None
+    for name in ("core", "advanced", "advocacy"):
+        before = getattr(definition, name)
+        mentioned = event_names(before) if before else ()
+        if set(state[name]) != set(mentioned) and (state[name] or name != "core"):
+            picked[name] = (
+                list(state[name]) if name != "core" or len(state[name]) > 1 else state[name][0]
+            )
+    if "core" in picked:
+        picked |= dict.fromkeys(DEPEND_ON_CORE)
+    return dataclasses.replace(definition, **picked) if picked else definition
+
+
+def counts(definition: Definition, rows: dict[str, Any], table: pl.DataFrame) -> str:
+    """Say how many users do what was picked, and how many repeat the core action on another day."""
+    first = rows.get(event_names(definition.activation)[0])
+    lines = []
+    if first:
+        lines.append(
+            f"Activation: {count(first['users'])} users ever do it ({_share(first['users'], table)} of all users with an event)."
+        )
+    for name in event_names(definition.core):
+        row = rows.get(name)
+        if row:
+            again = percent(row["repeating"] / row["users"])
+            lines.append(
+                f"Core action {plain(name)}: {count(row['users'])} users do it, {again} of them on more than one day."
+            )
+    same = (
+        set(event_names(definition.core)) & set(event_names(definition.advanced))
+        if definition.advanced
+        else set()
+    )
+    if same:
+        lines.append(
+            f"{', '.join(map(plain, sorted(same)))} is both core and advanced: depth would then only repeat the habit."
+        )
+    return "\n".join(lines)
+
+
+def _share(users: int, table: pl.DataFrame) -> str:
+    return percent(users / max(1, table["first_of"].sum()))

@@ -1,0 +1,165 @@
+"""Controls for a room: each is a thin layer over one function and one chart, and remembers its state in the session."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from engagekit.definition import LINKS
+from engagekit.widget_panel import Panel, Shown, choice, slider
+from engagekit.wording import LINK_NAMES, count, percent, plain, sure
+
+if TYPE_CHECKING:
+    from engagekit.journeys import Journeys
+    from engagekit.priority import Priority
+    from engagekit.session import Session
+
+__all__ = [
+    "agreement",
+    "cohort_explorer",
+    "definition_picker",
+    "play_card",
+    "rule_thresholds",
+    "target_sliders",
+    "vote",
+]
+
+
+def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
+    """Turn the cohort curve by period, way of counting and group; `.value` is the pooled curve."""
+    from engagekit import charts
+    from engagekit.cohorts import cohort_curves, pooled_curve
+
+    controls = {
+        "period": choice(
+            "Count per", [("day", "day"), ("week", "week"), ("month", "month")], "week"
+        ),
+        "mode": choice(
+            "A user counts who came back",
+            [("in that period", "on"), ("then or later", "on_or_after")],
+            "on",
+        ),
+        "by": choice("Compare by", [("nothing", ""), *((p, p) for p in journeys.properties)], ""),
+        "periods": slider("Periods to show", 12, 3, 24),
+    }
+
+    def answer(state: dict[str, Any]) -> Shown:
+        curves = cohort_curves(
+            journeys,
+            period=state["period"],
+            mode=state["mode"],
+            by=state["by"] or None,
+            periods=state["periods"],
+        )
+        curve = pooled_curve(curves)
+        first = curve.filter(curve["period"] == 1).to_dicts()
+        said = [_came_back(row, state) for row in first] or [
+            "No cohort is old enough for this period yet."
+        ]
+        return Shown(curve, "\n".join(said), charts.curve(curve))
+
+    return Panel("Explore the cohort curve", controls, answer, session, "cohort explorer")
+
+
+def _came_back(row: dict[str, Any], state: dict[str, Any]) -> str:
+    who = f"{plain(row[state['by']])}: " if state["by"] else ""
+    span = f"{percent(row['low'])} to {percent(row['high'])}"
+    return f"{who}{percent(row['rate'])} came back in {state['period']} 1 ({count(row['n'])} of {count(row['of'])}, 95% interval {span})."
+
+
+THRESHOLDS = (
+    ("activation_days", "Days allowed to activate", 60),
+    ("habit_days", "Days allowed to come back", 60),
+    ("depth_days", "Days allowed to go deeper", 180),
+    ("depth_uses", "Days with the same advanced action", 6),
+)
+
+
+def rule_thresholds(session: Session, journeys: Journeys) -> Panel:
+    """Move the thresholds of the rules and see the shares follow; `.value` is the diagnosis."""
+    from engagekit import charts
+    from engagekit.diagnosis import diagnose
+
+    definition = journeys.definition
+    controls = {
+        key: slider(label, getattr(definition, key), 1, most) for key, label, most in THRESHOLDS
+    }
+
+    def answer(state: dict[str, Any]) -> Shown:
+        changed = dataclasses.replace(journeys, definition=dataclasses.replace(definition, **state))
+        table = diagnose(changed)
+        judged = [r for r in table.to_dicts() if r["share"] is not None and r["problem"]]
+        said = [
+            f"{r['if_users']}: {percent(r['share'])} of {count(r['of'])} judged users ({r['problem']})."
+            for r in judged
+        ]
+        return Shown(table, "\n".join(said), charts.diagnosis(table))
+
+    return Panel("Move the thresholds", controls, answer, session, "rule thresholds")
+
+
+def target_sliders(session: Session, journeys: Journeys, *, covered: bool = False) -> Panel:
+    """Set a target for each link and see the verdict follow; `.value` is the `Priority`.
+
+    With ``covered=True`` the verdict is not shown until the votes are revealed.
+    """
+    from engagekit import charts
+    from engagekit.priority import prioritize
+
+    given = journeys.definition.targets
+    controls = {
+        link: slider(
+            f"{LINK_NAMES[link]}: target in % (0: none)",
+            round(100 * given.get(link, 0)),
+            0,
+            95,
+            step=5 if link not in given else 1,
+        )
+        for link in LINKS
+    }
+
+    def answer(state: dict[str, Any]) -> Shown:
+        if covered and not session.get("votes revealed", False):
+            return Shown(None, "Covered until the votes are revealed. Vote first, below.")
+        found = prioritize(journeys, targets={link: v / 100 for link, v in state.items() if v})
+        return Shown(found, verdict_text(found), charts.loop(found))
+
+    return Panel("Set the targets", controls, answer, session, "targets")
+
+
+def verdict_text(found: Priority) -> str:
+    """Write the verdict and the range over which it holds, as it can be read aloud."""
+    lines = [found.sentence, f"Verdict: {found.verdict}, {sure(found.probability)} sure."]
+    if found.link and found.holds_from is not None and found.holds_to is not None:
+        lines.append(
+            f"It stays {LINK_NAMES[found.link]} for targets from {percent(found.holds_from)} to {percent(found.holds_to)}."
+        )
+    return "\n".join([*lines, *found.warnings])
+
+
+def definition_picker(session: Session) -> Panel:
+    """Pick the events that mean success, with live counts; `.value` is the `Definition`, which the session keeps."""
+    from engagekit.widget_picker import picker
+
+    return picker(session)
+
+
+def vote(session: Session) -> Panel:
+    """Take votes, masked until they are revealed; `.value` is name to choice."""
+    from engagekit.widget_room import ballot
+
+    return ballot(session)
+
+
+def play_card(session: Session, priority: Priority, *, today: Any) -> Panel:
+    """Write down the play, its owner, the metric with its target and when to look again; `.value` is the plan."""
+    from engagekit.widget_room import card
+
+    return card(session, priority, today=today)
+
+
+def agreement(session: Session, question: str) -> Panel:
+    """Write down what the team agrees on at the end of a section; `.value` is the text."""
+    from engagekit.widget_room import agreed
+
+    return agreed(session, question)

@@ -141,10 +141,10 @@ def answer(
 
 
 def _as_shown(rows: pl.LazyFrame, groups: pl.DataFrame) -> pl.LazyFrame:
-    shown = groups.lazy().select("_group", "_shown")
-    if groups["_shown"].n_unique() == groups.height:
-        return rows  # nothing is put together under "Other"
-    return rows.join(shown, on="_group").drop("_group").rename({"_shown": "_group"}).unique()
+    if (groups["_shown"] == groups["_group"]).all():
+        return rows
+    shown = rows.join(groups.lazy().select("_group", "_shown"), on="_group").drop("_group")
+    return shown.rename({"_shown": "_group"}).unique()
 
 
 def _labels(groups: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,400 @@
+"""What is wrong with an event log that need not stop the work: counted, with an example and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from engagekit.errors import listing, nearest
+from engagekit.identities import excluded
+from engagekit.instants import instant, local_day
+from engagekit.log import COLUMNS, as_lazy, open_log
+from engagekit.matchers import event_names, label, matches, property_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engagekit.definition import Definition
+    from engagekit.instants import Instant
+    from engagekit.log import Frame
+
+SCHEMA = {
+    "check": pl.String,
+    "count": pl.Int64,
+    "share": pl.Float64,
+    "example": pl.String,
+    "advice": pl.String,
+}
+# A user is no person when they did at least this share of all events, and this many times the events of
+# the user at the 90th percentile; below this many users nobody's share is implausible.
+LEAST_SHARE, TIMES_A_BUSY_USER, LEAST_USERS = 0.01, 20, 10
+# A last day that lies this far after all others, in a log too small for the rule of 0.1 %.
+FAR_AHEAD = timedelta(days=90)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row: `count` of `of` (None: not checked), with an example and an advice if there is any."""
+
+    check: str
+    count: int | None = None
+    of: int | None = None
+    example: str | None = None
+    advice: str | None = None
+
+
+def check_events(
+    events: Frame,
+    definition: Definition | None = None,
+    *,
+    as_of: Instant | None = None,
+    exclude: Any = None,
+) -> pl.DataFrame:
+    """Count what is odd about an event log: is it sound enough to answer from.
+
+    share = count / all events, users, days or names, whichever the check counts.
+
+    Parameters
+    ----------
+    events
+        The event log: ``user_id, event, at`` and properties.
+    definition
+        What success means; without it only the checks of the log itself are made.
+    as_of
+        Up to when the log is meant to be complete; None: only a far-off tail counts as too late.
+    exclude
+        What `scan_events` was, or would be, told to leave out, to have it counted.
+
+    Returns
+    -------
+    DataFrame
+        One row per check, always all of them and in this order: ``check`` (text), ``count`` (whole
+        number; null: not checked, for want of a definition, its sign-up or `exclude`), ``share`` (0 to 1),
+        ``example`` (text, without user ids) and ``advice`` (text); the last two are null where the count is 0.
+
+    Raises
+    ------
+    ColumnError
+        A column is missing or of the wrong kind.
+
+    Notes
+    -----
+    Nulls, duplicates and what is left out are counted over all events; every other check over the events that
+    have a user, a name and a time. One user's share is implausible from 1 % of all events on, if it is also
+    20 times what the user at the 90th percentile did, among at least 10 users.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> log = pl.DataFrame({"user_id": ["a", "a", None], "event": ["open", "Open", "open"], "at": [date(2026, 3, 1)] * 3})
+    >>> check_events(log).filter(pl.col("count") > 0).select("check", "count").rows()
+    [('null user_id', 1), ('names that differ only by case or blanks', 1)]
+    """
+    raw = as_lazy(events)
+    log, _ = open_log(raw)
+    zone = definition.timezone if definition is not None else "UTC"
+    findings = [
+        *_nulls(raw),
+        _duplicates(raw),
+        *_around_sign_up(log, definition),
+        _too_late(log, as_of, zone),
+        *_names(log, definition),
+        _empty_days(log, as_of, zone),
+        _implausible_user(log),
+        _left_out(raw, exclude),
+    ]
+    ordered = sorted(findings, key=lambda finding: ORDER.index(finding.check))
+    return pl.DataFrame([_row(finding) for finding in ordered], schema=SCHEMA, orient="row")
+
+
+NULLS = tuple(f"null {name}" for name in COLUMNS)
+ORDER = (
+    *NULLS,
+    "exact duplicates",
+    "events before sign-up",
+    "times after as_of",
+    "two sign-ups",
+    "unknown events in the definition",
+    "events no one did",
+    "users with a sign-up only",
+    "days with no event",
+    "one user with an implausible share",
+    "names that differ only by case or blanks",
+    "left out",
+)
+
+
+def _row(finding: Finding) -> tuple[Any, ...]:
+    share = finding.count / finding.of if finding.count is not None and finding.of else None
+    if share is None and finding.count == 0:
+        share = 0.0
+    told = (finding.example, finding.advice) if finding.count else (None, None)
+    return (finding.check, finding.count, share, *told)
+
+
+def _nulls(raw: pl.LazyFrame) -> Iterator[Finding]:
+    counts = raw.select(pl.len().alias("rows"), *[pl.col(c).null_count() for c in COLUMNS])
+    found = counts.collect().row(0, named=True)
+    rows = found["rows"]
+    for name in COLUMNS:
+        example = None
+        if found[name]:
+            numbered = raw.with_row_index("__row").filter(pl.col(name).is_null())
+            first = numbered.head(3).collect()
+            example = "; ".join(_shown(row) for row in first.iter_rows(named=True))
+        yield Finding(
+            f"null {name}",
+            found[name],
+            rows,
+            example,
+            f"Every answer leaves such events out. If they are many, look why {name!r} is empty.",
+        )
+
+
+def _shown(row: dict[str, Any]) -> str:
+    event = "no name" if row["event"] is None else repr(row["event"])
+    at = "no time" if row["at"] is None else f"{row['at']:%Y-%m-%d %H:%M}"
+    return f"row {row['__row'] + 1}: {event}, {at}"
+
+
+def _duplicates(raw: pl.LazyFrame) -> Finding:
+    schema = raw.collect_schema()
+    hashed = pl.struct(pl.all()).hash() if schema else pl.lit(0)
+    rows, distinct = (
+        raw.select(hashed.alias("h"))
+        .select(pl.len(), pl.col("h").n_unique().alias("n"))
+        .collect()
+        .row(0)
+    )
+    check, example = "exact duplicates", None
+    if rows > distinct:
+        twice = raw.group_by(pl.all()).len("__copies").filter(pl.col("__copies") > 1)
+        first = twice.sort("at", "event", nulls_last=True).head(1).collect()
+        extra = twice.select((pl.col("__copies") - 1).sum()).collect().item()
+        distinct = rows - extra
+        if first.height:
+            row = first.row(0, named=True)
+            example = f"{row['event']!r} at {row['at']}, {row['__copies']} times for one user"
+    return Finding(
+        check,
+        rows - distinct,
+        rows,
+        example,
+        "They are kept. If an event was sent twice rather than done twice, read the log with dedupe=True.",
+    )
+
+
+def _around_sign_up(log: pl.LazyFrame, definition: Definition | None) -> list[Finding]:
+    checks = ("events before sign-up", "two sign-ups", "users with a sign-up only")
+    if definition is None or definition.signup is None:
+        return [Finding(check) for check in checks]
+    is_signup = matches(definition.signup)
+    signed_up = (
+        log.filter(is_signup)
+        .group_by("user_id")
+        .agg(pl.col("at").min().alias("signed_up_at"), pl.col("at").n_unique().alias("times"))
+    )
+    users = (
+        log.select("user_id", "event", "at", early_mark=is_signup)
+        .join(signed_up, on="user_id", how="inner")
+        .group_by("user_id")
+        .agg(
+            (pl.col("at") < pl.col("signed_up_at")).sum().alias("before"),
+            (~pl.col("early_mark")).sum().alias("others"),
+            pl.col("times").first(),
+        )
+    )
+    found = users.select(
+        pl.len().alias("users"),
+        pl.col("before").sum(),
+        (pl.col("before") > 0).sum().alias("users before"),
+        (pl.col("times") > 1).sum().alias("twice"),
+        pl.col("times").max().alias("most"),
+        (pl.col("others") == 0).sum().alias("only"),
+    )
+    row = found.collect().row(0, named=True)
+    if not row["users"]:
+        return [Finding(check) for check in checks]
+    total = log.select(pl.len()).collect().item()
+    return [
+        Finding(
+            checks[0],
+            row["before"] or 0,
+            total,
+            f"of {row['users before']:,} users",
+            "They are kept out of the answers. If users act before they sign up (on trial, or under an anonymous id), join the ids with identities, or name the earlier event as sign-up.",
+        ),
+        Finding(
+            checks[1],
+            row["twice"],
+            row["users"],
+            f"up to {row['most']} sign-ups of one user",
+            "The first counts. If people share or reuse accounts, or the event is also sent at login, name another event as sign-up.",
+        ),
+        Finding(
+            checks[2],
+            row["only"],
+            row["users"],
+            f"{row['only']:,} of {row['users']:,} users who signed up",
+            "They are counted as lost at activation. If there are more than you would expect, see whether events under another id are missing.",
+        ),
+    ]
+
+
+def _too_late(log: pl.LazyFrame, as_of: Instant | None, zone: str) -> Finding:
+    check = "times after as_of"
+    days = log.group_by(pl.col("at").dt.date().alias("day")).len().sort("day").collect()
+    total = int(days["len"].sum() or 0)
+    if as_of is not None:
+        end = instant(as_of, timezone=zone)
+        late = log.filter(pl.col("at") >= end)
+        count, last = late.select(pl.len(), pl.col("at").max().alias("last")).collect().row(0)
+        advice = "They are ignored. If they are real, give a later as_of."
+        return Finding(check, count, total, f"up to {last}", advice)
+    count, day, before = _stray_tail(days, total)
+    return Finding(
+        check,
+        count,
+        total,
+        f"{day}, when the day before with events is {before}",
+        f"A clock may be wrong. Say up to when the data are complete, such as as_of='{before + timedelta(days=1)}'."
+        if before is not None
+        else None,
+    )
+
+
+def _stray_tail(days: pl.DataFrame, total: int) -> tuple[int, Any, Any]:
+    gap, most = (timedelta(days=4), total // 1000) if total >= 1000 else (FAR_AHEAD, 1)
+    after = days.with_columns(
+        before=pl.col("day").shift(1),
+        tail=pl.col("len").cum_sum(reverse=True),
+    )
+    stray = after.filter(pl.col("day") - pl.col("before") > gap, pl.col("tail") <= most)
+    if stray.is_empty():
+        return 0, None, None
+    first = stray.row(0, named=True)
+    return int(first["tail"]), first["day"], first["before"]
+
+
+def _names(log: pl.LazyFrame, definition: Definition | None) -> Iterator[Finding]:
+    counts = dict(
+        log.select(pl.col("event").cast(pl.String)).group_by("event").len().collect().iter_rows()
+    )
+    yield _spellings(counts)
+    if definition is None:
+        yield Finding("unknown events in the definition")
+        yield Finding("events no one did")
+        return
+    wanted = definition.event_names()
+    unknown = [name for name in wanted if name not in counts]
+    told = "; ".join(f"{name!r} is in no event.{nearest(name, counts)}" for name in unknown[:5])
+    yield Finding(
+        "unknown events in the definition",
+        len(unknown),
+        len(wanted),
+        told,
+        f"Correct the definition, or take the names out.{_commonest(counts)}",
+    )
+    yield _undone(log, definition, counts)
+
+
+def _commonest(counts: dict[str, int]) -> str:
+    ordered = sorted(counts, key=lambda name: (-counts[name], name))
+    return f" Events there are: {listing(ordered)}." if ordered else ""
+
+
+def _undone(log: pl.LazyFrame, definition: Definition, counts: dict[str, int]) -> Finding:
+    meant = definition.matchers()
+    schema = log.collect_schema()
+    known = {r: m for r, m in meant.items() if all(c in schema for c in property_names(m))}
+    done = log.select(matches(m).any().alias(role) for role, m in known.items()).collect()
+    never = [role for role in known if not (done.height and done[role].item())]
+    never += [role for role in meant if role not in known]
+    # A role all of whose names are unknown is told already, as unknown.
+    never = [r for r in never if any(name in counts for name in event_names(meant[r]))]
+    return Finding(
+        "events no one did",
+        len(never),
+        len(meant),
+        "; ".join(f"{role}: {label(meant[role])}" for role in never[:5]),
+        "The name occurs, but never with these values. Look at the values the property has, and whether it was kept: keep=...",
+    )
+
+
+def _spellings(counts: dict[str, int]) -> Finding:
+    groups: dict[str, list[str]] = {}
+    for name in counts:
+        groups.setdefault(" ".join(name.split()).casefold(), []).append(name)
+    doubled = [sorted(g, key=lambda n: -counts[n]) for g in groups.values() if len(g) > 1]
+    doubled.sort(key=lambda g: (-sum(counts[n] for n in g[1:]), g[0]))
+    rarer = sum(counts[name] for group in doubled for name in group[1:])
+    shown = "; ".join(
+        " and ".join(f"{n!r} ({counts[n]:,})" for n in group) for group in doubled[:3]
+    )
+    return Finding(
+        "names that differ only by case or blanks",
+        rarer,
+        sum(counts.values()),
+        shown,
+        "They count as different events. Name them all in the definition, as a list, or mend the log.",
+    )
+
+
+def _empty_days(log: pl.LazyFrame, as_of: Instant | None, zone: str) -> Finding:
+    if as_of is not None:
+        log = log.filter(pl.col("at") < instant(as_of, timezone=zone))
+    days = log.select(local_day(pl.col("at"), zone).alias("day")).unique().sort("day").collect()
+    if days.height < 2:
+        return Finding("days with no event", 0, days.height)
+    gaps = days.with_columns(
+        empty=(pl.col("day").diff().dt.total_days() - 1), last=pl.col("day").shift(1)
+    )
+    longest = gaps.sort("empty", descending=True, nulls_last=True).row(0, named=True)
+    span = (days["day"][-1] - days["day"][0]).days + 1
+    return Finding(
+        "days with no event",
+        span - days.height,
+        span,
+        f"longest: {longest['empty']} days after {longest['last']}",
+        "If the product was in use on these days, events are missing and users look quieter than they were.",
+    )
+
+
+def _implausible_user(log: pl.LazyFrame) -> Finding:
+    per_user = log.group_by("user_id").len("events")
+    found = per_user.select(
+        pl.len().alias("users"),
+        pl.col("events").sum().alias("all"),
+        pl.col("events").max().alias("most"),
+        pl.col("events").quantile(0.9, "lower").alias("busy"),
+    )
+    row = found.collect().row(0, named=True)
+    check = "one user with an implausible share"
+    if row["users"] < LEAST_USERS:
+        return Finding(check, 0, row["all"])
+    odd = row["most"] >= max(LEAST_SHARE * row["all"], TIMES_A_BUSY_USER * row["busy"])
+    return Finding(
+        check,
+        row["most"] if odd else 0,
+        row["all"],
+        f"{row['most']:,} of {row['all']:,} events; nine in ten users have {row['busy']:,.0f} or fewer",
+        "It may be a bot, a test or an id that stands for many (such as 'guest'). Find it with events.group_by('user_id').len().sort('len'), and leave it out with exclude.",
+    )
+
+
+def _left_out(raw: pl.LazyFrame, exclude: Any) -> Finding:
+    check, total = "left out", raw.select(pl.len()).collect().item()
+    if exclude is None:
+        return Finding(check)
+    what = excluded(exclude)
+    user = pl.col("user_id").cast(pl.String)
+    if isinstance(what, pl.Expr):
+        gone = raw.filter(what)
+    else:
+        gone = raw.join(what, left_on=user, right_on="__left_out", how="semi")
+    events, users = gone.select(pl.len(), pl.col("user_id").n_unique().alias("n")).collect().row(0)
+    told = f"{events:,} events of {users:,} users"
+    return Finding(check, events, total, told, "These are what exclude names.")

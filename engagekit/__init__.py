@@ -41,14 +41,16 @@ _HOMES = {
     "funnel": "funnels",
     "label_users": "diagnosis",
     "lifecycle": "rhythm",
+    "load_sample": "samples",
     "metrics": "measures",
-    "outcomes": "first_weeks",
+    "outcomes": "retained",
     "plan": "planning",
     "pooled_curve": "cohorts",
     "prepare_events": "prepare",
     "prioritize": "priority",
     "project_curve": "survival",
     "pseudonymize": "events",
+    "read_users": "people",
     "report": "reporting",
     "retention": "cohorts",
     "rollup": "rollups",
@@ -58,8 +60,10 @@ _HOMES = {
     "step_drop_off": "funnels",
     "stickiness": "rhythm",
     "suggest_windows": "windows",
+    "survival": "survival",
     "track": "review",
     "usage_interval": "rhythm",
+    "use_offline_charts": "offline",
     "watch_list": "diagnosis",
 }
 _MODULES = (
@@ -74,7 +78,6 @@ _MODULES = (
     "playbook",
     "priority",
     "strata",
-    "survival",  # a module that can be called: ek.survival(journeys, quiet_days=28)
     "tables",
     "widgets",
 )
@@ -84,7 +87,9 @@ __all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        value = getattr(importlib.import_module(f"engagekit.{_HOMES[name]}"), name)
+        home = importlib.import_module(f"engagekit.{_HOMES[name]}")
+        # `survival` is a module that can be called: one object, whichever import came first.
+        value = home if _HOMES[name] == name else getattr(home, name)
     elif name in _MODULES:
         value = importlib.import_module(f"engagekit.{name}")
     else:

@@ -97,7 +97,7 @@ def diagnose(
     """
     from engagekit import terminal
 
-    journeys, notes = _journeys(events, reading, users=users, as_of=as_of, checks=True)
+    journeys, notes = _journeys(events, reading, users=users, as_of=as_of)
     if signed_up_since is not None:
         journeys = journeys.where(signed_up=(signed_up_since, None))
     if by is not None and by not in journeys.properties:
@@ -148,8 +148,8 @@ def check(
     """
     from engagekit import terminal
 
-    log, definition, _ = _log(events, reading, needs_definition=False)
-    _say(terminal.checks(ek.check_events(log, definition, as_of=as_of)))
+    log, definition, _, end = _log(events, reading, needs_definition=False)
+    _say(terminal.checks(ek.check_events(log, definition, as_of=as_of or end)))
     return 0
 
 
@@ -269,9 +269,9 @@ def compare(folder: Path, /) -> int:
 
 
 def _journeys(
-    events: str | None, reading: Reading, *, users: Path | None, as_of: str | None, checks: bool
+    events: str | None, reading: Reading, *, users: Path | None, as_of: str | None
 ) -> tuple[ek.Journeys, pl.DataFrame]:
-    log, definition, people = _log(events, reading, needs_definition=True)
+    log, definition, people, end = _log(events, reading, needs_definition=True)
     if definition is None:
         raise ParameterError(
             f"What success is in your product is not said: give --definition FILE.toml{_how_to_define()}"
@@ -280,9 +280,8 @@ def _journeys(
         from engagekit.people import read_users
 
         people = read_users(users, ids=_id_type(log), timezone=definition.timezone)
-    journeys = ek.rollup(log, definition, users=people, as_of=as_of)
-    notes = ek.check_events(log, definition, as_of=journeys.as_of) if checks else None
-    return journeys, notes
+    journeys = ek.rollup(log, definition, users=people, as_of=as_of or end)
+    return journeys, ek.check_events(log, definition, as_of=journeys.as_of)
 
 
 def _how_to_define() -> str:
@@ -291,18 +290,18 @@ def _how_to_define() -> str:
 
 def _log(
     events: str | None, reading: Reading, *, needs_definition: bool
-) -> tuple[Any, ek.Definition | None, pl.DataFrame | None]:
+) -> tuple[Any, ek.Definition | None, pl.DataFrame | None, Any]:
     if events is None:
         from engagekit.samples import load_sample
 
         sample = load_sample()
-        return sample.events, _definition(reading) or sample.definition, sample.users
+        return sample.events, _definition(reading) or sample.definition, sample.users, sample.as_of
     definition = _definition(reading)
     if definition is None and needs_definition:
         raise ParameterError(
             f"What success is in your product is not said: give --definition FILE.toml{_how_to_define()}"
         )
-    return _scan(events, reading, definition), definition, None
+    return _scan(events, reading, definition), definition, None, None
 
 
 def _definition(reading: Reading) -> ek.Definition | None:

@@ -14,7 +14,8 @@ import polars as pl
 
 from engagekit.definition import Definition, write_whole
 from engagekit.errors import ColumnError, ParameterError, StoredFileError, nearest
-from engagekit.instants import AT, instant, local_day
+from engagekit.instants import AT, instant, local_day, zone
+from engagekit.wording import many
 
 if TYPE_CHECKING:
     import os
@@ -114,6 +115,17 @@ class Journeys:
             left_out=pl.DataFrame(schema=LEFT_OUT) if left_out is None else left_out,
             unit=unit,
         )
+
+    def __repr__(self) -> str:
+        """Say which users these are, and up to when."""
+        signed = local_day(pl.col("signed_up_at"), self.timezone)
+        span = self.users.lazy().select(
+            pl.len(), signed.min().alias("first"), signed.max().alias("last")
+        )
+        n, first, last = span.collect().row(0)
+        when = f" who signed up {first} to {last}" if n else ""
+        end = self.as_of.astimezone(zone(self.timezone))
+        return f"Journeys of {many(n, self.unit)}{when}; data complete up to {end:%Y-%m-%d %H:%M} ({self.timezone})"
 
     @property
     def timezone(self) -> str:

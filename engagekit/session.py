@@ -213,29 +213,28 @@ class Session:
         """Return the event log the session is about: the workshop's, else the bundled sample."""
         return self._data()[0]
 
-    def _data(self) -> tuple[Any, pl.DataFrame | None]:
+    def _data(self) -> tuple[Any, pl.DataFrame | None, Any]:
         about = self._read()["about"]
         if "events" not in about:
             from engagekit.samples import load_sample
 
             sample = load_sample()
-            return sample.events, sample.users
-        import polars as pl
-
+            return sample.events, sample.users, sample.as_of
         from engagekit.people import read_users
+        from engagekit.prepare import scan_prepared
 
-        log = pl.scan_parquet(self.folder / about["events"] / "*.parquet")
+        log = scan_prepared(self.folder / about["events"])
+        ids = log.collect_schema()["user_id"]
         users = about.get("users")
-        return log, None if users is None else read_users(
-            self.folder / users, ids=log.collect_schema()["user_id"]
-        )
+        people = None if users is None else read_users(self.folder / users, ids=ids)
+        return log, people, about.get("as_of")
 
     def journeys(self) -> Journeys:
-        """Roll the log up under the team's definition; kept in the folder until the definition changes."""
+        """Roll the log up under the team's definition, as it stands now."""
         from engagekit.rollups import rollup
 
-        log, users = self._data()
-        return rollup(log, self.definition, users=users, as_of=self._read()["about"].get("as_of"))
+        log, users, as_of = self._data()
+        return rollup(log, self.definition, users=users, as_of=as_of)
 
     def export(self) -> tuple[Path, Path]:
         """Write the decision record beside the session, as Markdown and HTML; return both paths."""

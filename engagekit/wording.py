@@ -24,12 +24,14 @@ def percent(share: float | None, *, digits: int = 0) -> str:
 
     Examples
     --------
-    >>> percent(0.314), percent(0.0042), percent(None)
-    ('31%', '0.4%', '–')
+    >>> percent(0.314), percent(0.0042), percent(0.0001), percent(None)
+    ('31%', '0.4%', 'under 0.1%', '–')
     """
     if share is None or share != share:
         return "–"
     value = 100 * share
+    if 0 < value < 0.1:
+        return "under 0.1%"
     if digits == 0 and 0 < abs(value) < 1:
         digits = 1
     return f"{value:.{digits}f}%"

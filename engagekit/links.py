@@ -32,6 +32,19 @@ def defined_links(definition: Definition) -> tuple[str, ...]:
     return LINKS if definition.advocacy else LOSABLE
 
 
+def span_days(definition: Definition, link: str) -> int:
+    """Take the longest time in days from sign-up until it is known whether a user passed every link up to this one.
+
+    Examples
+    --------
+    >>> from engagekit import Definition
+    >>> span_days(Definition(activation="first_project", core="publish", habit_days=7, depth_days=35), "depth")
+    49
+    """
+    own = (definition.habit_days, definition.depth_days, definition.advocacy_days)
+    return definition.activation_days + max((0, *[days or 0 for days in own[: LINKS.index(link)]]))
+
+
 def link_flags(journeys: Journeys) -> pl.LazyFrame:
     """Say for each user which links they are judged on, and which they passed in time.
 
@@ -84,19 +97,12 @@ def link_flags(journeys: Journeys) -> pl.LazyFrame:
     }
     flags: list[pl.Expr] = []
     passed = pl.lit(value=True)
-    span = signed
     for link in LINKS:
         defined = pl.lit(link in defined_links(definition))
         start = signed if link == "activation" else activated
         judged = defined & passed & (start + window[link] <= end).fill_null(value=False)
         passed = judged & in_time[link].fill_null(value=False)
-        over = (
-            signed + window[link]
-            if link == "activation"
-            else signed + window["activation"] + window[link]
-        )
-        span = pl.max_horizontal(span, over)
-        known = defined & (span <= end)
+        known = defined & (signed + days(span_days(definition, link)) <= end)
         flags += [
             judged.alias(f"{link}_of"),
             passed.alias(f"{link}_n"),

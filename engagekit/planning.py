@@ -11,6 +11,7 @@ from engagekit.definition import LINKS
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import day_of, instant
 from engagekit.intervals import z_of
+from engagekit.links import span_days
 from engagekit.playbook import PLAYS
 from engagekit.priority import rate_of
 from engagekit.wording import count, day, many, percent
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 POWER = 0.8  # of ten plays that bring the improvement, eight will be seen to
 LEVEL = 0.95
-WINDOWS = {link: f"{link}_days" for link in LINKS}
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,10 @@ def plan(
         )
     needed = math.ceil(users_for(p, aim) * row["design_effect"])
     per_week = priority.signups_per_week if signups_per_week is None else signups_per_week
-    share = row["of"] / priority.table["of"][0]
+    share = math.prod(priority.table["rate"][: LINKS.index(chosen)])
     signups = math.ceil(needed / share)
     weeks = math.ceil(signups / per_week) if per_week > 0 else None
-    window = _window(priority, chosen)
+    window = span_days(priority.definition, chosen)
     zone = priority.basis.timezone
     start = day_of(
         priority.basis.as_of if today is None else instant(today, timezone=zone, name="today"), zone
@@ -215,12 +215,6 @@ def _goal(row: dict[str, Any]) -> float:
     if target is not None and target > rate:
         return float(target)
     return float(rate + min(0.05, (1 - rate) / 2))
-
-
-def _window(priority: Priority, link: str) -> int:
-    """Take the days from sign-up until a user can be judged on a link."""
-    own = getattr(priority.definition, WINDOWS[link])
-    return int(own if link == "activation" else priority.definition.activation_days + own)
 
 
 def _sentence(

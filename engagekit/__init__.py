@@ -70,6 +70,8 @@ _MODULES = (
     "charts",
     "definition",
     "errors",
+    "guidance",
+    "handout",
     "instants",
     "intervals",
     "journeys",

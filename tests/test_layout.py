@@ -32,7 +32,7 @@ LAYERS = [
     {"events", "prepare", "rollups", "sql", "simulation", "playbook", "guidance", "samples"}
     | {"simulated_fates", "simulated_events", "simulated_tables", "simulated_dirt"},
 ]
-VIEWS = {"offline"}
+VIEWS = {"offline", "handout"}
 SHELL = {"session", "record", "__main__", "people", "widgets", "reporting", "cli", "workshop", "terminal"}
 HEAVY = {
     "altair",

@@ -1,0 +1,121 @@
+"""Pages of the playbook as Markdown, for notebooks: lists, the play card, a review's agenda, a plain table."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engagekit.guidance import REVIEWS, Item
+from engagekit.playbook import play_named
+from engagekit.wording import count, in_markdown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import polars as pl
+
+MOST_ROWS = 60
+
+
+@dataclass(frozen=True)
+class Handout:
+    """A text that a notebook shows as Markdown."""
+
+    text: str
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+    def __str__(self) -> str:
+        """Return the Markdown."""
+        return self.text
+
+
+def bullets(lines: Iterable[Any]) -> Handout:
+    """Write lines as a list.
+
+    Examples
+    --------
+    >>> print(bullets(["one", "two"]))
+    - one
+    - two
+    """
+    return Handout("\n".join(f"- {_text(line)}" for line in lines))
+
+
+def facts(rows: Iterable[Any], *columns: str) -> Handout:
+    """Write rows of a playbook table as a Markdown table of some of its columns."""
+    headings = [c.replace("_", " ").capitalize() for c in columns]
+    lines = [_row(headings), "|" + "---|" * len(columns)]
+    lines += [_row([_text(getattr(row, c)) for c in columns]) for row in rows]
+    return Handout("\n".join(lines))
+
+
+def card(name: str | None) -> Handout:
+    """Write a play as a card: when to use it, what users feel, the trap, who leads it, what to watch."""
+    if name is None:
+        return Handout("No play fits: look at who signs up, and at the tracking, first.")
+    play = play_named(name)
+    rows = [
+        ("Use it when", play.use_when), ("Users then feel", play.users_feel), ("The trap", play.trap), ("Instead", play.instead),
+        ("It works when", play.working_when), ("Led by", play.primary_lead), ("Together with", ", ".join(play.key_partners)),
+        ("Review when", play.review_trigger), ("Watch for", play.watch_for), ("Metrics", ", ".join(play.metrics)),
+    ]  # fmt: skip
+    lines = [
+        f"**{play.name}**",
+        "",
+        "| | |",
+        "|---|---|",
+        *[_row([f"**{a}**", b]) for a, b in rows],
+    ]
+    return Handout("\n".join(lines))
+
+
+def agenda(review: str) -> Handout:
+    """Write the agenda of the weekly or monthly review."""
+    found = next(r for r in REVIEWS if r.name == review)
+    parts = [
+        f"**{found.question}** {found.purpose}",
+        "",
+        *[f"- {i.text}" for i in found.look_at],
+        "",
+        "Sanity checks:",
+        "",
+    ]
+    return Handout(
+        "\n".join([*parts, *[f"- {i.text}" for i in found.sanity_checks], "", found.ends_with])
+    )
+
+
+def table(frame: pl.DataFrame, *, most: int = MOST_ROWS) -> Handout:
+    """Write a small frame as a Markdown table; names from the log are inert."""
+    lines = [_row([c.replace("_", " ") for c in frame.columns])]
+    lines.append("|" + "".join("---:|" if t.is_numeric() else "---|" for t in frame.dtypes))
+    lines += [_row([_cell(value) for value in row]) for row in frame.head(most).iter_rows()]
+    left = frame.height - most
+    return Handout("\n".join([*lines, *(["", f"and {count(left)} more rows"] if left > 0 else [])]))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.3f}".rstrip("0").rstrip(".")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return count(value)
+    return in_markdown(value)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Item):
+        return value.text
+    if isinstance(value, tuple):
+        return "; ".join(_text(part) for part in value)
+    if dataclasses.is_dataclass(value):
+        return "; ".join(_text(getattr(value, f.name)) for f in dataclasses.fields(value))
+    return "–" if value is None else str(value)

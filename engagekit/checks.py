@@ -10,7 +10,7 @@ import polars as pl
 
 from engagekit.errors import listing, nearest
 from engagekit.identities import excluded
-from engagekit.instants import instant, local_day
+from engagekit.instants import instant, last_day, local_day
 from engagekit.log import COLUMNS, as_lazy, open_log
 from engagekit.matchers import event_names, label, matches, property_names
 
@@ -96,14 +96,16 @@ def check_events(
     raw = as_lazy(events)
     log, _ = open_log(raw)
     zone = definition.timezone if definition is not None else "UTC"
+    signup = definition.signup if definition is not None else None
+    users, days = _per_user(log, signup), _per_day(log, zone)
     findings = [
         *_nulls(raw),
         _duplicates(raw),
-        *_around_sign_up(log, definition),
-        _too_late(log, as_of, zone),
-        *_names(log, definition),
-        _empty_days(log, as_of, zone),
-        _implausible_user(log),
+        *_around_sign_up(log, users, signup),
+        _too_late(log, days, as_of, zone),
+        *_names(log, days, definition),
+        _empty_days(days, as_of, zone),
+        _implausible_user(users),
         _left_out(raw, exclude),
     ]
     ordered = sorted(findings, key=lambda finding: ORDER.index(finding.check))
@@ -187,67 +189,70 @@ def _duplicates(raw: pl.LazyFrame) -> Finding:
     )
 
 
-def _around_sign_up(log: pl.LazyFrame, definition: Definition | None) -> list[Finding]:
+def _per_user(log: pl.LazyFrame, signup: object) -> pl.DataFrame:
+    """Reduce the log to one row per user, in one pass."""
+    at = pl.col("at")
+    signed = at.filter(matches(signup)) if signup is not None else at.filter(pl.lit(value=False))
+    parts = log.group_by("user_id").agg(
+        pl.len().alias("events"),
+        at.min().alias("first"),
+        signed.min().alias("signed_up_at"),
+        signed.max().alias("signed_up_last"),
+        signed.len().alias("sign_ups"),
+    )
+    return parts.collect()
+
+
+def _per_day(log: pl.LazyFrame, zone: str) -> pl.DataFrame:
+    """Reduce the log to one row per local day and event, in one pass."""
+    day = local_day(pl.col("at"), zone).alias("day")
+    return log.group_by(day, pl.col("event").cast(pl.String)).len("events").collect()
+
+
+def _around_sign_up(log: pl.LazyFrame, users: pl.DataFrame, signup: object) -> list[Finding]:
     checks = ("events before sign-up", "two sign-ups", "users with a sign-up only")
-    if definition is None or definition.signup is None:
+    signed = users.filter(pl.col("sign_ups") > 0)
+    if signup is None or signed.is_empty():
         return [Finding(check) for check in checks]
-    is_signup = matches(definition.signup)
-    signed_up = (
-        log.filter(is_signup)
-        .group_by("user_id")
-        .agg(pl.col("at").min().alias("signed_up_at"), pl.col("at").n_unique().alias("times"))
-    )
-    users = (
-        log.select("user_id", "event", "at", early_mark=is_signup)
-        .join(signed_up, on="user_id", how="inner")
-        .group_by("user_id")
-        .agg(
-            (pl.col("at") < pl.col("signed_up_at")).sum().alias("before"),
-            (~pl.col("early_mark")).sum().alias("others"),
-            pl.col("times").first(),
-        )
-    )
-    found = users.select(
-        pl.len().alias("users"),
-        pl.col("before").sum(),
-        (pl.col("before") > 0).sum().alias("users before"),
-        (pl.col("times") > 1).sum().alias("twice"),
-        pl.col("times").max().alias("most"),
-        (pl.col("others") == 0).sum().alias("only"),
-    )
-    row = found.collect().row(0, named=True)
-    if not row["users"]:
-        return [Finding(check) for check in checks]
-    total = log.select(pl.len()).collect().item()
+    ahead = signed.filter(pl.col("first") < pl.col("signed_up_at"))
+    before = 0
+    if ahead.height:
+        events = log.join(ahead.lazy().select("user_id", "signed_up_at"), on="user_id")
+        early = events.filter(pl.col("at") < pl.col("signed_up_at"))
+        before = early.select(pl.len()).collect().item()
+    twice = signed.filter(pl.col("signed_up_last") > pl.col("signed_up_at"))
+    most = max(twice["sign_ups"].to_list(), default=1)
+    only = signed.filter(pl.col("sign_ups") == pl.col("events")).height
+    total = int(users["events"].sum())
     return [
         Finding(
             checks[0],
-            row["before"] or 0,
+            before,
             total,
-            f"of {row['users before']:,} users",
+            f"of {ahead.height:,} users",
             "They are kept out of the answers. If users act before they sign up (on trial, or under an anonymous id), join the ids with identities, or name the earlier event as sign-up.",
         ),
         Finding(
             checks[1],
-            row["twice"],
-            row["users"],
-            f"up to {row['most']} sign-ups of one user",
+            twice.height,
+            signed.height,
+            f"up to {most} sign-ups of one user",
             "The first counts. If people share or reuse accounts, or the event is also sent at login, name another event as sign-up.",
         ),
         Finding(
             checks[2],
-            row["only"],
-            row["users"],
-            f"{row['only']:,} of {row['users']:,} users who signed up",
+            only,
+            signed.height,
+            f"{only:,} of {signed.height:,} users who signed up",
             "They are counted as lost at activation. If there are more than you would expect, see whether events under another id are missing.",
         ),
     ]
 
 
-def _too_late(log: pl.LazyFrame, as_of: Instant | None, zone: str) -> Finding:
+def _too_late(log: pl.LazyFrame, days: pl.DataFrame, as_of: Instant | None, zone: str) -> Finding:
     check = "times after as_of"
-    days = log.group_by(pl.col("at").dt.date().alias("day")).len().sort("day").collect()
-    total = int(days["len"].sum() or 0)
+    days = days.group_by("day").agg(pl.col("events").sum()).sort("day")
+    total = int(days["events"].sum())
     if as_of is not None:
         end = instant(as_of, timezone=zone)
         late = log.filter(pl.col("at") >= end)
@@ -270,7 +275,7 @@ def _stray_tail(days: pl.DataFrame, total: int) -> tuple[int, Any, Any]:
     gap, most = (timedelta(days=4), total // 1000) if total >= 1000 else (FAR_AHEAD, 1)
     after = days.with_columns(
         before=pl.col("day").shift(1),
-        tail=pl.col("len").cum_sum(reverse=True),
+        tail=pl.col("events").cum_sum(reverse=True),
     )
     stray = after.filter(pl.col("day") - pl.col("before") > gap, pl.col("tail") <= most)
     if stray.is_empty():
@@ -279,10 +284,10 @@ def _stray_tail(days: pl.DataFrame, total: int) -> tuple[int, Any, Any]:
     return int(first["tail"]), first["day"], first["before"]
 
 
-def _names(log: pl.LazyFrame, definition: Definition | None) -> Iterator[Finding]:
-    counts = dict(
-        log.select(pl.col("event").cast(pl.String)).group_by("event").len().collect().iter_rows()
-    )
+def _names(
+    log: pl.LazyFrame, days: pl.DataFrame, definition: Definition | None
+) -> Iterator[Finding]:
+    counts = dict(days.group_by("event").agg(pl.col("events").sum()).iter_rows())
     yield _spellings(counts)
     if definition is None:
         yield Finding("unknown events in the definition")
@@ -343,10 +348,10 @@ def _spellings(counts: dict[str, int]) -> Finding:
     )
 
 
-def _empty_days(log: pl.LazyFrame, as_of: Instant | None, zone: str) -> Finding:
+def _empty_days(days: pl.DataFrame, as_of: Instant | None, zone: str) -> Finding:
+    days = days.select("day").unique().sort("day")
     if as_of is not None:
-        log = log.filter(pl.col("at") < instant(as_of, timezone=zone))
-    days = log.select(local_day(pl.col("at"), zone).alias("day")).unique().sort("day").collect()
+        days = days.filter(pl.col("day") <= last_day(instant(as_of, timezone=zone), zone))
     if days.height < 2:
         return Finding("days with no event", 0, days.height)
     gaps = days.with_columns(
@@ -363,16 +368,15 @@ def _empty_days(log: pl.LazyFrame, as_of: Instant | None, zone: str) -> Finding:
     )
 
 
-def _implausible_user(log: pl.LazyFrame) -> Finding:
-    per_user = log.group_by("user_id").len("events")
-    found = per_user.select(
+def _implausible_user(users: pl.DataFrame) -> Finding:
+    check = "one user with an implausible share"
+    found = users.select(
         pl.len().alias("users"),
         pl.col("events").sum().alias("all"),
         pl.col("events").max().alias("most"),
         pl.col("events").quantile(0.9, "lower").alias("busy"),
     )
-    row = found.collect().row(0, named=True)
-    check = "one user with an implausible share"
+    row = found.row(0, named=True)
     if row["users"] < LEAST_USERS:
         return Finding(check, 0, row["all"])
     odd = row["most"] >= max(LEAST_SHARE * row["all"], TIMES_A_BUSY_USER * row["busy"])

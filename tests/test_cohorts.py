@@ -1,0 +1,443 @@
+"""Cohort curves: the rules one by one, from small literals; journeys against the log; errors."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+from retention_questions import PLACES, SLOW
+
+import engagekit as ek
+from engagekit.errors import ColumnError, EngagekitError, EventLogError, ParameterError
+
+
+def log_of(*rows, **properties):
+    """Make a log of rows ``user, event, time in UTC``; properties are columns."""
+    return pl.DataFrame(
+        {
+            "user_id": [r[0] for r in rows],
+            "event": [r[1] for r in rows],
+            "at": [datetime.fromisoformat(r[2]).replace(tzinfo=UTC) for r in rows],
+            **properties,
+        }
+    )
+
+
+def column(table, name, cohort=None):
+    rows = table if cohort is None else table.filter(pl.col("cohort") == cohort)
+    return rows[name].to_list()
+
+
+DAILY = {"start": "s", "back": "r", "period": "day", "periods": 4, "as_of": "2026-03-05"}
+LOG = log_of(
+    ("a", "s", "2026-03-02T10:00"),
+    ("a", "r", "2026-03-02T11:00"),
+    ("a", "r", "2026-03-03T09:00"),
+    ("a", "r", "2026-03-04T12:00"),
+    ("b", "s", "2026-03-02T20:00"),
+    ("b", "r", "2026-03-04T19:00"),
+    ("c", "s", "2026-03-04T08:00"),
+)
+
+
+def test_columns_and_dtypes():
+    table = ek.retention(LOG, **DAILY)
+    assert table.schema == {
+        "cohort": pl.Date,
+        "period": pl.Int64,
+        "n": pl.Int64,
+        "of": pl.Int64,
+        "rate": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "complete": pl.Boolean,
+    }
+    hours = ek.retention(LOG, **DAILY | {"period": "hour", "mode": "on_or_after"})
+    assert hours.schema["cohort"] == pl.Datetime("us")
+    assert hours.columns[-1] == "followed_until"
+    brackets = ek.retention(LOG, **DAILY, brackets=[2])
+    assert brackets.columns[:4] == ["cohort", "period", "from_period", "to_period"]
+
+
+def test_calendar_days_and_what_cannot_be_known():
+    table = ek.retention(LOG, **DAILY)
+    # Period 0 is the cohort's size; the third of March is a cohort without a user; day 5 has not begun.
+    assert column(table, "n", date(2026, 3, 2)) == [2, 1, 2, None]
+    assert column(table, "n", date(2026, 3, 3)) == [0, 0, None, None]
+    assert column(table, "n", date(2026, 3, 4)) == [1, None, None, None]
+    assert column(table, "complete", date(2026, 3, 2)) == [True, True, True, False]
+    assert column(table, "rate", date(2026, 3, 3)) == [None] * 4
+    # A day that has begun but not ended carries its count so far, and no rate.
+    table = ek.retention(LOG, **DAILY | {"as_of": "2026-03-04T19:30"})
+    assert column(table, "n", date(2026, 3, 2)) == [2, 1, 2, None]
+    assert column(table, "rate", date(2026, 3, 2)) == [1.0, 0.5, None, None]
+    assert column(table, "complete", date(2026, 3, 2)) == [True, True, False, False]
+
+
+def test_rolling_windows_run_from_each_start_and_wait_for_the_latest():
+    table = ek.retention(LOG, **DAILY | {"as_of": "2026-03-06"}, window="rolling")
+    # a: 09:00 next day is within the first 24 hours; 12:00 two days later is on day 2. b: 19:00 is on day 1.
+    assert column(table, "n", date(2026, 3, 2)) == [2, 1, 1, 0]
+    # Who might have started just before midnight on the 2nd has day 2 until just before midnight on the 5th.
+    assert column(table, "complete", date(2026, 3, 2)) == [True, True, True, False]
+    early = ek.retention(LOG, **DAILY | {"as_of": "2026-03-05T23:59:00"}, window="rolling")
+    assert column(early, "complete", date(2026, 3, 2)) == [True, True, False, False]
+
+
+def test_truncated_windows_cut_times_to_the_hour_and_close_an_hour_earlier():
+    log = log_of(("a", "s", "2026-03-02T17:59"), ("a", "r", "2026-03-03T17:00"))
+    asked = DAILY | {"window": "rolling", "periods": 2, "as_of": "2026-03-04T23:00"}
+    truncated = ek.retention(log, **asked, granularity="truncated")
+    assert column(truncated, "n", date(2026, 3, 2)) == [1, 1]
+    assert column(truncated, "complete", date(2026, 3, 2)) == [True, True]
+    exact = ek.retention(log, **asked)
+    assert column(exact, "n", date(2026, 3, 2)) == [1, 0]
+    assert column(exact, "complete", date(2026, 3, 2)) == [True, False]
+
+
+def test_truncated_weeks_count_local_days():
+    # Seven local days across the spring change are 167 hours.
+    log = log_of(("a", "s", "2026-03-25T23:30"), ("a", "r", "2026-04-01T22:30"))
+    asked = {"start": "s", "back": "r", "periods": 2, "window": "rolling", "as_of": "2026-05-01"}
+    berlin = {"timezone": "Europe/Berlin"}
+    assert column(ek.retention(log, **asked, **berlin), "n")[:2] == [1, 0]
+    cut = ek.retention(log, **asked, **berlin, granularity="truncated")
+    assert column(cut, "n")[:2] == [1, 1]
+
+
+def test_first_first_ever_and_each():
+    log = log_of(
+        ("a", "s", "2026-03-01T10:00"),
+        ("a", "s", "2026-03-02T10:00"),
+        ("a", "s", "2026-03-03T10:00"),
+        ("b", "s", "2026-03-02T10:00"),
+        plan=["free", "paid", "paid", "paid"],
+    )
+    asked = {"start": ek.Match("s", plan="paid"), "period": "day", "periods": 1}
+    asked |= {"since": "2026-03-01", "as_of": "2026-03-04"}
+    sizes = {
+        c: column(ek.retention(log, **asked, cohorts=c), "n")
+        for c in ("first", "first_ever", "each")
+    }
+    assert sizes == {"first": [0, 2, 0], "first_ever": [0, 1, 0], "each": [0, 2, 1]}
+    # For an expression: the first event of any name that its rows bear.
+    by_plan = asked | {"start": pl.col("plan") == "paid"}
+    assert column(ek.retention(log, **by_plan, cohorts="first_ever"), "n") == [0, 1, 0]
+
+
+def test_who_started_before_since_is_not_new():
+    log = log_of(
+        ("a", "s", "2026-03-01T10:00"),
+        ("a", "s", "2026-03-02T10:00"),
+        ("b", "s", "2026-03-02T10:00"),
+    )
+    asked = {"start": "s", "period": "day", "periods": 1, "since": "2026-03-02T05:00"}
+    assert column(ek.retention(log, **asked), "n") == [1]
+    assert column(ek.retention(log, **asked, cohorts="each"), "n") == [2]
+    # One anchor per user, the first at or after `since`: for "each" that may be a later start.
+    assert column(ek.retention(log, **asked, cohorts="each", window="rolling"), "n") == [2]
+    assert column(ek.retention(log, **asked, cohorts="first", window="rolling"), "n") == [1]
+
+
+def test_one_anchor_per_start_lets_a_return_count_twice():
+    log = log_of(
+        ("a", "s", "2026-03-02T10:00"),
+        ("a", "s", "2026-03-03T10:00"),
+        ("a", "r", "2026-03-05T09:00"),
+    )
+    asked = DAILY | {"as_of": "2026-03-09", "window": "rolling", "cohorts": "each"}
+    first = ek.retention(log, **asked)
+    assert column(first, "n", date(2026, 3, 2)) == [1, 0, 1, 0]
+    assert column(first, "n", date(2026, 3, 3)) == [0, 0, 0, 0]
+    each = ek.retention(log, **asked, anchor="each")
+    assert column(each, "n", date(2026, 3, 2)) == [1, 0, 1, 0]
+    assert column(each, "n", date(2026, 3, 3)) == [1, 1, 0, 0]
+
+
+def test_on_or_after_counts_returns_beyond_the_last_period_shown():
+    log = log_of(("a", "s", "2026-03-02T10:00"), ("a", "r", "2026-03-20T10:00"))
+    table = ek.retention(log, **DAILY | {"as_of": "2026-03-21"}, mode="on_or_after")
+    assert column(table, "n", date(2026, 3, 2)) == [1, 1, 1, 1]
+    assert table["followed_until"].unique().to_list() == [datetime(2026, 3, 21, tzinfo=UTC)]
+    earlier = ek.retention(log, **DAILY | {"as_of": "2026-03-20"}, mode="on_or_after")
+    assert column(earlier, "n", date(2026, 3, 2)) == [1, 0, 0, 0]
+
+
+def test_brackets_and_times_needed_within_a_day():
+    days = [1, 4, 5, 14, 16]
+    log = log_of(
+        ("a", "s", "2026-03-01T10:00"),
+        *[("a", "r", f"2026-03-{1 + day:02}T10:00") for day in days],
+        ("a", "r", "2026-03-15T11:00"),
+    )
+    asked = DAILY | {"as_of": "2026-03-18", "brackets": [4, 10, 3]}
+    table = ek.retention(log, **asked).filter(pl.col("cohort") == date(2026, 3, 1))
+    assert table.select("period", "from_period", "to_period", "n", "complete").rows() == [
+        (0, 0, 0, 1, True),
+        (1, 1, 4, 1, True),
+        (2, 5, 14, 1, True),
+        (3, 15, 17, 1, False),
+    ]
+    # Twice within one day, not within a bracket; the start needs it once.
+    twice = ek.retention(log, **asked, min_times=2)
+    assert column(twice, "n", date(2026, 3, 1)) == [1, 0, 1, 0]
+
+
+def test_months_are_calendar_months_or_thirty_days():
+    log = log_of(("a", "s", "2024-01-31T10:00"), ("a", "r", "2024-02-01T10:00"))
+    asked = {"start": "s", "back": "r", "period": "month", "periods": 2, "as_of": "2024-06-01"}
+    assert column(ek.retention(log, **asked), "n")[:2] == [1, 1]
+    rolling = ek.retention(log, **asked, window="rolling")
+    assert column(rolling, "n")[:2] == [1, 0]
+    # The latest start of January has its days 30 to 59 until just before 31 March ends.
+    assert column(rolling, "complete")[:2] == [True, True]
+    asked |= {"as_of": "2024-03-31T23:00"}
+    assert column(ek.retention(log, **asked, window="rolling"), "complete")[:2] == [True, False]
+
+
+def test_weeks_start_on_the_day_that_is_said():
+    log = log_of(("a", "s", "2026-03-08T10:00"), ("a", "r", "2026-03-09T10:00"))  # Sunday, Monday
+    asked = {"start": "s", "back": "r", "periods": 2}
+    assert column(ek.retention(log, **asked), "n")[:2] == [1, 1]
+    assert column(ek.retention(log, **asked), "cohort")[0] == date(2026, 3, 2)
+    sunday = ek.retention(log, **asked, week_start="sunday")
+    assert column(sunday, "n")[:2] == [1, None]
+    assert column(sunday, "cohort")[0] == date(2026, 3, 8)
+
+
+def test_a_property_that_varies_must_be_the_same_at_start_and_return():
+    log = log_of(
+        ("a", "s", "2026-03-02T10:00"),
+        ("a", "s", "2026-03-03T10:00"),
+        ("b", "s", "2026-03-02T10:00"),
+        ("b", "s", "2026-03-03T10:00"),
+        browser=["x", "y", None, None],
+    )
+    table = ek.retention(log, start="s", period="day", periods=2, by="browser")
+    first = table.filter(pl.col("cohort") == date(2026, 3, 2))
+    assert first.select("browser", "period", "n").rows() == [
+        ("x", 0, 1),
+        ("x", 1, 0),
+        (None, 0, 1),
+        (None, 1, 1),
+    ]
+
+
+def test_limit_keeps_the_largest_groups_and_names_the_rest_other():
+    log = log_of(
+        *[(user, "s", "2026-03-02T10:00") for user in "abcde"],
+        *[(user, "s", "2026-03-03T10:00") for user in "abcde"],
+        land=["z", "z", "y", "x", None] * 2,
+    )
+    asked = {"start": "s", "period": "day", "periods": 2, "by": "land"}
+    table = ek.retention(log, **asked, limit=2)
+    first = table.filter(pl.col("cohort") == date(2026, 3, 2), pl.col("period") == 1)
+    assert first.select("land", "n", "of").rows() == [("x", 1, 1), ("z", 2, 2), ("Other", 2, 2)]
+    people = ek.retention(log, **asked, limit=2, people=True)
+    others = people.filter(pl.col("land") == "Other", pl.col("period") == 1)
+    assert others["user_id"].unique().sort().to_list() == ["c", "e"]
+
+
+def test_start_and_return_are_the_same_by_default_and_may_be_expressions():
+    log = log_of(("a", "s", "2026-03-02T10:00"), ("a", "r", "2026-03-03T10:00"))
+    asked = {"period": "day", "periods": 2, "as_of": "2026-03-05"}
+    assert column(ek.retention(log, start="s", **asked), "n")[:2] == [1, 0]
+    assert column(ek.retention(log, start=["s", "r"], **asked), "n")[:2] == [1, 1]
+    assert column(ek.retention(log, start=pl.lit(value=True), **asked), "n")[:2] == [1, 1]
+    early = ek.retention(
+        log, start="s", back=pl.col("at") > pl.datetime(2026, 3, 3, time_zone="UTC"), **asked
+    )
+    assert column(early, "n")[:2] == [1, 1]
+
+
+def test_nobody_started():
+    assert ek.retention(LOG, start="never").height == 0
+    assert ek.retention(LOG, start="never", people=True).columns == ["cohort", "period", "user_id"]
+    table = ek.retention(LOG, start="never", since="2026-03-02", period="day", periods=2)
+    assert column(table, "n") == [0, 0, 0, 0, 0, None]
+
+
+def test_a_lazy_log_and_one_of_whole_numbers_for_users():
+    log = LOG.with_columns(pl.col("user_id").replace_strict({"a": 1, "b": 2, "c": 3}))
+    assert_frame_equal(ek.retention(log.lazy(), **DAILY), ek.retention(LOG, **DAILY))
+    people = ek.retention(log, **DAILY, people=True)
+    assert people.rows()[:2] == [(date(2026, 3, 2), 0, 1), (date(2026, 3, 2), 0, 2)]
+
+
+WRONG = [
+    ({"anchor": "each", "cohorts": "each"}, "anchor"),
+    ({"granularity": "truncated"}, "granularity"),
+    ({"window": "rolling", "anchor": "each"}, "cohorts='each'"),
+    ({"window": "rolling", "anchor": "each", "cohorts": "first_ever"}, "cohorts='each'"),
+    ({"period": "weeks"}, "'week'"),
+    ({"periods": 0}, "periods is 0"),
+    ({"min_times": 1.5}, "min_times is 1.5"),
+    ({"brackets": []}, "brackets"),
+    ({"brackets": [3, 0]}, "bracket 2"),
+    ({"mode": "unbounded"}, "on_or_after"),
+    ({"cohorts": "all"}, "first_ever"),
+    ({"window": "24h"}, "rolling"),
+    ({"limit": 3}, "no by="),
+    ({"by": "event", "limit": 0}, "limit is 0"),
+    ({"by": "cohort"}, "rename"),
+    ({"by": ["event", "event"]}, "twice"),
+    ({"by": 3}, "by is 3"),
+    ({"timezone": "Europe/Berln"}, "Europe/Berlin"),
+    ({"week_start": "tuesday"}, "monday"),
+    ({"since": "2027-01-01"}, "since"),
+    ({"since": "soon"}, "since"),
+    ({"as_of": "2026-13-01"}, "as_of"),
+    ({"back": []}, "back"),
+    ({"start": 3}, "start"),
+    ({"back": pl.col("at")}, "true or false"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "says"), WRONG)
+def test_what_means_nothing_is_refused(wrong, says):
+    with pytest.raises(EngagekitError, match=says.replace("(", r"\(")):
+        ek.retention(LOG, **{"start": "s"} | wrong)
+
+
+def test_all_faults_are_named_at_once():
+    with pytest.raises(ParameterError) as error:
+        ek.retention(LOG, start="s", period="moon", periods=-1, granularity="truncated", limit=0)
+    assert "5 faults" in str(error.value)
+
+
+def test_missing_columns_are_named_with_near_ones():
+    log = LOG.with_columns(pl.lit("x").alias("channel"))
+    with pytest.raises(ColumnError, match="'channel'"):
+        ek.retention(log, start="s", by="chanel")
+    with pytest.raises(ColumnError, match="'channel'"):
+        ek.retention(log, start=ek.Match("s", chanel="x"))
+    with pytest.raises(ColumnError, match="'channel'"):
+        ek.retention(log, start=pl.col("chanel") == "x")
+
+
+def test_hours_of_days_and_an_empty_log_are_refused():
+    days = LOG.with_columns(pl.col("at").dt.date())
+    with pytest.raises(ParameterError, match="only knows days"):
+        ek.retention(days, start="s", period="hour")
+    with pytest.raises(EventLogError, match="no events"):
+        ek.retention(LOG.clear(), start="s")
+
+
+# Cohort curves of journeys.
+
+PRODUCT = ek.Definition(signup="s", activation="r", core="r")
+
+
+def test_cohort_curves_of_journeys():
+    journeys = ek.rollup(LOG, PRODUCT, as_of="2026-03-06")
+    rolling = ek.cohort_curves(journeys, period="day", periods=4)
+    assert column(rolling, "n", date(2026, 3, 2)) == [2, 1, 1, 0]
+    assert column(rolling, "complete", date(2026, 3, 2)) == [True, True, True, False]
+    calendar = ek.cohort_curves(journeys, period="day", periods=4, window="calendar")
+    assert column(calendar, "n", date(2026, 3, 2)) == [2, 1, 2, 0]
+
+
+def test_cohort_curves_split_by_properties_of_users():
+    users = pl.DataFrame({"user_id": ["a", "b", "c"], "plan": ["pro", None, "free"]})
+    journeys = ek.rollup(LOG, PRODUCT, users=users, as_of="2026-03-06")
+    table = ek.cohort_curves(journeys, period="day", periods=2, by="plan")
+    zero = table.filter(pl.col("period") == 0, pl.col("of") > 0)
+    assert zero.select("plan", "cohort", "n").rows() == [
+        ("free", date(2026, 3, 4), 1),
+        ("pro", date(2026, 3, 2), 1),
+        (None, date(2026, 3, 2), 1),
+    ]
+    with pytest.raises(ParameterError, match="'plan'"):
+        ek.cohort_curves(journeys, by="plam")
+    with pytest.raises(ParameterError, match="only keep days"):
+        ek.cohort_curves(journeys, period="hour")
+
+
+@st.composite
+def sign_up_logs(draw):
+    zone, origin = draw(st.sampled_from(PLACES))
+    step = draw(st.sampled_from([timedelta(hours=3), timedelta(hours=13), timedelta(days=4)]))
+    rows = draw(
+        st.lists(
+            st.tuples(st.sampled_from("abc"), st.sampled_from("srr"), st.integers(0, 30)),
+            min_size=1,
+            max_size=25,
+        ).filter(lambda rows: any(event == "s" for _, event, _ in rows))
+    )
+    log = pl.DataFrame(
+        [{"user_id": u, "event": e, "at": origin + t * step} for u, e, t in rows],
+        schema={"user_id": pl.String, "event": pl.String, "at": pl.Datetime("us", "UTC")},
+    )
+    return log, zone
+
+
+@settings(SLOW, max_examples=60)
+@given(
+    sign_up_logs(),
+    st.sampled_from(["day", "week", "month"]),
+    st.sampled_from(["rolling", "calendar"]),
+    st.sampled_from(["on", "on_or_after"]),
+    st.booleans(),
+)
+def test_journeys_give_what_the_log_gives(made, period, window, mode, people):
+    log, zone = made
+    definition = ek.Definition(signup="s", activation="r", core="r", timezone=zone)
+    journeys = ek.rollup(log, definition)
+    asked = {"period": period, "periods": 5, "window": window, "mode": mode, "people": people}
+    # A return before the sign-up cannot count in either: its period would be 0 or earlier.
+    assert_frame_equal(
+        ek.cohort_curves(journeys, **asked),
+        ek.retention(log, start="s", back="r", timezone=zone, **asked),
+    )
+
+
+def test_on_the_day_of_25_hours_what_lies_between_two_boundaries_is_seen():
+    # Signed up at 00:30; the 25th of October holds 00:30 to 00:30 of the next 24 hours, and half an hour on each side.
+    local = ["2026-10-23T22:30", "2026-10-24T22:10", "2026-10-25T10:00", "2026-10-25T22:40"]
+    names = ["s", "r", "r", "r"]
+    definition = ek.Definition(signup="s", activation="r", core="r", timezone="Europe/Berlin")
+
+    def curve(*kept):
+        log = log_of(*[("a", names[i], local[i]) for i in kept])
+        journeys = ek.rollup(log, definition, as_of="2026-11-01")
+        return column(ek.cohort_curves(journeys, period="day", periods=4), "n")[:4]
+
+    assert curve(0, 1, 2, 3) == [1, 1, 1, 0]
+    assert curve(0, 1, 3) == [1, 0, 1, 0]
+    assert curve(0, 2) == [1, 1, 0, 0]
+
+
+def test_pooled_curves_keep_groups_and_mark_thin_tails():
+    users = [f"u{i:02}" for i in range(40)]
+    log = log_of(
+        *[(user, "s", f"2026-03-{2 + i // 20:02}T10:00") for i, user in enumerate(users)],
+        *[(user, "r", "2026-03-04T11:00") for user in users],
+        land=["x"] * 40 + ["x"] * 40,
+    )
+    asked = {"start": "s", "back": "r", "period": "day", "periods": 4, "as_of": "2026-03-06"}
+    curve = ek.pooled_curve(ek.retention(log, **asked, by="land"))
+    assert curve.select("land", "period", "n", "of", "cohorts", "thin").rows() == [
+        ("x", 0, 40, 40, 2, False),
+        (
+            "x",
+            1,
+            20,
+            40,
+            2,
+            False,
+        ),  # the second of March returned two days later, the third one day
+        ("x", 2, 20, 40, 2, False),
+        ("x", 3, 0, 20, 1, True),
+    ]
+    assert curve["average"].unique().to_list() == ["pooled"]
+
+
+def test_pooled_curve_says_what_it_lacks():
+    with pytest.raises(ColumnError, match="complete"):
+        ek.pooled_curve(pl.DataFrame({"period": [1], "n": [1], "of": [1]}))
+    with pytest.raises(ParameterError, match="pooled"):
+        ek.pooled_curve(ek.retention(LOG, **DAILY), average="median")

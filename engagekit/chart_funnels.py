@@ -1,0 +1,78 @@
+"""Pictures of funnels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+
+from engagekit import table_funnels as words
+from engagekit.chart_parts import names
+from engagekit.chart_theme import (
+    BAR,
+    BESIDE,
+    INK,
+    PALE,
+    TEXT,
+    VERMILLION,
+    WIDTH,
+    data,
+    finished,
+    tips,
+)
+from engagekit.table_sheet import between, checked, rated, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+WORST_INK = "#A34100"  # vermillion dark enough for letters on white
+
+
+def funnel(funnel: pl.DataFrame) -> Any:
+    """Draw what `funnel` returns: users at each step over those at the step before."""
+    page = words.funnel(funnel)
+    frame = checked(funnel, words.FUNNEL, "ek.funnel")
+    steps = words.step_names(frame)
+    worst = (words.hottest(frame) or {}).get("name")
+    rows = [
+        {
+            "name": name,
+            "value": row["n"],
+            "before": row["of"],
+            "text": _text(row, worst=name == worst),
+            "rate": rated(row["rate"]),
+            "interval": between(row["low"], row["high"]),
+            "overall": rated(row["overall"]),
+            "median": words.duration(row["median_seconds"]),
+            "tone": VERMILLION if name == worst else BAR,
+            "ink": WORST_INK if name == worst else INK,
+        }
+        for name, row in zip(steps, frame.to_dicts(), strict=True)
+    ]
+    shown = tips(name="Step", text="Users", rate="Of the step before", interval="95% interval", overall="Of the first step", median="Median time")  # fmt: skip
+    return finished(nested(rows, title="Users at the step", shown=shown), page)
+
+
+def _text(row: dict[str, Any], *, worst: bool) -> str:
+    lost = words.lost(row["rate"])
+    return whole(row["n"]) + (f" ({lost})" if lost else "") + (" ← loses most" if worst else "")
+
+
+def nested(rows: Sequence[dict[str, Any]], *, title: str, shown: list[alt.Tooltip]) -> Any:
+    """Draw each row's `value` as a bar over a pale bar of what was there `before`."""
+    base = alt.Chart(data(rows), width=WIDTH, height=alt.Step(46)).encode(
+        y=names([row["name"] for row in rows])
+    )
+    axis = alt.Axis(format=",d", grid=False, tickCount=5, tickMinStep=1)
+    pale = base.mark_bar(color=PALE, aria=False).encode(x=alt.X("before:Q", title=title))
+    bar = base.mark_bar().encode(
+        x=alt.X("value:Q", title=title, axis=axis),
+        color=alt.Color("tone:N", scale=None),
+        tooltip=shown,
+    )
+    text = base.mark_text(align="left", fontSize=TEXT + 1, limit=BESIDE).encode(
+        x=alt.value(WIDTH + 12), text="text:N", fill=alt.Fill("ink:N", scale=None)
+    )
+    return alt.layer(pale, bar, text)

@@ -1,0 +1,26 @@
+"""One chart per answer: each takes exactly what the answer returns, states the finding and shows how sure it is.
+
+Sizes are for a projector; nothing is told by color alone; each chart carries its numbers as text.
+"""
+
+from __future__ import annotations
+
+from engagekit.chart_cohorts import curve, heatmap, survival
+from engagekit.chart_diagnosis import diagnosis, loop, loop_by_quarter, segments
+from engagekit.chart_funnels import funnel
+from engagekit.chart_measures import metrics
+from engagekit.offline import svg, use_offline_charts
+
+__all__ = [
+    "curve",
+    "diagnosis",
+    "funnel",
+    "heatmap",
+    "loop",
+    "loop_by_quarter",
+    "metrics",
+    "segments",
+    "survival",
+    "svg",
+    "use_offline_charts",
+]

@@ -1,0 +1,74 @@
+"""One table per chart, of the same name and the same numbers; for everyone who would rather read than look.
+
+Each returns a `Table`: HTML in a notebook, plain text when printed, `great_table()` to style further.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engagekit import table_cohorts, table_diagnosis, table_funnels, table_measures
+from engagekit.table_html import Table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from engagekit.priority import Priority
+
+__all__ = [
+    "Table",
+    "curve",
+    "diagnosis",
+    "funnel",
+    "heatmap",
+    "loop",
+    "loop_by_quarter",
+    "metrics",
+    "segments",
+    "survival",
+]
+
+
+def heatmap(curves: pl.DataFrame, *, period: str | None = None) -> Table:
+    """Tabulate what `cohort_curves` or `retention` returns: one row per cohort."""
+    return Table("heatmap", table_cohorts.heatmap(curves, period=period))
+
+
+def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Table:
+    """Tabulate what `pooled_curve` returns."""
+    return Table("curve", table_cohorts.curve(pooled, period=period))
+
+
+def survival(curve: pl.DataFrame, *, projected: pl.DataFrame | None = None) -> Table:
+    """Tabulate what `survival` returns, and what `project_curve` adds."""
+    return Table("survival", table_cohorts.survival(curve, projected=projected))
+
+
+def funnel(funnel: pl.DataFrame) -> Table:
+    """Tabulate what `funnel` returns."""
+    return Table("funnel", table_funnels.funnel(funnel))
+
+
+def diagnosis(diagnosis: pl.DataFrame) -> Table:
+    """Tabulate what `diagnose` returns."""
+    return Table("diagnosis", table_diagnosis.diagnosis(diagnosis))
+
+
+def loop(priority: Priority) -> Table:
+    """Tabulate the loop of what `prioritize` returns."""
+    return Table("loop", table_diagnosis.loop(priority))
+
+
+def loop_by_quarter(priority: Priority) -> Table:
+    """Tabulate the loop per quarter of sign-up."""
+    return Table("loop_by_quarter", table_diagnosis.loop_by_quarter(priority))
+
+
+def segments(priority: Priority) -> Table:
+    """Tabulate the loop per group, where `prioritize` was given `by`."""
+    return Table("segments", table_diagnosis.segments(priority))
+
+
+def metrics(metrics: pl.DataFrame) -> Table:
+    """Tabulate what `metrics` returns."""
+    return Table("metrics", table_measures.metrics(metrics))

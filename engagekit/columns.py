@@ -90,26 +90,28 @@ def as_log(
     """Select the log's columns; where a time could not be read, its text stays beside it."""
     user, event, at = (_required(schema, reading, role) for role in ROLES)
     dtype, event_dtype = dtype_of(rows, at), dtype_of(rows, event)
-    raw = pl.lit(None, dtype=pl.String)
-    if isinstance(dtype, pl.Datetime):
-        at = _known_time(at, dtype, reading.timezone)
-    elif not isinstance(dtype, pl.Date):
-        text = at.cast(pl.String).str.strip_chars()
-        at = (
-            times.parsed(text, form, timezone=reading.timezone)
-            if form
-            else pl.lit(None, dtype=pl.Datetime("us", "UTC"))
-        )
-        raw = pl.when(at.is_null()).then(text)
+    known = isinstance(dtype, (pl.Datetime, pl.Date))
     kept = [_kept(schema, places).alias(name) for name, places in reading.keep.items()]
-    return rows.select(
+    log = rows.select(
         user.alias("user_id"),
         fields.as_text(event, event_dtype).alias("event"),
-        at.alias("at"),
+        at.alias("at") if known else at.cast(pl.String).str.strip_chars().alias("at"),
         *kept,
-        raw.alias(RAW),
         *([FILE] if FILE in rows.collect_schema() else []),
     )
+    nothing = pl.lit(None, dtype=pl.String).alias(RAW)
+    if isinstance(dtype, pl.Datetime):
+        return log.with_columns(_known_time(pl.col("at"), dtype, reading.timezone), nothing)
+    if known:
+        return log.with_columns(nothing)
+    # In steps, so that each time is parsed once.
+    read = (
+        times.parsed(pl.col(RAW), form, timezone=reading.timezone)
+        if form
+        else pl.lit(None, dtype=pl.Datetime("us", "UTC"))
+    )
+    log = log.with_columns(pl.col("at").alias(RAW)).with_columns(read.alias("at"))
+    return log.with_columns(pl.when(pl.col("at").is_null()).then(RAW).alias(RAW))
 
 
 def _required(schema: Mapping[str, Any], reading: Reading, role: str) -> pl.Expr:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -44,12 +45,21 @@ def value_at(schema: Mapping[str, Any], place: Path) -> pl.Expr | None:
                 return None
             value, dtype, rest = value.struct.field(rest[0]), fields[rest[0]], rest[1:]
         elif dtype == pl.String:
-            return value.str.json_path_match(json_path(rest))
+            return from_json(value, rest)
         elif _holds_pairs(dtype) and len(rest) == 1:
             return _paired(value, rest[0], dtype)
         else:
             return None
     return value
+
+
+def from_json(text: pl.Expr, keys: Sequence[str]) -> pl.Expr:
+    """Take the value under keys out of JSON text, as text; what is no JSON gives null."""
+    plain = [key for key in keys if re.fullmatch(r"[A-Za-z0-9_$ .-]+", key)]
+    for key in plain:
+        # Looking for the key is much quicker than parsing a text that lacks it.
+        text = pl.when(text.str.contains(f'"{key}"', literal=True)).then(text)
+    return text.str.json_path_match(json_path(keys))
 
 
 def json_path(keys: Sequence[str]) -> str:

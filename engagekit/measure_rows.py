@@ -1,0 +1,153 @@
+"""Rows of the metrics table: what is summed over users, and what a row says about the sums."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from engagekit.design_effect import design_effect
+from engagekit.instants import AT
+from engagekit.intervals import wilson, z_of
+from engagekit.lifetimes import kaplan_meier
+from engagekit.measure_facts import PROMPT_HOURS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from engagekit.definition import Definition
+    from engagekit.journeys import Journeys
+
+LATE_SHARE = 0.2  # above this share of late activations, a warning
+
+UNPROMPTED = (
+    pl.col("returns").sum().cast(pl.Int64),
+    pl.col("unprompted").sum().cast(pl.Int64),
+    design_effect("unprompted", "returns").alias("effect"),
+)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of users: who is judged (`of`), and which of them did (`n`)."""
+
+    metric: str
+    detail: str | None
+    of: pl.Expr
+    n: pl.Expr
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A count per user: what is summed (`count`), and over whom (`of`)."""
+
+    metric: str
+    detail: str | None
+    unit: str
+    count: pl.Expr
+    of: pl.Expr
+
+
+def share_sums(shares: Sequence[Share]) -> Iterator[pl.Expr]:
+    """Sum up who is judged and who did, for each share."""
+    for place, share in enumerate(shares):
+        of = share.of.fill_null(value=False)
+        yield of.sum().cast(pl.Int64).alias(f"share_{place}_of")
+        yield (of & share.n.fill_null(value=False)).sum().cast(pl.Int64).alias(f"share_{place}_n")
+
+
+def mean_sums(means: Sequence[Mean]) -> Iterator[pl.Expr]:
+    """Sum up users, counts and their squares, for each mean."""
+    for place, mean in enumerate(means):
+        count = mean.count.filter(mean.of)
+        yield mean.of.sum().cast(pl.Int64).alias(f"mean_{place}_of")
+        yield count.sum().cast(pl.Int64).alias(f"mean_{place}_n")
+        yield (count * count).sum().cast(pl.Int64).alias(f"mean_{place}_squares")
+
+
+def share_rows(shares: Sequence[Share], found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Write a row for each share."""
+    for place, share in enumerate(shares):
+        n, of = found[f"share_{place}_n"], found[f"share_{place}_of"]
+        yield _row(share.metric, share.detail, "share", n, of, wilson(n, of))
+
+
+def mean_rows(means: Sequence[Mean], found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Write a row for each mean, with a normal interval."""
+    for place, mean in enumerate(means):
+        n, of, squares = (found[f"mean_{place}_{part}"] for part in ("n", "of", "squares"))
+        bounds = (None, None)
+        if of > 1:
+            # Whole numbers all the way, so that the same data give the same digits.
+            variance = (of * squares - n * n) / (of * (of - 1))
+            half = z_of(0.95) * math.sqrt(variance / of)
+            bounds = (max(0.0, n / of - half), n / of + half)
+        yield _row(mean.metric, mean.detail, mean.unit, n, of, bounds)
+
+
+def unprompted_row(found: dict[str, Any], definition: Definition) -> Iterator[dict[str, Any]]:
+    """Write the row of returns that no outreach came before."""
+    if definition.outreach is None:
+        return
+    n, of, effect = found["unprompted"], found["returns"], found["effect"] or 1.0
+    detail = f"no outreach in the {PROMPT_HOURS} hours before"
+    yield _row(
+        "unprompted share", detail, "share", n, of, wilson(n / effect, of / effect), unit="return"
+    )
+
+
+def _row(
+    metric: str,
+    detail: str | None,
+    measured_in: str,
+    n: int,
+    of: int,
+    bounds: tuple[float | None, float | None],
+    *,
+    unit: str = "user",
+) -> dict[str, Any]:
+    known = of > 0
+    return {
+        "metric": metric,
+        "detail": detail,
+        "n": n,
+        "of": of,
+        "value": n / of if known else None,
+        "unit": measured_in,
+        "low": bounds[0] if known else None,
+        "high": bounds[1] if known else None,
+        "note": None if known else f"No {unit} can be judged yet.",
+    }
+
+
+def wait(journeys: Journeys) -> tuple[pl.Expr, pl.Expr]:
+    """Say how long each user took to activate, or has been waiting."""
+    until = pl.coalesce("activated_at", pl.lit(journeys.as_of, AT)) - pl.col("signed_up_at")
+    return (
+        (until.dt.total_microseconds() / 86_400_000_000).alias("days"),
+        pl.col("activated_at").is_not_null().alias("activated"),
+    )
+
+
+def time_to_value(waits: pl.DataFrame, definition: Definition) -> Iterator[dict[str, Any]]:
+    """Write the row of the median, by Kaplan and Meier."""
+    n, of = int(waits["activated"].sum()), waits.height
+    curve = kaplan_meier(waits["days"], waits["activated"])
+    found = {c: _first_below_half(curve, c) for c in ("survival", "low", "high")}
+    late = int((waits["activated"] & (waits["days"] >= definition.activation_days)).sum())
+    note = None
+    if found["survival"] is None:
+        note = "Fewer than half are known to activate, so there is no median."
+    if n and late / n > LATE_SHARE:
+        note = f"{late} of {n} activations come after the activation window of {definition.activation_days} days; a longer one may fit better."
+    yield _row("time to value", "median", "days", n, of, (found["low"], found["high"])) | {
+        "value": found["survival"],
+        "note": note if of else "No user can be judged yet.",
+    }
+
+
+def _first_below_half(curve: pl.DataFrame, column: str) -> float | None:
+    below = curve.filter(pl.col(column) <= 0.5 + 1e-12)["time"]
+    return float(below[0]) if below.len() else None

@@ -1,0 +1,278 @@
+"""The ten metrics again in plain Python over the raw events: slow, obvious, and independent of journeys."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from engagekit.matchers import event_names, label
+
+DAY = timedelta(days=1)
+
+
+def metrics_of(events, definition, as_of):
+    """``{(metric, detail): (n, of)}`` of rows (user, event, at); `definition` with resolved windows."""
+    people = [Person(rows, definition, as_of) for rows in by_user(events, as_of).values()]
+    people = [p for p in people if p.signed is not None]
+    found = {}
+    for make in (
+        engagement,
+        activation,
+        value_in_time,
+        returns,
+        feedback,
+        depth,
+        adoption,
+        steps,
+        comebacks,
+        alone,
+        rates,
+    ):
+        found |= make(people, definition, as_of)
+    return found
+
+
+def by_user(events, as_of):
+    users = defaultdict(list)
+    for user, event, at in events:
+        if at < as_of:
+            users[user].append((at, event))
+    return users
+
+
+class Person:
+    """One user's events since sign-up, by what they mean."""
+
+    def __init__(self, rows, definition, as_of):
+        zone = ZoneInfo(definition.timezone)
+        self.day_of = lambda at: at.astimezone(zone).date()
+        signups = [at for at, event in rows if event in event_names(definition.signup)]
+        self.signed = min(signups) if signups else None
+        if self.signed is None:
+            return
+        self.rows = sorted((at, event) for at, event in rows if at >= self.signed)
+        self.start = as_of - 28 * DAY
+        self.activated = min(self.times(definition.activation), default=None)
+        self.core = self.times(definition.core)
+        self.advanced = {label(a): self.times(a) for a in definition.advanced}
+
+    def times(self, matcher):
+        names = () if matcher is None else event_names(matcher)
+        return [at for at, event in self.rows if event in names]
+
+    def recent(self, times):
+        """Events of one role in the last 28 days; the day these begin on counts whole if any of it is inside."""
+        days = {self.day_of(at) for at in times if at >= self.start}
+        return sum(self.day_of(at) in days for at in times)
+
+    def later_core(self):
+        return [at for at in self.core if self.day_of(at) > self.day_of(self.activated)]
+
+
+def share(people, of, did):
+    judged = [p for p in people if of(p)]
+    return sum(bool(did(p)) for p in judged), len(judged)
+
+
+def engagement(people, definition, as_of):
+    def old(p):
+        return p.activated is not None and p.activated < p.start
+
+    return {
+        ("engagement rate", "last 28 days"): share(
+            people, old, lambda p: any(at >= p.start for at in p.core)
+        )
+    }
+
+
+def activated_within(p, days):
+    return p.activated is not None and p.activated < p.signed + days * DAY
+
+
+def activation(people, definition, as_of):
+    days = definition.activation_days
+    return {
+        ("activation rate", None): share(
+            people, lambda p: p.signed + days * DAY <= as_of, lambda p: activated_within(p, days)
+        )
+    }
+
+
+def value_in_time(people, definition, as_of):
+    found = {
+        ("time to value", "median"): (sum(p.activated is not None for p in people), len(people))
+    }
+    for d in (1, 7, 14, 30, 60, 90):
+        found["time to value", f"activated by day {d}"] = share(
+            people,
+            lambda p, d=d: p.signed + d * DAY <= as_of,
+            lambda p, d=d: activated_within(p, d),
+        )
+    return found
+
+
+def returns(people, definition, as_of):
+    return {
+        ("return usage", f"within {d} days"): share(
+            people,
+            lambda p, d=d: p.activated is not None and p.activated + d * DAY <= as_of,
+            lambda p, d=d: any(at < p.activated + d * DAY for at in p.later_core()),
+        )
+        for d in {7, definition.habit_days}
+    }
+
+
+def feedback(people, definition, as_of):
+    def answered(p):
+        first = min(p.times(definition.feedback_asked))
+        return any(at >= first for at in p.times(definition.feedback_given))
+
+    if definition.feedback_asked is None or definition.feedback_given is None:
+        return {("feedback participation", None): None}
+    return {
+        ("feedback participation", None): share(
+            people, lambda p: p.times(definition.feedback_asked), answered
+        )
+    }
+
+
+def depth(people, definition, as_of):
+    core = [p.recent(p.core) for p in people]
+    advanced = [sum(p.recent(times) for times in p.advanced.values()) for p in people]
+    active = sum(c + a > 0 for c, a in zip(core, advanced, strict=True))
+    name = "engagement depth"
+    found = {(name, "core and advanced, last 28 days"): (sum(core) + sum(advanced), active)}
+    if definition.advanced:
+        found |= {
+            (name, "core, last 28 days"): (sum(core), active),
+            (name, "advanced, last 28 days"): (sum(advanced), active),
+        }
+    return found
+
+
+def adoption(people, definition, as_of):
+    window = definition.depth_days * DAY
+
+    def met(p, action):
+        days = sorted(
+            {p.day_of(at) for at in p.advanced[action] if p.activated <= at < p.activated + window}
+        )
+        uses = definition.depth_uses
+        return any(
+            (days[k + uses - 1] - days[k]).days <= definition.depth_within_days
+            for k in range(len(days) - uses + 1)
+        )
+
+    found = {
+        ("advanced adoption", label(a)): share(
+            people,
+            lambda p: p.activated is not None and p.activated + window <= as_of,
+            lambda p, a=a: met(p, label(a)),
+        )
+        for a in definition.advanced
+    }
+    return found or {("advanced adoption", None): None}
+
+
+def stages(p, definition):
+    """(reached, completed) of each step."""
+    found, before = [], True
+    for step in definition.steps:
+        done = bool(p.times(step.completed))
+        reached = done or (before if step.reached is None else bool(p.times(step.reached)))
+        before = done if step.completed is not None else reached
+        found.append((reached, before))
+    return found
+
+
+def steps(people, definition, as_of):
+    found = {}
+    for k, step in enumerate(definition.steps):
+        found["step drop-off", step.name] = share(
+            people,
+            lambda p, k=k: (
+                p.signed + definition.activation_days * DAY <= as_of and stages(p, definition)[k][0]
+            ),
+            lambda p, k=k: not stages(p, definition)[k][1],
+        )
+    return found or {("step drop-off", None): None}
+
+
+def comebacks(people, definition, as_of):
+    names = ("re-engagement", "within 7 days"), ("post-return retention", "days 8 to 28")
+    if definition.outreach is None:
+        return {(metric, None): None for metric, _ in names}
+
+    def contact(p):
+        """The first mail (each day's first) after a silence as long as the habit window."""
+        days = {}
+        for at in p.times(definition.outreach):
+            days.setdefault(p.day_of(at), at)
+        for at in days.values():
+            alive = [t for t in [p.activated, *p.core] if t is not None and t < at]
+            if (
+                p.activated is not None
+                and p.activated < at
+                and max(alive) + definition.habit_days * DAY <= at
+            ):
+                return at
+        return None
+
+    def core_in(p, since, until):
+        return any(contact(p) + since * DAY <= at < contact(p) + until * DAY for at in p.core)
+
+    back = share(
+        people, lambda p: contact(p) and contact(p) + 7 * DAY <= as_of, lambda p: core_in(p, 0, 7)
+    )
+    stay = share(
+        people,
+        lambda p: contact(p) and contact(p) + 28 * DAY <= as_of and core_in(p, 0, 7),
+        lambda p: core_in(p, 7, 28),
+    )
+    return {names[0]: back, names[1]: stay}
+
+
+def alone(people, definition, as_of):
+    if definition.outreach is None:
+        return {("unprompted share", None): None}
+    total = unprompted = 0
+    for p in people:
+        if p.activated is None:
+            continue
+        firsts = {}
+        for at in p.later_core():
+            firsts.setdefault(p.day_of(at), at)
+        mails = p.times(definition.outreach)
+        for first in firsts.values():
+            total += 1
+            unprompted += not any(first - 3 * DAY <= at < first for at in mails)
+    return {("unprompted share", "no outreach in the 72 hours before"): (unprompted, total)}
+
+
+def rates(people, definition, as_of):
+    active = [
+        definition.core,
+        *definition.advanced,
+        *definition.advocacy,
+        definition.feedback_given,
+    ]
+    active += [definition.errors, definition.support]
+
+    def present(p):
+        return p.signed >= p.start or any(at >= p.start for m in active for at in p.times(m))
+
+    found = {}
+    for metric, matcher in (
+        ("error rate", definition.errors),
+        ("support rate", definition.support),
+    ):
+        if matcher is None:
+            found[metric, None] = None
+        else:
+            there = [p for p in people if present(p)]
+            found[metric, "last 28 days"] = (
+                sum(p.recent(p.times(matcher)) for p in there),
+                len(there),
+            )
+    return found

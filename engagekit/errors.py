@@ -45,6 +45,10 @@ class StoredFileError(EngagekitError):
     """A file that engagekit wrote cannot be read back: broken, foreign or newer."""
 
 
+class EngagekitWarning(UserWarning):
+    """Something works, but there is a better way that the person should know of."""
+
+
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
     """Name what a misspelt name may have meant: ``Did you mean 'signup'?``, or nothing."""
     known = [str(each) for each in known]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from engagekit.definition import Definition
     from engagekit.log import Frame
 
-LeftOut = tuple[str, int, str]
+NO_SIGNUP, NO_ACCOUNT = "no sign-up in the data", "no account in the users table"
+OUT = 2**32 - 1  # the place of users who are known but left out
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,13 @@ class Extent:
 
 @dataclass(frozen=True)
 class Members:
-    """Who is in: `base` has a row per kept unit, `owners` the kept unit and sign-up of each user in the log."""
+    """Who is in: `base` has a row per kept unit, `owners` one per known user, with the place of its unit in `base`."""
 
-    base: pl.DataFrame  # user_id (the unit's), signed_up_at, given, properties
-    owners: pl.DataFrame  # user_id (as in the log), unit_id, signed_up_at, given
-    left_out: list[LeftOut]
+    base: (
+        pl.DataFrame
+    )  # user_id (the unit's), signed_up_at, given (by the users table), properties; sorted
+    owners: pl.DataFrame  # user_id (as in the log), u (OUT: left out), signed_up_at, given
+    left_out: Counter[tuple[str, str]]  # (reason, "users" | "accounts" | "events") -> how many
 
 
 def open_people(
@@ -122,23 +126,24 @@ def members(
     table = table.with_columns(
         pl.coalesce("signed_up_at", "event_at").alias("signed_up_at"), given.alias("given")
     ).drop("event_at")
-    left_out: list[LeftOut] = []
+    left_out: Counter[tuple[str, str]] = Counter()
     if unit == "account":
-        homeless = int(table["account_id"].null_count())
-        left_out.append(("no account in the users table", homeless, "users"))
-        table = table.drop_nulls("account_id")
-        owners, table = (
-            table.select("user_id", pl.col("account_id").alias("unit_id")),
-            _accounts(table),
-        )
+        owners, table = table.select("user_id", unit_id="account_id"), _accounts(table)
+        left_out[NO_ACCOUNT, "users"] = owners["unit_id"].null_count()
     else:
-        owners = table.select("user_id", pl.col("user_id").alias("unit_id"))
+        owners = table.select("user_id", unit_id="user_id")
     table = table.with_columns(_reason(definition, extent).alias("_reason"))
-    counts = table.drop_nulls("_reason").group_by("_reason").len().sort("_reason")
-    left_out += [(reason, n, f"{unit}s") for reason, n in counts.iter_rows()]
+    counts = table.drop_nulls("_reason").group_by("_reason").len()
+    left_out.update({(reason, f"{unit}s"): n for reason, n in counts.iter_rows()})
     base = table.filter(pl.col("_reason").is_null()).drop("_reason").sort("user_id")
-    kept = base.select(pl.col("user_id").alias("unit_id"), "signed_up_at", "given")
-    return Members(base, owners.join(kept, on="unit_id"), left_out)
+    places = base.select(
+        pl.col("user_id").alias("unit_id"),
+        pl.int_range(pl.len(), dtype=pl.UInt32).alias("u"),
+        "signed_up_at",
+        "given",
+    )
+    owners = owners.join(places, on="unit_id", how="left").with_columns(pl.col("u").fill_null(OUT))
+    return Members(base, owners.drop("unit_id"), left_out)
 
 
 def _accounts(table: pl.DataFrame) -> pl.DataFrame:
@@ -147,7 +152,8 @@ def _accounts(table: pl.DataFrame) -> pl.DataFrame:
     ]
     first = pl.col("signed_up_at") == pl.col("signed_up_at").min()
     return (
-        table.group_by("account_id")
+        table.drop_nulls("account_id")
+        .group_by("account_id")
         .agg(
             pl.col("signed_up_at").min(),
             pl.col("given").filter(first).any(),
@@ -163,7 +169,7 @@ def _accounts(table: pl.DataFrame) -> pl.DataFrame:
 
 def _reason(definition: Definition, extent: Extent) -> pl.Expr:
     at = pl.col("signed_up_at")
-    reason: Any = pl.when(at.is_null()).then(pl.lit("no sign-up in the data"))
+    reason: Any = pl.when(at.is_null()).then(pl.lit(NO_SIGNUP))
     reason = reason.when(at >= extent.end).then(pl.lit("signed up at or after as_of"))
     first_day = local_day(pl.lit(extent.start, AT), extent.zone)
     reason = reason.when(local_day(at, extent.zone) < first_day).then(

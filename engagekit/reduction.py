@@ -1,126 +1,231 @@
-"""The reduction in polars: from events to the four tables of journeys."""
+"""The reduction in polars: from events to the four tables of journeys, each event read as seldom as possible.
+
+Names become small numbers once; then every table is one grouping by one packed whole number
+(user x event, user x role x day, ...), all of them fed by one shared scan.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.instants import days, local_day
-from engagekit.journeys import DAYS, STEPS
-from engagekit.matchers import matches
+from engagekit.instants import AT, local_day
+from engagekit.log import by_day
+from engagekit.matchers import Match, as_matches, matches
+from engagekit.members import OUT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
     from engagekit.definition import Definition
-    from engagekit.members import Members
+    from engagekit.matchers import Matcher
+    from engagekit.members import Extent
+
+DAY_US = 86_400_000_000
+BLOCK = 64  # days whose marks share one number
 
 
-def first_signups(log: pl.LazyFrame, definition: Definition) -> pl.DataFrame:
-    """Find each user's first sign-up event, null where there is none: ``user_id, event_at``."""
-    at = (
-        pl.col("at")
-        if definition.signup is None
-        else pl.col("at").filter(matches(definition.signup))
+@dataclass(frozen=True)
+class Codes:
+    """The whole numbers that stand for names: event names, roles and sides of steps by their place in these lists."""
+
+    events: list[str]
+    roles: dict[str, Matcher]
+    sides: dict[str, Matcher]
+    first_day: int  # days since 1970
+    blocks: int  # how many 64-day blocks the log spans
+    wheres: dict[Match, str]  # matchers with conditions -> the column that holds whether they hold
+
+
+def codes_of(definition: Definition, events: list[str], extent: Extent) -> Codes:
+    """Give a number to everything that a reduction tells apart."""
+    sides: dict[str, Matcher] = {"activation": definition.activation}
+    for position, step in enumerate(definition.steps):
+        for side, matcher in (("reached", step.reached), ("completed", step.completed)):
+            if matcher is not None:
+                sides[f"{position} {side}"] = matcher
+    days = pl.select(
+        local_day(
+            pl.lit(pl.Series([extent.start, extent.end], dtype=AT)), extent.zone
+        ).to_physical()
+    ).to_series()
+    conditional = [
+        m for each in definition.matchers().values() for m in as_matches(each) if m.where
+    ]
+    return Codes(
+        events=sorted(events),
+        roles=dict(sorted(definition.roles().items())),
+        sides=sides,
+        # Where clocks go back across midnight, a later instant can lie on the day before.
+        first_day=days[0] - 1,
+        blocks=(days[1] - days[0] + 2) // BLOCK + 1,
+        wheres={match: f"_where_{n}" for n, match in enumerate(dict.fromkeys(conditional))},
     )
-    return log.group_by("user_id").agg(at.min().alias("event_at")).collect()
 
 
-def since_signup(log: pl.LazyFrame, members: Members) -> pl.LazyFrame:
-    """Bring the unit and its sign-up to every event of those who are in."""
-    return log.join(members.owners.lazy(), on="user_id", how="inner").with_columns(
-        pl.col("unit_id").alias("user_id")
+def first_signups(
+    log: pl.LazyFrame, definition: Definition, *, before: datetime | None
+) -> pl.LazyFrame:
+    """Find the first sign-up event of each user who has one: ``user_id, event_at``."""
+    ups = log if definition.signup is None else log.filter(matches(definition.signup))
+    ups = ups if before is None else ups.filter(pl.col("at") < before)
+    return ups.group_by("user_id").agg(pl.col("at").min().alias("event_at"))
+
+
+def first_look(log: pl.LazyFrame) -> list[pl.LazyFrame]:
+    """Ask what must be known beforehand: events by day, and the names of events."""
+    return [by_day(log), log.select(pl.col("event").unique())]
+
+
+def reduced(
+    log: pl.LazyFrame, owners: pl.DataFrame, definition: Definition, codes: Codes, extent: Extent
+) -> dict[str, pl.DataFrame]:
+    """Group a log's events by packed keys; besides the four tables count ``too_soon`` events and ``strangers``."""
+    events = _coded(log, owners, definition, codes, extent).collect(engine="streaming")
+    inside = events.lazy().filter(pl.col("u") < OUT)
+    known = inside.filter(pl.col("age").is_not_null())
+    queries = {
+        "too_soon": inside.filter(pl.col("age").is_null()).select(pl.len()),
+        "blocks": _blocks(known, definition, codes),
+        "sides": _sides(known, codes),
+        "early": _early(known, definition.first_days, codes),
+        "days": _days(known, codes),
+    }
+    if events["u"].null_count():  # rarely; so ids need not be kept in memory
+        before = log.filter(pl.col("at") < extent.end)
+        unknown = before.join(owners.lazy(), on="user_id", how="anti")
+        queries["strangers"] = unknown.select(pl.col("user_id").n_unique())
+    return {name: query.collect(engine="streaming") for name, query in queries.items()}
+
+
+def _coded(
+    log: pl.LazyFrame, owners: pl.DataFrame, definition: Definition, codes: Codes, extent: Extent
+) -> pl.LazyFrame:
+    """Bring every event down to small numbers, so that a log fits in memory at some 20 bytes an event.
+
+    ``u``: the place of its user (`OUT`: left out, null: a stranger), ``e``: its name, ``at``, ``day``: since the
+    log's first day, ``age``: in days since sign-up (null: before it), and, where the first event is the sign-up,
+    whether the sign-up was ``given`` and the event ``opening``: at the very instant of it.
+    """
+    at, since = pl.col("at"), pl.col("at") - pl.col("signed_up_at")
+    event = pl.col("event").cast(pl.Enum(codes.events)).to_physical()
+    wheres = [matches(match).alias(name) for match, name in codes.wheres.items()]
+    day = local_day(at, extent.zone).to_physical() - codes.first_day
+    opening = [pl.col("given"), (since == timedelta()).alias("opening")]
+    age = pl.when(since >= timedelta()).then((since.to_physical() // DAY_US).clip(0, 2**15))
+    return (
+        log.filter(at < extent.end)
+        .select("user_id", event.alias("e"), "at", *wheres)
+        .join(owners.lazy(), on="user_id", how="left")
+        .select(
+            "u",
+            "e",
+            at.to_physical(),
+            day.cast(pl.Int32).alias("day"),
+            age.cast(pl.UInt16).alias("age"),
+            *(opening if definition.signup is None else []),
+            *codes.wheres.values(),
+        )
     )
 
 
-def users_table(
-    known: pl.LazyFrame, base: pl.DataFrame, definition: Definition, zone: str
-) -> pl.DataFrame:
-    """Say of each user when it signed up, activated, acted first and last, and on how many days."""
-    day = local_day(pl.col("at"), zone)
-    core = matches(definition.core)
+def _u() -> pl.Expr:
+    return pl.col("u").cast(pl.Int64)
+
+
+def _bit(place: pl.Expr, kind: Any) -> pl.Expr:
+    return pl.lit(2, kind).pow(place.cast(pl.UInt32))
+
+
+def _hits(matcher: Matcher, codes: Codes) -> pl.Expr:
+    """Tell whether a coded event is meant."""
+    plain, where = _split(matcher, codes)
+    return pl.any_horizontal(pl.col("e").is_in(plain), *where)
+
+
+def _split(matcher: Matcher, codes: Codes) -> tuple[list[int], list[pl.Expr]]:
+    parts = as_matches(matcher)
+    plain = {m.event for m in parts if not m.where}
+    numbers = [n for n, name in enumerate(codes.events) if name in plain]
+    return numbers, [pl.col(codes.wheres[m]) for m in parts if m.where]
+
+
+def _tagged(known: pl.LazyFrame, tags: Mapping[str, Matcher], codes: Codes) -> pl.LazyFrame:
+    """Give every event once for each tag that it bears, with the tag's number."""
+    of_event: list[list[int]] = [[] for _ in codes.events]
+    parts = []
+    for tag, matcher in enumerate(tags.values()):
+        plain, where = _split(matcher, codes)
+        for event in plain:
+            of_event[event].append(tag)
+        if where:
+            rest = known.filter(pl.any_horizontal(*where), ~pl.col("e").is_in(plain))
+            parts.append(rest.with_columns(pl.lit(tag, pl.Int64).alias("tag")))
+    for slot in range(max(map(len, of_event), default=0)):
+        table = pl.Series([t[slot] if slot < len(t) else None for t in of_event], dtype=pl.Int64)
+        tag_of = pl.lit(table).gather(pl.col("e")).alias("tag")
+        parts.append(known.with_columns(tag_of).filter(pl.col("tag").is_not_null()))
+    nothing = known.filter(pl.lit(value=False)).with_columns(pl.lit(0, pl.Int64).alias("tag"))
+    return pl.concat(parts or [nothing])
+
+
+def _blocks(known: pl.LazyFrame, definition: Definition, codes: Codes) -> pl.LazyFrame:
+    # Days are marked as bits, 64 to a number; so no user-day is ever a row of its own.
     if (
         definition.signup is None
     ):  # the first event is the sign-up, unless the users table knows better
-        aside = pl.col("given") | (pl.col("at") > pl.col("signed_up_at"))
+        aside = ~pl.col("given") & pl.col("opening")
     else:
-        aside = ~matches(definition.signup)
+        aside = _hits(definition.signup, codes)
     if definition.outreach is not None:
-        aside &= ~matches(definition.outreach)
-    found = known.group_by("user_id").agg(
-        pl.col("at").filter(matches(definition.activation)).min().alias("activated_at"),
-        pl.col("at").filter(aside).min().alias("first_action_at"),
-        pl.col("at").filter(core).max().alias("last_core_at"),
+        aside |= _hits(definition.outreach, codes)
+    by_block = known.select(
+        (_u() * codes.blocks + pl.col("day") // BLOCK).alias("key"),
+        "at",
+        pl.when(~aside).then("at").alias("action_at"),
+        _bit(pl.col("day") % BLOCK, pl.UInt64).alias("bits"),
+    )
+    by_block = by_block.group_by("key").agg(
+        pl.col("action_at").min(),
         pl.col("at").max().alias("last_seen_at"),
-        day.filter(core).n_unique().alias("core_days"),
-        day.n_unique().alias("active_days"),
+        pl.col("bits").bitwise_or(),
     )
-    table = base.lazy().drop("given").join(found, on="user_id", how="left")
-    return (
-        table.with_columns(pl.col("core_days", "active_days").fill_null(0))
-        .sort("user_id")
-        .collect()
+    return by_block.group_by((pl.col("key") // codes.blocks).alias("u")).agg(
+        pl.col("action_at").min().alias("first_action_at"),
+        pl.col("last_seen_at").max(),
+        pl.col("bits").bitwise_count_ones().cast(pl.UInt32).sum().alias("active_days"),
     )
 
 
-def steps_table(known: pl.LazyFrame, base: pl.DataFrame, definition: Definition) -> pl.DataFrame:
-    """Say of each user and step reached when it was reached first and last, and completed."""
-    parts: list[pl.DataFrame] = []
-    before = base.select("user_id", pl.col("signed_up_at").alias("at"))
-    for position, step in enumerate(definition.steps):
-        sides = {}
-        for name, matcher in (("reached", step.reached), ("completed", step.completed)):
-            if matcher is not None:
-                found = (
-                    known.filter(matches(matcher))
-                    .group_by("user_id")
-                    .agg(pl.col("at").min(), pl.col("at").max().alias("last"))
-                )
-                sides[name] = found.collect()
-        reached = sides.get("reached", before.with_columns(pl.col("at").alias("last")))
-        done = sides.get("completed", reached)
-        part = reached.select("user_id", reached_at="at", last_reached_at="last").join(
-            done.select("user_id", completed_at="at"), on="user_id", how="full", coalesce=True
-        )
-        part = part.with_columns(
-            pl.lit(position, pl.Int32).alias("step"),
-            # Whoever completed a step had come to it by then.
-            pl.min_horizontal("reached_at", "completed_at").alias("reached_at"),
-            pl.coalesce("last_reached_at", "completed_at").alias("last_reached_at"),
-        )
-        parts.append(part)
-        before = part.drop_nulls("completed_at").select("user_id", at="completed_at")
-    if not parts:
-        return pl.DataFrame(schema={"user_id": base.schema["user_id"]} | STEPS)
-    return pl.concat([p.select("user_id", *STEPS) for p in parts]).sort("user_id", "step")
-
-
-def early_table(known: pl.LazyFrame, definition: Definition) -> pl.DataFrame:
-    """Say of each user and event of the first days when first, how often, and on which days."""
-    since = pl.col("at") - pl.col("signed_up_at")
-    return (
-        known.filter(since < days(definition.first_days))
-        .with_columns((since.dt.total_microseconds() // 86_400_000_000).alias("k"))
-        .group_by("user_id", "event", "k")
-        .agg(pl.col("at").min().alias("first_at"), pl.len().alias("times"))
-        .with_columns(pl.lit(2, pl.Int64).pow(pl.col("k")).alias("days"))
-        .group_by("user_id", "event")
-        .agg(pl.col("first_at").min(), pl.col("times").sum(), pl.col("days").sum())
-        .sort("user_id", "event")
-        .collect()
+def _sides(known: pl.LazyFrame, codes: Codes) -> pl.LazyFrame:
+    key = _u() * len(codes.sides) + pl.col("tag")
+    tagged = _tagged(known, codes.sides, codes).select(key.alias("key"), "at")
+    return tagged.group_by("key").agg(
+        pl.col("at").min().alias("first_at"), pl.col("at").max().alias("last_at")
     )
 
 
-def days_table(known: pl.LazyFrame, definition: Definition, zone: str) -> pl.DataFrame:
-    """Say of each user, local day and role when first and last, and how often."""
-    parts = [
-        known.filter(matches(matcher))
-        .group_by("user_id", local_day(pl.col("at"), zone).alias("day"))
-        .agg(
-            pl.col("at").min().alias("first_at"),
-            pl.col("at").max().alias("last_at"),
-            pl.len().alias("times"),
-        )
-        .with_columns(pl.lit(role).alias("role"))
-        for role, matcher in definition.roles().items()
-    ]
-    return pl.concat(parts).select("user_id", *DAYS).sort("user_id", "role", "day").collect()
+def _early(known: pl.LazyFrame, first_days: int, codes: Codes) -> pl.LazyFrame:
+    soon = known.filter(pl.col("age") < first_days).select(
+        (_u() * len(codes.events) + pl.col("e")).alias("key"),
+        "at",
+        _bit(pl.col("age"), pl.UInt32).alias("days"),
+    )
+    return soon.group_by("key").agg(
+        pl.col("at").min().alias("first_at"), pl.len().alias("times"), pl.col("days").bitwise_or()
+    )
+
+
+def _days(known: pl.LazyFrame, codes: Codes) -> pl.LazyFrame:
+    span = codes.blocks * BLOCK
+    key = (_u() * len(codes.roles) + pl.col("tag")) * span + pl.col("day")
+    tagged = _tagged(known, codes.roles, codes).select(key.alias("key"), "at")
+    return tagged.group_by("key").agg(
+        pl.col("at").min().alias("first_at"),
+        pl.col("at").max().alias("last_at"),
+        pl.len().alias("times"),
+    )

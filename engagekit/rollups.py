@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import math
+import warnings
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit.errors import EventLogError, ParameterError, check_choice
+from engagekit.errors import EngagekitWarning, EventLogError, ParameterError, check_choice
 from engagekit.instants import Instant, instant
-from engagekit.journeys import LEFT_OUT, Journeys, landed
-from engagekit.log import as_lazy, daily, end_after, open_log
-from engagekit.members import Extent, members, open_people
-from engagekit.reduction import (
-    days_table,
-    early_table,
-    first_signups,
-    since_signup,
-    steps_table,
-    users_table,
-)
+from engagekit.journeys import LEFT_OUT, TABLES, Journeys, landed
+from engagekit.log import as_lazy, end_after, open_log
+from engagekit.members import NO_ACCOUNT, NO_SIGNUP, Extent, members, open_people
+from engagekit.progress import ticking
+from engagekit.reduction import codes_of, first_look, first_signups, reduced
+from engagekit.unpacking import unpacked
+from engagekit.windows import interval_of, median_gaps
 
 if TYPE_CHECKING:
     from engagekit.definition import Definition
     from engagekit.log import Frame
+    from engagekit.progress import Progress
 
+TOO_SOON = "events before their user's sign-up"
 LACKING = "rows without a user, an event name or a time"
-FALLBACK_INTERVAL = 7.0  # days; used when no user has two core days
+LARGE = 20_000_000  # events that are reduced in one go; more are taken in several parts
+PART = 10_000_000
 
 
 def rollup(
@@ -36,7 +39,7 @@ def rollup(
     users: Frame | None = None,
     unit: Literal["user", "account"] = "user",
     as_of: Instant | None = None,
-    progress: bool = False,
+    progress: Progress = False,
 ) -> Journeys:
     """Reduce an event log to journeys: what each user did, as far as the answers need it.
 
@@ -111,83 +114,127 @@ def rollup(
     """
     if faults := check_choice("unit", unit, ["user", "account"]):
         raise ParameterError(faults[0])
-    log, dates_only = open_log(events, needs=definition.property_names())
-    log = log.select(*dict.fromkeys(["user_id", "event", "at", *definition.property_names()]))
-    log = log.with_columns(pl.col("event").cast(pl.String), as_text(pl.col("user_id"), log))
-    id_type = log.collect_schema()["user_id"]
-    people = None
-    if users is not None or unit == "account":
-        people = open_people(
-            pl.DataFrame(schema={"user_id": id_type}) if users is None else users,
-            id_type=id_type,
-            unit=unit,
-            dates_only=dates_only,
-            timezone=definition.timezone,
-        )
-    counts = daily(log)
-    extent = _extent(counts, definition, as_of, dates_only=dates_only)
-    rows = as_lazy(events).select(pl.len()).collect().item()
-    lacking = (LACKING, rows - counts["len"].sum(), "events")
-    log = log.filter(pl.col("at") < extent.end)
-    who = members(first_signups(log, definition), people, definition, extent, unit=unit)
-    known = since_signup(log, who)
-    early_birds = (
-        known.filter(pl.col("at") < pl.col("signed_up_at")).select(pl.len()).collect().item()
-    )
-    left_out = [
-        lacking,
-        *who.left_out,
-        ("events before their user's sign-up", early_birds, "events"),
-    ]
-    known = known.filter(pl.col("at") >= pl.col("signed_up_at"))
-    day_table = days_table(known, definition, extent.zone)
+    task = _opened(events, definition, users, unit, as_of)
+    found = [_reduced(part) for part in ticking(_parts(task), progress=progress, what="Rolling up")]
+    tables = {n: pl.concat([each[n] for each, _ in found]) for n in TABLES}
+    left_out = sum((left for _, left in found), task.left_out)
     return Journeys(
-        users=landed(users_table(known, who.base, definition, extent.zone), "users"),
-        steps=landed(steps_table(known, who.base, definition), "steps"),
-        early=landed(early_table(known, definition), "early"),
-        days=landed(day_table, "days"),
-        definition=definition.resolved(usage_interval_of(day_table)),
-        as_of=extent.end,
-        log_start=extent.start,
-        dates_only=dates_only,
-        left_out=pl.DataFrame([r for r in left_out if r[1]], schema=LEFT_OUT, orient="row"),
+        **{name: landed(table, name) for name, table in tables.items()},
+        definition=definition.resolved(interval_of(median_gaps(tables["days"]))),
+        as_of=task.extent.end,
+        log_start=task.extent.start,
+        dates_only=task.extent.dates_only,
+        left_out=_as_frame(left_out),
         unit=unit,
     )
 
 
-def as_text(column: pl.Expr, log: pl.LazyFrame) -> pl.Expr:
-    """Take names of any kind (categories too) as text, and numbers as they are."""
-    name = column.meta.output_name()
-    return column if log.collect_schema()[name].is_integer() else column.cast(pl.String)
+@dataclass(frozen=True)
+class _Task:
+    """A log to reduce, or a part of it, and what must be known of the whole."""
+
+    log: pl.LazyFrame
+    people: pl.DataFrame | None
+    definition: Definition
+    unit: str
+    extent: Extent
+    names: list[str]
+    rows: int
+    left_out: Counter[tuple[str, str]]
+    signups: pl.DataFrame | None = None  # first sign-up events, where they are known already
 
 
-def _extent(
-    counts: pl.DataFrame, definition: Definition, as_of: Instant | None, *, dates_only: bool
-) -> Extent:
+def _opened(
+    events: Any, definition: Definition, users: Frame | None, unit: str, as_of: Instant | None
+) -> _Task:
+    """Check everything, and take what must be known beforehand in one pass over the log."""
+    log, dates_only = open_log(events, needs=definition.property_names())
+    log = log.select(*dict.fromkeys(["user_id", "event", "at", *definition.property_names()]))
+    log = log.with_columns(_as_names("user_id", log), _as_names("event", log))
+    people = None
+    if users is not None or unit == "account":
+        id_type = log.collect_schema()["user_id"]
+        users = pl.DataFrame(schema={"user_id": id_type}) if users is None else users
+        people = open_people(
+            users, id_type=id_type, unit=unit, dates_only=dates_only, timezone=definition.timezone
+        )
     zone = "UTC" if dates_only else definition.timezone
-    if as_of is None:
-        end = end_after(counts, dates_only=dates_only)
-    else:
-        end = instant(as_of, timezone=zone)
+    end = None if as_of is None else instant(as_of, timezone=zone)
+    rows = as_lazy(events).select(pl.len()).collect().item()
+    asked = first_look(log)
+    if rows <= LARGE:
+        asked.append(first_signups(log, definition, before=end))
+    counts, names, *signups = pl.collect_all(asked, engine="streaming")
+    return _Task(
+        log,
+        people,
+        definition,
+        unit,
+        _extent(counts, end, dates_only=dates_only, zone=zone),
+        names["event"].cast(pl.String).to_list(),
+        rows,
+        Counter({(LACKING, "events"): rows - counts["len"].sum()}),
+        *signups,
+    )
+
+
+def _parts(task: _Task) -> list[_Task]:
+    """Cut a large log by users, so that memory holds each part."""
+    if task.rows <= LARGE:
+        return [task]
+    warnings.warn(
+        f"The log has {task.rows:,} events, so it is read several times. To read it once, in little memory, prepare it: "
+        "ek.prepare_events(source, folder), then ek.rollup(folder, definition).",
+        EngagekitWarning,
+        stacklevel=3,
+    )
+    count = math.ceil(task.rows / PART)
+    return [_part(task, number, count) for number in range(count)]
+
+
+def _part(task: _Task, number: int, count: int) -> _Task:
+    people = task.people
+    if task.unit == "user" or people is None:
+        mine = pl.col("user_id").hash() % count == number
+        log = task.log.filter(mine)
+    else:  # members of an account must stay together
+        mine = pl.col("account_id").hash() % count == number
+        owners = people.lazy().select("user_id", "account_id")
+        log = task.log.join(owners, on="user_id", how="left").filter(mine).drop("account_id")
+    people = None if people is None else people.filter(mine)
+    return replace(task, log=log.collect(engine="streaming").lazy(), people=people)
+
+
+def _reduced(task: _Task) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]:
+    signups = task.signups
+    if signups is None:
+        signups = first_signups(task.log, task.definition, before=task.extent.end).collect()
+    who = members(signups, task.people, task.definition, task.extent, unit=task.unit)
+    codes = codes_of(task.definition, task.names, task.extent)
+    found = reduced(task.log, who.owners, task.definition, codes, task.extent)
+    left_out = who.left_out.copy()
+    left_out[TOO_SOON, "events"] += found["too_soon"].item()
+    if "strangers" in found:
+        stranger = NO_SIGNUP if task.unit == "user" else NO_ACCOUNT
+        left_out[stranger, "users"] += found["strangers"].item()
+    return unpacked(who.base, found, task.definition, codes), left_out
+
+
+def _as_names(column: str, log: pl.LazyFrame) -> pl.Expr:
+    """Take numbers and enums as they are, categories as text."""
+    kind = log.collect_schema()[column]
+    keep = kind.is_integer() or (column == "event" and isinstance(kind, pl.Enum))
+    return pl.col(column) if keep else pl.col(column).cast(pl.String)
+
+
+def _extent(counts: pl.DataFrame, end: datetime | None, *, dates_only: bool, zone: str) -> Extent:
+    end = end_after(counts.sort("day"), dates_only=dates_only) if end is None else end
     start = counts["first"].min()
     if not isinstance(start, datetime) or start >= end:
         raise EventLogError(f"The log holds no event before as_of ({end:%Y-%m-%d %H:%M}).")
     return Extent(start, end, dates_only, zone)
 
 
-def usage_interval_of(day_table: Frame) -> float:
-    """Say how often the core action is done: 80th percentile of users' median gap between core days, in days."""
-    gaps = (
-        day_table.lazy()
-        .filter(pl.col("role") == "core")
-        .sort("user_id", "day")
-        .select(
-            "user_id",
-            (pl.col("day") - pl.col("day").shift(1).over("user_id")).dt.total_days().alias("gap"),
-        )
-        .drop_nulls()
-        .group_by("user_id")
-        .agg(pl.col("gap").median())
-    )
-    found = gaps.select(pl.col("gap").quantile(0.8, "linear")).collect().item()
-    return FALLBACK_INTERVAL if found is None else float(found)
+def _as_frame(left_out: Counter[tuple[str, str]]) -> pl.DataFrame:
+    rows = [(reason, count, what) for (reason, what), count in sorted(left_out.items()) if count]
+    return pl.DataFrame(rows, schema=LEFT_OUT, orient="row")

@@ -1,0 +1,31 @@
+"""Show how far a long piece of work is: a bar on the terminal, or whatever a caller wants to do with the count."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+T = TypeVar("T")
+Progress: TypeAlias = "bool | Callable[[int, int], None]"
+WIDTH = 30
+
+
+def ticking(items: Sequence[T], *, progress: Progress, what: str) -> Iterator[T]:
+    """Hand out items one by one; before the first and after each, say how many of how many are done."""
+    tick = (lambda done, total: _bar(done, total, what)) if progress is True else progress
+    for done, item in enumerate(items):
+        if tick:
+            tick(done, len(items))
+        yield item
+    if tick and items:
+        tick(len(items), len(items))
+
+
+def _bar(done: int, total: int, what: str) -> None:
+    filled = WIDTH * done // total
+    end = "\n" if done == total else ""
+    sys.stderr.write(f"\r{what} [{'#' * filled}{'.' * (WIDTH - filled)}] {done}/{total}{end}")
+    sys.stderr.flush()

@@ -82,15 +82,17 @@ def utc(at: pl.Expr, dtype: pl.DataType | None) -> pl.Expr:
     return at.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
 
 
+def by_day(log: pl.LazyFrame) -> pl.LazyFrame:
+    """Count a log's events by UTC day, in any order: ``day, len, first, last``."""
+    at = pl.col("at")
+    return log.group_by(at.dt.date().alias("day")).agg(
+        pl.len().cast(pl.Int64), at.min().alias("first"), at.max().alias("last")
+    )
+
+
 def daily(log: pl.LazyFrame) -> pl.DataFrame:
     """Count a log's events by UTC day, in one pass: ``day, len, first, last``."""
-    at = pl.col("at")
-    return (
-        log.group_by(at.dt.date().alias("day"))
-        .agg(pl.len().cast(pl.Int64), at.min().alias("first"), at.max().alias("last"))
-        .sort("day")
-        .collect(engine="streaming")
-    )
+    return by_day(log).sort("day").collect(engine="streaming")
 
 
 def end_of(
@@ -106,6 +108,37 @@ def end_of(
     if as_of is not None:
         return instant(as_of, timezone="UTC" if dates_only else timezone)
     return end_after(daily(log), dates_only=dates_only)
+
+
+def end_soon(events: Any, latest: datetime | None, *, dates_only: bool) -> datetime:
+    """Find what `end_of` finds of a whole log, reading only its last days where these settle it.
+
+    Parameters
+    ----------
+    events
+        The log as given, not yet opened: only so can a file skip what lies before.
+    latest
+        A late time of the log, as near to its end as known; None if none is.
+    dates_only
+        Whether the log only knows the day.
+    """
+    raw = as_lazy(events)
+    if latest is not None:
+        floor = (latest - timedelta(days=8)).replace(hour=0, minute=0, second=0, microsecond=0)
+        tail = daily(open_log(raw.filter(pl.col("at") >= _as_held(floor, raw)))[0])
+        # More events than could be astray lie in days without a gap: whatever lies before, they are the end.
+        gap = (tail["day"].diff().dt.total_days() > 4).any()
+        if not gap and tail["len"].sum() > raw.select(pl.len()).collect().item() // 1000:
+            return end_after(tail, dates_only=dates_only)
+    return end_of(open_log(raw)[0], None, dates_only=dates_only, timezone="UTC")
+
+
+def _as_held(moment: datetime, log: pl.LazyFrame) -> pl.Expr:
+    dtype = log.collect_schema()["at"]
+    if isinstance(dtype, pl.Datetime):
+        held = moment if dtype.time_zone else moment.replace(tzinfo=None)
+        return pl.lit(held, dtype=dtype)
+    return pl.lit(moment.date())
 
 
 def end_after(counts: pl.DataFrame, *, dates_only: bool) -> datetime:

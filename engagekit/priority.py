@@ -139,7 +139,7 @@ def prioritize(
     groups = group_names(
         journeys, by, taken=[*TABLE, "users", "verdict", "problem", "probability", "elsewhere"]
     )
-    flags = link_flags(journeys)
+    flags = link_flags(journeys).collect().lazy()  # read several times
     counts, marks = marks_for(journeys, flags, targets, accounts)
     found = loop(counts, marks)
     labels = diagnose(journeys)

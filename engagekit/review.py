@@ -205,7 +205,7 @@ def _whole_spans(journeys: Journeys) -> pl.LazyFrame:
         for link in LINKS
         for c in ("n", "of")
     ]
-    return link_flags(journeys).with_columns(whole)
+    return link_flags(journeys).with_columns(whole).collect().lazy()  # read several times
 
 
 def _counts(

@@ -12,7 +12,7 @@ from engagekit.errors import listing, nearest
 from engagekit.presets import likely
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from engagekit import presets
     from engagekit.times import Form
@@ -34,6 +34,7 @@ OFTEN = {
     ],
 }
 ROLES = {"user": "user", "event": "event's name", "at": "event's time"}
+WHOLE, DECIMAL = r"^-?(0|[1-9]\d{0,17})$", r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$"
 RAW, FILE, ROW = "__raw", "__file", "__row"
 SAMPLE = 1000
 MOST_FORMS = 8
@@ -66,7 +67,7 @@ def missing(schema: Mapping[str, Any], reading: Reading, where: str) -> list[str
         if fields.first_of(schema, reading.places[role]) is None
     ]
     faults += [
-        f"{where} has no property {name!r} to keep.{nearest(name, known)}"
+        f"{where} has no property {name!r} to keep.{near_property(name, known)}"
         for name, places in reading.keep.items()
         if fields.first_of(schema, places) is None
     ]
@@ -82,6 +83,11 @@ def suggested(role: str, reading: Reading, known: list[str]) -> str:
     near = nearest(reading.places[role][0][-1], known)
     often = [name for name in known if name.split(".")[-1] in OFTEN[role]]
     return near or (f" Is it {listing(often[:3], last='or')}?" if often else "")
+
+
+def near_property(name: str, known: list[str]) -> str:
+    """Suggest the properties that may be meant, by their whole name or by its last part."""
+    return nearest(name, dict.fromkeys([*known, *(each.split(".")[-1] for each in known)]))
 
 
 def as_log(
@@ -237,6 +243,36 @@ def fault_of_sample(sample: pl.Series, reading: Reading, place: str) -> list[str
             reading.called("at"), values, count=count, where=where, stated=reading.form
         )
     ]
+
+
+def type_facts(log: pl.LazyFrame, names: Iterable[str]) -> list[pl.Expr]:
+    """Find what properties kept as text hold: how many values, and whether all are numbers or true/false."""
+    schema, facts = log.collect_schema(), []
+    for name in names:
+        text = pl.col(name).drop_nulls()
+        facts.append(text.len().alias(f"kept {name}"))
+        if schema[name] == pl.String:
+            facts += [
+                text.str.contains(WHOLE).all().alias(f"whole {name}"),
+                text.str.contains(DECIMAL).all().alias(f"decimal {name}"),
+                text.str.to_lowercase().is_in(["true", "false"]).all().alias(f"bool {name}"),
+            ]
+    return facts
+
+
+def narrowed(facts: Mapping[str, Any], names: Iterable[str]) -> list[pl.Expr]:
+    """Give properties kept as text the narrowest type that all their values have."""
+    casts = []
+    for name in names:
+        if not facts[f"kept {name}"] or f"whole {name}" not in facts:
+            continue
+        if facts[f"bool {name}"]:
+            casts.append((pl.col(name).str.to_lowercase() == "true").alias(name))
+        elif facts[f"whole {name}"]:
+            casts.append(pl.col(name).cast(pl.Int64))
+        elif facts[f"decimal {name}"]:
+            casts.append(pl.col(name).cast(pl.Float64))
+    return casts
 
 
 def in_timezone(reading: Reading, timezone: str) -> Reading:

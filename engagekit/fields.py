@@ -28,7 +28,8 @@ def places_of(name: str, preset: Preset | None) -> tuple[Path, ...]:
     ways += [(".".join(parts[:n]), ".".join(parts[n:])) for n in range(1, len(parts))]
     ways += [tuple(parts)] if len(parts) > 2 else []
     for bag in preset.bags if preset else ():
-        ways += [(*bag, name)] + ([(*bag, *parts)] if len(parts) > 1 else [])
+        ways += [(*bag, name), (".".join([*bag, name]),)]
+        ways += [(*bag, *parts)] if len(parts) > 1 else []
     return tuple(dict.fromkeys(ways))
 
 

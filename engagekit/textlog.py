@@ -11,7 +11,7 @@ import polars as pl
 
 from engagekit import columns, damage, fields
 from engagekit.columns import FILE, RAW, ROW
-from engagekit.errors import EventLogError, listing, nearest
+from engagekit.errors import EventLogError, listing
 from engagekit.sources import LogFile, open_files
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from engagekit.times import Form
 
 HEADING = "The event log cannot be read"
-WHOLE, DECIMAL = r"^-?(0|[1-9]\d{0,17})$", r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$"
 
 
 @dataclass(frozen=True)
@@ -183,7 +182,7 @@ def _finish(
     faults += _empty_faults(profile, groups, reading)
     faults += _id_faults(profile, log, reading, where)
     _raise(faults)
-    casts = _casts(profile, reading)
+    casts = columns.narrowed(profile, reading.keep)
     log = columns.settled(log, later, reading).with_columns(casts)
     blank = pl.all_horizontal(pl.col("user_id", "event", "at").is_null())
     if len(parts) == 1 and not later and not casts and not profile["blank"]:
@@ -244,33 +243,8 @@ def _profile(log: pl.LazyFrame, reading: Reading) -> dict[str, Any]:
         user.str.contains(r"^\d+\.0$").sum().alias("decimal ids"),
         user.str.contains(r"^\d+$").sum().alias("whole ids"),
     ]
-    schema = log.collect_schema()
-    for name in reading.keep:
-        value = pl.col(name)
-        parts.append(value.count().alias(f"kept {name}"))
-        if schema[name] == pl.String:
-            text = value.drop_nulls()
-            parts += [
-                text.str.contains(WHOLE).all().alias(f"whole {name}"),
-                text.str.contains(DECIMAL).all().alias(f"decimal {name}"),
-                text.str.to_lowercase().is_in(["true", "false"]).all().alias(f"bool {name}"),
-            ]
+    parts += columns.type_facts(log, reading.keep)
     return log.select(parts).collect().row(0, named=True)
-
-
-def _casts(profile: dict[str, Any], reading: Reading) -> list[pl.Expr]:
-    """Give text properties the narrowest type that all their values have."""
-    casts = []
-    for name in reading.keep:
-        if not profile[f"kept {name}"] or f"whole {name}" not in profile:
-            continue
-        if profile[f"bool {name}"]:
-            casts.append((pl.col(name).str.to_lowercase() == "true").alias(name))
-        elif profile[f"whole {name}"]:
-            casts.append(pl.col(name).cast(pl.Int64))
-        elif profile[f"decimal {name}"]:
-            casts.append(pl.col(name).cast(pl.Float64))
-    return casts
 
 
 def _empty_faults(profile: dict[str, Any], groups: list[Group], reading: Reading) -> list[str]:
@@ -291,7 +265,7 @@ def _empty_faults(profile: dict[str, Any], groups: list[Group], reading: Reading
         declared = any(group.files[0].kind == "ndjson" for group in groups)
         if not profile[f"kept {name}"] and (declared or "." in name or reading.preset):
             faults.append(
-                f"no row of {everywhere} holds a property {name!r} to keep.{nearest(name, known)}"
+                f"no row of {everywhere} holds a property {name!r} to keep.{columns.near_property(name, known)}"
             )
     return faults
 

@@ -28,7 +28,7 @@ LAYERS = [
     {"definition", "log"},
     {"journeys", "engines", "reduction", "presets", "textcache", "times", "fields", "sources", "strata", "periods"},
     {"columns", "damage", "identities"},
-    {"textlog"},
+    {"textlog", "frames"},
     {"events", "prepare", "rollups", "sql", "simulation", "playbook", "guidance", "samples"}
     | {"simulated_fates", "simulated_events", "simulated_tables", "simulated_dirt"},
 ]

@@ -1,0 +1,186 @@
+"""Reading tables that have their types: parquet files, and frames of polars, pandas, Arrow or DuckDB."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from engagekit import columns, damage, fields, times
+from engagekit.columns import RAW, ROW, Reading
+from engagekit.errors import ColumnError, EngagekitError, EventLogError
+from engagekit.log import as_lazy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+def is_parquet(path: Path) -> bool:
+    """Tell a parquet file by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PAR1"
+    except OSError as error:
+        raise EventLogError(f"{str(path)!r} cannot be opened: {error.strerror}.") from None
+
+
+def from_parquet(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
+    """Read parquet files where they lie; files of different columns or types are brought together."""
+    groups: dict[Any, list[Path]] = {}
+    faults = []
+    for path in paths:
+        try:
+            groups.setdefault(tuple(pl.read_parquet_schema(path).items()), []).append(path)
+        except damage.BAD as error:
+            reason = str(error).strip().split("\n")[0][:200]
+            faults.append(f"{str(path)!r} is a damaged parquet file, or a part of one: {reason}.")
+    logs = []
+    for schema, members in groups.items():
+        rows = pl.scan_parquet(members, glob=False)
+        name = ", ".join(repr(str(path)) for path in members[:3])
+        try:
+            logs.append(_read_table(rows, dict(schema), reading, name))
+        except damage.BAD as error:
+            faults.append(_fault(error, name))
+    if faults:
+        raise EventLogError.from_faults("The event log cannot be read", faults)
+    return _joined(logs)
+
+
+def _fault(error: BaseException, name: str) -> str:
+    return str(error) if isinstance(error, EngagekitError) else damage.plainly(name, error)
+
+
+def _joined(logs: list[pl.LazyFrame]) -> pl.LazyFrame:
+    if len(logs) == 1:
+        return logs[0]
+    schemas = [log.collect_schema() for log in logs]
+    days = [isinstance(schema["at"], pl.Date) for schema in schemas]
+    if any(days) and not all(days):
+        raise EventLogError(
+            "The event log cannot be read: some files hold dates in the column of times, others times. Write it in one form in all files."
+        )
+    if len({str(schema["user_id"]) for schema in schemas}) > 1:
+        # Ids that are numbers in one file and text in another are the same ids by their digits.
+        logs = [log.with_columns(pl.col("user_id").cast(pl.String)) for log in logs]
+    return pl.concat(logs, how="vertical_relaxed")
+
+
+def _as_table(source: Any) -> pl.LazyFrame:
+    if type(source).__module__.split(".")[0] == "pandas":
+        return pl.from_pandas(source).lazy()
+    if hasattr(source, "to_arrow_table"):
+        return pl.DataFrame(source.to_arrow_table()).lazy()
+    try:
+        return as_lazy(source)
+    except damage.BAD as error:
+        raise EventLogError(_fault(error, "the event log")) from None
+
+
+def from_table(source: Any, reading: Reading) -> pl.LazyFrame:
+    """Read a table in memory, or a lazy one."""
+    rows = _as_table(source)
+    # A naive column in a table is UTC by contract; only text in it may be local.
+    try:
+        return _read_table(rows, dict(rows.collect_schema()), reading, "the table", naive="UTC")
+    except pl.exceptions.PolarsError as error:
+        raise EventLogError(damage.plainly("the event log", error)) from None
+
+
+def _read_table(
+    rows: pl.LazyFrame,
+    schema: Mapping[str, Any],
+    reading: Reading,
+    name: str,
+    naive: str | None = None,
+) -> pl.LazyFrame:
+    faults = columns.missing(schema, reading, name)
+    if faults:
+        raise ColumnError.from_faults("The event log cannot be read", faults)
+    at = fields.first_of(schema, reading.places["at"])
+    dtype = columns.dtype_of(rows, at) if at is not None else None
+    form, sample = None, None
+    if isinstance(dtype, (pl.Datetime, pl.Date)):
+        reading = columns.in_timezone(reading, naive or reading.timezone)
+    elif dtype is not None and not (dtype.is_numeric() or dtype in (pl.String, pl.Null)):
+        faults.append(f"{reading.called('at')} holds {dtype}; it takes times, dates or text.")
+    else:
+        form, sample = columns.first_form(rows, schema, reading)
+        faults += [] if form else columns.fault_of_sample(sample, reading, name)
+    faults += _type_faults(rows, schema, reading)
+    if faults:
+        raise ColumnError.from_faults("The event log cannot be read", faults)
+    # Properties out of JSON text or of key and value are text whatever they are; own columns have their type.
+    derived = [
+        name for name, places in reading.keep.items() if (name,) not in places or name not in schema
+    ]
+    kind = columns.kind_of(dtype, form)
+    return _checked(columns.as_log(rows, schema, reading, form), kind, reading, derived)
+
+
+def _type_faults(rows: pl.LazyFrame, schema: Mapping[str, Any], reading: Reading) -> list[str]:
+    faults = []
+    texts = (pl.String, pl.Categorical, pl.Enum, pl.Null)
+    for role in ("user", "event"):
+        value = fields.first_of(schema, reading.places[role])
+        dtype = columns.dtype_of(rows, value) if value is not None else pl.Null()
+        whole = role == "user" and (dtype.is_integer() or dtype.is_float())
+        if not (whole or isinstance(dtype, texts)):
+            takes = "text or whole numbers" if role == "user" else "names (text)"
+            faults.append(f"{reading.called(role)} holds {dtype}; it takes {takes}.")
+    return faults
+
+
+def _checked(
+    log: pl.LazyFrame, kind: str | None, reading: Reading, derived: Sequence[str]
+) -> pl.LazyFrame:
+    forms, faults = columns.settle_times(log, kind, reading, _rows)
+    schema = log.collect_schema()
+    at, user = pl.col("at"), pl.col("user_id")
+    facts = log.select(
+        pl.len().alias("rows"),
+        pl.col("event").null_count().alias("no event"),
+        _beyond(at, schema["at"]).sum().alias("beyond"),
+        (
+            user.is_not_null() & (user != user.round())
+            if schema["user_id"].is_float()
+            else pl.lit(value=False)
+        )
+        .sum()
+        .alias("broken ids"),
+        *columns.type_facts(log, derived),
+    )
+    found = facts.collect().row(0, named=True)
+    if found["beyond"] and not reading.drop_bad_times:
+        where = _rows(log, _beyond(at, schema["at"]), 3)
+        faults.append(
+            f"{reading.called('at')} holds {found['beyond']:,} times outside the years {times.EARLIEST.year} to {times.LATEST.year - 1} ({where}), from a wrong unit or a wrong clock. Mend or remove them, or pass bad_times='null' to leave such events out, counted."
+        )
+    if found["broken ids"]:
+        faults.append(
+            f"{reading.called('user')} holds {found['broken ids']:,} numbers that are not whole; ids are text or whole numbers."
+        )
+    if faults:
+        raise EventLogError.from_faults("The event log cannot be read", faults)
+    log = columns.settled(log, forms, reading).with_columns(columns.narrowed(found, derived))
+    if found["beyond"]:
+        log = log.with_columns(at=pl.when(~_beyond(at, schema["at"])).then(at))
+    if schema["user_id"].is_float():
+        log = log.with_columns(user.cast(pl.Int64))
+    if isinstance(schema["user_id"], (pl.Categorical, pl.Enum)):
+        log = log.with_columns(user.cast(pl.String))
+    return log
+
+
+def _beyond(at: pl.Expr, dtype: Any) -> pl.Expr:
+    low, high = times.EARLIEST, times.LATEST
+    if isinstance(dtype, pl.Date):
+        return ~at.is_between(low.date(), high.date(), closed="left")
+    return ~at.is_between(low, high, closed="left")
+
+
+def _rows(log: pl.LazyFrame, condition: pl.Expr, most: int) -> str:
+    value = pl.coalesce(pl.col(RAW), pl.col("at").cast(pl.String)).alias("value")
+    rows = log.with_row_index(ROW).filter(condition).select(ROW, value).head(most).collect()
+    return "; ".join(f"row {row + 1}: {value!r}" for row, value in rows.iter_rows())

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import dataclasses
+from datetime import date
+
+import pytest
+
+import engagekit as ek
+from engagekit import widgets
+from engagekit.session import Session
+from engagekit.widget_panel import Panel, Shown, choice, slider
+
+pytest.importorskip("ipywidgets")
+
+
+@pytest.fixture(scope="module")
+def log():
+    return ek.simulate(users=1500, seed=4)
+
+
+@pytest.fixture(scope="module")
+def journeys(log) -> ek.Journeys:
+    return ek.rollup(log.events, log.definition, users=log.users)
+
+
+@pytest.fixture
+def session(tmp_path, log) -> Session:
+    session = Session(tmp_path)
+    session.define(log.definition)
+    return session
+
+
+def described(panel: Panel) -> None:
+    """Hold what every panel owes: a heading, a label on each control, and words beside it."""
+    assert panel.heading in panel.box.children[0].value
+    assert all(control.description for control in panel.controls.values())
+    assert panel.text.strip()
+
+
+def test_targets_move_the_verdict_and_are_remembered(session, journeys):
+    panel = widgets.target_sliders(session, journeys)
+    described(panel)
+    assert panel.value.verdict in {"named", "undecided", "none broken"}
+    for link in ("activation", "habit", "depth", "advocacy"):
+        panel.controls[link].value = 0
+    panel.controls["activation"].value = 95
+    assert (panel.value.verdict, panel.value.link) == ("named", "activation")
+    assert "It stays Activation for targets" in panel.text
+    again = widgets.target_sliders(Session(session.folder), journeys)
+    assert again.state == panel.state
+    assert again.text == panel.text
+
+
+def test_the_verdict_is_covered_until_the_votes_are_revealed(session, journeys):
+    ballot = widgets.vote(session)
+    described(ballot)
+    targets = widgets.target_sliders(session, journeys, covered=True)
+    assert targets.value is None
+    assert "Covered" in targets.text
+    cast, reveal, anew = ballot.extra
+    for name, link in (("Ada", "habit"), ("Ben", "none"), ("  ", "depth")):
+        ballot.controls["name"].value = name
+        ballot.controls["choice"].value = link
+        cast.click()
+    assert ballot.value == {"Ada": "habit", "Ben": "none"}
+    assert "2 votes in, masked" in ballot.text
+    assert "Habit" not in ballot.text
+    reveal.click()
+    assert "Ada: Habit" in ballot.text
+    assert "Ben: None is broken" in ballot.text
+    targets.refresh()
+    assert targets.value is not None
+    anew.click()
+    assert ballot.text == "No votes yet."
+
+
+def test_thresholds_move_the_shares_but_not_the_definition(session, journeys):
+    panel = widgets.rule_thresholds(session, journeys)
+    described(panel)
+    before = panel.value
+    panel.controls["activation_days"].value = 40
+    assert not panel.value.equals(before)
+    assert panel.value.equals(
+        ek.diagnose(
+            dataclasses.replace(
+                journeys, definition=dataclasses.replace(journeys.definition, activation_days=40)
+            )
+        )
+    )
+    assert session.definition.activation_days == journeys.definition.activation_days
+
+
+def test_the_cohort_explorer_follows_its_controls(session, journeys):
+    panel = widgets.cohort_explorer(session, journeys)
+    described(panel)
+    assert "came back in week 1" in panel.text
+    panel.controls["period"].value = "day"
+    assert "came back in day 1" in panel.text
+    panel.controls["by"].value = journeys.properties[0]
+    assert journeys.properties[0] in panel.value.columns
+
+
+def test_the_picker_writes_the_definition(session, log, monkeypatch):
+    monkeypatch.setattr(Session, "events", lambda self: log.events)
+    panel = widgets.definition_picker(session)
+    described(panel)
+    assert panel.value == session.definition == log.definition
+    other = next(
+        value
+        for _, value in panel.controls["activation"].options
+        if value not in panel.state["core"]
+    )
+    panel.controls["activation"].value = other
+    assert session.definition.activation == other
+    assert session.definition.steps == log.definition.steps
+    panel.controls["core"].value = (other,)
+    assert session.definition.core == other
+    assert (
+        session.definition.habit_days is None
+    )  # windows of the old core action do not fit the new one
+    assert "both core and advanced" not in panel.text
+
+
+def test_the_play_card_becomes_the_plan(session, journeys):
+    priority = ek.prioritize(journeys, targets={"habit": 0.95})
+    panel = widgets.play_card(session, priority, today=date(2026, 1, 5))
+    described(panel)
+    panel.controls["owner"].value = "Ada"
+    panel.controls["more"].value = 8
+    plan = session.part("plan")
+    assert (plan["owner"], plan["link"]) == ("Ada", panel.controls["link"].value)
+    assert plan["target"] == pytest.approx(plan["baseline"] + 0.08)
+    assert "Ada answers for it" in panel.text
+    markdown = session.export()[0].read_text(encoding="utf-8")
+    assert "Ada" in markdown
+
+
+def test_what_is_agreed_is_a_decision(session):
+    panel = widgets.agreement(session, "Which event is the core action?")
+    described(panel)
+    panel.controls["answer"].value = " published "
+    assert session.part("decisions") == {"Which event is the core action?": {"answer": "published"}}
+    assert widgets.agreement(session, "Which event is the core action?").text == "Agreed: published"
+    panel.controls["answer"].value = ""
+    assert session.part("decisions") == {}
+
+
+def test_a_stored_state_that_no_longer_fits_is_left_aside(session):
+    session.set("old", {"pick": "gone", "number": "many", "unknown": 1})
+    controls = {"pick": choice("Pick", ["a", "b"], "a"), "number": slider("Number", 3, 1, 5)}
+    panel = Panel("Old", controls, lambda state: Shown(state, str(state)), session, "old")
+    assert panel.value == {"pick": "a", "number": 3}
+
+
+def test_an_error_is_said_in_words(session):
+    def answer(state):
+        raise ek.EngagekitError("too few users")
+
+    panel = Panel("Fails", {"number": slider("Number", 3, 1, 5)}, answer, session, "fails")
+    assert panel.text == "This cannot be answered: too few users"
+    assert panel.value is None
+
+
+def test_names_from_people_are_inert(session):
+    session.vote("<img src=x onerror=alert(1)>", "habit")
+    from engagekit.widget_panel import _as_html
+
+    assert "<img" not in _as_html(widgets.vote(session).text).data

@@ -313,7 +313,7 @@ METRICS = (
         unit="share",
         equation="Advanced Feature Adoption = (Users who use feature ÷ Eligible users) × 100",
         tells="Which advanced actions become part of the work?",
-        measured="Users who met the depth rule with that action, of users activated.",
+        measured="Met the depth rule with that action within the depth window, of users activated that long ago.",
         read_with="return usage; one try is no adoption",
     ),
     Metric(
@@ -324,7 +324,7 @@ METRICS = (
         unit="share",
         equation="Step Drop-Off Rate = (Users who reached step − Users who completed step) ÷ Users who reached step × 100",
         tells="At which step do users give up?",
-        measured="Reached and did not complete, of users who reached the step long enough ago.",
+        measured="Did not complete, of users who reached the step and whose activation window has passed.",
         read_with="error and support rates at that step",
     ),
     Metric(
@@ -346,7 +346,7 @@ METRICS = (
         unit="share",
         equation="Post-Re-engagement Retention = Users still active after X days ÷ Re-engaged users",
         tells="Did those who came back keep going?",
-        measured="Core action on days 8 to 28 after the contact, of users re-engaged by it.",
+        measured="Core action on days 8 to 28 after the contact, of users re-engaged within the first 7.",
         read_with="re-engagement: spikes without this mend nothing",
     ),
 )

@@ -19,13 +19,14 @@ def soiled(rng: np.random.Generator, events: pl.DataFrame, share: float) -> pl.D
     few = max(1, count // 5)
 
     def some(size: int, frame: pl.DataFrame = events) -> pl.DataFrame:
-        return frame[rng.integers(0, frame.height, size)]
+        return frame[rng.integers(0, frame.height, size)] if frame.height else frame
 
     before = some(few, events.filter(pl.col("event") == "signed_up")).with_columns(
         event=pl.lit("opened"), at=pl.col("at") - timedelta(hours=7)
     )
-    odd = some(few, events.filter(pl.col("event") == "opened")).with_columns(
-        pl.Series("event", rng.choice(["Opened", "opened ", "OPENED"], few))
+    odd = some(few, events.filter(pl.col("event") == "opened"))
+    odd = odd.with_columns(
+        pl.Series("event", rng.choice(["Opened", "opened ", "OPENED"], odd.height), pl.String)
     )
     nobody = some(few).with_columns(user_id=pl.lit(None, pl.String))
     staff = some(2 * count, events.filter(pl.col("event") != "signed_up")).with_columns(

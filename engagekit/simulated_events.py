@@ -144,14 +144,14 @@ def at_visits(rng: np.random.Generator, visits: Visits) -> Iterator[Chunk]:
 
 
 def going_deep(
-    rng: np.random.Generator, fates: Fates, visits: Visits, launch: float | None
+    rng: np.random.Generator, fates: Fates, visits: Visits, launch: float | None, tries: float
 ) -> Iterator[Chunk]:
     """Use advanced actions: adopted ones again and again, tried ones once and never again."""
     n = fates.signed.size
     main = rng.integers(0, ADVANCED, n)
     has = rng.random((n, ADVANCED)) < 0.6
     has[np.arange(n), main] = True
-    tried = np.where(rng.random(n) < 0.3, rng.integers(0, ADVANCED, n), -1)
+    tried = np.where(rng.random(n) < tries, rng.integers(0, ADVANCED, n), -1)
     tried_at = rng.integers(1, 9, n)
     since = visits.number - fates.adopt[visits.user]
     adopted = fates.deepens[visits.user] & (since >= 0)

@@ -37,7 +37,6 @@ MIXES = {
 ADVOCATES = 0.5  # of those who went deep
 DRIFTERS = 0.1  # of those who returned, where pass rates are planted instead of a mix
 LOST = (0.15, 0.45, 0.40)  # of those who never activate: never started, friction, stalled
-HOT_STEP = 1  # where friction sits
 STEPS = 4
 ADVANCED = 3
 
@@ -149,6 +148,7 @@ def draw_fates(
     cadence_days: float,
     cadence_spread: float,
     noise: float,
+    hot_step: int,
     in_time: bool,
     longest_cadence: float,
 ) -> Fates:
@@ -167,7 +167,7 @@ def draw_fates(
     stop = np.where(planted == DRIFT, rng.integers(4, 10, n), np.iinfo(np.int64).max)
     stop = np.where(deepens, np.maximum(stop, adopt + 4), stop)
     anywhere = rng.random(n) < noise
-    hot = np.where(anywhere, rng.integers(0, STEPS, n), HOT_STEP)
+    hot = np.where(anywhere, rng.integers(0, STEPS, n), hot_step)
     done = rng.integers(1, STEPS, n)
     return Fates(
         signed=signed,

@@ -11,7 +11,7 @@ import polars as pl
 
 from engagekit import simulated_events as play
 from engagekit.definition import LINKS, Definition, Step
-from engagekit.errors import ParameterError
+from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import instant, zone
 from engagekit.simulated_dirt import soiled
 from engagekit.simulated_fates import draw_fates, spec_of
@@ -74,6 +74,8 @@ def simulate(
     cadence_days: float = 4.0,
     cadence_spread: float = 0.7,
     noise: float = 0.06,
+    hot_step: str = "Connect data",
+    tries: float = 0.3,
     weekend: float = 1.0,
     later: tuple[int, Mix] | None = None,
     segments: Mapping[tuple[str, str], Mix] | None = None,
@@ -116,6 +118,10 @@ def simulate(
         Median over users of the mean gap between visits, in days, and the spread of its logarithm.
     noise
         Share of the stalled who open one step more, and of the stuck who are stuck at a random step.
+    hot_step
+        Where the others are stuck: Profile, Connect data, Template or First draft.
+    tries
+        Share of users who try one advanced action once, and never again unless they go deep.
     weekend
         Share of usual sign-ups on a weekend day; below 1, many weekend visits wait for the next week too.
     later
@@ -161,7 +167,8 @@ def simulate(
     >>> log.planted_link, log.events.columns, log.truth.height
     ('habit', ['user_id', 'event', 'at', 'device'], 200)
     """
-    _check(users, days, seed, cadence_days, cadence_spread, noise, weekend, dirt, accounts, later)
+    shares = {"noise": noise, "tries": tries, "weekend": weekend, "dirt": 2 * dirt}
+    _check(users, days, seed, cadence_days, cadence_spread, shares, hot_step, accounts, later)
     goals = dict(targets if targets is not None else RATE_TARGETS if rates else MIX_TARGETS)
     definition = _definition(
         timezone, cadence_days, goals, late_feature, advocacy, outreach, feedback, errors
@@ -182,6 +189,7 @@ def simulate(
         cadence_days=cadence_days,
         cadence_spread=cadence_spread,
         noise=noise,
+        hot_step=play.STEP_NAMES.index(hot_step),
         in_time=rates is not None,
         longest_cadence=habit / 3 if rates is not None else 40.0,
     )
@@ -193,7 +201,7 @@ def simulate(
         visits, missing, mails = play.outreach(stream["outreach"], fates, visits, missing, habit)
         chunks += mails
     chunks += play.at_visits(stream["core"], visits)
-    deep = list(play.going_deep(stream["depth"], fates, visits, late_feature))
+    deep = list(play.going_deep(stream["depth"], fates, visits, late_feature, tries))
     chunks += deep
     if advocacy:
         chunks += play.speaking_for_it(stream["advocacy"], fates, visits)
@@ -220,9 +228,8 @@ def _check(
     seed: int,
     cadence_days: float,
     cadence_spread: float,
-    noise: float,
-    weekend: float,
-    dirt: float,
+    shares: Mapping[str, float],
+    hot_step: str,
     accounts: float | None,
     later: tuple[int, Mix] | None,
 ) -> None:
@@ -232,12 +239,12 @@ def _check(
         for name, (value, least) in whole.items()
         if not isinstance(value, int) or value < least
     ]
-    shares = {"noise": (noise, 1.0), "weekend": (weekend, 1.0), "dirt": (dirt, 0.5)}
     faults += [
-        f"{name} is {value!r}; it takes a share between 0 and {most}."
-        for name, (value, most) in shares.items()
-        if not 0 <= value <= most
+        f"{name} lies outside its bounds; it takes a share from 0 to {'0.5' if name == 'dirt' else '1'}."
+        for name, value in shares.items()
+        if not 0 <= value <= 1
     ]
+    faults += check_choice("hot_step", hot_step, play.STEP_NAMES)
     if cadence_days <= 0 or cadence_spread < 0:
         faults.append("cadence_days must lie above 0, and cadence_spread not below it.")
     if accounts is not None and accounts < 1:

@@ -333,6 +333,18 @@ def test_dirt_can_be_cleaned_off_again():
     assert clean.truth.equals(dirty.truth)
 
 
+def test_friction_sits_where_it_is_planted_and_tries_are_as_many_as_asked():
+    log = ek.simulate(users=1000, seed=21, mix="friction", hot_step="First draft", tries=1.0)
+    stuck = log.truth.drop_nulls("step")["step"].value_counts(normalize=True)
+    assert dict(stuck.iter_rows())["First draft"] > 0.9
+    none = ek.simulate(users=1000, seed=21, mix={"plateau": 1}, tries=0.0)
+    some = ek.simulate(users=1000, seed=21, mix={"plateau": 1}, tries=1.0)
+    used = pl.col("event").is_in(log.definition.advanced)
+    assert none.events.filter(used).height == 0
+    assert some.events.filter(used)["user_id"].is_unique().all()
+    assert some.events.filter(used).height > 300
+
+
 def test_a_mix_can_be_weights():
     log = ek.simulate(users=400, seed=20, mix={"vanished": 3, "healthy": 1})
     assert set(log.truth["planted"]) == {"vanished", "healthy"}
@@ -342,7 +354,7 @@ def test_a_mix_can_be_weights():
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"users": 0, "noise": 2}, ["users is 0", "noise is 2"]),
+        ({"users": 0, "noise": 2}, ["users is 0", "noise lies outside"]),
         ({"mix": "frictoin"}, ["friction"]),
         ({"mix": {"vanishd": 1}}, ["vanished"]),
         ({"mix": {"vanished": 0}}, ["not all of them 0"]),
@@ -350,6 +362,7 @@ def test_a_mix_can_be_weights():
         ({"segments": {("channel", "radio"): "healthy"}}, ["radio"]),
         ({"later": 30}, ["later is 30"]),
         ({"accounts": 0.5}, ["accounts is 0.5"]),
+        ({"dirt": 0.7, "hot_step": "Conect data"}, ["dirt lies outside", "Connect data"]),
     ],
 )
 def test_wrong_parameters_are_named(wrong, words):

@@ -9,6 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from engagekit.cohorts import cohort_curves as cohort_curves
+    from engagekit.cohorts import pooled_curve as pooled_curve
+    from engagekit.cohorts import retention as retention
     from engagekit.definition import Definition as Definition
     from engagekit.definition import Step as Step
     from engagekit.errors import EngagekitError as EngagekitError

@@ -10,7 +10,7 @@ import polars as pl
 from engagekit.instants import AT
 from engagekit.intervals import wilson_columns
 from engagekit.periods import last_index, period_start, period_table, turns_at
-from engagekit.returns import day_of_tick, in_days, instant_of_tick, span, ticks
+from engagekit.ticks import day_of_tick, in_days, instant_of_tick, span, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import polars as pl
+import polars as pl  # noqa: TC002 - the examples use it
 
 from engagekit.cells import answer
+from engagekit.cohort_starts import (
+    before,
+    check_since,
+    columns_of,
+    data_end,
+    first_cohort,
+    in_groups,
+    starts,
+    try_expression,
+)
 from engagekit.core_returns import core_hits, sign_ups
 from engagekit.groups import group_names
-from engagekit.log import end_of, open_log
-from engagekit.periods import Calendar, calendar_for
+from engagekit.log import open_log
+from engagekit.periods import Calendar, calendar_for, since_index
 from engagekit.pooling import pooled_curve
 from engagekit.retention_terms import (
     TAKEN,
@@ -26,16 +36,7 @@ from engagekit.retention_terms import (
     refuse,
     terms_faults,
 )
-from engagekit.returns import (
-    columns_of,
-    first_cohort,
-    hits,
-    in_groups,
-    returns,
-    since_cohort,
-    starts,
-    try_expression,
-)
+from engagekit.returns import hits, returns
 
 __all__ = ["cohort_curves", "pooled_curve", "retention"]
 
@@ -178,10 +179,11 @@ def retention(
     try_expression(log, "back", back)
     given |= {"brackets": tuple(brackets) if brackets else None, "dates_only": dates_only}
     terms = Terms(calendar_for(calendar, dates_only=dates_only), **given)
-    end = end_of(log, as_of, dates_only=dates_only, timezone=timezone)
-    log = log if as_of is None else log.filter(pl.col("at") < end)
-    first = since_cohort(since, end, terms)
+    log = before(log, as_of, terms)
+    first = None if since is None else since_index(since, terms.calendar)
     begun = starts(log, start, names, terms, since=first)
+    end = data_end(events, as_of, begun, terms)
+    check_since(since, end, terms)
     first = first_cohort(log, start, begun, terms) if first is None else first
     begun, groups = in_groups(begun, names, limit)
     found = hits(returns(log, back, names, groups), begun, terms)

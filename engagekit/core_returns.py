@@ -9,7 +9,7 @@ import polars as pl
 from engagekit.instants import AT
 from engagekit.journeys import on_days
 from engagekit.periods import period_index
-from engagekit.returns import span, ticks
+from engagekit.ticks import span, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

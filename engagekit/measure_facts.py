@@ -10,6 +10,7 @@ import polars as pl
 from engagekit.instants import AT, days, local_day
 from engagekit.journeys import on_advanced_days, on_days
 from engagekit.links import meets_depth_rule
+from engagekit.matchers import as_matches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,8 @@ def user_facts(journeys: Journeys, groups: Sequence[str]) -> pl.LazyFrame:
     -------
     LazyFrame
         `user_id`, the groups, `signed_up_at`, `activated_at`, and: `returned_at` (first core action on a later
-        local day than activation); `core_actions`, `advanced_actions`, `errors`, `support` (counts) and `present`
+        local day than activation); `core_actions`, `advanced_actions`, `beyond_core` (the advanced ones that are not core), `errors`,
+        `support` (counts) and `present`
         (did any of what the definition names) in the last 28 days; ``adopted_<i>`` (depth rule met with that
         advanced action alone within ``depth_days`` of activation); ``reached_<i>``, ``completed_<i>`` of each step;
         `asked_at`, `gave_at` (first asked, last gave feedback); `contacted_at` (first outreach after ``habit_days``
@@ -66,7 +68,15 @@ def user_facts(journeys: Journeys, groups: Sequence[str]) -> pl.LazyFrame:
         _prompted(journeys, users),
     ):
         found = found.join(part, on="user_id", how="left")
-    counts = ("core_actions", "advanced_actions", "errors", "support", "returns", "unprompted")
+    counts = (
+        "core_actions",
+        "advanced_actions",
+        "beyond_core",
+        "errors",
+        "support",
+        "returns",
+        "unprompted",
+    )
     flags = pl.col("^(adopted|reached|completed)_.*$", "came_back", "stayed")
     return found.with_columns(
         pl.col(*counts).fill_null(0), flags.fill_null(value=False), _present(journeys)
@@ -96,11 +106,24 @@ def _recent(journeys: Journeys) -> pl.LazyFrame:
         .agg(
             times(role == "core").alias("core_actions"),
             times(role.str.starts_with("advanced:")).alias("advanced_actions"),
+            times(role.is_in(_beyond_core(journeys))).alias("beyond_core"),
             times(role == "errors").alias("errors"),
             times(role == "support").alias("support"),
             (~role.is_in(PASSIVE)).any().alias("present"),
         )
     )
+
+
+def _beyond_core(journeys: Journeys) -> list[str]:
+    """List the advanced roles that are not core anyway, lest one event counts as two actions."""
+    core = as_matches(journeys.definition.core)
+    plain = {match.event for match in core if not match.where}
+    return [
+        role
+        for role, matcher in journeys.definition.roles().items()
+        if role.startswith("advanced:")
+        and not all(match in core or match.event in plain for match in as_matches(matcher))
+    ]
 
 
 def _core_after(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:

@@ -107,8 +107,8 @@ def metrics(journeys: Journeys, *, by: str | Sequence[str] | None = None) -> pl.
     Notes
     -----
     What cannot be observed yet is null. Whether something happened in a window is exact; a count takes the local
-    day on which the 28 days begin as a whole if anything on it lies inside them. An event that is both core and
-    advanced counts as both. Unprompted returns of one user are alike, so their interval widens by the design
+    day on which the 28 days begin as a whole if anything on it lies inside them. An advanced action that is core
+    too counts once. Unprompted returns of one user are alike, so their interval widens by the design
     effect of users. A share has Wilson's interval, a mean ``± z·sd/√of``, a median where its curve's bounds cross ½.
 
     References
@@ -237,10 +237,11 @@ def _re_engagement(definition: Definition, end: pl.Expr) -> list[Share]:
 
 def _means(definition: Definition) -> list[Mean]:
     core, advanced = pl.col("core_actions"), pl.col("advanced_actions")
-    active = core + advanced > 0
+    both = core + pl.col("beyond_core")
+    active = both > 0
     unit, span = "actions per user", f"last {RECENT_DAYS} days"
     depth = "engagement depth"
-    found = [Mean(depth, f"core and advanced, {span}", unit, core + advanced, active)]
+    found = [Mean(depth, f"core and advanced, {span}", unit, both, active)]
     if definition.advanced:
         found += [
             Mean(depth, f"core, {span}", unit, core, active),

@@ -285,6 +285,13 @@ def test_depth_is_a_mean_with_its_interval():
     assert (found["low"], found["high"]) == pytest.approx((2 - 1.959964, 2 + 1.959964))
 
 
+def test_an_advanced_action_that_is_core_too_is_one_action():
+    rows = [(1, "join", 0), (1, "first", 1), (1, "core", 30), (1, "core2", 30), (1, "adv1", 31)]
+    table = small(rows, 40, advanced=["core2", ek.Match("core"), "adv1"])
+    depth = table.filter(pl.col("metric") == "engagement depth")
+    assert depth["n"].to_list() == [3, 2, 3]  # in all, core, advanced
+
+
 def test_a_log_of_days_works_the_same():
     rows = [
         (1, "join", date(2026, 1, 1)),

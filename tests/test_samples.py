@@ -64,6 +64,17 @@ def test_only_habit_lies_below_its_target(journeys):
     assert above == ["activation", "depth"]
 
 
+def test_the_readmes_figures_are_the_samples(journeys):
+    readme = (DATA / "README.md").read_text(encoding="utf-8").replace("\n", " ")
+    flags = link_flags(journeys).collect()
+    rates = [
+        flags[f"{k}_n"].sum() / flags[f"{k}_of"].sum() for k in ("activation", "habit", "depth")
+    ]
+    said = re.search(r"Activation holds with (\d+) %.*depth with (\d+) %", readme)
+    habit = re.search(r"(\d+) % of those judged", readme)
+    assert [round(100 * r) for r in rates] == [int(said[1]), int(habit[1]), int(said[2])]
+
+
 def test_ads_break_at_activation(journeys):
     flags = link_flags(journeys).filter(pl.col("channel") == "ads").collect()
     high = ek.intervals.wilson(flags["activation_n"].sum(), flags["activation_of"].sum())[1]

@@ -221,6 +221,26 @@ def _mixed(
     )
 
 
+def rows_of(shown: Mapping[str, str]) -> Where:
+    """Make what says where rows stand: their number in their file, called as `shown` says, and their time."""
+
+    def where(log: pl.LazyFrame, condition: pl.Expr, most: int) -> str:
+        numbered = log.with_row_index(ROW)
+        value = pl.coalesce(pl.col(RAW), pl.col("at").cast(pl.String)).alias("value")
+        if FILE not in log.collect_schema():
+            rows = numbered.filter(condition).select(ROW, value).head(most).collect()
+            return "; ".join(f"row {row + 1}: {value!r}" for row, value in rows.iter_rows())
+        rows = numbered.filter(condition).select(ROW, FILE, value).head(most).collect()
+        files = numbered.filter(pl.col(FILE).is_in(rows[FILE].unique().to_list()))
+        first = dict(files.group_by(FILE).agg(pl.col(ROW).min()).collect().iter_rows())
+        return "; ".join(
+            f"row {row - first[file] + 1} of {shown.get(file, file)!r}: {value!r}"
+            for row, file, value in rows.iter_rows()
+        )
+
+    return where
+
+
 def settled(log: pl.LazyFrame, forms: list[Form], reading: Reading) -> pl.LazyFrame:
     """Read the times left over in further forms."""
     if not forms:

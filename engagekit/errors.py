@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 class EngagekitError(ValueError):
     """Anything engagekit refuses; the message is meant for the person who caused it."""
 
+    faults: tuple[str, ...] = ()
+
     @classmethod
     def from_faults(cls, heading: str, faults: Sequence[str]) -> EngagekitError:
         """Make one error of all faults found, so that they can be mended in one go."""
-        if len(faults) == 1:
-            return cls(f"{heading}: {faults[0]}")
         lines = "\n".join(f"  {number}. {fault}" for number, fault in enumerate(faults, 1))
-        return cls(f"{heading}: {len(faults)} faults\n{lines}")
+        text = f" {faults[0]}" if len(faults) == 1 else f" {len(faults)} faults\n{lines}"
+        error = cls(f"{heading}:{text}")
+        error.faults = tuple(faults)
+        return error
 
 
 class ColumnError(EngagekitError):
@@ -47,6 +50,13 @@ class StoredFileError(EngagekitError):
 
 class EngagekitWarning(UserWarning):
     """Something works, but there is a better way that the person should know of."""
+
+
+def faults_of(error: Exception) -> list[str]:
+    """List the faults an error was made of, so that they can be told together with others."""
+    return (
+        list(error.faults) if isinstance(error, EngagekitError) and error.faults else [str(error)]
+    )
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:

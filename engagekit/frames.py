@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit import columns, damage, fields, times
-from engagekit.columns import RAW, ROW, Reading
-from engagekit.errors import ColumnError, EngagekitError, EventLogError
+from engagekit.columns import FILE, Reading
+from engagekit.errors import ColumnError, EngagekitError, EventLogError, faults_of
 from engagekit.log import as_lazy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+HEADING = "The event log cannot be read"
 
 
 def is_parquet(path: Path) -> bool:
@@ -37,19 +39,21 @@ def from_parquet(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
             faults.append(f"{str(path)!r} is a damaged parquet file, or a part of one: {reason}.")
     logs = []
     for schema, members in groups.items():
-        rows = pl.scan_parquet(members, glob=False)
+        rows = pl.scan_parquet(
+            members, glob=False, include_file_paths=FILE if len(members) > 1 else None
+        )
         name = ", ".join(repr(str(path)) for path in members[:3])
         try:
             logs.append(_read_table(rows, dict(schema), reading, name))
         except damage.BAD as error:
-            faults.append(_fault(error, name))
+            faults += _faults(error, name)
     if faults:
-        raise EventLogError.from_faults("The event log cannot be read", faults)
+        raise EventLogError.from_faults(HEADING, faults)
     return _joined(logs)
 
 
-def _fault(error: BaseException, name: str) -> str:
-    return str(error) if isinstance(error, EngagekitError) else damage.plainly(name, error)
+def _faults(error: BaseException, name: str) -> list[str]:
+    return faults_of(error) if isinstance(error, EngagekitError) else [damage.plainly(name, error)]
 
 
 def _joined(logs: list[pl.LazyFrame]) -> pl.LazyFrame:
@@ -75,7 +79,7 @@ def _as_table(source: Any) -> pl.LazyFrame:
     try:
         return as_lazy(source)
     except damage.BAD as error:
-        raise EventLogError(_fault(error, "the event log")) from None
+        raise EventLogError.from_faults(HEADING, _faults(error, "the table")) from None
 
 
 def from_table(source: Any, reading: Reading) -> pl.LazyFrame:
@@ -85,7 +89,7 @@ def from_table(source: Any, reading: Reading) -> pl.LazyFrame:
     try:
         return _read_table(rows, dict(rows.collect_schema()), reading, "the table", naive="UTC")
     except pl.exceptions.PolarsError as error:
-        raise EventLogError(damage.plainly("the event log", error)) from None
+        raise EventLogError.from_faults(HEADING, _faults(error, "the table")) from None
 
 
 def _read_table(
@@ -97,7 +101,7 @@ def _read_table(
 ) -> pl.LazyFrame:
     faults = columns.missing(schema, reading, name)
     if faults:
-        raise ColumnError.from_faults("The event log cannot be read", faults)
+        raise ColumnError.from_faults(HEADING, faults)
     at = fields.first_of(schema, reading.places["at"])
     dtype = columns.dtype_of(rows, at) if at is not None else None
     form, sample = None, None
@@ -110,7 +114,7 @@ def _read_table(
         faults += [] if form else columns.fault_of_sample(sample, reading, name)
     faults += _type_faults(rows, schema, reading)
     if faults:
-        raise ColumnError.from_faults("The event log cannot be read", faults)
+        raise ColumnError.from_faults(HEADING, faults)
     # Properties out of JSON text or of key and value are text whatever they are; own columns have their type.
     derived = [
         name for name, places in reading.keep.items() if (name,) not in places or name not in schema
@@ -135,7 +139,7 @@ def _type_faults(rows: pl.LazyFrame, schema: Mapping[str, Any], reading: Reading
 def _checked(
     log: pl.LazyFrame, kind: str | None, reading: Reading, derived: Sequence[str]
 ) -> pl.LazyFrame:
-    forms, faults = columns.settle_times(log, kind, reading, _rows)
+    forms, faults = columns.settle_times(log, kind, reading, columns.rows_of({}))
     schema = log.collect_schema()
     at, user = pl.col("at"), pl.col("user_id")
     facts = log.select(
@@ -153,7 +157,7 @@ def _checked(
     )
     found = facts.collect().row(0, named=True)
     if found["beyond"] and not reading.drop_bad_times:
-        where = _rows(log, _beyond(at, schema["at"]), 3)
+        where = columns.rows_of({})(log, _beyond(at, schema["at"]), 3)
         faults.append(
             f"{reading.called('at')} holds {found['beyond']:,} times outside the years {times.EARLIEST.year} to {times.LATEST.year - 1} ({where}), from a wrong unit or a wrong clock. Mend or remove them, or pass bad_times='null' to leave such events out, counted."
         )
@@ -162,7 +166,7 @@ def _checked(
             f"{reading.called('user')} holds {found['broken ids']:,} numbers that are not whole; ids are text or whole numbers."
         )
     if faults:
-        raise EventLogError.from_faults("The event log cannot be read", faults)
+        raise EventLogError.from_faults(HEADING, faults)
     log = columns.settled(log, forms, reading).with_columns(columns.narrowed(found, derived))
     if found["beyond"]:
         log = log.with_columns(at=pl.when(~_beyond(at, schema["at"])).then(at))
@@ -178,9 +182,3 @@ def _beyond(at: pl.Expr, dtype: Any) -> pl.Expr:
     if isinstance(dtype, pl.Date):
         return ~at.is_between(low.date(), high.date(), closed="left")
     return ~at.is_between(low, high, closed="left")
-
-
-def _rows(log: pl.LazyFrame, condition: pl.Expr, most: int) -> str:
-    value = pl.coalesce(pl.col(RAW), pl.col("at").cast(pl.String)).alias("value")
-    rows = log.with_row_index(ROW).filter(condition).select(ROW, value).head(most).collect()
-    return "; ".join(f"row {row + 1}: {value!r}" for row, value in rows.iter_rows())

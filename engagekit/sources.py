@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 
-from engagekit.errors import EngagekitError, EventLogError, ParameterError, listing
+from engagekit.errors import EngagekitError, EventLogError, ParameterError, faults_of, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,7 @@ def find_files(source: Any) -> list[Path]:
         try:
             found += _expand(Path(os.path.expanduser(one)))  # noqa: PTH111 - also takes "~" in text
         except EngagekitError as error:
-            faults.append(str(error))
+            faults += faults_of(error)
     if faults:
         raise EventLogError.from_faults("The event log cannot be found", faults)
     return list(dict.fromkeys(found))
@@ -104,8 +104,6 @@ def _expand(path: Path) -> list[Path]:
 
 
 def _nearby(path: Path) -> str:
-    from engagekit.errors import nearest
-
     try:
         names = [each.name for each in path.parent.iterdir()]
     except OSError:
@@ -141,7 +139,7 @@ def open_files(
         try:
             files += _open(path, str(path), preset, encoding, workdir, depth=0)
         except EngagekitError as error:
-            faults.append(str(error))
+            faults += faults_of(error)
         except (OSError, EOFError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
             faults.append(f"{str(path)!r} cannot be opened: {error}.")
     if faults:
@@ -240,7 +238,7 @@ def _unzip(
                     shutil.copyfileobj(packed, out, 1 << 20)
                 files += _open(target, name, preset, encoding, workdir, depth=depth + 1)
             except EngagekitError as error:
-                faults.append(str(error))
+                faults += faults_of(error)
             except (
                 OSError,
                 EOFError,
@@ -320,8 +318,3 @@ def _separator(path: Path, shown: str) -> str:
     except csv.Error as error:
         raise EventLogError(f"the header of {shown!r} cannot be read: {error}.") from None
     return max(counts, key=lambda mark: counts[mark])
-
-
-def names(files: Sequence[LogFile]) -> str:
-    """Write the names of files for a message."""
-    return listing([file.shown for file in files], most=5)

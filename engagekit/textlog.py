@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit import columns, damage, fields
-from engagekit.columns import FILE, RAW, ROW
+from engagekit.columns import FILE, RAW
 from engagekit.errors import EventLogError, listing
 from engagekit.sources import LogFile, open_files
 
@@ -173,7 +173,7 @@ def _finish(
     log = _together(parts, groups)
     kinds = {form.kind for form in forms if form}
     kind = next(iter(kinds)) if len(kinds) == 1 else None
-    where = _places(shown)
+    where = columns.rows_of(shown)
     faults = [_mixed_files(groups, forms, reading)] if len(kinds) > 1 else []
     later: list[Form] = []
     if not faults:
@@ -202,27 +202,6 @@ def _together(parts: list[Path], groups: list[Group]) -> pl.LazyFrame:
             scan = scan.with_columns(pl.lit(str(group.files[0].path)).alias(FILE))
         scans.append(scan)
     return pl.concat(scans, how="vertical_relaxed") if len(scans) > 1 else scans[0]
-
-
-def _places(shown: dict[str, str]) -> columns.Where:
-    def where(log: pl.LazyFrame, condition: pl.Expr, most: int) -> str:
-        numbered = log.with_row_index(ROW)
-        value = pl.coalesce(pl.col(RAW), pl.col("at").cast(pl.String)).alias("value")
-        rows = numbered.filter(condition).select(ROW, FILE, value).head(most).collect()
-        files = rows[FILE].unique().to_list()
-        firsts = dict(
-            numbered.filter(pl.col(FILE).is_in(files))
-            .group_by(FILE)
-            .agg(pl.col(ROW).min())
-            .collect()
-            .iter_rows()
-        )
-        return "; ".join(
-            f"row {row - firsts[file] + 1} of {shown.get(file, file)!r}: {value!r}"
-            for row, file, value in rows.iter_rows()
-        )
-
-    return where
 
 
 def _mixed_files(groups: list[Group], forms: list[Form | None], reading: Reading) -> str:

@@ -11,6 +11,7 @@ from engagekit.basis import basis
 from engagekit.groups import group_names
 from engagekit.instants import local_day
 from engagekit.intervals import wilson_columns
+from engagekit.links import windows_of
 from engagekit.standing import standing
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def label_users(journeys: Journeys) -> pl.DataFrame:
 
 def labelled(journeys: Journeys) -> pl.LazyFrame:
     """Label users lazily: what `label_users` gives, the properties, and ``_among_<label>`` for who could show it."""
-    facts = standing(journeys, silent_for=journeys.definition.habit_days or 0)
+    facts = standing(journeys, silent_for=windows_of(journeys.definition)["habit"])
     first_match = pl.coalesce(
         *[pl.when(rule.among & rule.when).then(pl.lit(rule.label)) for rule in RULES],
         pl.lit(TOO_EARLY),
@@ -263,7 +264,7 @@ def _note(caveats: tuple[str, ...]) -> pl.Expr:
     return (
         pl.when((label == "friction") & (pl.col("n") > 0)).then(at_step)
         .when(label.is_in(["friction", "stalled"])).then(pl.lit(about("Friction"), pl.String))
-        .when((label == "drift") & (pl.col("n") > 0)).then(silent)
+        .when(label == "drift").then(silent)
         .when(label.is_in(["plateau", "healthy"])).then(pl.lit(about("depth"), pl.String))
         .when(label == "never_started").then(pl.lit(about("first event"), pl.String))
         .when(label == TOO_EARLY).then(too_new)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engagekit.definition import LINKS
+from engagekit.errors import DefinitionError, listing
 from engagekit.instants import AT, days, local_day
 from engagekit.journeys import on_advanced_days, on_days
 
@@ -32,17 +33,42 @@ def defined_links(definition: Definition) -> tuple[str, ...]:
     return LINKS if definition.advocacy else LOSABLE
 
 
+def windows_of(definition: Definition) -> dict[str, int]:
+    """Take the window of each link in days, and of the depth rule (``depth_within``).
+
+    Raises
+    ------
+    DefinitionError
+        A window is None: `rollup` resolves them, a definition as the team wrote it may hold some open.
+
+    Examples
+    --------
+    >>> from engagekit import Definition
+    >>> windows_of(Definition(activation="first_project", core="publish").resolved(5))
+    {'activation': 14, 'habit': 7, 'depth': 35, 'advocacy': 90, 'depth_within': 30}
+    """
+    names = (*LINKS, "depth_within")
+    found = {name: getattr(definition, f"{name}_days") for name in names}
+    if unset := [f"{name}_days" for name, days in found.items() if days is None]:
+        raise DefinitionError(
+            f"The windows {listing(unset)} of the definition are not set; ek.rollup sets them from the log, "
+            "or write them into the definition: definition.resolved(usage_interval_days)."
+        )
+    return found
+
+
 def span_days(definition: Definition, link: str) -> int:
     """Take the longest time in days from sign-up until it is known whether a user passed every link up to this one.
 
     Examples
     --------
     >>> from engagekit import Definition
-    >>> span_days(Definition(activation="first_project", core="publish", habit_days=7, depth_days=35), "depth")
+    >>> span_days(Definition(activation="first_project", core="publish").resolved(5), "depth")
     49
     """
-    own = (definition.habit_days, definition.depth_days, definition.advocacy_days)
-    return definition.activation_days + max((0, *[days or 0 for days in own[: LINKS.index(link)]]))
+    windows = windows_of(definition)
+    since = [windows[each] for each in LINKS[1 : LINKS.index(link) + 1]]
+    return windows["activation"] + max(since, default=0)
 
 
 def link_flags(journeys: Journeys) -> pl.LazyFrame:
@@ -83,12 +109,7 @@ def link_flags(journeys: Journeys) -> pl.LazyFrame:
         found = found.join(part, on="user_id", how="left")
     end = pl.lit(journeys.as_of, AT)
     signed, activated = pl.col("signed_up_at"), pl.col("activated_at")
-    window = {
-        "activation": days(definition.activation_days),
-        "habit": days(definition.habit_days or 0),
-        "depth": days(definition.depth_days or 0),
-        "advocacy": days(definition.advocacy_days),
-    }
+    window = {link: days(count) for link, count in windows_of(definition).items()}
     in_time = {
         "activation": activated < signed + window["activation"],
         "habit": pl.col("_returned_at") < activated + window["habit"],
@@ -122,12 +143,12 @@ def meets_depth_rule(uses: pl.LazyFrame, definition: Definition) -> pl.LazyFrame
     definition
         Gives `depth_uses` and `depth_within_days`.
     """
-    others = (definition.depth_uses or 1) - 1
+    others = definition.depth_uses - 1
     ago = [pl.col(c).shift(others) for c in ("user_id", "action", "day")]
     return uses.sort("user_id", "action", "day").filter(
         pl.col("user_id") == ago[0],
         pl.col("action") == ago[1],
-        (pl.col("day") - ago[2]).dt.total_days() <= (definition.depth_within_days or 0),
+        (pl.col("day") - ago[2]).dt.total_days() <= windows_of(definition)["depth_within"],
     )
 
 
@@ -142,7 +163,9 @@ def _returns(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _deepenings(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
-    uses = _within(on_advanced_days(journeys), users, days(journeys.definition.depth_days or 0))
+    uses = _within(
+        on_advanced_days(journeys), users, days(windows_of(journeys.definition)["depth"])
+    )
     return _marked(meets_depth_rule(uses, journeys.definition), "_deepened")
 
 

@@ -14,6 +14,7 @@ from engagekit.earliest import Verdict, earliest_broken, holds_between, times_to
 from engagekit.errors import ParameterError
 from engagekit.groups import group_names
 from engagekit.instants import AT, days
+from engagekit.intervals import wilson_columns
 from engagekit.linkcounts import accounts_of
 from engagekit.links import link_flags
 from engagekit.linktable import TABLE, Loop, Marks, loop
@@ -143,7 +144,7 @@ def prioritize(
     counts, marks = marks_for(journeys, flags, targets, accounts)
     found = loop(counts, marks)
     labels = diagnose(journeys)
-    stands_on = basis(journeys)
+    stands_on, drift = basis(journeys), _drift(labels)
     judgment = found.judgment
     rule = _rule(judgment.link, labels)
     holds = None if judgment.link is None else holds_between(found.seen, judgment.link)
@@ -157,14 +158,16 @@ def prioritize(
         probability=judgment.probability,
         holds_from=holds and holds[0],
         holds_to=holds and holds[1],
-        sentence=sentence(found, rule, holds, more, journeys.definition, stands_on),
+        sentence=sentence(
+            found, rule, holds, more, drift.row(0, named=True), journeys.definition, stands_on
+        ),
         table=found.table,
         by_quarter=by_quarter(journeys, flags, marks, accounts),
         segments=segments,
         candidates=judgment.candidates,
         more_users=more,
         p_none=judgment.p_none,
-        drift=_drift(labels),
+        drift=drift,
         warnings=(*stands_on.caveats, *_warnings(found, marks, segments, groups)),
         basis=stands_on,
         definition=journeys.definition,
@@ -210,8 +213,6 @@ def _roughly(number: float) -> int:
 
 
 def _drift(labels: pl.DataFrame) -> pl.DataFrame:
-    from engagekit.intervals import wilson_columns
-
     row = labels.filter(pl.col("label") == "drift").select("n", pl.col("could_show").alias("of"))
     return row.with_columns(*wilson_columns())
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from engagekit.instants import AT, days, local_day
 from engagekit.journeys import on_advanced_days, on_days, silence_days
-from engagekit.links import meets_depth_rule
+from engagekit.links import meets_depth_rule, windows_of
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys
@@ -38,6 +38,7 @@ def standing(journeys: Journeys, *, silent_for: float) -> pl.LazyFrame:
     """
     definition = journeys.definition
     zone = journeys.timezone
+    windows = windows_of(definition)
     end = pl.lit(journeys.as_of, AT)
     signed, activated = pl.col("signed_up_at"), pl.col("activated_at")
     returned = local_day(pl.col("last_core_at"), zone) > local_day(activated, zone)
@@ -47,16 +48,12 @@ def standing(journeys: Journeys, *, silent_for: float) -> pl.LazyFrame:
         activated.is_not_null().alias("activated"),
         pl.col("first_action_at").is_not_null().alias("_acted"),
         returned.fill_null(value=False).alias("returned"),
-        (signed + days(definition.activation_days) <= end).alias("activation_over"),
-        (activated + days(definition.habit_days or 0) <= end)
-        .fill_null(value=False)
-        .alias("habit_over"),
-        (activated + days(definition.depth_days or 0) <= end)
-        .fill_null(value=False)
-        .alias("depth_over"),
+        (signed + days(windows["activation"]) <= end).alias("activation_over"),
+        (activated + days(windows["habit"]) <= end).fill_null(value=False).alias("habit_over"),
+        (activated + days(windows["depth"]) <= end).fill_null(value=False).alias("depth_over"),
         silence_days(journeys).alias("silence_days"),
         pl.col("core_days").cast(pl.Int64),
-        pl.lit(definition.habit_days, pl.Int64).alias("habit_days"),
+        pl.lit(windows["habit"], pl.Int64).alias("habit_days"),
     )
     quiet = users.filter("returned", pl.col("silence_days") >= silent_for)
     for part in (_own_gaps(journeys, quiet), _steps(journeys, users), _deep(journeys, users)):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engagekit.definition import LINKS
 from engagekit.earliest import NONE_BROKEN
+from engagekit.links import windows_of
 from engagekit.wording import many, percent
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def sentence(
     rule: Rule | None,
     holds: tuple[float, float] | None,
     more_users: int | None,
+    drift: dict[str, Any],
     definition: Definition,
     stands_on: Basis,
 ) -> str:
@@ -30,7 +32,7 @@ def sentence(
     elif found.judgment.verdict == "undecided":
         said = _undecided(found, more_users)
     else:
-        said = _none_broken(found, rows)
+        said = f"{_none_broken(found, rows)}{_drifting(drift)}"
     return f"{said} {stands_on}"
 
 
@@ -67,11 +69,12 @@ def _mark(row: dict[str, Any]) -> str:
 
 
 def _did(link: str, definition: Definition) -> str:
+    days = {name: many(count, "day") for name, count in windows_of(definition).items()}
     return {
-        "activation": f"activated within {many(definition.activation_days, 'day')} of signing up",
-        "habit": f"came back on a later day within {many(definition.habit_days or 0, 'day')} of activating",
-        "depth": f"took up an advanced action within {many(definition.depth_days or 0, 'day')} of activating",
-        "advocacy": f"spoke for the product within {many(definition.advocacy_days, 'day')} of activating",
+        "activation": f"activated within {days['activation']} of signing up",
+        "habit": f"came back on a later day within {days['habit']} of activating",
+        "depth": f"took up an advanced action within {days['depth']} of activating",
+        "advocacy": f"spoke for the product within {days['advocacy']} of activating",
     }[link]
 
 
@@ -122,3 +125,13 @@ def _none_broken(found: Loop, rows: dict[str, dict[str, Any]]) -> str:
         )
     held = [link for link in LINKS if rows[link]["target"] is not None]
     return f"No link is broken: {' and '.join(held)} meet{'s' if len(held) == 1 else ''} what was set for {'it' if len(held) == 1 else 'them'} ({sure} sure)."
+
+
+def _drifting(drift: dict[str, Any]) -> str:
+    # Re-engagement is no link of the loop: it is named only where no link is broken.
+    if not drift["n"]:
+        return ""
+    return (
+        f" Beside the loop, {percent(drift['rate'])} of those who came back have drifted away since "
+        f"({drift['n']:,} of {drift['of']:,}); the play for that is Re-engagement."
+    )

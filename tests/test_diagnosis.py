@@ -228,6 +228,16 @@ def test_shares_are_over_judged_users():
     assert answer.filter(label="friction")["note"].item() == "4 of 4 at 'Open'"
 
 
+def test_what_nobody_could_show_has_no_share():
+    answer = ek.diagnose(rolled(log_of(("join", 0))))
+    assert dict(answer.select("label", "share_of_those").rows()) == {
+        "vanished": None, "stalled": 0, "friction": 0, "plateau": None, "drift": None, "healthy": None,
+        "never_started": 1, "too_early": None,
+    }  # fmt: skip
+    assert answer.drop_nulls("share")["share"].to_list() == [0, 0, 0, 0, 0, 0, 1]
+    assert answer["note"].to_list() == [None] * 7 + ["0 of 1 users are too new to judge"]
+
+
 def test_groups_stand_first_and_null_is_one():
     journeys, truth = crowd()
     answer = ek.diagnose(journeys, by="plan")

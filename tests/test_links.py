@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import oracle_diagnosis
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import engagekit as ek
+from engagekit.errors import DefinitionError
 from engagekit.links import defined_links, link_flags
 
 LINKS = ("activation", "habit", "depth", "advocacy")
@@ -114,8 +116,6 @@ def test_depth_uses_of_one_and_three():
     )  # fmt: skip
     once = log_of(("join", 0), ("make", 0), ("make", 1), ("report", 1))
     assert flags_of(once, one)["depth"][:2] == PASSED
-    import dataclasses
-
     three = dataclasses.replace(one, depth_uses=3)
     assert flags_of(once + log_of(("report", 2)), three)["depth"][:2] == JUDGED
     assert flags_of(once + log_of(("report", 2), ("report", 6)), three)["depth"][:2] == PASSED
@@ -141,6 +141,18 @@ def test_links_that_the_definition_cannot_judge_judge_nobody():
         ]
         == (False,) * 4
     )
+
+
+def test_windows_that_are_not_set_are_refused():
+    """Journeys from another engine may come with a definition as the team wrote it."""
+    journeys = rolled(log_of(("join", 0), ("make", 0)))
+    open_windows = dataclasses.replace(DEFINITION, habit_days=None, depth_days=None)
+    unset = dataclasses.replace(journeys, definition=open_windows)
+    for answer in (link_flags, ek.label_users, ek.prioritize):
+        with pytest.raises(
+            DefinitionError, match=r"'habit_days' and 'depth_days' of the definition are not set"
+        ):
+            answer(unset)
 
 
 def test_days_of_a_log_of_dates_are_whole():

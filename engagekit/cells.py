@@ -149,22 +149,20 @@ def _as_shown(rows: pl.LazyFrame, groups: pl.DataFrame) -> pl.LazyFrame:
 
 def _labels(groups: pl.DataFrame) -> pl.DataFrame:
     shown = [name for name in groups.columns if name.startswith("shown:")]
-    labels = groups.select(pl.col("_shown").alias("_group"), *shown).unique("_group")
-    return labels.rename({name: name.removeprefix("shown:") for name in shown})
+    return groups.select(pl.col("_shown").alias("_group"), *shown).unique("_group")
+
+
+def _named(labels: pl.DataFrame | None) -> list[pl.Expr]:
+    shown = [] if labels is None else [name for name in labels.columns if name != "_group"]
+    return [pl.col(name).alias(name.removeprefix("shown:")) for name in shown]
 
 
 def _people(present: pl.DataFrame, labels: pl.DataFrame | None, terms: Terms) -> pl.DataFrame:
-    keys = (
-        ["cohort", "period", "user_id"]
-        if labels is None
-        else ["_group", "cohort", "period", "user_id"]
-    )
-    found = present.sort(keys).with_columns(_dated(terms))
-    if labels is None:
-        return found.select(keys)
-    by = [name for name in labels.columns if name != "_group"]
-    found = found.join(labels, on="_group", how="left", maintain_order="left")
-    return found.select(*by, *keys[1:])
+    keys = ["cohort", "period", "user_id"]
+    found = present.sort(keys if labels is None else ["_group", *keys]).with_columns(_dated(terms))
+    if labels is not None:
+        found = found.join(labels, on="_group", how="left", maintain_order="left")
+    return found.select(*_named(labels), *keys)
 
 
 def _dated(terms: Terms) -> pl.Expr:
@@ -178,10 +176,9 @@ def _table(
     terms: Terms,
     end: datetime,
 ) -> pl.DataFrame:
-    keys, by = ["cohort", "period"], []
+    keys = ["cohort", "period"]
     if labels is not None:
         cells, keys = labels.join(cells, how="cross"), ["_group", *keys]
-        by = [name for name in labels.columns if name != "_group"]
     table = cells.join(counted, on=keys, how="left").sort(keys)
     size = table.filter(pl.col("period") == 0).select(*keys[:-1], pl.col("len").alias("of"))
     table = table.join(size, on=keys[:-1], how="left", maintain_order="left").with_columns(
@@ -191,6 +188,7 @@ def _table(
     shown = [
         pl.when("complete").then(e).alias(n) for n, e in zip(RATES, wilson_columns(), strict=True)
     ]
-    extra = ["from_period", "to_period"] if terms.brackets else []
+    extra = [pl.col("from_period"), pl.col("to_period")] if terms.brackets else []
     until = [pl.lit(end, AT).alias("followed_until")] if terms.mode == "on_or_after" else []
-    return table.select(*by, _dated(terms), "period", *extra, "n", "of", *shown, "complete", *until)
+    named = [*_named(labels), _dated(terms), pl.col("period"), *extra]
+    return table.select(*named, "n", "of", *shown, "complete", *until)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -63,6 +65,11 @@ def try_expression(log: pl.LazyFrame, name: str, matcher: object) -> None:
         )
 
 
+def held(by: Sequence[str]) -> list[pl.Expr]:
+    """Take the columns to split by under names that nothing else here has."""
+    return [pl.col(name).alias(f"by:{name}") for name in by]
+
+
 def starts(
     log: pl.LazyFrame,
     matcher: Matcher | pl.Expr | None,
@@ -71,7 +78,7 @@ def starts(
     *,
     since: int | None,
 ) -> pl.DataFrame:
-    """Find the starts that count: ``user_id``, the columns of `by`, ``cohort``, and for rolling windows ``tick``."""
+    """Find the starts that count: `user_id`, the columns of `by` as ``by:<name>``, `cohort`, and `tick` if rolling."""
     chosen_rows = log.filter(chosen(matcher))
     if terms.cohorts == "each":
         found = _each_start(chosen_rows, by, terms, since)
@@ -93,7 +100,7 @@ def _each_start(
         if since is not None:
             rows = rows.filter(period_index(pl.col("at"), terms.calendar) >= since)
         return _first_starts(rows, pl.lit(value=True), by, terms)
-    rows = rows.select("user_id", *by, *_placed(pl.col("at"), terms))
+    rows = rows.select("user_id", *held(by), *_placed(pl.col("at"), terms))
     return rows.unique().collect(engine="streaming")
 
 
@@ -105,11 +112,12 @@ def _first_starts(
         times = [pl.col("at").filter(mask).min(), pl.col("at").min().alias("first")]
     else:
         log, times = log.filter(mask), [pl.col("at").min()]
-    found = log.group_by("user_id", *by).agg(times).collect(engine="streaming")
+    found = log.group_by("user_id", *held(by)).agg(times).collect(engine="streaming")
     if by or "first" in found.columns:
         first = pl.col("first" if "first" in found.columns else "at").min()
         found = found.filter(pl.col("at") == first.over("user_id"))
-    return found.select("user_id", *by, *_placed(pl.col("at"), terms))
+    names = [f"by:{name}" for name in by]
+    return found.select("user_id", *names, *_placed(pl.col("at"), terms))
 
 
 def _of_the_same_names(log: pl.LazyFrame, matcher: Matcher | pl.Expr | None) -> pl.LazyFrame:
@@ -172,33 +180,64 @@ def in_groups(
     """Give the groups of the starts numbers, `_group` instead of the columns of `by`, and say what each is shown as."""
     if not by:
         return begun, None
-    groups = begun.select(by).unique().sort(by, nulls_last=True).with_row_index("_group")
-    numbered = begun.join(groups, on=list(by), how="left", nulls_equal=True).drop(by)
+    names = [f"by:{name}" for name in by]
+    groups = begun.select(names).unique().sort(names, nulls_last=True).with_row_index("_group")
+    numbered = begun.join(groups, on=names, how="left", nulls_equal=True).drop(names)
     return numbered, shown_groups(numbered, groups, by, limit)
 
 
 def shown_groups(
     begun: pl.DataFrame, groups: pl.DataFrame, by: Sequence[str], limit: int | None
 ) -> pl.DataFrame:
-    """Say what each group is shown as: `_group`, its own columns, `_shown`, and those columns as ``shown:<name>``.
+    """Say what each group is shown as: `_group` and its columns, `_shown` and those columns as ``shown:<name>``.
 
     The `limit` groups with most starting users stay (ties by name), all others are "Other".
     """
     shown = [f"shown:{name}" for name in by]
+    values = [pl.col(f"by:{name}").alias(f"shown:{name}") for name in by]
     if limit is None:
-        return groups.with_columns(
-            pl.col("_group").alias("_shown"), *[pl.col(n).alias(f"shown:{n}") for n in by]
-        )
-    size = begun.group_by("_group").agg(pl.col("user_id").n_unique().alias("size"))
+        return groups.with_columns(pl.col("_group").alias("_shown"), *values)
+    size = begun.group_by("_group").agg(pl.col("user_id").n_unique().alias("_size"))
     named = groups.join(size, on="_group", how="left").with_columns(
-        pl.col(n).cast(pl.String).alias(f"shown:{n}") for n in by
+        value.cast(pl.String) for value in values
     )
     largest_first = [True, *[False] * len(by)]
-    ranked = named.sort("size", *shown, descending=largest_first, nulls_last=True)
-    kept = (pl.int_range(pl.len()) < limit).alias("kept")
+    ranked = named.sort("_size", *shown, descending=largest_first, nulls_last=True)
+    kept = (pl.int_range(pl.len()) < limit).alias("_kept")
     ranked = ranked.with_columns(kept).with_columns(
-        pl.when("kept").then(pl.col(name)).otherwise(pl.lit(OTHER)).alias(name) for name in shown
+        pl.when("_kept").then(pl.col(name)).otherwise(pl.lit(OTHER)).alias(name) for name in shown
     )
-    ordered = ranked.sort("kept", *shown, descending=largest_first, nulls_last=True)
+    ordered = ranked.sort("_kept", *shown, descending=largest_first, nulls_last=True)
     labels = ordered.select(shown).unique(maintain_order=True).with_row_index("_shown")
     return ordered.join(labels, on=shown, how="left", nulls_equal=True)
+
+
+def refuse_misspelt(log: pl.LazyFrame, name: str, matcher: Matcher | pl.Expr | None) -> None:
+    """Refuse a matcher that found nothing because its names are misspelt: none is in the log, but near ones are.
+
+    Raises
+    ------
+    ParameterError
+        The near names.
+    """
+    if matcher is None or isinstance(matcher, pl.Expr):
+        return
+    held_names = log.select(pl.col("event").cast(pl.String).unique()).collect(engine="streaming")
+    known = held_names["event"].to_list()
+    asked = event_names(matcher)
+    if any(event in known for event in asked):
+        return
+    faults = [
+        f"no event is named {event!r}.{nearest(event, near)}"
+        for event in asked
+        if (near := _misspelt(event, known))
+    ]
+    if faults:
+        raise ParameterError.from_faults(f"{name} matches nothing", faults)
+
+
+def _misspelt(name: str, known: Sequence[str]) -> list[str]:
+    """List names so near that a slip is likelier than a name of its own, as those that differ in a number are."""
+    plain = re.sub(r"\d", "", name)
+    others = {k.casefold().strip(): k for k in known if re.sub(r"\d", "", k) != plain}
+    return [others[n] for n in get_close_matches(name.casefold().strip(), others, 3, 0.8)]

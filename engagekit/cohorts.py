@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import polars as pl  # noqa: TC002 - the examples use it
+import polars as pl
 
 from engagekit.cells import answer
 from engagekit.cohort_starts import (
@@ -14,6 +14,7 @@ from engagekit.cohort_starts import (
     data_end,
     first_cohort,
     in_groups,
+    refuse_misspelt,
     starts,
     try_expression,
 )
@@ -174,12 +175,12 @@ def retention(
     faults += matcher_faults("start", start) + matcher_faults("back", back)
     refuse("Retention", faults + terms_faults(calendar, **given, limit=limit, by=names))
     back = start if back is None else back
-    log, dates_only = open_log(events, needs=[*names, *columns_of(start), *columns_of(back)])
-    try_expression(log, "start", start)
-    try_expression(log, "back", back)
+    whole, dates_only = open_log(events, needs=[*names, *columns_of(start), *columns_of(back)])
+    try_expression(whole, "start", start)
+    try_expression(whole, "back", back)
     given |= {"brackets": tuple(brackets) if brackets else None, "dates_only": dates_only}
     terms = Terms(calendar_for(calendar, dates_only=dates_only), **given)
-    log = before(log, as_of, terms)
+    log = before(whole, as_of, terms)
     first = None if since is None else since_index(since, terms.calendar)
     begun = starts(log, start, names, terms, since=first)
     end = data_end(events, as_of, begun, terms)
@@ -187,7 +188,12 @@ def retention(
     first = first_cohort(log, start, begun, terms) if first is None else first
     begun, groups = in_groups(begun, names, limit)
     found = hits(returns(log, back, names, groups), begun, terms)
-    return answer(found, begun, groups, terms, first, end, people=people)
+    table = answer(found, begun, groups, terms, first, end, people=people)
+    if begun.is_empty():
+        refuse_misspelt(whole, "start", start)
+    elif not table.filter(pl.col("period") > 0, *([] if people else [pl.col("n") > 0])).height:
+        refuse_misspelt(whole, "back", back)
+    return table
 
 
 def cohort_curves(

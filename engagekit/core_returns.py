@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engagekit.cohort_starts import held
 from engagekit.instants import AT
 from engagekit.journeys import on_days
 from engagekit.periods import period_index
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def sign_ups(journeys: Journeys, by: Sequence[str], terms: Terms) -> pl.DataFrame:
-    """Take each user's sign-up as their start: `user_id`, the properties of `by`, `cohort`, and `tick` if rolling."""
+    """Take each user's sign-up as their start: `user_id`, the properties of `by` as ``by:<name>``, `cohort`, and `tick` if rolling."""
     at = pl.col("signed_up_at")
     rolling = [ticks(at, terms).alias("tick")] if terms.rolling else []
     cohort = period_index(at, terms.calendar).alias("cohort")
-    return journeys.users.lazy().select("user_id", *by, cohort, *rolling).collect()
+    return journeys.users.lazy().select("user_id", *held(by), cohort, *rolling).collect()
 
 
 def core_hits(journeys: Journeys, begun: pl.DataFrame, terms: Terms) -> pl.LazyFrame:

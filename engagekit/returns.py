@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.cohort_starts import chosen
+from engagekit.cohort_starts import chosen, held
 from engagekit.periods import period_index
 from engagekit.ticks import span, ticks
 
@@ -28,11 +28,12 @@ def returns(
     groups: pl.DataFrame | None,
 ) -> pl.LazyFrame:
     """Take the returning events: `user_id`, `_group` where the answer is split, and `at`."""
-    rows = log.filter(chosen(matcher)).select("user_id", *by, "at")
+    rows = log.filter(chosen(matcher)).select("user_id", *held(by), "at")
     if groups is None:
         return rows
-    known = groups.lazy().select("_group", *by)
-    return rows.join(known, on=list(by), how="inner", nulls_equal=True).drop(by)
+    names = [f"by:{name}" for name in by]
+    known = groups.lazy().select("_group", *names)
+    return rows.join(known, on=names, how="inner", nulls_equal=True).drop(names)
 
 
 def hits(returning: pl.LazyFrame, begun: pl.DataFrame, terms: Terms) -> pl.LazyFrame:

@@ -319,6 +319,50 @@ def test_missing_columns_are_named_with_near_ones():
         ek.retention(log, start=pl.col("chanel") == "x")
 
 
+def test_misspelt_names_are_answered_with_near_ones():
+    log = LOG.with_columns(pl.col("event").replace({"s": "signed_up", "r": "export_2"}))
+    with pytest.raises(ParameterError, match="'signed_up'"):
+        ek.retention(log, start="signd_up")
+    with pytest.raises(ParameterError, match="'signed_up'"):
+        ek.retention(log, start="signed_up", back="Signed_Up ")
+    # Nobody has done it yet: that is an answer, also where another name differs by a number only.
+    table = ek.retention(log, start="signed_up", back="export_3", period="day", periods=2)
+    assert column(table.filter("complete"), "n") == [2, 0, 0]
+    # A name that only comes after the data end is no slip.
+    ended = ek.retention(log, start="export_2", as_of="2026-03-02T10:30", since="2026-03-02")
+    assert column(ended, "n")[:1] == [0]
+
+
+def test_columns_to_split_by_may_have_any_other_name():
+    names = [
+        "first",
+        "tick",
+        "index",
+        "k",
+        "len",
+        "_group",
+        "_shown",
+        "before",
+        "size",
+        "begun",
+        "opens_at",
+        "from",
+        "by:x",
+    ]
+    log = LOG.with_columns(pl.lit("x").alias(name) for name in names)
+    whole = ek.retention(log, **DAILY)
+    for more in (
+        {},
+        {"cohorts": "first_ever"},
+        {"window": "rolling", "cohorts": "each", "anchor": "each"},
+    ):
+        split = ek.retention(log, **DAILY, by=names, **more)
+        assert split.columns == [*names, *whole.columns]
+        limited = ek.retention(log, **DAILY, by=names, limit=1, **more)
+        assert_frame_equal(limited, split)
+        assert_frame_equal(split.drop(names), ek.retention(log, **DAILY, **more))
+
+
 def test_hours_of_days_and_an_empty_log_are_refused():
     days = LOG.with_columns(pl.col("at").dt.date())
     with pytest.raises(ParameterError, match="only knows days"):

@@ -132,7 +132,7 @@ def label_users(journeys: Journeys) -> pl.DataFrame:
 
 
 def labelled(journeys: Journeys) -> pl.LazyFrame:
-    """Label users lazily: what `label_users` gives, the properties, and ``_among_<label>`` for who could show it."""
+    """Label users lazily: what `label_users` gives, and ``_among_<label>`` for who could show it."""
     facts = standing(journeys, silent_for=windows_of(journeys.definition)["habit"])
     first_match = pl.coalesce(
         *[pl.when(rule.among & rule.when).then(pl.lit(rule.label)) for rule in RULES],
@@ -144,7 +144,6 @@ def labelled(journeys: Journeys) -> pl.LazyFrame:
         *[rule.among.alias(f"_among_{rule.label}") for rule in RULES],
     ).select(
         "user_id",
-        *journeys.properties,
         "label",
         pl.when(pl.col("label") == "friction").then("open_step").alias("step"),
         pl.when(drifting).then(SILENCE).alias("silence_days"),
@@ -209,6 +208,8 @@ def diagnose(
     """
     groups = group_names(journeys, by, taken=[*ANSWER, "user_id", "step"])
     users = labelled(journeys)
+    if groups:
+        users = users.join(journeys.users.lazy().select("user_id", *groups), on="user_id")
     if people:
         return _in_order(users.select(*groups, "label", "user_id", "step").collect(), groups)
     per_label = users.group_by(*groups, "label").agg(

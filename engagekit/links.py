@@ -12,11 +12,14 @@ from engagekit.instants import AT, days, local_day
 from engagekit.journeys import on_advanced_days, on_days
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engagekit.definition import Definition
     from engagekit.journeys import Journeys
 
 # Without a target for it, advocacy only validates; these three decide where most users are lost.
 LOSABLE = LINKS[:3]
+FLAGS = [f"{link}_{c}" for link in LINKS for c in ("of", "n", "reached_of", "reached_n")]
 
 
 def defined_links(definition: Definition) -> tuple[str, ...]:
@@ -71,7 +74,7 @@ def span_days(definition: Definition, link: str) -> int:
     return windows["activation"] + max(since, default=0)
 
 
-def link_flags(journeys: Journeys) -> pl.LazyFrame:
+def link_flags(journeys: Journeys, *, keep: Sequence[str] = ()) -> pl.LazyFrame:
     """Say for each user which links they are judged on, and which they passed in time.
 
     A link judges those who passed the one before and whose window has fully passed by ``as_of``:
@@ -82,11 +85,13 @@ def link_flags(journeys: Journeys) -> pl.LazyFrame:
     ----------
     journeys
         Journeys, in memory or on disk.
+    keep
+        Properties to carry along.
 
     Returns
     -------
     LazyFrame
-        One row per user: `user_id`, `signed_up_at`, the properties, and for each link ``<link>_of`` (judged),
+        One row per user: `user_id`, `signed_up_at`, the properties kept, and for each link ``<link>_of`` (judged),
         ``<link>_n`` (passed), ``<link>_reached_of`` (the whole span from sign-up to this link is over) and
         ``<link>_reached_n`` (of those, passed every link up to this one). A link that the definition cannot
         judge is false throughout.
@@ -97,9 +102,7 @@ def link_flags(journeys: Journeys) -> pl.LazyFrame:
     count from the activation on.
     """
     definition = journeys.definition
-    users = journeys.users.lazy().select(
-        "user_id", "signed_up_at", "activated_at", *journeys.properties
-    )
+    users = journeys.users.lazy().select("user_id", "signed_up_at", "activated_at", *keep)
     found = users
     for part in (
         _returns(journeys, users),
@@ -130,7 +133,7 @@ def link_flags(journeys: Journeys) -> pl.LazyFrame:
             known.alias(f"{link}_reached_of"),
             (known & passed).alias(f"{link}_reached_n"),
         ]
-    return found.select("user_id", "signed_up_at", *journeys.properties, *flags)
+    return found.select("user_id", "signed_up_at", *keep, *flags)
 
 
 def meets_depth_rule(uses: pl.LazyFrame, definition: Definition) -> pl.LazyFrame:

@@ -16,9 +16,9 @@ from engagekit.groups import group_names
 from engagekit.instants import AT, days
 from engagekit.intervals import wilson_columns
 from engagekit.linkcounts import accounts_of
-from engagekit.links import link_flags
-from engagekit.linktable import TABLE, Loop, Marks, loop
-from engagekit.quarters import by_quarter, by_segment
+from engagekit.links import FLAGS, link_flags
+from engagekit.linktable import Loop, Marks, loop
+from engagekit.quarters import SEGMENT, by_quarter, by_segment
 from engagekit.references import Targets, marks_for
 from engagekit.telling import sentence
 
@@ -137,10 +137,9 @@ def prioritize(
     ('named', 'habit', 'Repeat Value', 0.999)
     """
     accounts = accounts_of(journeys)
-    groups = group_names(
-        journeys, by, taken=[*TABLE, "users", "verdict", "problem", "probability", "elsewhere"]
-    )
-    flags = link_flags(journeys).collect().lazy()  # read several times
+    groups = group_names(journeys, by, taken=[*SEGMENT, "problem", "elsewhere", *FLAGS])
+    keep = list(dict.fromkeys(filter(None, [*groups, accounts])))
+    flags = link_flags(journeys, keep=keep).collect().lazy()  # read several times
     counts, marks = marks_for(journeys, flags, targets, accounts)
     found = loop(counts, marks)
     labels = diagnose(journeys)

@@ -23,6 +23,14 @@ BY_QUARTER: dict[str, Any] = {
     "named": pl.String,
     "changed": pl.Boolean,
 }
+SEGMENT: dict[str, Any] = {
+    "users": pl.Int64,
+    "verdict": pl.String,
+    "link": pl.String,
+    "probability": pl.Float64,
+    "candidates": pl.List(pl.String),
+    **{f"{link}_{c}": t for link in LINKS for c, t in (("rate", pl.Float64), ("of", pl.Int64))},
+}
 
 
 def by_quarter(
@@ -75,16 +83,7 @@ def by_segment(
         dict(zip(groups, values, strict=True)) | _segment(part, marks)
         for values, part in links_by(counts, groups)
     ]
-    columns: dict[str, Any] = {
-        "users": pl.Int64,
-        "verdict": pl.String,
-        "link": pl.String,
-        "probability": pl.Float64,
-        "candidates": pl.List(pl.String),
-    }
-    for link in LINKS:
-        columns |= {f"{link}_rate": pl.Float64, f"{link}_of": pl.Int64}
-    return pl.DataFrame(rows, schema=dict(schema) | columns)
+    return pl.DataFrame(rows, schema=dict(schema) | SEGMENT)
 
 
 def _segment(part: pl.DataFrame, marks: Marks) -> dict[str, Any]:

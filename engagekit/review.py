@@ -205,7 +205,10 @@ def _whole_spans(journeys: Journeys) -> pl.LazyFrame:
         for link in LINKS
         for c in ("n", "of")
     ]
-    return link_flags(journeys).with_columns(whole).collect().lazy()  # read several times
+    keep = list(filter(None, [accounts_of(journeys)]))
+    return (
+        link_flags(journeys, keep=keep).with_columns(whole).collect().lazy()
+    )  # read several times
 
 
 def _counts(

@@ -29,7 +29,7 @@ def standing(journeys: Journeys, *, silent_for: float) -> pl.LazyFrame:
     Returns
     -------
     LazyFrame
-        `user_id`, the properties, and: `activated`, `started` (reached a step; where the definition has none,
+        `user_id`, `activated`, `started` (reached a step; where the definition has none,
         did anything after sign-up, outreach aside), `open_step` (name of the latest step reached and not
         completed), `returned` (core action on a later local day than activation), `deep` (depth rule met),
         `activation_over`, `habit_over`, `depth_over` (the window has passed), `silence_days` (since the last
@@ -44,7 +44,6 @@ def standing(journeys: Journeys, *, silent_for: float) -> pl.LazyFrame:
     returned = local_day(pl.col("last_core_at"), zone) > local_day(activated, zone)
     users = journeys.users.lazy().select(
         "user_id",
-        *journeys.properties,
         activated.is_not_null().alias("activated"),
         pl.col("first_action_at").is_not_null().alias("_acted"),
         returned.fill_null(value=False).alias("returned"),

@@ -264,6 +264,34 @@ def test_a_property_may_not_have_the_name_of_an_answer():
         ek.diagnose(rolled(log_of(("join", 0)), users=users), by="share")
 
 
+def test_properties_may_have_any_name_where_they_are_not_asked_for():
+    """A users table is the team's; its columns must not get in the way of ours."""
+    names = [
+        "label",
+        "step",
+        "deep",
+        "started",
+        "silence_days",
+        "n",
+        "verdict",
+        "habit_of",
+        "link",
+        "quarter",
+    ]
+    users = pl.DataFrame({"user_id": [1, 2], **{name: ["x", "y"] for name in names}})
+    journeys = rolled(log_of(*visits(2, 4, 6)) + log_of(("join", 0), user=2), users=users)
+    plain = rolled(log_of(*visits(2, 4, 6)) + log_of(("join", 0), user=2))
+    assert ek.label_users(journeys).equals(ek.label_users(plain))
+    assert ek.diagnose(journeys).equals(ek.diagnose(plain))
+    assert ek.watch_list(journeys).equals(ek.watch_list(plain))
+    assert ek.prioritize(journeys).table.equals(ek.prioritize(plain).table)
+    assert ek.diagnose(journeys, by="deep")["deep"].to_list() == ["x"] * 8 + ["y"] * 8
+    assert ek.prioritize(journeys, by=["deep", "quarter"]).segments["deep"].to_list() == ["x", "y"]
+    for name in ("link", "habit_of", "verdict"):
+        with pytest.raises(ParameterError, match=f"'{name}' is a column of this answer"):
+            ek.prioritize(journeys, by=name)
+
+
 def test_the_users_behind_each_row_are_as_many_as_it_says():
     journeys, truth = crowd()
     behind = ek.diagnose(journeys, people=True)

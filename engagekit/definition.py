@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tempfile
+import secrets
+import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -463,20 +464,22 @@ def _steps_from(value: object) -> tuple[list[Step], list[str]]:
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file whole or not at all: to a temporary neighbour, flushed, then renamed over the old."""
+    """Write a file whole or not at all: to a temporary neighbor, flushed, then renamed over the old."""
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        if path.exists():
+            shutil.copymode(path, temporary)
+        temporary.replace(path)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise StoredFileError(
             f"{str(path)!r} could not be written ({error.strerror}); the old file, if any, is unchanged."
         ) from error
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import engagekit as ek
-from engagekit.definition import LINKS, Definition
+from engagekit.definition import LINKS, Definition, write_whole
 from engagekit.errors import DefinitionError, EngagekitError, StoredFileError
 
 FULL = Definition(
@@ -158,3 +159,19 @@ def test_any_table_is_a_definition_or_our_own_error(table):
         return
     assert Definition.from_table(made.to_table()).to_table() == made.to_table()
     assert set(made.targets) <= set(LINKS)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX systems")
+def test_a_written_file_has_the_usual_permissions_and_keeps_those_it_had(tmp_path):
+    path, usual = tmp_path / "definition.toml", tmp_path / "usual"
+    before = os.umask(0o027)
+    try:
+        write_whole(path, b"one")
+        usual.write_bytes(b"")
+        assert path.stat().st_mode == usual.stat().st_mode
+        path.chmod(0o604)
+        write_whole(path, b"two")
+    finally:
+        os.umask(before)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"two", 0o604)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["definition.toml", "usual"]

@@ -144,6 +144,8 @@ def _checked(
     at, user = pl.col("at"), pl.col("user_id")
     facts = log.select(
         pl.len().alias("rows"),
+        # Asking for nulls makes polars unpack the column, so that a damaged page shows now, not later.
+        pl.col("user_id").null_count().alias("no user"),
         pl.col("event").null_count().alias("no event"),
         _beyond(at, schema["at"]).sum().alias("beyond"),
         (

@@ -49,7 +49,9 @@ def write_log(
     """
     files = open_files(paths, preset=reading.preset, encoding=encoding, workdir=workdir)
     groups, faults = _grouped(files, reading)
-    faults += [f for g in groups for f in columns.missing(g.schema, reading, g.name)]
+    for group in groups:
+        faults += columns.missing(group.schema, reading, group.name)
+        faults += _doubled(group, reading)
     groups = [g for g in groups if fields.first_of(g.schema, reading.places["at"]) is not None]
     forms = []
     for group in groups:
@@ -131,6 +133,17 @@ def _scan(files: Sequence[LogFile], schema: dict[str, Any], reading: Reading) ->
         include_file_paths=path_column,
         glob=False,
     )
+
+
+def _doubled(group: Group, reading: Reading) -> list[str]:
+    # polars calls the second column of a name so; taking the first in silence might be wrong.
+    used = {p[0] for ps in (*reading.places.values(), *reading.keep.values()) for p in ps}
+    twice = [
+        name for name in group.schema if name in used and f"{name}_duplicated_0" in group.schema
+    ]
+    return [
+        f"{group.name} has the column {name!r} twice; give each its own name." for name in twice
+    ]
 
 
 def _form(group: Group, reading: Reading) -> tuple[Form | None, list[str]]:

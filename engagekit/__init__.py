@@ -9,15 +9,51 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from engagekit.checks import check_events as check_events
     from engagekit.cohorts import cohort_curves as cohort_curves
     from engagekit.cohorts import pooled_curve as pooled_curve
     from engagekit.cohorts import retention as retention
     from engagekit.definition import Definition as Definition
     from engagekit.definition import Step as Step
+    from engagekit.diagnosis import diagnose as diagnose
+    from engagekit.diagnosis import label_users as label_users
+    from engagekit.diagnosis import watch_list as watch_list
     from engagekit.errors import EngagekitError as EngagekitError
+    from engagekit.events import pseudonymize as pseudonymize
+    from engagekit.events import scan_events as scan_events
+    from engagekit.first_weeks import compare_first_weeks as compare_first_weeks
+    from engagekit.funnels import funnel as funnel
+    from engagekit.funnels import step_drop_off as step_drop_off
     from engagekit.journeys import Journeys as Journeys
     from engagekit.matchers import Match as Match
+    from engagekit.measures import metrics as metrics
+    from engagekit.offline import use_offline_charts as use_offline_charts
+    from engagekit.people import read_users as read_users
+    from engagekit.planning import plan as plan
+    from engagekit.playbook import METRICS as METRICS
+    from engagekit.playbook import PLAYS as PLAYS
+    from engagekit.playbook import REVIEWS as REVIEWS
+    from engagekit.prepare import prepare_events as prepare_events
+    from engagekit.priority import Priority as Priority
+    from engagekit.priority import prioritize as prioritize
+    from engagekit.reporting import report as report
+    from engagekit.retained import outcomes as outcomes
+    from engagekit.review import track as track
+    from engagekit.rhythm import engagement_matrix as engagement_matrix
+    from engagekit.rhythm import lifecycle as lifecycle
+    from engagekit.rhythm import stickiness as stickiness
+    from engagekit.rhythm import usage_interval as usage_interval
     from engagekit.rollups import rollup as rollup
+    from engagekit.samples import load_sample as load_sample
+    from engagekit.session import Session as Session
+    from engagekit.simulation import simulate as simulate
+    from engagekit.sql import rollup_sql as rollup_sql
+    from engagekit.survival import compare_survival as compare_survival
+    from engagekit.survival import flattening as flattening
+    from engagekit.survival import project_curve as project_curve
+    from engagekit.survival import survival as survival
+    from engagekit.thresholds import find_threshold as find_threshold
+    from engagekit.windows import suggest_windows as suggest_windows
 
 __version__ = "0.1.0"
 

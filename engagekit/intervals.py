@@ -120,3 +120,27 @@ def wilson_columns(
         .otherwise(((share + z2 / 2 + half) / (1 + z2)).clip(0, 1))
     )
     return share.alias("rate"), low.alias("low"), high.alias("high")
+
+
+def newcombe_columns(
+    n1: pl.Expr, of1: pl.Expr, n2: pl.Expr, of2: pl.Expr, *, z: float | pl.Expr
+) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
+    """Build ``difference, low, high`` as expressions over counts; null where a group is empty. See `newcombe`."""
+    p1, low1, high1 = _score(n1, of1, z)
+    p2, low2, high2 = _score(n2, of2, z)
+    difference = p1 - p2
+    down = ((p1 - low1).pow(2) + (high2 - p2).pow(2)).sqrt()
+    up = ((high1 - p1).pow(2) + (p2 - low2).pow(2)).sqrt()
+    return (
+        difference.alias("difference"),
+        (difference - down).alias("low"),
+        (difference + up).alias("high"),
+    )
+
+
+def _score(n: pl.Expr, of: pl.Expr, z: float | pl.Expr) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
+    m = pl.when(of > 0).then(of.cast(pl.Float64))
+    share, z2 = n / m, z * z / m
+    half = ((share * (1 - share)).clip(0) * z2 + z2 * z2 / 4).sqrt()
+    low, high = ((share + z2 / 2 + sign * half) / (1 + z2) for sign in (-1, 1))
+    return share, low.clip(0, 1), high.clip(0, 1)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 
-from engagekit.errors import ColumnError, ParameterError, check_choice, nearest
+from engagekit.errors import ParameterError, check_choice
+from engagekit.groups import group_names
 from engagekit.instants import AT, local_day
 from engagekit.lifetimes import curve_of, kaplan_meier, log_rank, mean_until, rank_test, rmst
 from engagekit.projection import fit_sbg, flattening, project_curve
@@ -94,10 +95,8 @@ def survival(
 
     Raises
     ------
-    ColumnError
-        There is no such property.
     ParameterError
-        `quiet_days` or `period` means nothing.
+        `quiet_days` or `period` means nothing, or there is no such property.
 
     Notes
     -----
@@ -123,7 +122,7 @@ def survival(
     """
     if faults := check_choice("period", period, list(PERIOD_DAYS)):
         raise ParameterError(faults[0])
-    keys = _keys(journeys, by)
+    keys = group_names(journeys, by, taken=list(SURVIVAL))
     groups = _groups(_counts(journeys, quiet_days, keys), keys)
     step, last = PERIOD_DAYS[period], max(followed_to(part) for _, part in groups)
     parts = [_by_period(part, step, last).select(*values, *SURVIVAL) for values, part in groups]
@@ -158,10 +157,8 @@ def compare_survival(
 
     Raises
     ------
-    ColumnError
-        There is no such property.
     ParameterError
-        `quiet_days` or `until` means nothing, or there are fewer than two groups.
+        `quiet_days` or `until` means nothing, there is no such property, or there are fewer than two groups.
 
     Notes
     -----
@@ -186,7 +183,7 @@ def compare_survival(
     """
     if until is not None and (not isinstance(until, int) or until < 1):
         raise ParameterError(f"until is {until!r}; it takes a whole number of days of at least 1.")
-    keys = _keys(journeys, by)
+    keys = group_names(journeys, by, taken=list(COMPARISON))
     groups = [
         (v, p) for v, p in _groups(_counts(journeys, quiet_days, keys), keys) if p["time"].len()
     ]
@@ -224,18 +221,6 @@ def _mean_said(mean: float, low: float, high: float, tau: int) -> str:
     if mean != mean:  # not-a-number
         return f"Nobody here has been followed for {tau} days"
     return f"Of the first {tau} days users keep going for {mean:.1f} on average ({low:.1f} to {high:.1f})"
-
-
-def _keys(journeys: Journeys, by: str | Sequence[str] | None) -> list[str]:
-    keys = [] if by is None else [by] if isinstance(by, str) else list(by)
-    faults = [
-        f"there is no property {key!r}.{nearest(key, journeys.properties)}"
-        for key in keys
-        if key not in journeys.properties
-    ]
-    if faults:
-        raise ColumnError.from_faults("Users cannot be grouped", faults)
-    return keys
 
 
 def _counts(journeys: Journeys, quiet_days: int, keys: list[str]) -> pl.DataFrame:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engagekit.intervals import newcombe, wilson, wilson_columns
+from engagekit.intervals import newcombe, newcombe_columns, wilson, wilson_columns, z_of
 
 counts = st.integers(0, 500).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of)))
 
@@ -38,3 +38,13 @@ def test_newcombe_holds_the_difference_and_turns_with_it(first, second):
     assert -1 - 1e-12 <= low <= difference <= high <= 1 + 1e-12
     back = newcombe(*second, *first)
     assert back == pytest.approx((-difference, -high, -low), abs=1e-12)
+
+
+@given(counts, counts, st.floats(0.5, 0.999))
+def test_newcombe_agrees_with_its_own_expression(first, second, level):
+    names = [pl.lit(x, pl.Int64) for x in (*first, *second)]
+    found = pl.select(newcombe_columns(*names, z=z_of(level))).row(0)
+    if first[1] == 0 or second[1] == 0:
+        assert found == (None, None, None)
+    else:
+        assert found == pytest.approx(newcombe(*first, *second, level=level), abs=1e-12)

@@ -284,7 +284,7 @@ def test_survival_past_the_last_follow_up_is_null():
     assert b["survival"].to_list() == [1.0, 1.0] + [None] * 14
     a = found.filter(pl.col("plan") == "a")
     assert a["survival"].to_list() == [1.0] * 4 + [0.5] * 6 + [0.0] * 6
-    with pytest.raises(ColumnError, match="'plan'"):
+    with pytest.raises(ParameterError, match="'plan'"):
         ek.survival(journeys, quiet_days=5, by="plam")
     with pytest.raises(ParameterError, match="quiet_days"):
         ek.survival(journeys, quiet_days=0)

@@ -1,0 +1,92 @@
+"""Sentences about first weeks: what goes together with staying, never what causes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engagekit.early_activity import ACTIVE_DAYS
+from engagekit.wording import percent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Row = Mapping[str, Any]
+
+NO_CAUSE = "They go together; whether one leads to the other only an experiment can tell."
+
+
+def sentence(row: Row, first_days: int) -> str:
+    """Say in words what one row shows."""
+    said = f"{_doing(row, first_days)}: {_shares(row)}"
+    if row["verdict"] == "too few":
+        return f"{said} Too few did it, or did not, to compare."
+    if row["action"] == ACTIVE_DAYS:
+        return f"{said} How active users are is what every other row allows for."
+    if row["part_of_definition"]:
+        return (
+            f"{said} It is part of what counts as retained, so it says little about what to change."
+        )
+    return f"{said} {_adjusted(row)}{_late(row)}{_both_ways(row)}"
+
+
+def question(row: Row) -> str | None:
+    """Ask what a row that stands out asks of onboarding."""
+    if row["part_of_definition"] or row["action"] == ACTIVE_DAYS:
+        return None
+    if row["verdict"] == "more in retained":
+        return f"Can every new user reach {row['action']!r}{_often(row['at_least'])} in week one?"
+    if row["verdict"] == "more in churned":
+        return f"What are new users looking for when they turn to {row['action']!r}{_often(row['at_least'])}?"
+    return None
+
+
+def _doing(row: Row, first_days: int) -> str:
+    group = f" ({row['group']})" if row.get("group") else ""
+    if row["action"] == ACTIVE_DAYS:
+        return f"Active on {_times(row['at_least'], 'day')} of the first {first_days}{group}"
+    return f"{row['action']!r}{_often(row['at_least'])} in the first {first_days} days{group}"
+
+
+def _times(k: int, noun: str) -> str:
+    return f"at least {k} {noun}{'' if k == 1 else 's'}"
+
+
+def _often(k: int) -> str:
+    return "" if k == 1 else f" {_times(k, 'time')}"
+
+
+def _shares(row: Row) -> str:
+    return (
+        f"{percent(row['share_retained'])} of {row['n_retained']:,} retained and "
+        f"{percent(row['share_churned'])} of {row['n_churned']:,} churned users."
+    )
+
+
+def _adjusted(row: Row) -> str:
+    ratio = row["adjusted_risk_ratio"]
+    if ratio is None:
+        return "Equally active users who did and did not do it are too few to compare."
+    figures = (
+        f"{ratio:.2f} times as often ({row['adjusted_low']:.2f} to {row['adjusted_high']:.2f})"
+        if row["adjusted_low"] is not None
+        else f"{ratio:.2f} times as often"
+    )
+    among = f"Among equally active users, those who did were retained {figures}"
+    if row["verdict"] == "not clear":
+        return f"{among}, which may be chance."
+    tail = (
+        " Users of different activity differ in this." if (row.get("strata_p") or 1) < 0.01 else ""
+    )
+    return f"{among}. {NO_CAUSE}{tail}"
+
+
+def _late(row: Row) -> str:
+    if row["launched_at"] is None:
+        return ""
+    return f" Launched late: only users who signed up from {row['launched_at']:%Y-%m-%d} on are compared."
+
+
+def _both_ways(row: Row) -> str:
+    if not row.get("opposite"):
+        return ""
+    return " Careful: together and within the groups this points in opposite directions; read the groups."

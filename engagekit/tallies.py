@@ -1,0 +1,250 @@
+"""Who did what among retained and churned, in strata: from users and actions to two-by-two tables."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engagekit.early_activity import ACTIVE_DAYS, Early, stratum_of
+from engagekit.intervals import z_of
+from engagekit.strata import chi2_tail, pooled_ratios, stratum_sums
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LEAST_USERS = 10  # on either side of an action, or it is not judged
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts of users, from which every table is summed.
+
+    - `did`: ``half, <keys>, exposure, event, mark, stratum, a, b``: who reached the mark, retained and churned.
+    - `everyone`: ``half, <keys>, exposure, stratum, m1, m0``: all users who could, retained and churned.
+    - `events`: ``event, exposure, launched_at``; exposure 0 is every user, the others belong to late launches.
+    """
+
+    did: pl.DataFrame
+    everyone: pl.DataFrame
+    events: pl.DataFrame
+    keys: tuple[str, ...]
+
+    def only(self, *conditions: pl.Expr) -> Tally:
+        """Narrow to one group of users."""
+        return dataclasses.replace(
+            self, did=self.did.filter(*conditions), everyone=self.everyone.filter(*conditions)
+        )
+
+    def of_half(self, *, half: bool) -> Tally:
+        """Narrow to one of the two fixed halves."""
+        return self.only(pl.col("half") == half)
+
+
+def tally(
+    early: Early, marks: Sequence[pl.Expr], launched: pl.DataFrame, *, keys: Sequence[str] = ()
+) -> Tally:
+    """Count who reached each mark (a boolean expression over ``times`` and ``days``), per action and stratum."""
+    sides = early.people.select("signed_up_at", "retained", "half", "stratum", *keys)
+    late = launched.sort("launched_at").with_row_index("exposure", offset=1)
+    rows = _exposed(_with_activity(early), sides["signed_up_at"], late)
+    # Everything that counts are split by, as one number: users are many, their kinds are few.
+    at = ["half", *keys, "stratum", "retained"]
+    kinds = sides.select(at).unique().with_row_index("kind")
+    kind = sides.join(kinds, on=at, how="left", nulls_equal=True, maintain_order="left")["kind"]
+    names = [str(number) for number in range(len(marks))]
+    counted = (
+        rows.with_columns(kind.gather(rows["person"]).alias("kind"))
+        .lazy()
+        .group_by("event", "kind")
+        .agg([mark.sum().cast(pl.Int64).alias(n) for n, mark in zip(names, marks, strict=True)])
+        .unpivot(names, index=["event", "kind"], variable_name="mark", value_name="n")
+        .filter(pl.col("n") > 0)
+        .join(kinds.lazy(), on="kind")
+        .group_by("half", *keys, "stratum", "event", pl.col("mark").cast(pl.Int32))
+        .agg(
+            pl.col("n").filter("retained").sum().alias("a"),
+            pl.col("n").filter(~pl.col("retained")).sum().alias("b"),
+        )
+        .collect()
+    )
+    seen = early.did.select(pl.col("event").unique()).vstack(_activity_name())
+    events = seen.join(late, on="event", how="left").select(
+        "event", pl.col("exposure").fill_null(0).cast(pl.UInt32), "launched_at"
+    )
+    did = counted.join(events.select("event", "exposure"), on="event")
+    return Tally(did, _everyone(sides, late, keys), events, tuple(keys))
+
+
+def numbers(tally: Tally, *, keys: Sequence[str] = (), half: bool | None = None) -> pl.DataFrame:
+    """Sum the tables of each action and mark, over all users or one half, together or per group.
+
+    Returns
+    -------
+    DataFrame
+        ``<keys>, event, mark, n_retained, n_churned, did_retained, did_churned`` and the sums over strata.
+    """
+    kept = [] if half is None else [pl.col("half") == half]
+    everyone = tally.everyone.lazy().filter(*kept)
+    did = tally.did.lazy().filter(*kept)
+    place = [*keys, "exposure", "stratum"]
+    cells = (
+        did.group_by(*place, "event", "mark")
+        .agg(pl.col("a", "b").sum())
+        .join(everyone.group_by(place).agg(pl.col("m1", "m0").sum()), on=place, nulls_equal=True)
+        .with_columns(
+            (pl.col("m1") - pl.col("a")).alias("c"), (pl.col("m0") - pl.col("b")).alias("d")
+        )
+    )
+    per = [*keys, "event", "mark"]
+    sums = cells.group_by(per).agg(
+        pl.col("a").sum().alias("did_retained"),
+        pl.col("b").sum().alias("did_churned"),
+        *stratum_sums(),
+    )
+    marks = tally.did.lazy().select("mark").unique()
+    frame = (
+        everyone.group_by(*keys, "exposure")
+        .agg(pl.col("m1").sum().alias("n_retained"), pl.col("m0").sum().alias("n_churned"))
+        .join(tally.events.lazy(), on="exposure")
+        .join(marks, how="cross")
+        .join(sums, on=per, how="left", nulls_equal=True)
+    )
+    counts = pl.col("did_retained", "did_churned").fill_null(0)
+    return frame.with_columns(counts).sort(*keys, "event", "mark", nulls_last=True).collect()
+
+
+def cells_of(tally: Tally, chosen: pl.DataFrame) -> pl.DataFrame:
+    """Take the tables ``event, mark, stratum, a, b, c, d`` of chosen actions and marks, over all users."""
+    place = ["exposure", "stratum"]
+    return (
+        tally.did.join(chosen.select("event", "mark"), on=["event", "mark"])
+        .group_by(*place, "event", "mark")
+        .agg(pl.col("a", "b").sum())
+        .join(tally.everyone.group_by(place).agg(pl.col("m1", "m0").sum()), on=place)
+        .with_columns(
+            (pl.col("m1") - pl.col("a")).alias("c"), (pl.col("m0") - pl.col("b")).alias("d")
+        )
+    )
+
+
+def weighed(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add to `numbers` the crude figures, the adjusted ones at 95 %, and `chance`, the p of each single table.
+
+    The row for active days has nothing left to be adjusted for: its chance is that of the plain table.
+    """
+    a, b = pl.col("did_retained"), pl.col("did_churned")
+    c, d = pl.col("n_retained") - a, pl.col("n_churned") - b
+    did, not_ = a + b, c + d
+    margins = (did * not_ * pl.col("n_retained") * pl.col("n_churned")).cast(pl.Float64)
+    phi = (a * d - b * c) / pl.when(margins > 0).then(margins).sqrt()
+    plain = pl.when(pl.col("event").cast(pl.String) == ACTIVE_DAYS)
+    chi2 = plain.then((did + not_) * pl.col("phi").pow(2)).otherwise("chi2")
+    table = frame.with_columns(
+        did.alias("did"),
+        not_.alias("not"),
+        phi.alias("phi"),
+        ((did >= LEAST_USERS) & (not_ >= LEAST_USERS)).alias("enough"),
+    ).with_columns(*pooled_ratios(z_of(0.95)))
+    table = table.with_columns(chi2.alias("chi2"))
+    return table.with_columns(_tails(table["chi2"]).alias("chance"))
+
+
+def _tails(chi2: pl.Series) -> pl.Series:
+    return pl.Series(
+        [None if x is None or x != x else chi2_tail(x) for x in chi2.to_list()], dtype=pl.Float64
+    )
+
+
+def _exposed(rows: pl.DataFrame, signed_up: pl.Series, late: pl.DataFrame) -> pl.DataFrame:
+    """Drop what users did of actions that were launched after they signed up."""
+    if late.is_empty():
+        return rows
+    of_late = pl.col("event").is_in(late["event"].implode())
+    some = rows.filter(of_late).join(late, on="event")
+    could = signed_up.gather(some["person"]) >= some["launched_at"]
+    return pl.concat([rows.filter(~of_late), some.filter(could).select(rows.columns)])
+
+
+def _with_activity(early: Early) -> pl.DataFrame:
+    """Add to the actions one row per user that stands for all of them: on how many days, and on which."""
+    activity = early.people.filter(pl.col("active_days") > 0).select(
+        "person",
+        pl.lit(ACTIVE_DAYS).cast(pl.Categorical).alias("event"),
+        pl.col("active_days").cast(pl.UInt32).alias("times"),
+        pl.col("on_days").alias("days"),
+    )
+    return pl.concat([early.did.select("person", "event", "times", "days"), activity])
+
+
+def _activity_name() -> pl.DataFrame:
+    return pl.DataFrame({"event": [ACTIVE_DAYS]}, schema={"event": pl.Categorical})
+
+
+def _everyone(sides: pl.DataFrame, late: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Count all users who could, for every user and for those who signed up after each late launch."""
+    # How many of the late launches a user signed up after, which are the first ones in their order.
+    came = late["launched_at"].search_sorted(sides["signed_up_at"], side="right")
+    place = ["half", *keys, "stratum"]
+    by_launch = (
+        sides.with_columns(came.cast(pl.UInt32).alias("could"))
+        .group_by(*place, "could")
+        .agg(
+            pl.col("retained").sum().cast(pl.Int64).alias("m1"),
+            (~pl.col("retained")).sum().cast(pl.Int64).alias("m0"),
+        )
+    )
+    parts = [
+        by_launch.filter(pl.col("could") >= exposure)
+        .group_by(place)
+        .agg(pl.col("m1", "m0").sum())
+        .with_columns(pl.lit(exposure, pl.UInt32).alias("exposure"))
+        for exposure in range(late.height + 1)
+    ]
+    return pl.concat(parts)
+
+
+def without_own_count(early: Early, tally: Tally, chosen: pl.DataFrame) -> pl.DataFrame:
+    """Compare once more with each action's own count taken out of the volume: ``event, risk_difference, chance``.
+
+    `chosen` holds ``event, at_least``. At a given volume, who did one thing more often did others less; so a
+    harmless action can look harmful beside a helpful one. Out of the volume, its bias is the other way.
+    """
+    sides = early.people.select(
+        "person", "signed_up_at", "retained", "active_days", "volume", "stratum"
+    )
+    classes = early.people.lazy().select("volume", "volume_class").unique().sort("volume")
+    rows = (
+        early.did.lazy()
+        .join(chosen.lazy(), on="event")
+        .join(tally.events.lazy(), on="event")
+        .join(sides.lazy(), on="person")
+        .filter(pl.col("launched_at").is_null() | (pl.col("signed_up_at") >= pl.col("launched_at")))
+        .with_columns(pl.col("volume") - pl.col("times"))
+        .sort("volume")
+        .join_asof(classes, on="volume", strategy="nearest")
+        .with_columns(stratum_of(pl.col("volume_class")).alias("moved_to"))
+    )
+    one, other = pl.col("retained").sum().cast(pl.Int64), (~pl.col("retained")).sum().cast(pl.Int64)
+    reached = rows.filter(pl.col("times") >= pl.col("at_least"))
+    did = reached.group_by("event", stratum="moved_to").agg(one.alias("a"), other.alias("b"))
+    everyone = (
+        tally.everyone.lazy()
+        .join(tally.events.lazy().join(chosen.lazy(), on="event", how="semi"), on="exposure")
+        .select("event", "stratum", "m1", "m0")
+    )
+    gone = rows.group_by("event", "stratum").agg((-one).alias("m1"), (-other).alias("m0"))
+    come = rows.group_by("event", stratum="moved_to").agg(one.alias("m1"), other.alias("m0"))
+    cells = (
+        pl.concat([everyone, gone, come])
+        .group_by("event", "stratum")
+        .agg(pl.col("m1", "m0").sum())
+        .join(did, on=["event", "stratum"])
+        .with_columns(
+            (pl.col("m1") - pl.col("a")).alias("c"), (pl.col("m0") - pl.col("b")).alias("d")
+        )
+    )
+    found = cells.group_by("event").agg(stratum_sums()).collect().with_columns(pooled_ratios(1.96))
+    return found.select("event", "risk_difference", _tails(found["chi2"]).alias("chance"))

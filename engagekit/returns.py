@@ -43,7 +43,8 @@ def hits(returning: pl.LazyFrame, begun: pl.DataFrame, terms: Terms) -> pl.LazyF
     """
     keys = ["user_id", "_group"] if "_group" in begun.columns else ["user_id"]
     if not terms.rolling:
-        return _calendar_hits(returning, begun, keys, terms)
+        each = terms.cohorts == "each" and terms.mode == "on"
+        return (_neighbor_hits if each else _calendar_hits)(returning, begun, keys, terms)
     if terms.mode == "on_or_after" and terms.min_times == 1:
         return _last_window_hits(returning, begun, keys, terms)
     if terms.anchor == "first" or terms.mode == "on_or_after":
@@ -66,11 +67,44 @@ def _often_enough(rows: pl.LazyFrame, terms: Terms) -> pl.LazyFrame:
     return counted.filter(pl.col("len") >= terms.min_times).drop("len")
 
 
+def _active(returning: pl.LazyFrame, keys: list[str], terms: Terms) -> pl.LazyFrame:
+    rows = returning.select(*keys, period_index(pl.col("at"), terms.calendar).alias("index"))
+    return _often_enough(rows, terms)
+
+
+def _neighbor_hits(
+    returning: pl.LazyFrame, begun: pl.DataFrame, keys: list[str], terms: Terms
+) -> pl.LazyFrame:
+    """Compare each period of a user with their next ones, row by row, in a table sorted by user and period.
+
+    Joining every start with every return of the user costs the square of their active periods.
+    """
+    starting = begun.lazy().select(*keys, pl.col("cohort").alias("index"), start=True, back=False)
+    coming = _active(returning, keys, terms).with_columns(start=False, back=True)
+    both = pl.concat([starting, coming]).group_by(*keys, "index").agg(pl.col("start", "back").any())
+    table = both.collect(engine="streaming").sort(*keys, "index")
+    longest = table.group_by(keys).len().select(pl.col("len").max()).item() or 0
+    steps = range(1, min(longest - 1, terms.last) + 1)
+    pairs = [_pairs(table, step, keys, terms) for step in steps]
+    return pl.concat(pairs or [_pairs(table.clear(), 1, keys, terms)])
+
+
+def _pairs(table: pl.DataFrame, step: int, keys: list[str], terms: Terms) -> pl.LazyFrame:
+    same_user = pl.all_horizontal(pl.col(key) == pl.col(key).shift(-step) for key in keys)
+    k = (pl.col("index").shift(-step) - pl.col("index")).cast(pl.Int64).alias("k")
+    found = table.lazy().select(
+        *keys,
+        pl.col("index").alias("cohort"),
+        k,
+        (same_user & pl.col("start") & pl.col("back").shift(-step)).alias("hit"),
+    )
+    return found.filter("hit", pl.col("k") <= terms.last).drop("hit")
+
+
 def _calendar_hits(
     returning: pl.LazyFrame, begun: pl.DataFrame, keys: list[str], terms: Terms
 ) -> pl.LazyFrame:
-    active = returning.select(*keys, period_index(pl.col("at"), terms.calendar).alias("index"))
-    active = _often_enough(active, terms)
+    active = _active(returning, keys, terms)
     if terms.mode == "on_or_after":
         active = active.group_by(keys).agg(pl.col("index").max())
     pairs = active.join(begun.lazy(), on=keys, how="inner")

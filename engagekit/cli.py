@@ -96,6 +96,7 @@ def diagnose(
         Print all answers as JSON, for machines.
     """
     from engagekit import terminal
+    from engagekit.first_weeks import strongest
 
     journeys, notes = _journeys(events, reading, users=users, as_of=as_of)
     if signed_up_since is not None:
@@ -110,20 +111,22 @@ def diagnose(
         raise ParameterError(f"--by {by!r} is no property of users; {have}.{nearest(by, known)}")
     priority = ek.prioritize(journeys, by=by)
     diagnosis = ek.diagnose(journeys, by=by)
-    compared = ek.compare_first_weeks(journeys)
-    strongest = _strongest(compared)
     if report is not None:
         ek.report(journeys, report, by=by, notes=notes)
     if json_:
         _say(
             json.dumps(
-                _answers(journeys, notes, priority, diagnosis, compared),
+                _answers(journeys, notes, priority, diagnosis),
                 default=_plain_value,
                 indent=1,
             )
         )
     else:
-        _say(terminal.screen(journeys, _worth_saying(notes), priority, diagnosis, strongest))
+        _say(
+            terminal.screen(
+                journeys, _worth_saying(notes), priority, diagnosis, strongest(journeys).head(3)
+            )
+        )
         if report is not None:
             _say(f"The report stands in {report}.")
     return 0
@@ -326,14 +329,6 @@ def _id_type(log: pl.LazyFrame) -> pl.DataType:
     return log.collect_schema()["user_id"]
 
 
-def _strongest(compared: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
-    from engagekit.first_weeks import strongest
-
-    return strongest(compared).head(3) if compared.height else pl.DataFrame()
-
-
 def _worth_saying(notes: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
@@ -341,11 +336,7 @@ def _worth_saying(notes: pl.DataFrame) -> pl.DataFrame:
 
 
 def _answers(
-    journeys: ek.Journeys,
-    notes: pl.DataFrame,
-    priority: ek.Priority,
-    diagnosis: pl.DataFrame,
-    compared: pl.DataFrame,
+    journeys: ek.Journeys, notes: pl.DataFrame, priority: ek.Priority, diagnosis: pl.DataFrame
 ) -> dict[str, Any]:
     plain_fields = (
         "verdict",
@@ -368,7 +359,7 @@ def _answers(
         "priority": {name: getattr(priority, name) for name in plain_fields}
         | {name: _rows(getattr(priority, name)) for name in tables},
         "diagnosis": diagnosis.to_dicts(),
-        "first_weeks": compared.to_dicts(),
+        "first_weeks": ek.compare_first_weeks(journeys).to_dicts(),
         "metrics": ek.metrics(journeys).to_dicts(),
         "definition": journeys.definition.to_table(),
     }

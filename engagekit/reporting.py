@@ -79,10 +79,11 @@ def report(
 def _page(journeys: Journeys, *, by: str | None, notes: pl.DataFrame | None, min_group: int) -> str:
     from engagekit.cohorts import cohort_curves, pooled_curve
     from engagekit.diagnosis import diagnose
-    from engagekit.first_weeks import compare_first_weeks, outcomes
+    from engagekit.first_weeks import compare_first_weeks
     from engagekit.funnels import step_drop_off
     from engagekit.measures import metrics
     from engagekit.priority import prioritize
+    from engagekit.retained import outcomes
 
     shown_by = by if by and _groups(journeys, by, min_group) else None
     narrowed = journeys if shown_by is None else _without_small(journeys, shown_by, min_group)

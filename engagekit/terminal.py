@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
-
-from engagekit.wording import LINK_NAMES, count, day, many, percent, plain, sure
+from engagekit.wording import LINK_NAMES, count, many, percent, plain, sure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import polars as pl
 
     from engagekit.journeys import Journeys
     from engagekit.priority import Priority
@@ -42,18 +42,13 @@ def screen(
 
 def heading(journeys: Journeys) -> str:
     """Say which users this is about, and up to when."""
-    users = journeys.users.lazy().select(
-        pl.len().alias("n"),
-        pl.col("signed_up_at").min().alias("first"),
-        pl.col("signed_up_at").max().alias("last"),
-    )
-    row = users.collect().row(0, named=True)
-    who = many(row["n"], journeys.unit)
-    when = f", signed up {day(row['first'])} to {day(row['last'])}" if row["n"] else ""
-    return (
-        f"{plain(journeys.definition.name)}: {who}{when}; data up to {journeys.as_of:%Y-%m-%d %H:%M} UTC\n"
-        + "─" * WIDTH
-    )
+    return f"{plain(journeys.definition.name)}\n{plain(repr(journeys))}\n" + "─" * WIDTH
+
+
+# Checks whose rows are counted among what is left out already.
+SAID_ABOVE = frozenset(
+    {"null user_id", "null event", "null at", "events before sign-up", "left out"}
+)
 
 
 def data_notes(journeys: Journeys, notes: pl.DataFrame) -> str:
@@ -62,11 +57,9 @@ def data_notes(journeys: Journeys, notes: pl.DataFrame) -> str:
         f"  not counted: {many(r['count'], r['unit'].rstrip('s'))} ({plain(r['reason'])})"
         for r in journeys.left_out.to_dicts()
     ]
-    lines += [
-        f"  {plain(r['check'])}: {count(r['count'])} ({percent(r['share'])}); {plain(r['advice'])}"
-        for r in notes.to_dicts()
-    ]
-    return _section("Data notes", [_cut(line) for line in lines])
+    found = [r for r in notes.to_dicts() if r["check"] not in SAID_ABOVE]
+    lines += [f"  {plain(r['check'])}: {count(r['count'])} ({percent(r['share'])})" for r in found]
+    return _section("Data notes (engagekit check says what to do)", [_cut(line) for line in lines])
 
 
 def loop(priority: Priority) -> str:
@@ -196,7 +189,7 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _cut(line: str) -> str:
-    return line if len(line) <= WIDTH + 24 else line[: WIDTH + 23] + "…"
+    return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
 
 
 def encodable(text: str, encoding: str | None) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Priority", "earliest_broken", "prioritize"]
 
 LABEL_OF = {"habit": "vanished", "depth": "plateau"}
+UNDEFINED = {"depth": "advanced actions", "advocacy": "advanced actions or no advocacy events"}
 RECENT_WEEKS = 8  # the present rate of sign-ups is that of so many weeks
 
 
@@ -249,7 +250,7 @@ def _warnings(
     found: Loop, marks: Marks, segments: pl.DataFrame | None, groups: list[str]
 ) -> list[str]:
     said = [
-        f"{link} has a target, but the definition holds no {'advanced actions' if link == 'depth' else 'advocacy events'}, so it cannot be judged."
+        f"{link} has a target, but the definition names no {UNDEFINED[link]}, so it cannot be judged."
         for link in marks.targets
         if link not in marks.defined
     ]

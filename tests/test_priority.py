@@ -527,6 +527,12 @@ def test_groups_against_the_total():
     )
 
 
+def test_a_group_that_breaks_where_all_do_needs_no_warning():
+    found = segmented(free=(400, 300, 40, 20), pro=(3, 3, 3, 3))
+    assert found.segments["link"].to_list() == ["habit", None]
+    assert found.warnings == ()
+
+
 def test_drift_stands_beside_the_loop():
     rows = going_as_far_as(30, 30, 20) + [
         r
@@ -654,6 +660,10 @@ def test_warnings_say_what_cannot_be_judged():
     ):
         assert part in said
     assert found.table["p_earliest"][2] is None
+    silent = dataclasses.replace(DEFINITION, advocacy=(), targets={"advocacy": 0.2, "habit": 0.5})
+    assert found_in(going_as_far_as(20, 10, 5), definition=silent).warnings == (
+        "advocacy has a target, but the definition names no advanced actions or no advocacy events, so it cannot be judged.",
+    )
     assert found_in(going_as_far_as(20, 10, 5)).warnings == ()
 
 

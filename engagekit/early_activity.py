@@ -119,7 +119,7 @@ def launches(journeys: Journeys, early: Early) -> pl.DataFrame:
         .collect()
     )
     # Only users whose first days were over before the launch show that it was not there.
-    candidates = candidates.filter(pl.col("launched_at") >= signed_up["over"].min())
+    candidates = candidates.filter(pl.col("launched_at") >= known)
     if candidates.is_empty():
         return candidates
     before = signed_up["over"].search_sorted(candidates["launched_at"], side="right")

@@ -42,7 +42,8 @@ def screen(
 
 def heading(journeys: Journeys) -> str:
     """Say which users this is about, and up to when."""
-    return f"{plain(journeys.definition.name)}\n{plain(repr(journeys))}\n" + "─" * WIDTH
+    about = "\n".join(line.strip() for line in _wrapped(plain(repr(journeys))))
+    return f"{plain(journeys.definition.name)}\n{about}\n" + "─" * WIDTH
 
 
 # Checks whose rows are counted among what is left out already.

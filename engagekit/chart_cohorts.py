@@ -127,11 +127,10 @@ def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Any:
 
 def _period_axis(rows: list[dict[str, Any]], title: str, *, brackets: bool) -> alt.X:
     if not brackets:
+        values = sorted({row["x"] for row in rows})
+        axis = alt.Axis(grid=False, format="d", values=values, labelOverlap=True)
         return alt.X(
-            "x:Q",
-            title=title,
-            axis=alt.Axis(grid=False, tickMinStep=1, format="d"),
-            scale=alt.Scale(nice=False, zero=False, padding=6),
+            "x:Q", title=title, axis=axis, scale=alt.Scale(nice=False, zero=False, padding=6)
         )
     order = [row["at"] for row in sorted(rows, key=lambda row: row["x"])]
     return alt.X(
@@ -231,7 +230,7 @@ def _ends(rows: list[dict[str, Any]], groups: Sequence[str], title: str) -> list
             }
         )
     text = alt.Chart(data(placed)).mark_text(
-        align="left", fontSize=TEXT, fontWeight="bold", limit=200
+        align="left", fontSize=TEXT, fontWeight="bold", limit=180
     )
     return [
         text.encode(

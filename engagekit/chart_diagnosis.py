@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from engagekit.priority import Priority
 
-GRID = 560
+GRID = 460
 TONES = {"healthy": BLUE, "never_started": LATER}
 
 
@@ -163,14 +163,21 @@ def _grid(rows: list[dict[str, Any]], verdicts: dict[str, str], links: list[str]
         "name:N",
         title=None,
         scale=alt.Scale(domain=list(verdicts)),
-        axis=alt.Axis(domain=False, ticks=False, labelPadding=10),
+        axis=alt.Axis(domain=False, ticks=False, labelPadding=10, labelLimit=190),
     )
     x = alt.X(
         "link:N",
         title=None,
         scale=alt.Scale(domain=links),
         axis=alt.Axis(
-            orient="top", labelAngle=0, domain=False, ticks=False, labelFontSize=TEXT + 1
+            orient="top",
+            labelPadding=22,
+            labelLineHeight=18,
+            labelExpr="split(replace(datum.label, ' (', '|('), '|')",
+            labelAngle=0,
+            domain=False,
+            ticks=False,
+            labelFontSize=TEXT + 1,
         ),
     )
     base = alt.Chart(data(rows), width=GRID, height=alt.Step(44)).encode(y=y, x=x)
@@ -181,7 +188,7 @@ def _grid(rows: list[dict[str, Any]], verdicts: dict[str, str], links: list[str]
         text="text:N", color=alt.Color("ink:N", scale=None)
     )
     ends = alt.Chart(data([{"name": k, "verdict": v} for k, v in verdicts.items()]))
-    verdict = ends.mark_text(align="left", fontSize=TEXT, limit=BESIDE + 60).encode(
+    verdict = ends.mark_text(align="left", fontSize=TEXT, limit=BESIDE).encode(
         y=y, x=alt.value(GRID + 12), text="verdict:N"
     )
     return alt.layer(boxes, text, verdict)

@@ -43,7 +43,7 @@ def metrics(metrics: pl.DataFrame) -> Any:
         for group, row in zip(groups, frame.to_dicts(), strict=True)
         if row["unit"] == words.SHARE and row["value"] is not None
     ]
-    names = labels([words.metric_name(row) for row in found], most=34)
+    names = labels([words.metric_name(row) for row in found], most=38)
     rows = [
         {
             "name": name,
@@ -58,4 +58,6 @@ def metrics(metrics: pl.DataFrame) -> Any:
         for name, row in zip(names, found, strict=True)
     ]
     shown = tips(name="Metric", group="Group", count="Users", interval="95% interval")
-    return finished(dots(rows, title="Share of each metric's own users", tips=shown), page)
+    return finished(
+        dots(rows, title="Share of each metric's own users", tips=shown, limit=270), page
+    )

@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 SHARE_SCALE = alt.Scale(zero=True, nice=True)
 
 
-def names(order: Sequence[str], *, title: str | None = None) -> alt.Y:
+def names(order: Sequence[str], *, limit: int = 200) -> alt.Y:
     """Make a vertical axis of names in the order given; names are data, never part of an expression."""
     return alt.Y(
         "name:N",
-        title=title,
+        title=None,
         scale=alt.Scale(domain=list(dict.fromkeys(order)), paddingInner=0.3, paddingOuter=0.15),
-        axis=alt.Axis(domain=False, ticks=False, labelPadding=10, labelFontSize=TEXT + 1),
+        axis=alt.Axis(
+            domain=False, ticks=False, labelPadding=10, labelFontSize=TEXT + 1, labelLimit=limit
+        ),
     )
 
 
@@ -90,12 +92,14 @@ def dots(
     tips: Sequence[alt.Tooltip],
     step: int = 26,
     axis: alt.Axis | None = None,
+    limit: int = 200,
 ) -> alt.LayerChart:
     """Draw one dot with its interval per row and `group`: color and shape tell groups apart."""
     groups = list(dict.fromkeys(str(row["group"]) for row in rows))
+    width = WIDTH + 200 - limit  # longer names take from the plot
     height = len({row["name"] for row in rows}) * (len(groups) * step + 18)
-    base = alt.Chart(data(rows), width=WIDTH, height=height).encode(
-        y=names([str(row["name"]) for row in rows]),
+    base = alt.Chart(data(rows), width=width, height=height).encode(
+        y=names([str(row["name"]) for row in rows], limit=limit),
         yOffset=alt.YOffset("group:N", scale=alt.Scale(domain=groups, paddingOuter=0.2)),
         color=series(groups),
     )
@@ -107,7 +111,7 @@ def dots(
         x=x, shape=shapes(groups), tooltip=list(tips)
     )
     text = base.mark_text(align="left", fontSize=TEXT, limit=BESIDE).encode(
-        x=alt.value(WIDTH + 12), text="text:N", color=alt.value(INK)
+        x=alt.value(width + 12), text="text:N", color=alt.value(INK)
     )
     return alt.layer(line, dot, text)
 

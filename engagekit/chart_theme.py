@@ -24,7 +24,7 @@ DASHES = ([1, 0], [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [14, 4], [3, 6])
 SHAPES = ("square", "circle", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
 
 WIDTH = 460  # of a plot with names to its left and values to its right; the whole stays under 900
-WIDE = 640  # of a plot with an axis of numbers only
+WIDE = 620  # of a plot with an axis of numbers only
 BESIDE = 195  # of the values to its right
 TEXT = 14
 FONT = "Arial, Helvetica, Liberation Sans, DejaVu Sans, sans-serif"
@@ -72,7 +72,7 @@ def tips(**titles: str) -> list[alt.Tooltip]:
 
 def share_axis(title: str, *, grid: bool = True) -> alt.Axis:
     """Make an axis of percentages."""
-    return alt.Axis(format=".0%", title=title, grid=grid, tickCount=6)
+    return alt.Axis(format=".0%", title=title, grid=grid, tickCount=5)
 
 
 LOOKS: dict[str, Any] = {

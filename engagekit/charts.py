@@ -7,19 +7,24 @@ from __future__ import annotations
 
 from engagekit.chart_cohorts import curve, heatmap, survival
 from engagekit.chart_diagnosis import diagnosis, loop, loop_by_quarter, segments
+from engagekit.chart_first_weeks import dumbbell
 from engagekit.chart_funnels import funnel
 from engagekit.chart_measures import metrics
+from engagekit.chart_rhythm import lifecycle, stickiness
 from engagekit.offline import svg, use_offline_charts
 
 __all__ = [
     "curve",
     "diagnosis",
+    "dumbbell",
     "funnel",
     "heatmap",
+    "lifecycle",
     "loop",
     "loop_by_quarter",
     "metrics",
     "segments",
+    "stickiness",
     "survival",
     "svg",
     "use_offline_charts",

@@ -11,14 +11,20 @@ import functools
 import hashlib
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engagekit.definition import write_whole
 from engagekit.wording import in_html
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Sequence
 
 RENDERER = "engagekit"
+_NOTHING_FROM_OUTSIDE = dict.fromkeys(
+    ("require_js_url", "mathjax_url", "jquery_url", "mermaid_js_url", "widget_renderer_url"), ""
+)
 MOST_TABLE_ROWS = 200  # beneath a picture; the whole table has a function of its own
 
 # Draws each chart of the page once: those already there when this runs, and later ones when they ask for it.
@@ -86,8 +92,10 @@ def setup_html() -> str:
     """Return the scripts that make charts live, as one piece of HTML."""
     import vl_convert
 
-    bundle = vl_convert.javascript_bundle(snippet=None).replace("</script", "<\\/script")
-    load = f"(function () {{ if (window.engagekitDraw) {{ return; }}\n{bundle}\nwindow.engagekitEmbed = window.vegaEmbed;{_DRAW}}})();"
+    # A name of our own, so that another Vega on the page is neither used nor replaced.
+    bundle = vl_convert.javascript_bundle("window.engagekitEmbed = vegaEmbed;")
+    bundle = bundle.replace("</script", "<\\/script")
+    load = f"(function () {{ if (window.engagekitDraw) {{ return; }}\n{bundle}{_DRAW}}})();"
     ready = "<p>Charts are drawn on this computer, without internet.</p>"
     return f"{ready}<script>{load}\nwindow.engagekitDraw();</script>"
 
@@ -112,6 +120,36 @@ def chart_html(spec: Mapping[str, Any]) -> str:
             "</div>",
         ]
     )
+
+
+def export_html(notebook: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Write a notebook with its outputs as one HTML file that asks nothing of the internet.
+
+    Parameters
+    ----------
+    notebook
+        The notebook file, with the outputs of its last run.
+    path
+        Where to write the page.
+
+    Returns
+    -------
+    None
+        Charts are live if the output of `use_offline_charts` is in the notebook, else pictures. Formulas and
+        controls are not drawn: their scripts would have to come from elsewhere.
+
+    Examples
+    --------
+    >>> export_html("workshop.ipynb", "workshop.html")  # doctest: +SKIP
+    """
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    # Neither package says what types it takes.
+    stored = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    exporter = HTMLExporter(**_NOTHING_FROM_OUTSIDE)  # type: ignore[no-untyped-call]
+    page, _ = exporter.from_notebook_node(stored)
+    write_whole(Path(path), page.replace('<script src=""></script>', "").encode())
 
 
 def svg(chart: Any) -> str:

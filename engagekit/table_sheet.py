@@ -103,13 +103,13 @@ def group_labels(frame: pl.DataFrame, groups: Sequence[str], *, most: int = 26) 
     """Write each row's group: ``pro · DE``; nothing where the answer is not split."""
     if not groups:
         return [""] * frame.height
-    return labels(
-        [" · ".join(written(v) for v in row) for row in frame.select(groups).rows()], most=most
-    )
+    return labels(frame.select(groups).rows(), most=most)
 
 
 def written(value: object) -> str:
-    """Write a value of a property: safe, on one line, null as ``(none)``."""
+    """Write a value of a property, or of several: safe, on one line, null as ``(none)``."""
+    if isinstance(value, tuple):
+        return joined(*[written(part) for part in value])
     if value is None:
         return "(none)"
     if isinstance(value, datetime | date):

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engagekit import table_cohorts, table_diagnosis, table_funnels, table_measures
+from engagekit import (
+    table_cohorts,
+    table_diagnosis,
+    table_first_weeks,
+    table_funnels,
+    table_measures,
+    table_rhythm,
+)
 from engagekit.table_html import Table
 
 if TYPE_CHECKING:
@@ -19,12 +26,15 @@ __all__ = [
     "Table",
     "curve",
     "diagnosis",
+    "dumbbell",
     "funnel",
     "heatmap",
+    "lifecycle",
     "loop",
     "loop_by_quarter",
     "metrics",
     "segments",
+    "stickiness",
     "survival",
 ]
 
@@ -72,3 +82,18 @@ def segments(priority: Priority) -> Table:
 def metrics(metrics: pl.DataFrame) -> Table:
     """Tabulate what `metrics` returns."""
     return Table("metrics", table_measures.metrics(metrics))
+
+
+def lifecycle(lifecycle: pl.DataFrame) -> Table:
+    """Tabulate what `lifecycle` returns."""
+    return Table("lifecycle", table_rhythm.lifecycle(lifecycle))
+
+
+def stickiness(stickiness: pl.DataFrame) -> Table:
+    """Tabulate what `stickiness` returns."""
+    return Table("stickiness", table_rhythm.stickiness(stickiness))
+
+
+def dumbbell(compared: pl.DataFrame) -> Table:
+    """Tabulate what `compare_first_weeks` or `strongest` returns."""
+    return Table("dumbbell", table_first_weeks.dumbbell(compared))

@@ -1,0 +1,107 @@
+"""Pictures of rhythm: lifecycle, stickiness, usage interval, engagement matrix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+
+from engagekit import table_rhythm as words
+from engagekit.chart_theme import (
+    BAR,
+    BLUE,
+    INK,
+    LATER,
+    ORANGE,
+    SKY,
+    TEXT,
+    WIDE,
+    data,
+    finished,
+    share_axis,
+    tips,
+)
+from engagekit.table_sheet import checked, moment, rated, whole
+
+if TYPE_CHECKING:
+    import polars as pl
+
+STATE_TONES = {"returning": BLUE, "new": SKY, "resurrecting": ORANGE, "dormant": LATER}
+STACK = ("returning", "new", "resurrecting", "dormant")
+ROOM = 0.05  # of the highest bar: a segment lower than this has no room for its number
+MOST_NUMBERS = 14  # periods
+
+
+def lifecycle(lifecycle: pl.DataFrame) -> Any:
+    """Draw what `lifecycle` returns: active users stacked, those gone quiet below the line."""
+    page = words.lifecycle(lifecycle)
+    frame = checked(lifecycle, words.LIFECYCLE, "ek.lifecycle")
+    top = max(frame["active"].max() or 0, frame["dormant"].max() or 0)  # type: ignore[type-var]
+    few = frame.height <= MOST_NUMBERS
+    rows = [
+        {
+            "period": moment(row["period_start"]),
+            "state": words.STATE_WORDS[state],
+            "order": place,
+            "users": -row[state] if state == "dormant" else row[state],
+            "count": whole(row[state]),
+            "text": whole(row[state]) if few and row[state] > ROOM * top else "",  # type: ignore[operator]
+            "ink": "white" if state == "returning" else INK,
+        }
+        for row in frame.to_dicts()
+        for place, state in enumerate(STACK)
+    ]
+    base = alt.Chart(data(rows), width=WIDE, height=330).encode(
+        x=alt.X("period:N", title=None, sort=None, axis=alt.Axis(labelAngle=-35 if few else 0, labelOverlap=True, ticks=False)),
+        y=alt.Y("users:Q", title="Users", stack="zero", axis=alt.Axis(labelExpr="format(abs(datum.value), ',d')", tickCount=6, tickMinStep=1)),
+        order=alt.Order("order:Q"),
+    )  # fmt: skip
+    bars = base.mark_bar(stroke="white", strokeWidth=1).encode(
+        color=alt.Color(
+            "state:N",
+            scale=alt.Scale(
+                domain=[words.STATE_WORDS[state] for state in STACK],
+                range=[STATE_TONES[state] for state in STACK],
+            ),
+            legend=alt.Legend(title=None, orient="top", columns=4),
+        ),
+        tooltip=tips(period="Period", state="Users", count="How many"),
+    )
+    numbers = base.mark_text(fontSize=13).encode(
+        y=alt.Y("users:Q", stack="zero", bandPosition=0.5),
+        text="text:N",
+        fill=alt.Fill("ink:N", scale=None),
+    )
+    line = (
+        alt.Chart(data([{"zero": 0}])).mark_rule(color=INK).encode(y=alt.Y("zero:Q", title="Users"))
+    )
+    return finished(alt.layer(bars, numbers, line), page)
+
+
+def stickiness(stickiness: pl.DataFrame) -> Any:
+    """Draw what `stickiness` returns: in how many periods users come."""
+    page = words.stickiness(stickiness)
+    frame = checked(stickiness, words.STICKINESS, "ek.stickiness")
+    more = words.is_cumulative(frame)
+    rows = [
+        {
+            "place": row["intervals"],
+            "name": page.rows[number][0],
+            "share": row["share"],
+            "text": rated(row["share"]) if frame.height <= MOST_NUMBERS else "",
+            "count": whole(row["users"]),
+        }
+        for number, row in enumerate(frame.to_dicts())
+    ]
+    title = f"Periods with activity{', at least' if more else ''}"
+    base = alt.Chart(data(rows), width=WIDE, height=300).encode(
+        x=alt.X(
+            "place:O", title=title, axis=alt.Axis(labelAngle=0, ticks=False, labelOverlap=True)
+        ),
+        y=alt.Y("share:Q", title="Share of active users", axis=share_axis("Share of active users")),
+    )
+    bars = base.mark_bar(color=BAR).encode(
+        tooltip=tips(name="Periods", text="Share", count="Users")
+    )
+    numbers = base.mark_text(dy=-10, fontSize=TEXT).encode(text="text:N")
+    return finished(alt.layer(bars, numbers), page)

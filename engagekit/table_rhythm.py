@@ -1,0 +1,91 @@
+"""Rhythm, written out: who comes, goes and returns, how often, and with what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engagekit.table_sheet import Sheet, checked, moment, rated, sheet, whole
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LIFECYCLE = ("period_start", "new", "returning", "resurrecting", "dormant", "active")
+STATES = ("new", "returning", "resurrecting", "dormant")
+STATE_WORDS = {
+    "new": "new",
+    "returning": "still coming",
+    "resurrecting": "back after a pause",
+    "dormant": "gone quiet",
+}
+STICKINESS = ("intervals", "users", "share")
+
+
+def lifecycle(lifecycle: pl.DataFrame) -> Sheet:
+    """Write out what `lifecycle` returns."""
+    frame = checked(lifecycle, LIFECYCLE, "ek.lifecycle")
+    rows = [
+        (moment(r["period_start"]), whole(r["active"]), *[whole(r[state]) for state in STATES])
+        for r in frame.to_dicts()
+    ]
+    headers = ("Period", "Active", *[STATE_WORDS[state].capitalize() for state in STATES])
+    subtitle = "Above the line: active users, by whether they came in the period before. Below: those who did then and not now."
+    return sheet("Stacked bar chart", lifecycle_title(frame), subtitle, headers, rows)
+
+
+def lifecycle_title(frame: pl.DataFrame) -> str:
+    """State who came and who went quiet in the last period that is over."""
+    rows = frame.to_dicts()
+    over = [r for r in rows if r.get("complete") is not False]
+    if not over:
+        return "No period is over yet" if rows else "Nobody did this yet"
+    last = over[-1]
+    came = whole(last["new"] + last["resurrecting"])
+    return f"{moment(last['period_start'])}: {whole(last['active'])} active; {came} came or came back, {whole(last['dormant'])} went quiet"
+
+
+def stickiness(stickiness: pl.DataFrame) -> Sheet:
+    """Write out what `stickiness` returns."""
+    frame = checked(stickiness, STICKINESS, "ek.stickiness")
+    more = is_cumulative(frame)
+    rows = [
+        (
+            f"{r['intervals']} or more" if more else str(r["intervals"]),
+            whole(r["users"]),
+            rated(r["share"]),
+        )
+        for r in frame.to_dicts()
+    ]
+    subtitle = "Of the users who came in at least one period."
+    return sheet(
+        "Bar chart",
+        stickiness_title(frame),
+        subtitle,
+        ("Periods with activity", "Users", "Share"),
+        rows,
+    )
+
+
+def is_cumulative(frame: pl.DataFrame) -> bool:
+    """Say whether rows count "so many or more": then they add up to more than everybody."""
+    return frame.height > 1 and float(frame["share"].fill_null(0.0).sum()) > 1.000001
+
+
+def stickiness_title(frame: pl.DataFrame) -> str:
+    """State how many came once only, or twice and more."""
+    rows: dict[int, dict[str, Any]] = {r["intervals"]: r for r in frame.to_dicts()}
+    total = frame["users"].sum() if frame.height else 0
+    if not total:
+        return "Nobody came in any period"
+    if is_cumulative(frame):
+        again = next((r for k, r in rows.items() if k > 1), None)
+        return (
+            f"{rated(again['share'])} came in {again['intervals']} periods or more"
+            if again
+            else "Nobody came in more than one period"
+        )
+    once = rows.get(1)
+    return (
+        f"{rated(once['share'])} came in one period only"
+        if once
+        else "Nobody came in one period only"
+    )

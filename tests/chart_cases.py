@@ -1,0 +1,72 @@
+"""Every chart with its table, drawn from small literal answers; plain names and hostile ones."""
+
+from __future__ import annotations
+
+import chart_frames as frames
+from chart_frames import HOSTILE
+
+from engagekit import charts, tables
+
+
+def pair(name, *args, **kwargs):
+    """Make one case: how to draw it, how to tabulate it."""
+    return lambda: (getattr(charts, name)(*args, **kwargs), getattr(tables, name)(*args, **kwargs))
+
+
+PLAIN = {
+    "heatmap": pair("heatmap", frames.curves()),
+    "heatmap by": pair("heatmap", frames.curves(("plan", ["free", "pro"])), period="week"),
+    "curve": pair("curve", frames.pooled(), period="week"),
+    "curve by": pair("curve", frames.pooled(["free", "pro"])),
+    "survival": pair("survival", frames.survival()),
+    "survival ahead": pair("survival", frames.survival(), projected=frames.projected()),
+    "funnel": pair("funnel", frames.funnel()),
+    "diagnosis": pair("diagnosis", frames.diagnosis()),
+    "diagnosis by": pair("diagnosis", frames.diagnosis(["free", "pro"])),
+    "loop": pair("loop", frames.priority()),
+    "loop lost": pair("loop", frames.priority(table=frames.loop_table(targets=False))),
+    "loop undecided": pair(
+        "loop", frames.priority(verdict="undecided", link=None, candidates=("habit", "none broken"))
+    ),
+    "loop none": pair("loop", frames.priority(verdict="none broken", link=None)),
+    "loop_by_quarter": pair("loop_by_quarter", frames.priority()),
+    "segments": pair("segments", frames.priority()),
+    "metrics": pair("metrics", frames.metrics()),
+    "lifecycle": pair("lifecycle", frames.lifecycle()),
+    "stickiness": pair("stickiness", frames.stickiness()),
+    "dumbbell": pair("dumbbell", frames.compared()),
+}
+EMPTY = {
+    "heatmap": pair("heatmap", frames.curves().clear()),
+    "curve": pair("curve", frames.pooled().clear()),
+    "survival": pair("survival", frames.survival().clear()),
+    "funnel": pair("funnel", frames.funnel().clear()),
+    "diagnosis": pair("diagnosis", frames.diagnosis().clear()),
+    "loop_by_quarter": pair(
+        "loop_by_quarter", frames.priority(by_quarter=frames.quarters().clear())
+    ),
+    "segments": pair("segments", frames.priority(segments=frames.segments().clear())),
+    "metrics": pair("metrics", frames.metrics().clear()),
+    "lifecycle": pair("lifecycle", frames.lifecycle().clear()),
+    "stickiness": pair("stickiness", frames.stickiness().clear()),
+    "dumbbell": pair("dumbbell", frames.compared().clear()),
+}
+GROUPS = [*HOSTILE[:5], None]
+NAMED = {
+    "heatmap by": pair("heatmap", frames.curves((HOSTILE[0], list(HOSTILE)))),
+    "curve by": pair("curve", frames.pooled(GROUPS, name=HOSTILE[1])),
+    "funnel": pair(
+        "funnel", frames.funnel(HOSTILE, tuple(100 - 10 * k for k in range(len(HOSTILE))))
+    ),
+    "diagnosis by": pair("diagnosis", frames.diagnosis(GROUPS, name=HOSTILE[0])),
+    "segments": pair(
+        "segments", frames.priority(segments=frames.segments(HOSTILE, name=HOSTILE[1]))
+    ),
+    "metrics": pair("metrics", frames.metrics().with_columns(detail=frames.pl.lit(HOSTILE[2]))),
+    "dumbbell": pair("dumbbell", frames.compared(HOSTILE, ["more in retained"] * len(HOSTILE))),
+}
+ALL = (
+    PLAIN
+    | {f"{name}, empty": case for name, case in EMPTY.items()}
+    | {f"{name}, hostile": case for name, case in NAMED.items()}
+)

@@ -1,0 +1,276 @@
+"""Small literal answers for the charts: one of each kind, with the columns the answers have."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+
+from engagekit.basis import Basis
+from engagekit.definition import Definition
+from engagekit.intervals import wilson
+from engagekit.priority import Priority
+
+HOSTILE = (
+    "a.b[c]",
+    "<script>alert(1)</script>",
+    "</script><img src=x onerror=alert(1)>",
+    'x"; datum.y || alert(1) //',
+    "{{kg}} **b** `c` $m$",
+    "line\nbreak\ttab",
+    "very " * 40,
+)
+
+
+def rate(n, of):
+    if not of:
+        return {"n": n, "of": of, "rate": None, "low": None, "high": None}
+    low, high = wilson(n, of)
+    return {"n": n, "of": of, "rate": n / of, "low": low, "high": high}
+
+
+def curves(by=None):
+    """Three weekly cohorts: 10, 20 and 10 users; the last cell of the second and two of the third are not over."""
+    known = {
+        date(2026, 3, 2): [(10, 10), (6, 10), (4, 10)],
+        date(2026, 3, 9): [(20, 20), (9, 20), (2, 20)],
+        date(2026, 3, 16): [(10, 10), (1, 10), (None, 10)],
+    }
+    incomplete = {(date(2026, 3, 9), 2), (date(2026, 3, 16), 1), (date(2026, 3, 16), 2)}
+    rows = []
+    for cohort, cells in known.items():
+        for period, (n, of) in enumerate(cells):
+            over = (cohort, period) not in incomplete
+            found = (
+                rate(n, of) if over else {"n": n, "of": of, "rate": None, "low": None, "high": None}
+            )
+            rows.append({"cohort": cohort, "period": period} | found | {"complete": over})
+    frame = pl.DataFrame(rows)
+    return (
+        frame
+        if by is None
+        else pl.concat([frame.select(pl.lit(v).alias(by[0]), pl.all()) for v in by[1]])
+    )
+
+
+def pooled(groups=(None,), name="plan"):
+    rows = []
+    for number, group in enumerate(groups):
+        for period, n in enumerate([40, max(0, 22 - 5 * number), max(0, 12 - 3 * number)]):
+            row = (
+                {"period": period}
+                | rate(n, 40)
+                | {"cohorts": 3 - period, "thin": period == 2, "average": "pooled"}
+            )
+            rows.append(row if group is None else {name: group} | row)
+    return pl.DataFrame(rows)
+
+
+def survival():
+    shares = [1.0, 0.7, 0.55, 0.48, 0.45, None]
+    return pl.DataFrame(
+        [
+            {
+                "period": k, "time": 7 * k, "survival": s, "low": s and max(0.0, s - 0.05), "high": s and min(1.0, s + 0.05),
+                "at_risk": 100 - 10 * k, "events": 5, "exposed": 90.0,
+            }
+            for k, s in enumerate(shares)
+        ]
+    )  # fmt: skip
+
+
+def projected():
+    kinds = ["fitted"] * 5 + ["projected"] * 3
+    return pl.DataFrame(
+        [
+            {"period": k, "time": 7.0 * k, "observed": None, "survival": 0.98**k, "kind": kind, "sentence": "so"}
+            for k, kind in enumerate(kinds)
+        ]
+    )  # fmt: skip
+
+
+def funnel(events=("visit", "basket", "pay"), counts=(100, 80, 20)):
+    rows = []
+    for step, (event, n) in enumerate(zip(events, counts, strict=True)):
+        found = (
+            rate(n, counts[step - 1])
+            if step
+            else {"n": n, "of": None, "rate": None, "low": None, "high": None}
+        )
+        more = {
+            "overall": n / counts[0],
+            "median_seconds": 3600.0 * step if step else None,
+            "mean_seconds": None,
+        }
+        rows.append(
+            {"step": step, "event": event}
+            | found
+            | more
+            | {"open": 0, "waiting": 3 if step == 1 else 0}
+        )
+    return pl.DataFrame(rows)
+
+
+RULES = [
+    ("Activate once and vanish", "Repeat value", "Repeat Value", "vanished", 30),
+    ("Start but stall", "Progress", "Progress & Momentum", "stalled", 10),
+    ("Abandon specific steps", "Friction", "Contextual Guidance", "friction", 25),
+    ("Plateau", "Discovery", "Feature Discovery", "plateau", 0),
+    ("Drift away quietly", "Re-engagement", "Re-engagement", "drift", 15),
+    ("Come back and go deeper", None, None, "healthy", 40),
+    ("Never start", "acquisition or tracking", None, "never_started", 5),
+]
+
+
+def diagnosis(groups=(None,), name="plan"):
+    rows = []
+    for group in groups:
+        for if_users, problem, play, label, n in RULES:
+            found = rate(n, 125)
+            found["share"] = found.pop("rate")
+            row = {"if_users": if_users, "problem": problem, "play": play, "label": label} | found
+            rows.append(row if group is None else {name: group} | row)
+        early = {
+            "if_users": "Are too new to judge",
+            "problem": None,
+            "play": None,
+            "label": "too_early",
+            "n": 12,
+        }
+        early |= dict.fromkeys(("of", "share", "low", "high"))
+        rows.append(early if group is None else {name: group} | early)
+    columns = ["if_users", "problem", "play", "label", "n", "of", "share", "low", "high"]
+    return pl.DataFrame(rows).select(*([] if groups == (None,) else [name]), *columns)
+
+
+LINKS = [
+    ("activation", 60, 100, 0.5),
+    ("habit", 20, 60, 0.5),
+    ("depth", 12, 20, 0.4),
+    ("advocacy", 0, 0, None),
+]
+
+
+def loop_table(*, targets=True):
+    rows = []
+    for link, n, of, target in LINKS:
+        rows.append(
+            {"link": link} | rate(n, of)
+            | {"reached": n / 100, "target": target if targets else None, "target_from": "team", "p_broken": 0.1,
+               "p_earliest": 0.9 if link == "habit" else 0.03, "extra_users": 4.0, "reached_n": n, "reached_of": 100}
+        )  # fmt: skip
+    return pl.DataFrame(rows, schema_overrides={"rate": pl.Float64, "target": pl.Float64})
+
+
+def quarters():
+    first = loop_table().select(pl.lit(date(2026, 1, 1)).alias("quarter"), pl.all())
+    second = loop_table().select(pl.lit(date(2026, 4, 1)).alias("quarter"), pl.all())
+    told = [
+        frame.with_columns(verdict=pl.lit("named"), named=pl.lit(named), changed=pl.lit(changed))
+        for frame, named, changed in ((first, "activation", False), (second, "habit", True))
+    ]
+    return pl.concat(told)
+
+
+def segments(groups=("free", "pro"), name="plan"):
+    rows = []
+    for number, group in enumerate(groups):
+        named = "depth" if number == 1 else "habit"
+        row = {
+            name: group,
+            "users": 50,
+            "verdict": "named",
+            "link": named,
+            "problem": "x",
+            "probability": 0.9,
+        }
+        row |= {"candidates": [], "elsewhere": number == 1}
+        for link, *_ in LINKS:
+            row |= {f"{link}_rate": None if link == "advocacy" else 0.4, f"{link}_of": 30}
+        rows.append(row)
+    return pl.DataFrame(rows, schema_overrides={"advocacy_rate": pl.Float64})
+
+
+def priority(**changes):
+    basis = Basis(
+        users=100, signed_up_from=date(2026, 1, 1), signed_up_to=date(2026, 5, 30),
+        as_of=datetime(2026, 7, 1, tzinfo=UTC), timezone="UTC", unit="user", caveats=(),
+    )  # fmt: skip
+    found = {
+        "verdict": "named", "link": "habit", "problem": "Repeat value", "play": "Repeat Value", "probability": 0.97,
+        "holds_from": 0.4, "holds_to": 1.0, "sentence": "so", "table": loop_table(), "by_quarter": quarters(),
+        "segments": segments(), "candidates": (), "more_users": None, "p_none": 0.0, "drift": pl.DataFrame(),
+        "warnings": (), "basis": basis, "definition": Definition(activation="a", core="c"), "signups_per_week": 5.0,
+    }  # fmt: skip
+    return Priority(**(found | changes))
+
+
+def metrics():
+    rows = [
+        {
+            "metric": "activation rate",
+            "detail": None,
+            "link": "activation",
+            "play": "Progress & Momentum",
+        }
+        | rate(41, 100)
+        | {"unit": "share", "note": None},
+        {
+            "metric": "time to value",
+            "detail": "median",
+            "link": "activation",
+            "play": "Progress & Momentum",
+        }
+        | rate(41, 100)
+        | {"unit": "days", "note": None},
+        {
+            "metric": "step drop-off",
+            "detail": "Connect <b>",
+            "link": "activation",
+            "play": "Contextual Guidance",
+        }
+        | rate(0, 0)
+        | {"unit": "share", "note": "nobody"},
+    ]
+    return (
+        pl.DataFrame(rows, schema_overrides={"detail": pl.String})
+        .rename({"rate": "value"})
+        .with_columns(value=pl.when(pl.col("unit") == "days").then(2.5).otherwise("value"))
+    )
+
+
+def lifecycle(weeks=4):
+    monday = date(2026, 3, 2)
+    rows = [
+        {
+            "period_start": monday + timedelta(weeks=k),
+            "new": 30,
+            "returning": 10 * k,
+            "resurrecting": k,
+            "dormant": 5 + k,
+            "active": 30 + 11 * k,
+        }
+        for k in range(weeks)
+    ]
+    return pl.DataFrame(rows)
+
+
+def stickiness(shares=(0.5, 0.3, 0.2)):
+    return pl.DataFrame(
+        [{"intervals": k, "users": round(100 * s), "share": s} for k, s in enumerate(shares, 1)]
+    )
+
+
+def compared(actions=("invite", "report"), verdicts=("more in retained", "not clear")):
+    rows = []
+    for number, (action, verdict) in enumerate(zip(actions, verdicts, strict=True)):
+        rows.append(
+            {
+                "action": action, "at_least": 1 + 2 * number, "n_retained": 200, "n_churned": 400,
+                "share_retained": 0.5, "share_churned": 0.2 + 0.1 * number, "difference": 0.3 - 0.1 * number,
+                "low": 0.22 - 0.15 * number, "high": 0.38 - 0.1 * number, "risk_ratio": 2.5, "adjusted_risk_ratio": 1.4 - 0.1 * number,
+                "adjusted_low": 1.2 - 0.1 * number, "adjusted_high": 1.7, "q": 0.001, "verdict": verdict,
+                "part_of_definition": False,
+            }
+        )  # fmt: skip
+    return pl.DataFrame(rows)

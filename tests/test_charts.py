@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import chart_frames as frames
+import polars as pl
+import pytest
+import vl_convert
+from chart_cases import ALL, EMPTY, NAMED, PLAIN
+
+from engagekit import (
+    charts,
+    table_cohorts,
+    table_diagnosis,
+    table_first_weeks,
+    table_funnels,
+    table_measures,
+    table_rhythm,
+    tables,
+)
+from engagekit.errors import ColumnError, EngagekitError, ParameterError
+
+
+def fields(spec):
+    """Every field an encoding names, anywhere in a specification."""
+    if isinstance(spec, dict):
+        for key, value in spec.items():
+            if key == "field" and isinstance(value, str):
+                yield value
+            elif key not in {"datasets", "usermeta"}:
+                yield from fields(value)
+    elif isinstance(spec, list):
+        for value in spec:
+            yield from fields(value)
+
+
+def strings(spec, *, skip=("datasets", "usermeta", "description", "title", "domain")):
+    """Every text outside data, titles and scale domains: what could be read as code or as a field."""
+    if isinstance(spec, dict):
+        for key, value in spec.items():
+            if key not in skip:
+                yield from strings(value)
+    elif isinstance(spec, list):
+        for value in spec:
+            yield from strings(value)
+    elif isinstance(spec, str):
+        yield spec
+
+
+@pytest.fixture(scope="module")
+def specs():
+    return {name: case()[0].to_dict() for name, case in ALL.items()}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_draws_and_names_only_real_columns(specs, name):
+    spec = specs[name]
+    columns = {key for rows in spec.get("datasets", {}).values() for row in rows for key in row}
+    used = {field for field in fields(spec) if field != "side"}  # which a constant of ours fills
+    if all(spec.get("datasets", {}).values()):  # a frame without rows brings no columns along
+        assert used <= columns
+    drawn = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    assert drawn.startswith("<svg")
+    width = float(re.search(r'width="([\d.]+)"', drawn)[1])
+    assert width <= 900
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_says_what_it_shows(specs, name):
+    spec = specs[name]
+    title = " ".join(spec["title"]["text"])
+    assert len(title) > 10
+    assert title.split()[0] in spec["description"]
+    assert spec["description"].split(":")[0] in {
+        "Bar chart", "Heatmap", "Line chart", "Step chart", "Dot chart", "Stacked bar chart", "Table of links by quarter", "Table of links by group",
+    }  # fmt: skip
+    table = spec["usermeta"]["engagekit"]
+    assert all(len(row) == len(table["headers"]) for row in table["rows"])
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_letters_are_large_enough_for_a_room(specs, name):
+    def sizes(spec):
+        if isinstance(spec, dict):
+            for key, value in spec.items():
+                if key.lower().endswith("fontsize"):
+                    yield value
+                elif key != "datasets":
+                    yield from sizes(value)
+        elif isinstance(spec, list):
+            for value in spec:
+                yield from sizes(value)
+
+    assert min(sizes(specs[name])) >= 13
+    assert specs[name]["config"]["title"]["fontSize"] >= 18
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_same_answer_gives_the_same_chart(specs, name):
+    assert json.dumps(ALL[name]()[0].to_dict()) == json.dumps(specs[name])
+
+
+@pytest.mark.parametrize("name", [f"{name}, hostile" for name in NAMED])
+def test_foreign_names_are_data_only(specs, name):
+    found = [
+        text for text in strings(specs[name]) if any(bad[:12] in text for bad in frames.HOSTILE)
+    ]
+    assert found == []
+    drawn = vl_convert.vegalite_to_svg(specs[name], allowed_base_urls=[])
+    assert "<script" not in drawn
+    assert "<img" not in drawn
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_nothing_known_draws_nothing_and_says_so(specs, name):
+    spec = specs[f"{name}, empty"]
+    assert re.search(r"\b(No|Nobody|nobody|Nothing)\b", " ".join(spec["title"]["text"]))
+
+
+def test_cells_not_known_yet_stay_blank():
+    chart, table = PLAIN["heatmap"]()
+    spec = chart.to_dict()
+    (rows,) = spec["datasets"].values()
+    # Week 1 of the first two cohorts and week 2 of the first are over; no other cell, and not week 0.
+    assert [(row["name"][:10], row["period"], row["text"]) for row in rows] == [
+        ("2026-03-02", "1", "60%"), ("2026-03-02", "2", "40%"), ("2026-03-09", "1", "45%"),
+    ]  # fmt: skip
+    assert table.sheet.rows == (
+        ("2026-03-02 (n=10)", "60%", "40%"), ("2026-03-09 (n=20)", "45%", ""), ("2026-03-16 (n=10)", "", ""),
+    )  # fmt: skip
+
+
+def test_the_link_to_mend_stands_out_by_words_and_color():
+    (rows, *_) = PLAIN["loop"]()[0].to_dict()["datasets"].values()
+    by_name = {row["name"]: row for row in rows}
+    assert list(by_name) == ["Activation", "Habit (repeat value)", "Depth", "Advocacy"]
+    assert by_name["Habit (repeat value)"]["text"] == "33% of 60 ← fix this first"
+    assert by_name["Habit (repeat value)"]["tone"] == "#D55E00"
+    assert by_name["Depth"]["tone"] == by_name["Advocacy"]["tone"] != by_name["Activation"]["tone"]
+    assert by_name["Advocacy"]["value"] is None
+    assert by_name["Advocacy"]["text"] == "nobody to judge yet"
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        # 6 of 10 and 9 of 20 are back in week 1: 15 of 30.
+        (lambda: tables.heatmap(frames.curves()), "50% come back in week 1; cohorts range from 45% to 60%"),
+        (lambda: tables.heatmap(frames.curves(), period="term"), "50% come back in term 1; cohorts range from 45% to 60%"),
+        # Week 2 is thin, so it is not the finding.
+        (lambda: tables.curve(frames.pooled(), period="week"), "55% come back in week 1"),
+        (
+            lambda: tables.curve(frames.pooled(["free", "pro"]), period="week"),
+            "Week 1: free 55%, pro 42%; their intervals overlap",
+        ),
+        (lambda: tables.survival(frames.survival()), "Half have gone quiet by day 21"),
+        (lambda: tables.survival(frames.survival().head(3)), "55% still going on day 14"),
+        (lambda: tables.funnel(frames.funnel()), "3. pay loses 75% of those who reach the step before"),
+        (lambda: tables.funnel(frames.funnel(counts=(10, 10, 10))), "No step loses anybody"),
+        (lambda: tables.diagnosis(frames.diagnosis()), "24% activate once and vanish, the most common problem"),
+        (
+            lambda: tables.loop(frames.priority()),
+            "Habit (repeat value) is the earliest broken link: 33% pass, target 50%",
+        ),
+        (
+            lambda: tables.loop(frames.priority(table=frames.loop_table(targets=False))),
+            "Most users are lost by Habit (repeat value): 20% get that far",
+        ),
+        (
+            lambda: tables.loop(frames.priority(verdict="undecided", link=None, candidates=("habit", "none broken"))),
+            "Undecided which link breaks first: Habit (repeat value) or no link at all",
+        ),
+        (lambda: tables.loop(frames.priority(verdict="none broken", link=None)), "No link is below its target"),
+        (
+            lambda: tables.loop_by_quarter(frames.priority()),
+            "The earliest broken link changed to Habit (repeat value) with the sign-ups of 2026 Q2",
+        ),
+        (
+            lambda: tables.loop_by_quarter(frames.priority(by_quarter=frames.quarters().filter(quarter=pl.date(2026, 1, 1)))),
+            "Activation is named in 1 of 1 quarters, and no other link in any",
+        ),
+        (lambda: tables.segments(frames.priority()), "Elsewhere than all users together: pro"),
+        (lambda: tables.metrics(frames.metrics()), "Activation rate is 41%"),
+        (lambda: tables.lifecycle(frames.lifecycle()), "2026-03-23: 63 active; 33 came or came back, 8 went quiet"),
+        (lambda: tables.stickiness(frames.stickiness()), "50% came in one period only"),
+        (lambda: tables.stickiness(frames.stickiness((1.0, 0.6, 0.1))), "60% came in 2 periods or more"),
+        (lambda: tables.dumbbell(frames.compared()), "invite: 50% of retained users did it, 20% of churned"),
+        (
+            lambda: tables.dumbbell(frames.compared(verdicts=("not clear", "too few"))),
+            "No action stands out between retained and churned users",
+        ),
+    ],
+)  # fmt: skip
+def test_titles_state_the_finding(title, expected):
+    assert title().sheet.title == expected
+
+
+def test_a_part_of_the_definition_is_never_the_finding():
+    frame = frames.compared().with_columns(part_of_definition=pl.lit(value=True))
+    assert table_first_weeks.dumbbell_title(frame).startswith("No action stands out")
+
+
+def test_groups_that_contradict_the_total_are_the_finding():
+    frame = frames.compared().with_columns(opposite=pl.Series([False, True]))
+    assert (
+        table_first_weeks.dumbbell_title(frame)
+        == "report: groups and total point in opposite directions"
+    )
+
+
+def test_a_period_under_way_is_not_the_finding():
+    frame = frames.lifecycle().with_columns(complete=pl.Series([True, True, True, False]))
+    assert table_rhythm.lifecycle_title(frame).startswith("2026-03-16")
+
+
+def test_period_is_read_off_the_cohorts():
+    frame = frames.curves()
+    assert table_cohorts.period_word(frame) == "week"
+    assert table_cohorts.period_word(frame.head(1)) == "period"
+    months = frame.with_columns(
+        cohort=pl.col("cohort").replace(
+            {c: c.replace(month=c.day % 12 + 1, day=1) for c in frame["cohort"]}
+        )
+    )
+    assert table_cohorts.period_word(months) in {"month", "period"}
+
+
+def test_loop_subtitle_says_how_sure_and_on_what():
+    said = table_diagnosis.loop(frames.priority()).subtitle
+    assert said.startswith("The verdict is 97% sure.")
+    assert "100 users who signed up 2026-01-01 to 2026-05-30" in said
+
+
+def test_what_is_not_the_answer_is_refused_with_every_fault():
+    with pytest.raises(
+        ColumnError, match=r"(?s)'rate' is missing.*'low' is missing.*columns found"
+    ):
+        charts.heatmap(frames.curves().drop("rate", "low"))
+    with pytest.raises(ParameterError, match="polars frame; found dict"):
+        charts.curve({})
+    with pytest.raises(EngagekitError, match="5,000 rows"):
+        charts.lifecycle(frames.lifecycle(5000))
+    with pytest.raises(EngagekitError, match="at most 7 groups apart; this answer has 8"):
+        charts.curve(frames.pooled([f"g{k}" for k in range(8)]))
+    with pytest.raises(EngagekitError, match="by="):
+        charts.segments(frames.priority(segments=None))
+
+
+def test_lazy_answers_are_drawn_too():
+    assert (
+        charts.funnel(frames.funnel().lazy()).to_dict() == charts.funnel(frames.funnel()).to_dict()
+    )
+
+
+def test_different_names_stay_apart_however_long():
+    names = tables.heatmap(frames.curves(("plan", ["x" * 50, "x" * 51]))).sheet.rows
+    assert len({row[0] for row in names}) == len(names) == 6
+
+
+def test_repeated_steps_are_bars_of_their_own():
+    rows = tables.funnel(frames.funnel(("open", "open", "open"))).sheet.rows
+    assert [row[0] for row in rows] == ["1. open", "2. open", "3. open"]
+
+
+def test_importing_the_package_does_not_load_altair():
+    out = subprocess.run([sys.executable, "-c", "import sys, engagekit, engagekit.tables; print({'altair', 'great_tables', 'vl_convert'} & set(sys.modules))"], capture_output=True, text=True, check=True)  # fmt: skip
+    assert out.stdout.strip() == "set()"
+
+
+def test_amounts_are_written_in_their_unit():
+    rows = table_measures.metrics(frames.metrics()).rows
+    assert [row[5] for row in rows] == ["41%", "2.5 days", ""]
+    assert table_funnels.lost(0.25) == "−75%"

@@ -20,7 +20,7 @@ SIGNUP = re.compile(
 )
 # Presence, not progress: such events are never proposed as the core action.
 PRESENCE = re.compile(
-    r"log.?in|log.?out|sign.?in|page|view|screen|session|opened|^open|visit|app.?start|heartbeat|identify|autocapture|\$",
+    r"log(ged)?.?(in|out)|sign(ed)?.?in|page|view|screen|session|opened|^open|visit|app.?start|heartbeat|identify|autocapture|\$",
     re.IGNORECASE,
 )
 ADVOCACY = re.compile(r"invit|refer|share|review|recommend", re.IGNORECASE)
@@ -35,25 +35,28 @@ def event_table(events: Any) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        `event`, `users`, `repeating` (users with it on two or more days), `times`, `first_of` (users whose first
-        event it is); most users first.
+        `event`, `users`, `repeating` (users with it on two or more days), `times`, `first_of` (users who
+        begin with it, alone or with others at the same instant); most users first.
     """
     log, _ = open_log(events)
     log = log.select("user_id", pl.col("event").cast(pl.String), "at")
-    days = log.group_by("user_id", "event").agg(
-        pl.col("at").dt.date().n_unique().alias("days"), pl.len().alias("times")
+    done = log.group_by("user_id", "event").agg(
+        pl.col("at").dt.date().n_unique().alias("days"),
+        pl.len().alias("times"),
+        pl.col("at").min().alias("first"),
     )
-    counts = days.group_by("event").agg(
-        pl.len().cast(pl.Int64).alias("users"),
-        (pl.col("days") > 1).sum().cast(pl.Int64).alias("repeating"),
-        pl.col("times").sum().cast(pl.Int64),
+    begun = pl.col("first") == pl.col("first").min().over("user_id")
+    counts = (
+        done.with_columns(begun.alias("begun"))
+        .group_by("event")
+        .agg(
+            pl.len().cast(pl.Int64).alias("users"),
+            (pl.col("days") > 1).sum().cast(pl.Int64).alias("repeating"),
+            pl.col("times").sum().cast(pl.Int64),
+            pl.col("begun").sum().cast(pl.Int64).alias("first_of"),
+        )
     )
-    first = log.group_by("user_id").agg(pl.col("event").sort_by("at", "event").first())
-    firsts = first.group_by("event").agg(pl.len().cast(pl.Int64).alias("first_of"))
-    table = counts.join(firsts, on="event", how="left").with_columns(
-        pl.col("first_of").fill_null(0)
-    )
-    return table.sort("users", "event", descending=[True, False]).collect()
+    return counts.sort("users", "event", descending=[True, False]).collect()
 
 
 def starter_definition(
@@ -61,7 +64,7 @@ def starter_definition(
 ) -> Definition:
     """Guess a definition from an `event_table`: a start for the team, never an answer.
 
-    The sign-up is the most common event so named; the core action is the event that most users repeat on another
+    The sign-up is, of the events so named, the one that most users begin with; the core action is the event that most users repeat on another
     day, presence (logins, views) aside; it stands for activation too.
 
     Raises
@@ -71,7 +74,8 @@ def starter_definition(
     """
     rows = table.to_dicts()
     names = [r["event"] for r in rows]
-    signup = next((n for n in names if SIGNUP.search(n)), None)
+    signups = [r for r in rows if SIGNUP.search(r["event"])]
+    signup = max(signups, key=lambda r: (r["first_of"], r["users"]))["event"] if signups else None
     special = [n for n in names if n == signup or PRESENCE.search(n) or OUTREACH.search(n)]
     actions = [r for r in rows if r["event"] not in special] or [
         r for r in rows if r["event"] != signup

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from engagekit.matchers import event_names
 from engagekit.starter import event_table
 from engagekit.widget_panel import Panel, Shown, choice, several
 from engagekit.wording import count, percent, plain
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from engagekit.definition import Definition
     from engagekit.session import Session
 
@@ -29,7 +29,9 @@ DEPEND_ON_CORE = (
 
 def picker(session: Session) -> Panel:
     """Make the panel; every change writes the session's definition."""
-    table = event_table(session.events())
+    log = session.events()
+    table = event_table(log)
+    users = int(log.lazy().select(pl.col("user_id").n_unique()).collect().item())
     rows = {r["event"]: r for r in table.to_dicts()}
     names = [
         (f"{plain(r['event'])} ({count(r['users'])} users)", r["event"]) for r in rows.values()
@@ -55,7 +57,7 @@ def picker(session: Session) -> Panel:
         made = changed(session.definition, state)
         if made != session.definition:
             session.define(made)
-        return Shown(made, counts(made, rows, table))
+        return Shown(made, counts(made, rows, users))
 
     return Panel(
         "Pick what success is",
@@ -96,13 +98,13 @@ def changed(definition: Definition, state: dict[str, Any]) -> Definition:
     return dataclasses.replace(definition, **picked) if picked else definition
 
 
-def counts(definition: Definition, rows: dict[str, Any], table: pl.DataFrame) -> str:
+def counts(definition: Definition, rows: dict[str, Any], users: int) -> str:
     """Say how many users do what was picked, and how many repeat the core action on another day."""
     first = rows.get(event_names(definition.activation)[0])
     lines = []
     if first:
         lines.append(
-            f"Activation: {count(first['users'])} users ever do it ({_share(first['users'], table)} of all users with an event)."
+            f"Activation: {count(first['users'])} users ever do it ({percent(first['users'] / users)} of all users with an event)."
         )
     for name in event_names(definition.core):
         row = rows.get(name)
@@ -121,7 +123,3 @@ def counts(definition: Definition, rows: dict[str, Any], table: pl.DataFrame) ->
             f"{', '.join(map(plain, sorted(same)))} is both core and advanced: depth would then only repeat the habit."
         )
     return "\n".join(lines)
-
-
-def _share(users: int, table: pl.DataFrame) -> str:
-    return percent(users / max(1, table["first_of"].sum()))

@@ -1,0 +1,171 @@
+"""The parameters of a funnel: checked, all faults at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import polars as pl
+
+from engagekit.errors import EngagekitError, ParameterError, check_choice
+from engagekit.instants import instant
+from engagekit.matchers import matches, property_names
+from engagekit.spans import span_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from engagekit.matchers import Matcher
+    from engagekit.spans import Span
+
+    Condition: TypeAlias = Matcher | pl.Expr
+    Exclusion: TypeAlias = tuple[Condition, int, int]
+
+ORDERS = ("ordered", "strict", "any")
+ENTRIES = ("best", "first")
+EXCLUSIONS = ("drop", "stop")
+MOST_FLAGS = 62  # each step and exclusion is a bit of one number
+_SHAPE = "it takes a list of (event, from_step, to_step), such as [('refund', 0, 2)]."
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The parameters of a funnel, checked."""
+
+    steps: tuple[Condition, ...]
+    exclude: tuple[Exclusion, ...]
+    within: Span
+    order: Literal["ordered", "strict", "any"]
+    entry: Literal["best", "first"]
+    exclusion: Literal["drop", "stop"]
+    since: datetime | None
+    by: tuple[str, ...]
+
+
+def asked_of(
+    steps: Any,
+    exclude: Any,
+    by: Any,
+    *,
+    within: Any,
+    order: Any,
+    entry: Any,
+    exclusion: Any,
+    since: Any,
+    taken: set[str],
+) -> Asked:
+    """Check what a funnel was given; `taken` are the columns of its answer.
+
+    Raises
+    ------
+    ParameterError
+        With every fault found.
+    """
+    faults = check_choice("order", order, ORDERS) + check_choice("entry", entry, ENTRIES)
+    faults += check_choice("exclusion", exclusion, EXCLUSIONS)
+    steps, wrong_steps = _steps(steps)
+    exclusions, wrong_exclusions = _exclusions(exclude, len(steps))
+    span, wrong_span = _tried(lambda: span_of(within))
+    moment, wrong_since = _tried(lambda: None if since is None else instant(since, name="since"))
+    names = (by,) if isinstance(by, str) else tuple(by or ())
+    faults += wrong_steps + wrong_exclusions + wrong_span + wrong_since
+    faults += _by_faults(names, taken)
+    if faults:
+        raise ParameterError.from_faults("This funnel cannot be computed", faults)
+    return Asked(steps, exclusions, span, order, entry, exclusion, moment, names)
+
+
+def _tried(read: Any) -> tuple[Any, list[str]]:
+    try:
+        return read(), []
+    except EngagekitError as error:
+        return None, [str(error)]
+
+
+def _steps(steps: Any) -> tuple[tuple[Condition, ...], list[str]]:
+    if isinstance(steps, str) or not isinstance(steps, Sequence) or not steps:
+        return (), [f"steps is {steps!r}; it takes a list of event names or other matchers."]
+    faults = [
+        f"step {place}: {fault}"
+        for place, step in enumerate(steps)
+        for fault in _tried(lambda step=step: expression(step))[1]
+    ]
+    return tuple(steps), faults
+
+
+def _exclusions(exclude: Any, steps: int) -> tuple[tuple[Exclusion, ...], list[str]]:
+    if exclude is None:
+        return (), []
+    if not isinstance(exclude, Sequence) or isinstance(exclude, str):
+        return (), [f"exclude is {exclude!r}; {_SHAPE}"]
+    faults = [fault for each in exclude for fault in _exclusion_faults(each, steps)]
+    if steps + len(exclude) > MOST_FLAGS:
+        faults.append(f"{steps} steps and {len(exclude)} exclusions are more than {MOST_FLAGS}.")
+    return tuple(tuple(each) for each in exclude) if not faults else (), faults
+
+
+def _exclusion_faults(each: Any, steps: int) -> list[str]:
+    if not isinstance(each, Sequence) or isinstance(each, str) or len(each) != 3:
+        return [f"exclude holds {each!r}; {_SHAPE}"]
+    event, begin, end = each
+    faults = _tried(lambda: expression(event))[1]
+    whole = all(isinstance(k, int) and not isinstance(k, bool) for k in (begin, end))
+    if not whole or (steps and not 0 <= begin < end < steps):
+        faults.append(
+            f"exclude holds {each!r}; from_step comes before to_step, and the steps are numbered 0 to {steps - 1}."
+        )
+    return faults
+
+
+def _by_faults(names: tuple[Any, ...], taken: set[str]) -> list[str]:
+    if not all(isinstance(name, str) for name in names):
+        return [f"by is {list(names)!r}; it takes a column name or a list of them."]
+    faults = [
+        f"by holds {name!r}, which the log or this answer has for its own; rename the property."
+        for name in names
+        if name in taken | {"user_id", "unit", "flags"}
+    ]
+    return faults + (["by names a column twice."] if len(set(names)) < len(names) else [])
+
+
+def expression(condition: Condition) -> pl.Expr:
+    """Write a matcher, or take an expression, as one that is true on the events meant and never null."""
+    if isinstance(condition, pl.Expr):
+        return condition.fill_null(value=False)
+    return matches(condition)
+
+
+def check_conditions(log: pl.LazyFrame, asked: Asked) -> None:
+    """Refuse expressions that are not true or false.
+
+    Raises
+    ------
+    ParameterError
+        With every such expression.
+    """
+    named = [(f"step {place}", step) for place, step in enumerate(asked.steps)]
+    named += [(f"exclusion {place}", event) for place, (event, _, _) in enumerate(asked.exclude)]
+    faults = [
+        f"{name} gives {dtype}; it takes an expression that is true or false on each event."
+        for name, condition in named
+        if isinstance(condition, pl.Expr)
+        and (dtype := log.select(condition.alias("x")).collect_schema()["x"]) != pl.Boolean
+    ]
+    if faults:
+        raise ParameterError.from_faults("This funnel cannot be computed", faults)
+
+
+def needs_of(asked: Asked) -> list[str]:
+    """List the columns a log must have for what is asked."""
+    conditions = [*asked.steps, *[event for event, _, _ in asked.exclude]]
+    needs = [
+        name
+        for condition in conditions
+        for name in (
+            condition.meta.root_names()
+            if isinstance(condition, pl.Expr)
+            else property_names(condition)
+        )
+    ]
+    return [*needs, *asked.by]

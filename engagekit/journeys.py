@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -243,7 +244,7 @@ class Journeys:
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the journeys into a folder, whole or not at all: what was there stays readable until the end."""
         folder = Path(folder)
-        _refuse_newer(folder)
+        refuse_newer(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             tag = uuid.uuid4().hex[:12]
@@ -253,20 +254,7 @@ class Journeys:
             raise StoredFileError(
                 f"The journeys could not be written to {str(folder)!r} ({error}); what was there is unchanged."
             ) from error
-        about = {
-            "schema_version": SCHEMA_VERSION,
-            "tables": {name: f"{name}-{tag}.parquet" for name in TABLES},
-            "definition": self.definition.to_table(),
-            "as_of": self.as_of.isoformat(),
-            "log_start": self.log_start.isoformat(),
-            "dates_only": self.dates_only,
-            "unit": self.unit,
-            "left_out": self.left_out.to_dicts(),
-        }
-        write_whole(folder / "journeys.json", json.dumps(about, indent=1).encode())
-        for old in folder.glob("*-????????????.parquet"):
-            if tag not in old.name:
-                old.unlink(missing_ok=True)
+        settle(self, folder, {name: f"{name}-{tag}.parquet" for name in TABLES})
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], *, lazy: bool = False) -> Journeys:
@@ -280,7 +268,7 @@ class Journeys:
         folder = Path(folder)
         try:
             about = json.loads((folder / "journeys.json").read_text(encoding="utf-8"))
-            _refuse_newer(folder)
+            refuse_newer(folder)
             paths = {name: folder / about["tables"][name] for name in TABLES}
             tables: dict[str, Any] = {
                 n: pl.scan_parquet(p) if lazy else pl.read_parquet(p) for n, p in paths.items()
@@ -306,7 +294,30 @@ class Journeys:
             ) from None
 
 
-def _refuse_newer(folder: Path) -> None:
+def settle(journeys: Journeys, folder: Path, tables: dict[str, str]) -> None:
+    """Make tables that lie in a folder already the ones that count, and clear away those before."""
+    about = {
+        "schema_version": SCHEMA_VERSION,
+        "tables": tables,
+        "definition": journeys.definition.to_table(),
+        "as_of": journeys.as_of.isoformat(),
+        "log_start": journeys.log_start.isoformat(),
+        "dates_only": journeys.dates_only,
+        "unit": journeys.unit,
+        "left_out": journeys.left_out.to_dicts(),
+    }
+    write_whole(folder / "journeys.json", json.dumps(about, indent=1).encode())
+    for old in folder.glob("*-????????????.parquet"):
+        if old.name in tables.values():
+            continue
+        if old.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.unlink(missing_ok=True)
+
+
+def refuse_newer(folder: Path) -> None:
+    """Leave alone what a newer engagekit wrote."""
     try:
         version = json.loads((folder / "journeys.json").read_text(encoding="utf-8"))[
             "schema_version"

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import uuid
 import warnings
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from engagekit import shelf
+from engagekit.buckets import is_prepared, open_prepared
 from engagekit.errors import EngagekitWarning, EventLogError, ParameterError, check_choice
 from engagekit.instants import Instant, instant
-from engagekit.journeys import LEFT_OUT, TABLES, Journeys, landed
+from engagekit.journeys import LEFT_OUT, TABLES, Journeys, landed, refuse_newer, settle
 from engagekit.log import as_lazy, end_after, open_log
 from engagekit.members import NO_ACCOUNT, NO_SIGNUP, Extent, members, open_people
 from engagekit.progress import ticking
@@ -22,12 +26,20 @@ from engagekit.unpacking import unpacked
 from engagekit.windows import interval_of, median_gaps
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping
+
     from engagekit.definition import Definition
     from engagekit.log import Frame
     from engagekit.progress import Progress
 
 TOO_SOON = "events before their user's sign-up"
 LACKING = "rows without a user, an event name or a time"
+WHAT = "Rolling up"
+UNPREPARED = (
+    "The log has {:,} events, so it is read several times. To read it once, in little memory, prepare it: "
+    "ek.prepare_events(source, folder), then ek.rollup(folder, definition)."
+)
 LARGE = 20_000_000  # events that are reduced in one go; more are taken in several parts
 PART = 10_000_000
 
@@ -40,6 +52,7 @@ def rollup(
     unit: Literal["user", "account"] = "user",
     as_of: Instant | None = None,
     progress: Progress = False,
+    into: str | os.PathLike[str] | None = None,
 ) -> Journeys:
     """Reduce an event log to journeys: what each user did, as far as the answers need it.
 
@@ -50,7 +63,8 @@ def rollup(
     ----------
     events
         One row per event: ``user_id`` (text or whole numbers), ``event`` (text), ``at`` (instants; naive ones are
-        UTC; or dates) and the properties that the definition looks at.
+        UTC; or dates) and the properties that the definition looks at. Or the folder of a log that `prepare_events`
+        wrote.
     definition
         Which events mean what. Its windows that are None are resolved here, from the whole log.
     users
@@ -64,7 +78,10 @@ def rollup(
         The instant up to which the log is complete (exclusive); without an offset, local to the definition's time
         zone. Default: just after the last event.
     progress
-        Show how far it is, where the log is prepared in buckets.
+        Show how far it is, where a log is taken in parts: True, False, or a function of ``done, total``.
+    into
+        A folder to leave the journeys in, where memory would not hold them: their tables are then lazy frames.
+        ``ek.Journeys.load(folder, lazy=True)`` opens them again.
 
     Returns
     -------
@@ -85,6 +102,8 @@ def rollup(
         The log is empty before `as_of`, or its last 0.1 % lie more than 3 empty days after the rest.
     ParameterError
         `unit` or `as_of` cannot be read.
+    StoredFileError
+        The prepared log is unfinished, broken or newer; or `into` cannot be written to.
 
     Notes
     -----
@@ -92,6 +111,9 @@ def rollup(
     or at or after `as_of`; with ``signup=None``, users first seen in the first ``burn_in_days`` (some returning users
     may remain among the rest; ``signed_up_at`` in `users` cures it); events before their user's sign-up. Exact
     duplicates count twice in ``times``. The order of rows never matters.
+
+    More than 20 million events are taken in parts, a prepared log bucket by bucket; the tables are then sorted within
+    each part only. Memory holds a part, and the journeys unless they go `into` a folder.
 
     References
     ----------
@@ -115,18 +137,36 @@ def rollup(
     if faults := check_choice("unit", unit, ["user", "account"]):
         raise ParameterError(faults[0])
     task = _opened(events, definition, users, unit, as_of)
-    found = [_reduced(part) for part in ticking(_parts(task), progress=progress, what="Rolling up")]
-    tables = {n: pl.concat([each[n] for each, _ in found]) for n in TABLES}
-    left_out = sum((left for _, left in found), task.left_out)
-    return Journeys(
-        **{name: landed(table, name) for name, table in tables.items()},
-        definition=definition.resolved(interval_of(median_gaps(tables["days"]))),
+    folder, tag = None if into is None else Path(into), uuid.uuid4().hex[:12]
+    if folder is not None:
+        refuse_newer(folder)
+    left_out, gaps, kept = task.left_out.copy(), [], []
+    for number, part in enumerate(_parts(task, progress)):
+        tables, left = _reduced(part)
+        left_out.update(left)
+        gaps.append(median_gaps(tables["days"]))
+        whole: dict[str, Any] = {name: landed(table, name) for name, table in tables.items()}
+        if folder is None:
+            kept.append(whole)
+        else:
+            shelf.put(whole, folder, tag, number)
+    found: Mapping[str, Any]
+    if folder is None:
+        found = {name: pl.concat([part[name] for part in kept]) for name in TABLES}
+    else:
+        found = shelf.tables_in(folder, tag)
+    journeys = Journeys(
+        **found,
+        definition=definition.resolved(interval_of(pl.concat(gaps))),
         as_of=task.extent.end,
         log_start=task.extent.start,
         dates_only=task.extent.dates_only,
         left_out=_as_frame(left_out),
         unit=unit,
     )
+    if folder is not None:
+        settle(journeys, folder, shelf.names(tag))
+    return journeys
 
 
 @dataclass(frozen=True)
@@ -142,15 +182,16 @@ class _Task:
     rows: int
     left_out: Counter[tuple[str, str]]
     signups: pl.DataFrame | None = None  # first sign-up events, where they are known already
+    buckets: tuple[Path, ...] = ()
 
 
 def _opened(
     events: Any, definition: Definition, users: Frame | None, unit: str, as_of: Instant | None
 ) -> _Task:
     """Check everything, and take what must be known beforehand in one pass over the log."""
-    log, dates_only = open_log(events, needs=definition.property_names())
-    log = log.select(*dict.fromkeys(["user_id", "event", "at", *definition.property_names()]))
-    log = log.with_columns(_as_names("user_id", log), _as_names("event", log))
+    prepared = open_prepared(events) if is_prepared(events) else None
+    raw = as_lazy(events) if prepared is None else prepared.log
+    log, dates_only = _columns(raw, definition)
     people = None
     if users is not None or unit == "account":
         id_type = log.collect_schema()["user_id"]
@@ -160,36 +201,66 @@ def _opened(
         )
     zone = "UTC" if dates_only else definition.timezone
     end = None if as_of is None else instant(as_of, timezone=zone)
-    rows = as_lazy(events).select(pl.len()).collect().item()
-    asked = first_look(log)
-    if rows <= LARGE:
-        asked.append(first_signups(log, definition, before=end))
-    counts, names, *signups = pl.collect_all(asked, engine="streaming")
+    signups = None
+    if prepared is None:
+        rows = raw.select(pl.len()).collect().item()
+        asked = first_look(log)
+        if rows <= LARGE:
+            asked.append(first_signups(log, definition, before=end))
+        counts, named, *more = pl.collect_all(asked, engine="streaming")
+        names, signups = named["event"].cast(pl.String).to_list(), more[0] if more else None
+    else:
+        rows, counts, names = prepared.rows, prepared.days, prepared.names
     return _Task(
         log,
         people,
         definition,
         unit,
         _extent(counts, end, dates_only=dates_only, zone=zone),
-        names["event"].cast(pl.String).to_list(),
+        names,
         rows,
         Counter({(LACKING, "events"): rows - counts["len"].sum()}),
-        *signups,
+        signups,
+        () if prepared is None else tuple(prepared.buckets),
     )
 
 
-def _parts(task: _Task) -> list[_Task]:
+def _columns(raw: pl.LazyFrame, definition: Definition) -> tuple[pl.LazyFrame, bool]:
+    log, dates_only = open_log(raw, needs=definition.property_names())
+    log = log.select(*dict.fromkeys(["user_id", "event", "at", *definition.property_names()]))
+    return log.with_columns(_as_names("user_id", log), _as_names("event", log)), dates_only
+
+
+def _parts(task: _Task, progress: Progress) -> Iterator[_Task]:
     """Cut a large log by users, so that memory holds each part."""
-    if task.rows <= LARGE:
-        return [task]
-    warnings.warn(
-        f"The log has {task.rows:,} events, so it is read several times. To read it once, in little memory, prepare it: "
-        "ek.prepare_events(source, folder), then ek.rollup(folder, definition).",
-        EngagekitWarning,
-        stacklevel=3,
-    )
-    count = math.ceil(task.rows / PART)
-    return [_part(task, number, count) for number in range(count)]
+    if task.buckets and task.unit == "user":
+        where = None if task.people is None else _buckets_of(task)
+        for number in ticking(range(len(task.buckets)), progress=progress, what=WHAT):
+            log, _ = _columns(pl.scan_parquet(task.buckets[number], glob=False), task.definition)
+            people = None if where is None else where.filter(pl.col("_bucket") == number)
+            people = None if people is None else people.drop("_bucket")
+            yield replace(task, log=log, people=people)
+    elif task.rows <= LARGE:
+        yield task
+    else:
+        if not task.buckets:
+            warnings.warn(UNPREPARED.format(task.rows), EngagekitWarning, stacklevel=4)
+        count = math.ceil(task.rows / PART)
+        for number in ticking(range(count), progress=progress, what=WHAT):
+            yield _part(task, number, count)
+
+
+def _buckets_of(task: _Task) -> pl.DataFrame | None:
+    """Find the bucket of each user in the users table; those without events go with the first."""
+    if task.people is None:
+        return None
+    found = [
+        pl.scan_parquet(path, glob=False).select(pl.col("user_id").unique(), _bucket=number)
+        for number, path in enumerate(task.buckets)
+    ]
+    where = pl.concat(found).with_columns(pl.col("user_id").cast(task.people.schema["user_id"]))
+    people = task.people.lazy().join(where, on="user_id", how="left")
+    return people.with_columns(pl.col("_bucket").fill_null(0)).collect(engine="streaming")
 
 
 def _part(task: _Task, number: int, count: int) -> _Task:
@@ -208,7 +279,8 @@ def _part(task: _Task, number: int, count: int) -> _Task:
 def _reduced(task: _Task) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]:
     signups = task.signups
     if signups is None:
-        signups = first_signups(task.log, task.definition, before=task.extent.end).collect()
+        asked = first_signups(task.log, task.definition, before=task.extent.end)
+        signups = asked.collect(engine="streaming")
     who = members(signups, task.people, task.definition, task.extent, unit=task.unit)
     codes = codes_of(task.definition, task.names, task.extent)
     found = reduced(task.log, who.owners, task.definition, codes, task.extent)

@@ -130,6 +130,7 @@ def median_gaps(day_table: Frame) -> pl.DataFrame:
 
 def interval_of(gaps: pl.DataFrame) -> float:
     """Say how often the core action is done: 80th percentile of users' median gap, in days."""
+    gaps = gaps.group_by("gap").agg(pl.col("users").sum()).sort("gap")
     users = gaps["users"].cum_sum()
     if not gaps.height:
         return FALLBACK_INTERVAL

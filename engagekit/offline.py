@@ -112,7 +112,7 @@ def chart_html(spec: Mapping[str, Any]) -> str:
     box = "background:#fff;color:#1b1f24;max-width:100%;overflow-x:auto"
     return "\n".join(
         [
-            f'<div id="{identity(spec)}" data-engagekit-chart role="figure" aria-label="{in_html(title(spec))}" style="{box}">',
+            f'<div id="{identity(spec)}" data-engagekit-chart role="figure" aria-label="{in_html(title(spec) or description(spec))}" style="{box}">',
             f'<img alt="{in_html(description(spec))}" src="data:image/svg+xml;base64,{picture}" style="max-width:100%">',
             f'<script type="application/json">{source}</script>',
             table_html(spec.get("usermeta", {}).get("engagekit")),

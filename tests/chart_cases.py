@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+
 import chart_frames as frames
+import vl_convert
 from chart_frames import HOSTILE
 
 from engagekit import charts, tables
@@ -70,3 +73,16 @@ ALL = (
     | {f"{name}, empty": case for name, case in EMPTY.items()}
     | {f"{name}, hostile": case for name, case in NAMED.items()}
 )
+
+
+@functools.cache
+def drawn(name):
+    """Return a case's specification and table, made once for all tests."""
+    chart, table = ALL[name]()
+    return chart.to_dict(), table
+
+
+@functools.cache
+def picture(name):
+    """Return a case's SVG, made once for all tests."""
+    return vl_convert.vegalite_to_svg(drawn(name)[0], allowed_base_urls=[])

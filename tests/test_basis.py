@@ -5,18 +5,17 @@ from datetime import date
 
 import polars as pl
 import pytest
-import test_links
-from test_links import log_of
+from link_logs import PLAIN as DEFINITION
+from link_logs import log_of, rolled
 
 import engagekit as ek
 from engagekit.basis import basis
 
-DEFINITION = dataclasses.replace(test_links.DEFINITION, timezone="UTC")
 ROWS = log_of(("join", 0)) + log_of(("join", 3.5), user=2)
 
 
 def test_an_answer_says_what_it_stands_on():
-    found = basis(test_links.rolled(ROWS, DEFINITION, 10))
+    found = basis(rolled(ROWS, DEFINITION, 10))
     assert str(found) == (
         "2 users who signed up 2026-03-27 to 2026-03-30; data complete up to the end of 2026-04-05."
     )
@@ -29,7 +28,7 @@ def test_an_answer_says_what_it_stands_on():
 
 
 def test_narrowed_journeys_stand_on_less():
-    journeys = test_links.rolled(ROWS, DEFINITION, 10)
+    journeys = rolled(ROWS, DEFINITION, 10)
     assert "1 user who signed up 2026-03-30 to 2026-03-30" in str(
         basis(journeys.where(users=pl.col("user_id") == 2))
     )
@@ -49,17 +48,17 @@ def test_narrowed_journeys_stand_on_less():
 )
 def test_the_data_end_is_written_in_local_time(as_of, zone, until):
     definition = dataclasses.replace(DEFINITION, timezone=zone)
-    assert basis(test_links.rolled(ROWS, definition, as_of)).until == until
+    assert basis(rolled(ROWS, definition, as_of)).until == until
 
 
 def test_sign_up_days_are_local():
     auckland = dataclasses.replace(DEFINITION, timezone="Pacific/Auckland")
-    assert basis(test_links.rolled(ROWS, auckland, 10)).signed_up_to == date(2026, 3, 31)
+    assert basis(rolled(ROWS, auckland, 10)).signed_up_to == date(2026, 3, 31)
 
 
 def test_what_to_bear_in_mind():
     bare = ek.Definition(activation="make", core="make", burn_in_days=0)
-    said = " ".join(basis(test_links.rolled(ROWS, bare, 10)).caveats)
+    said = " ".join(basis(rolled(ROWS, bare, 10)).caveats)
     assert "some returning users may remain" in said
     assert "signed_up_at in the users table cures it" in said
     assert "Friction cannot be told from Progress" in said
@@ -68,5 +67,5 @@ def test_what_to_bear_in_mind():
 
 def test_accounts_are_named_as_such():
     users = pl.DataFrame({"user_id": [1, 2], "account_id": ["a", "a"]})
-    journeys = test_links.rolled(ROWS, DEFINITION, 10, users=users, unit="account")
+    journeys = rolled(ROWS, DEFINITION, 10, users=users, unit="account")
     assert str(basis(journeys)).startswith("1 account who signed up 2026-03-27")

@@ -6,8 +6,8 @@ from datetime import date, timedelta
 
 import polars as pl
 import pytest
-import test_links
-from test_links import START, log_of
+from link_logs import PLAIN as DEFINITION
+from link_logs import START, log_of, rolled, visits
 
 import engagekit as ek
 from engagekit.diagnosis import LABELS, RULES, labelled
@@ -15,13 +15,8 @@ from engagekit.errors import ParameterError
 from engagekit.intervals import wilson
 from engagekit.playbook import NO_PLAY, PLAYS
 
-DEFINITION = dataclasses.replace(test_links.DEFINITION, timezone="UTC")
 NO_STEPS = dataclasses.replace(DEFINITION, steps=())
 # The windows of DEFINITION: activation 3 days, habit 2, depth 6; two uses within 2 days; usual gap 1.5.
-
-
-def rolled(rows, definition=DEFINITION, as_of: float = 30, **more):
-    return test_links.rolled(rows, definition, as_of, **more)
 
 
 def standing_of(events, definition=DEFINITION, as_of: float = 30) -> tuple[str, str | None]:
@@ -30,11 +25,6 @@ def standing_of(events, definition=DEFINITION, as_of: float = 30) -> tuple[str, 
 
 def label_of(events, definition=DEFINITION, as_of: float = 30) -> str:
     return standing_of(events, definition, as_of)[0]
-
-
-def visits(*days: float) -> list[tuple[str, float]]:
-    """Sign up, activate on day 0 and do the core action on these days."""
-    return [("join", 0), ("make", 0), *[("make", day) for day in days]]
 
 
 @pytest.mark.parametrize(

@@ -1,39 +1,26 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
+import link_logs
 import oracle_diagnosis
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from link_logs import BERLIN, LINKS, START, log_of
 
 import engagekit as ek
 from engagekit.errors import DefinitionError
 from engagekit.links import defined_links, link_flags
 
-LINKS = ("activation", "habit", "depth", "advocacy")
-START = datetime(2026, 3, 27, tzinfo=UTC)  # two nights before Berlin's clocks go forward
-DEFINITION = ek.Definition(
-    signup="join", activation="make", core="make", advanced=["report", "share"], advocacy=["invite"],
-    steps=[ek.Step("Open", reached="open", completed="done"), ek.Step("Pick", reached="pick"), ek.Step("Load", completed="load")],
-    outreach="mail", activation_days=3, habit_days=2, depth_days=6, advocacy_days=7,
-    depth_uses=2, depth_within_days=2, usage_interval_days=1.5, timezone="Europe/Berlin",
-)  # fmt: skip
+
+def rolled(rows, definition=BERLIN, as_of: float | None = 30, **more):
+    return link_logs.rolled(rows, definition, as_of, **more)
 
 
-def log_of(*events: tuple[str, float], user: int = 1) -> list[tuple[int, str, datetime]]:
-    """Write (event, days after the start) as rows of one user."""
-    return [(user, event, START + timedelta(days=day)) for event, day in events]
-
-
-def rolled(rows, definition=DEFINITION, as_of: float | None = 30, **more):
-    log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
-    return ek.rollup(log, definition, as_of=as_of and START + timedelta(days=as_of), **more)
-
-
-def flags_of(rows, definition=DEFINITION, as_of: float = 30) -> dict[str, tuple[bool, ...]]:
+def flags_of(rows, definition=BERLIN, as_of: float = 30) -> dict[str, tuple[bool, ...]]:
     row = link_flags(rolled(rows, definition, as_of)).collect().row(0, named=True)
     return {
         link: tuple(row[f"{link}_{c}"] for c in ("of", "n", "reached_of", "reached_n"))
@@ -146,7 +133,7 @@ def test_links_that_the_definition_cannot_judge_judge_nobody():
 def test_windows_that_are_not_set_are_refused():
     """Journeys from another engine may come with a definition as the team wrote it."""
     journeys = rolled(log_of(("join", 0), ("make", 0)))
-    open_windows = dataclasses.replace(DEFINITION, habit_days=None, depth_days=None)
+    open_windows = dataclasses.replace(BERLIN, habit_days=None, depth_days=None)
     unset = dataclasses.replace(journeys, definition=open_windows)
     for answer in (link_flags, ek.label_users, ek.prioritize):
         with pytest.raises(
@@ -163,10 +150,10 @@ def test_days_of_a_log_of_dates_are_whole():
         schema=["user_id", "event", "at"], orient="row",
     )  # fmt: skip
     for as_of, judged in ((3, True), (2, False)):
-        journeys = ek.rollup(log, DEFINITION, as_of=START + timedelta(days=as_of))
+        journeys = ek.rollup(log, BERLIN, as_of=START + timedelta(days=as_of))
         flags = link_flags(journeys).collect()
         assert flags["activation_of"].to_list() == [judged] * flags.height
-    flags = link_flags(ek.rollup(log, DEFINITION)).collect()
+    flags = link_flags(ek.rollup(log, BERLIN)).collect()
     assert flags["activation_n"].to_list() == [True, False]
 
 

@@ -7,7 +7,7 @@ from datetime import date
 
 import polars as pl
 import pytest
-from test_priority import found_in, going_as_far_as
+from link_logs import found_in, going_as_far_as
 
 import engagekit as ek
 from engagekit.errors import ParameterError

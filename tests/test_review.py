@@ -3,11 +3,11 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
+import link_logs
 import polars as pl
 import pytest
-import test_links
-from test_links import START
-from test_priority import DEFINITION, going_as_far_as
+from link_logs import START, going_as_far_as
+from link_logs import WITH_TARGETS as DEFINITION
 
 import engagekit as ek
 from engagekit.errors import ParameterError
@@ -16,7 +16,7 @@ from engagekit.review import changes
 
 
 def rolled(rows, as_of: float = 60, definition=DEFINITION, **more):
-    return test_links.rolled(rows, definition, as_of, **more)
+    return link_logs.rolled(rows, definition, as_of, **more)
 
 
 def at(day: float) -> datetime:

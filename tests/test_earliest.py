@@ -8,10 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from link_logs import LINKS
 
-from engagekit.earliest import Evidence, below, extra_users, holds_between, judge
+from engagekit.earliest import (
+    Evidence,
+    below,
+    extra_users,
+    holds_between,
+    judge,
+    times_to_settle,
+)
 from engagekit.priority import earliest_broken
-
-# ---- the closed form -------------------------------------------------------------------------------------------
 
 
 def test_published_case(shared):
@@ -86,9 +91,6 @@ def test_probabilities_sum_to_one_and_the_verdict_follows_them(pairs, targets):
         assert len(judged.candidates) == 2
 
 
-# ---- the verdict -----------------------------------------------------------------------------------------------
-
-
 def with_chance(chance: float) -> Evidence:
     """Evidence of one link that is broken with a chosen probability: the target lies at that quantile."""
     from scipy.special import betaincinv
@@ -132,9 +134,6 @@ def test_a_link_nobody_can_be_judged_on_is_neither_broken_nor_sound():
     assert low.unseen() == ["habit"]
 
 
-# ---- without targets -------------------------------------------------------------------------------------------
-
-
 def test_getting_that_far_never_becomes_likelier_along_the_loop():
     """Old sign-ups alone are known as far as depth; were they luckier, P must not fall on the way."""
     seen = Evidence((40, 40, 40, 0), (100, 100, 60, 0), (0.5, 0.5, 0.5, None), lost=True)
@@ -144,9 +143,6 @@ def test_getting_that_far_never_becomes_likelier_along_the_loop():
     gap = Evidence((40, 0, 10, 0), (100, 0, 100, 0), (0.5, None, 0.5, None), lost=True)
     assert gap.p_broken()[1] is None
     assert sum(p for p in gap.p_earliest()[0] if p) + gap.p_earliest()[1] == pytest.approx(1)
-
-
-# ---- how firm --------------------------------------------------------------------------------------------------
 
 
 def test_without_targets_the_mark_of_one_half_could_move_both_ways():
@@ -178,9 +174,6 @@ def test_more_users_are_rounded_up_to_two_digits(number, said):
     assert _roughly(number) == said
 
 
-# ---- what lifting brings -----------------------------------------------------------------------------------------
-
-
 def test_extra_users_with_full_half_and_no_quality():
     """1,000 sign-ups of whom 36% activate, 40% of those return, 45% of those go deep: lifting 40% to 50%."""
     rates, targets = [0.36, 0.40, 0.45, None], [0.30, 0.50, 0.60, 0.5]
@@ -199,12 +192,6 @@ def test_extra_users_with_full_half_and_no_quality():
     assert set(advocacy.values()) == {None}  # nothing is known of it yet
     assert set(extra_users(rates, [None] * 4, 1000)[1].values()) == {None}
     assert extra_users([None, 0.5], [0.5, 0.6], 100)[1]["extra_users"] is None
-
-
-# ---- quarters, segments, drift, accounts --------------------------------------------------------------------------
-
-
-# ---- what to bear in mind -----------------------------------------------------------------------------------------
 
 
 def test_a_settled_case_needs_no_more_users():

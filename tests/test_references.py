@@ -9,8 +9,6 @@ from engagekit.errors import ParameterError
 from engagekit.intervals import wilson
 from engagekit.references import best_shrunk
 
-# ---- references -------------------------------------------------------------------------------------------------
-
 
 def test_against_the_quarter_before():
     """Habit fell from 80% to 40%; no target says so, the quarter before does."""

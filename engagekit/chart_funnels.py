@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from engagekit import table_funnels as words
-from engagekit.chart_parts import names
+from engagekit.chart_parts import bars, names
 from engagekit.chart_theme import (
     BAR,
     BESIDE,
@@ -20,7 +20,7 @@ from engagekit.chart_theme import (
     finished,
     tips,
 )
-from engagekit.table_sheet import between, checked, rated, whole
+from engagekit.table_sheet import between, checked, labels, rated, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,3 +76,40 @@ def nested(rows: Sequence[dict[str, Any]], *, title: str, shown: list[alt.Toolti
         x=alt.value(WIDTH + 12), text="text:N", fill=alt.Fill("ink:N", scale=None)
     )
     return alt.layer(pale, bar, text)
+
+
+def step_drop_off(steps: pl.DataFrame) -> Any:
+    """Draw what `step_drop_off` returns: how many get stuck at each step.
+
+    Parameters
+    ----------
+    steps
+        What `engagekit.step_drop_off` returns.
+
+    Returns
+    -------
+    altair chart
+        One bar with its interval per step; a step that stands out is marked.
+    """
+    page = words.step_drop_off(steps)
+    frame = checked(steps, words.DROP_OFF, "ek.step_drop_off")
+    rows = [
+        {
+            "name": name,
+            "value": row["rate"],
+            "low": row["low"],
+            "high": row["high"],
+            "text": " ".join(filter(None, [_stuck(row), words.hot(row)])),
+            "interval": between(row["low"], row["high"]),
+            "tone": VERMILLION if row["hot"] else BAR,
+        }
+        for name, row in zip(labels(frame["step"].to_list()), frame.to_dicts(), strict=True)
+    ]
+    shown = tips(name="Step", text="Stuck", interval="95% interval")
+    return finished(bars(rows, title="Did not complete it", tips=shown), page)
+
+
+def _stuck(row: dict[str, Any]) -> str:
+    if row["rate"] is None:
+        return "nobody to judge yet"
+    return f"{rated(row['rate'])} of {whole(row['of'])}"

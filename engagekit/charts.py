@@ -8,15 +8,16 @@ from __future__ import annotations
 from engagekit.chart_cohorts import curve, heatmap, survival
 from engagekit.chart_diagnosis import diagnosis, loop, loop_by_quarter, segments
 from engagekit.chart_first_weeks import dumbbell
-from engagekit.chart_funnels import funnel
+from engagekit.chart_funnels import funnel, step_drop_off
 from engagekit.chart_measures import metrics
-from engagekit.chart_rhythm import lifecycle, stickiness
+from engagekit.chart_rhythm import engagement_matrix, lifecycle, stickiness, usage_interval
 from engagekit.offline import svg, use_offline_charts
 
 __all__ = [
     "curve",
     "diagnosis",
     "dumbbell",
+    "engagement_matrix",
     "funnel",
     "heatmap",
     "lifecycle",
@@ -24,8 +25,10 @@ __all__ = [
     "loop_by_quarter",
     "metrics",
     "segments",
+    "step_drop_off",
     "stickiness",
     "survival",
     "svg",
+    "usage_interval",
     "use_offline_charts",
 ]

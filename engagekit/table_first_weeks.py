@@ -35,7 +35,18 @@ def dumbbell(compared: pl.DataFrame, *, most: int | None = None) -> Sheet:
     """Write out what `compare_first_weeks` returns."""
     frame = checked(compared, COMPARED, "ek.compare_first_weeks")
     rows = [
-        (name, rated(r["share_retained"]), rated(r["share_churned"]), points(r["difference"]), _between(r["low"], r["high"], points), decimals(r["risk_ratio"]), decimals(r["adjusted_risk_ratio"]), _between(r["adjusted_low"], r["adjusted_high"], decimals), decimals(r["q"], 3), verdict(r))
+        (
+            name,
+            rated(r["share_retained"]),
+            rated(r["share_churned"]),
+            points(r["difference"]),
+            _between(r["low"], r["high"], points),
+            decimals(r["risk_ratio"]),
+            decimals(r["adjusted_risk_ratio"]),
+            _between(r["adjusted_low"], r["adjusted_high"], decimals),
+            decimals(r["q"], 3),
+            verdict(r),
+        )
         for name, r in zip(action_names(frame), frame.to_dicts(), strict=True)
     ]
     headers = ("Action", "Of retained users", "Of churned users", "Difference, points", "Interval")

@@ -115,3 +115,46 @@ def duration(seconds: float | None) -> str:
         if seconds >= length:
             return f"{seconds / length:.1f} {unit}".replace(".0 ", " ")
     return f"{seconds:.0f} seconds"
+
+
+DROP_OFF = ("step", "n", "of", "rate", "low", "high", "hot")
+
+
+def step_drop_off(steps: pl.DataFrame) -> Sheet:
+    """Write out what `step_drop_off` returns."""
+    frame = checked(steps, DROP_OFF, "ek.step_drop_off")
+    rows = [
+        (
+            name,
+            whole(r["n"]),
+            whole(r["of"]),
+            rated(r["rate"]),
+            between(r["low"], r["high"]),
+            hot(r),
+        )
+        for name, r in zip(labels(frame["step"].to_list()), frame.to_dicts(), strict=True)
+    ]
+    headers = ("Step", "Stuck", "Of who reached it", "Drop-off", "95% interval", "")
+    early = frame["too_early"].sum() if "too_early" in frame.columns else 0
+    subtitle = (
+        "Of users who reached a step, those who did not complete it; line: 95% Wilson interval."
+    )
+    more = f" {early:,} more times a step was reached by someone too new to judge." if early else ""
+    return sheet("Bar chart", drop_off_title(frame), subtitle + more, headers, rows)
+
+
+def hot(row: dict[str, Any]) -> str:
+    """Write whether a step stands out."""
+    return "← stands out" if row["hot"] else UNKNOWN
+
+
+def drop_off_title(frame: pl.DataFrame) -> str:
+    """Name the step that clearly loses more than the others, or say that none does."""
+    names = labels(frame["step"].to_list())
+    rows = known([r | {"name": n} for n, r in zip(names, frame.to_dicts(), strict=True)])
+    if not rows:
+        return "No step has been reached by anyone who can be judged"
+    worst = max(rows, key=lambda r: (r["hot"], r["rate"]))
+    if worst["hot"]:
+        return f"{worst['name']} stands out: {rated(worst['rate'])} of those who reach it get stuck"
+    return f"No step stands out; the highest drop-off is {rated(worst['rate'])}, at {worst['name']}"

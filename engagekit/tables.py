@@ -27,6 +27,7 @@ __all__ = [
     "curve",
     "diagnosis",
     "dumbbell",
+    "engagement_matrix",
     "funnel",
     "heatmap",
     "lifecycle",
@@ -34,8 +35,10 @@ __all__ = [
     "loop_by_quarter",
     "metrics",
     "segments",
+    "step_drop_off",
     "stickiness",
     "survival",
+    "usage_interval",
 ]
 
 
@@ -97,3 +100,18 @@ def stickiness(stickiness: pl.DataFrame) -> Table:
 def dumbbell(compared: pl.DataFrame) -> Table:
     """Tabulate what `compare_first_weeks` or `strongest` returns."""
     return Table("dumbbell", table_first_weeks.dumbbell(compared))
+
+
+def step_drop_off(steps: pl.DataFrame) -> Table:
+    """Tabulate what `step_drop_off` returns."""
+    return Table("step_drop_off", table_funnels.step_drop_off(steps))
+
+
+def usage_interval(interval: pl.DataFrame) -> Table:
+    """Tabulate what `usage_interval` returns."""
+    return Table("usage_interval", table_rhythm.usage_interval(interval))
+
+
+def engagement_matrix(matrix: pl.DataFrame) -> Table:
+    """Tabulate what `engagement_matrix` returns."""
+    return Table("engagement_matrix", table_rhythm.engagement_matrix(matrix))

@@ -38,6 +38,9 @@ PLAIN = {
     "lifecycle": pair("lifecycle", frames.lifecycle()),
     "stickiness": pair("stickiness", frames.stickiness()),
     "dumbbell": pair("dumbbell", frames.compared()),
+    "step_drop_off": pair("step_drop_off", frames.drop_off()),
+    "usage_interval": pair("usage_interval", frames.usage_interval()),
+    "engagement_matrix": pair("engagement_matrix", frames.matrix()),
 }
 EMPTY = {
     "heatmap": pair("heatmap", frames.curves().clear()),
@@ -53,6 +56,9 @@ EMPTY = {
     "lifecycle": pair("lifecycle", frames.lifecycle().clear()),
     "stickiness": pair("stickiness", frames.stickiness().clear()),
     "dumbbell": pair("dumbbell", frames.compared().clear()),
+    "step_drop_off": pair("step_drop_off", frames.drop_off().clear()),
+    "usage_interval": pair("usage_interval", frames.usage_interval().clear()),
+    "engagement_matrix": pair("engagement_matrix", frames.matrix().clear()),
 }
 GROUPS = [*HOSTILE[:5], None]
 NAMED = {
@@ -66,6 +72,8 @@ NAMED = {
         "segments", frames.priority(segments=frames.segments(HOSTILE, name=HOSTILE[1]))
     ),
     "metrics": pair("metrics", frames.metrics().with_columns(detail=frames.pl.lit(HOSTILE[2]))),
+    "step_drop_off": pair("step_drop_off", frames.drop_off(HOSTILE)),
+    "engagement_matrix": pair("engagement_matrix", frames.matrix(HOSTILE)),
     "dumbbell": pair("dumbbell", frames.compared(HOSTILE, ["more in retained"] * len(HOSTILE))),
 }
 ALL = (

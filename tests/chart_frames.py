@@ -274,3 +274,31 @@ def compared(actions=("invite", "report"), verdicts=("more in retained", "not cl
             }
         )  # fmt: skip
     return pl.DataFrame(rows)
+
+
+def drop_off(names=("Profile", "Connect", "Draft"), hot=1):
+    rows = [
+        {"step": name, "position": k}
+        | rate(10 + 60 * (k == hot), 100)
+        | {"hot": k == hot, "too_early": k}
+        for k, name in enumerate(names)
+    ]
+    return pl.DataFrame(
+        [*rows, {"step": "Last", "position": 9} | rate(0, 0) | {"hot": False, "too_early": 0}]
+    )
+
+
+def usage_interval():
+    return pl.DataFrame(
+        [{"days": d, "n": n, "of": 10, "share": n / 10, "interval_days": 2.5} for d, n in [(1, 2), (2, 5), (3, 8), (4, 10)]]
+    )  # fmt: skip
+
+
+def matrix(names=("publish", "open", "report", "export")):
+    kinds = ["core", "wide", "deep", "niche"]
+    rows = [
+        {"event": name, "n": 90 - 10 * k, "of": 100, "share": 0.9 - 0.1 * k, "times_per_user": [5.0, 1.0, 3.0, 1.5][k % 4],
+         "days_per_user": 1.0, "quadrant": kinds[k % 4]}
+        for k, name in enumerate(names)
+    ]  # fmt: skip
+    return pl.DataFrame(rows)

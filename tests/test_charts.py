@@ -68,7 +68,7 @@ def test_says_what_it_shows(name):
     assert len(title) > 10
     assert title.split()[0] in spec["description"]
     assert spec["description"].split(":")[0] in {
-        "Bar chart", "Heatmap", "Line chart", "Step chart", "Dot chart", "Stacked bar chart", "Table of links by quarter", "Table of links by group",
+        "Bar chart", "Heatmap", "Line chart", "Step chart", "Dot chart", "Stacked bar chart", "Scatter chart", "Table of links by quarter", "Table of links by group",
     }  # fmt: skip
     table = spec["usermeta"]["engagekit"]
     assert all(len(row) == len(table["headers"]) for row in table["rows"])
@@ -179,6 +179,14 @@ def test_the_link_to_mend_stands_out_by_words_and_color():
         (lambda: tables.stickiness(frames.stickiness()), "50% came in one period only"),
         (lambda: tables.stickiness(frames.stickiness((1.0, 0.6, 0.1))), "60% came in 2 periods or more"),
         (lambda: tables.dumbbell(frames.compared()), "invite: 50% of retained users did it, 20% of churned"),
+        (lambda: tables.step_drop_off(frames.drop_off()), "Connect stands out: 70% of those who reach it get stuck"),
+        (
+            lambda: tables.step_drop_off(frames.drop_off(hot=None)),
+            "No step stands out; the highest drop-off is 10%, at Profile",
+        ),
+        # The interval, 2.5 days, lies between whole days; of 3 days the share is known.
+        (lambda: tables.usage_interval(frames.usage_interval()), "80% of those who repeat usually pause 3 days or less"),
+        (lambda: tables.engagement_matrix(frames.matrix()), "Done by many and often: publish"),
         (
             lambda: tables.dumbbell(frames.compared(verdicts=("not clear", "too few"))),
             "No action stands out between retained and churned users",

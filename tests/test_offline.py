@@ -93,7 +93,7 @@ def test_charts_of_ones_own_are_drawn_too():
 
 def test_data_from_elsewhere_are_not_fetched():
     chart = alt.Chart("https://example.org/data.csv").mark_point().encode(x="a:Q")
-    with pytest.raises(ValueError, match=r"(?i)allowed|denied|conversion failed"):
+    with pytest.raises(ValueError, match="not allowed"):
         offline.chart_html(chart.to_dict())
 
 

@@ -35,7 +35,7 @@ OFTEN = {
 }
 ROLES = {"user": "user", "event": "event's name", "at": "event's time"}
 WHOLE, DECIMAL = r"^-?(0|[1-9]\d{0,17})$", r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$"
-RAW, FILE, ROW = "__raw", "__file", "__row"
+RAW, FILE, ROW, ALIAS = "__raw", "__file", "__row", "__alias"
 SAMPLE = 1000
 MOST_FORMS = 8
 # Says where rows that meet a condition stand, with their times: "row 3: 'yesterday'".
@@ -52,6 +52,7 @@ class Reading:
     timezone: str
     preset: presets.Preset | None = None
     drop_bad_times: bool = False
+    aliases: tuple[presets.Path, ...] = ()
 
     def called(self, role: str) -> str:
         """Name a role's columns as the person wrote them."""
@@ -103,6 +104,7 @@ def as_log(
         fields.as_text(event, event_dtype).alias("event"),
         at.alias("at") if known else at.cast(pl.String).str.strip_chars().alias("at"),
         *kept,
+        *_alias(rows, schema, reading),
         *([FILE] if FILE in rows.collect_schema() else []),
     )
     nothing = pl.lit(None, dtype=pl.String).alias(RAW)
@@ -118,6 +120,15 @@ def as_log(
     )
     log = log.with_columns(pl.col("at").alias(RAW)).with_columns(read.alias("at"))
     return log.with_columns(pl.when(pl.col("at").is_null()).then(RAW).alias(RAW))
+
+
+def _alias(rows: pl.LazyFrame, schema: Mapping[str, Any], reading: Reading) -> list[pl.Expr]:
+    value = fields.first_of(schema, reading.aliases)
+    if not reading.aliases:
+        return []
+    if value is None:
+        return [pl.lit(None, dtype=pl.String).alias(ALIAS)]
+    return [fields.as_text(value, dtype_of(rows, value)).alias(ALIAS)]
 
 
 def _required(schema: Mapping[str, Any], reading: Reading, role: str) -> pl.Expr:

@@ -24,9 +24,9 @@ BLOCK = 1 << 20
 LONGEST_FIELD = 1 << 30
 
 
-def explain(file: LogFile, error: BaseException, *, headless: bool) -> str:
+def explain(file: LogFile, error: BaseException) -> str:
     """Say what is wrong with a file that polars refused."""
-    return find(file, headless=headless) or plainly(repr(file.shown), error)
+    return find(file) or plainly(repr(file.shown), error)
 
 
 def plainly(name: str, error: BaseException) -> str:
@@ -35,7 +35,7 @@ def plainly(name: str, error: BaseException) -> str:
     return f"{name} cannot be read: {reason}"
 
 
-def find(file: LogFile, *, headless: bool) -> str | None:
+def find(file: LogFile) -> str | None:
     """Find the first thing wrong with a file, or None if nothing is."""
     if file.kind == "parquet":
         return _damaged_parquet(file)
@@ -43,7 +43,7 @@ def find(file: LogFile, *, headless: bool) -> str | None:
         return (
             _not_utf8(file)
             or (_bad_json(file) if file.kind == "ndjson" else None)
-            or (_bad_rows(file, headless=headless) if file.kind == "csv" else None)
+            or (_bad_rows(file) if file.kind == "csv" else None)
         )
     except (OSError, EOFError, zlib.error) as error:
         return f"{file.shown!r} is damaged or cut off: {error}."
@@ -109,10 +109,10 @@ def _shown(line: bytes) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def _bad_rows(file: LogFile, *, headless: bool) -> str | None:
-    quoting: Literal[0, 3] = 3 if headless else 0  # csv.QUOTE_NONE, csv.QUOTE_MINIMAL
+def _bad_rows(file: LogFile) -> str | None:
+    quoting: Literal[0, 3] = 3 if not file.header else 0  # csv.QUOTE_NONE, csv.QUOTE_MINIMAL
     with _open(file) as source, io.TextIOWrapper(source, "utf-8-sig", newline="") as text:
-        rows = csv.reader(text, delimiter=file.separator, quoting=quoting, strict=not headless)
+        rows = csv.reader(text, delimiter=file.separator, quoting=quoting, strict=file.header)
         csv.field_size_limit(LONGEST_FIELD)
         try:
             return _ragged(file, rows)
@@ -129,12 +129,6 @@ def _ragged(file: LogFile, rows: Any) -> str | None:
             return f"line {line} of {file.shown!r} has {len(row)} fields where {width} are expected: {_shown(file.separator.join(row).encode())}. A separator inside a field must be quoted."
         line = rows.line_num + 1
     return None
-
-
-def has_header(file: LogFile, columns: list[str]) -> bool:
-    """Tell whether a file of a format without header has one all the same."""
-    first = head_of(file.path).split(b"\n")[0].decode("utf-8", "replace").lstrip("\ufeff")
-    return first.rstrip("\r").split(file.separator)[:3] == columns[:3]
 
 
 def keys_of(files: Iterable[LogFile]) -> list[str]:

@@ -13,12 +13,13 @@ from engagekit.errors import (
     ColumnError,
     ParameterError,
     check_choice,
+    listing,
     nearest,
 )
 from engagekit.instants import zone
 from engagekit.log import COLUMNS, as_lazy
 from engagekit.matchers import Match, property_names
-from engagekit.presets import preset_of
+from engagekit.presets import PRESETS, preset_of
 from engagekit.sources import find_files, is_path
 
 if TYPE_CHECKING:
@@ -75,6 +76,9 @@ def scan_events(
         whole number, number, text).
     identities
         A frame with ``alias, user_id``: events of an alias become that user's. Chains are followed.
+        ``"log"`` learns them from an Amplitude, GA4, Segment or Snowplow export: where the id of a visitor
+        or device stands beside one user's id, and never beside another's, all its events are that user's.
+        Without it, what people do before they are known stays under the visitor's id.
     exclude
         A matcher of events, or a frame with ``user_id``, to leave out. `check_events` counts them if
         given the same.
@@ -120,6 +124,7 @@ def scan_events(
         exclude,
         at_format,
         bad_times,
+        identities,
     )
     if is_path(source):
         log = _from_files(source, reading, cache, encoding)
@@ -139,9 +144,16 @@ def _reading(
     exclude: Any,
     at_format: str | None,
     bad_times: str,
+    ids: Any,
 ) -> Reading:
     zone(timezone)
     faults = check_choice("bad_times", bad_times, ["refuse", "null"])
+    known = preset_of(preset)
+    if isinstance(ids, str) and not (_from_log(ids) and known and known.aliases):
+        takes = [name for name, each in PRESETS.items() if each.aliases]
+        faults.append(
+            f"identities is {ids!r}; it takes a frame with 'alias' and 'user_id', or 'log' with one of the presets {listing(takes, last='or')}."
+        )
     kept = _kept_names(keep)
     for role, name in named.items():
         if not isinstance(name, str) or not name:
@@ -153,7 +165,6 @@ def _reading(
     ]
     if faults:
         raise ParameterError.from_faults("The log cannot be read this way", faults)
-    known = preset_of(preset)
     wanted = kept | {
         n: n for n in _matched_properties(exclude) if n not in kept and n not in COLUMNS
     }
@@ -173,6 +184,7 @@ def _reading(
         timezone="UTC" if known and not known.local else timezone,
         preset=known,
         drop_bad_times=bad_times == "null",
+        aliases=known.aliases if known and _from_log(ids) else (),
     )
 
 
@@ -193,6 +205,10 @@ def _kept_names(keep: Keep) -> dict[str, str]:
     return pairs
 
 
+def _from_log(ids: Any) -> bool:
+    return isinstance(ids, str) and ids == "log"
+
+
 def _matched_properties(exclude: Any) -> tuple[str, ...]:
     return property_names(exclude) if isinstance(exclude, (Match, list, tuple, dict)) else ()
 
@@ -201,7 +217,8 @@ def _finished(
     log: pl.LazyFrame, kept: dict[str, str], ids: Any, exclude: Any, *, dedupe: bool
 ) -> pl.LazyFrame:
     if ids is not None:
-        log = identities.join_identities(log, ids)
+        known = identities.seen_together(log) if _from_log(ids) else ids
+        log = identities.join_identities(log, known)
     if exclude is not None:
         log = identities.leave_out(log, exclude)
     log = log.select(*COLUMNS, *kept)

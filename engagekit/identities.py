@@ -6,9 +6,21 @@ from typing import Any
 
 import polars as pl
 
+from engagekit.columns import ALIAS
 from engagekit.errors import ColumnError, EventLogError, listing, nearest
 from engagekit.log import as_lazy
 from engagekit.matchers import Match, matches
+
+
+def seen_together(log: pl.LazyFrame) -> pl.DataFrame:
+    """Learn from the log which visitor ids stand beside one user's id, and only that user's."""
+    user = pl.col("user_id").cast(pl.String)
+    pairs = (
+        log.filter(user != pl.col(ALIAS))
+        .group_by(pl.col(ALIAS).alias("alias"))
+        .agg(user.first().alias("user_id"), user.n_unique().alias("users"))
+    )
+    return pairs.filter(pl.col("users") == 1).select("alias", "user_id").sort("alias").collect()
 
 
 def join_identities(log: pl.LazyFrame, identities: Any) -> pl.LazyFrame:

@@ -15,13 +15,15 @@ class Preset:
     """Where one kind of export keeps what.
 
     Each of `user`, `event` and `at` is a list of places, of which the first that holds something counts.
-    `bags` are the places where properties lie, addressed by their bare name.
+    `bags` are the places where properties lie, addressed by their bare name; `aliases` hold the id of a
+    visitor or device that stands beside the user's own id once it is known.
     """
 
     user: tuple[Path, ...]
     event: tuple[Path, ...]
     at: tuple[Path, ...]
     at_format: str | None = None
+    aliases: tuple[Path, ...] = ()
     bags: tuple[Path, ...] = ()
     columns: tuple[str, ...] = ()
     quoted: bool = True
@@ -71,12 +73,14 @@ PRESETS = {
         user=_paths("user_id", "amplitude_id", "device_id"),
         event=_paths("event_type"),
         at=_paths("event_time"),
+        aliases=_paths("amplitude_id"),
         bags=_paths("event_properties", "user_properties", "group_properties"),
     ),
     "ga4": Preset(
         user=_paths("user_id", "user_pseudo_id"),
         event=_paths("event_name"),
         at=_paths("event_timestamp"),
+        aliases=_paths("user_pseudo_id"),
         at_format="us",
         bags=_paths("event_params", "user_properties"),
         pairs=("event_params", "user_properties"),
@@ -98,7 +102,8 @@ PRESETS = {
         bags=_paths("properties", "person_properties", "*.properties"),
     ),
     "segment": Preset(
-        user=_paths("userId", "anonymousId", "user_id", "anonymous_id"),
+        user=_paths("userId", "user_id", "anonymousId", "anonymous_id"),
+        aliases=_paths("anonymousId", "anonymous_id"),
         event=_paths("event", "type"),
         at=_paths("timestamp", "originalTimestamp", "receivedAt", "received_at"),
         bags=_paths("properties", "traits", "context"),
@@ -107,6 +112,7 @@ PRESETS = {
         user=_paths("user_id", "domain_userid", "network_userid"),
         event=_paths("event_name", "event"),
         at=_paths("derived_tstamp", "collector_tstamp"),
+        aliases=_paths("domain_userid"),
         bags=_paths("unstruct_event/data/data"),
         columns=SNOWPLOW_COLUMNS,
         quoted=False,

@@ -8,7 +8,9 @@ import glob
 import gzip
 import os
 import shutil
+import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -40,6 +42,7 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+DAMAGED = (OSError, EOFError, zipfile.BadZipFile, RuntimeError, zlib.error)
 DEEPEST = 3  # an export zip may hold zips of gzip files, not more
 HEAD = 1 << 16
 
@@ -52,6 +55,7 @@ class LogFile:
     shown: str
     kind: Kind
     separator: str = ","
+    header: bool = True
 
 
 def is_path(source: Any) -> bool:
@@ -140,7 +144,7 @@ def open_files(
             files += _open(path, str(path), preset, encoding, workdir, depth=0)
         except EngagekitError as error:
             faults += faults_of(error)
-        except (OSError, EOFError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        except DAMAGED as error:
             faults.append(f"{str(path)!r} cannot be opened: {error}.")
     if faults:
         raise EventLogError.from_faults("The event log cannot be read", faults)
@@ -165,7 +169,7 @@ def _open(
         kind = _kind_by_content(path, shown)
     path = _as_utf8(path, shown, encoding, workdir)
     if preset and preset.columns:
-        return [LogFile(path, shown, "csv", "\t")]
+        return [LogFile(path, shown, "csv", "\t", header=_has_header(path, preset.columns))]
     if kind == "ndjson":
         _refuse_json_array(path, shown)
         return [LogFile(path, shown, "ndjson")]
@@ -233,7 +237,7 @@ def _unzip(
         for member in members:
             name = f"{shown}!{member.filename}"
             try:
-                target = workdir / f"{len(os.listdir(workdir)):06}"  # noqa: PTH208
+                target = _new_file(workdir)
                 with archive.open(member) as packed, target.open("wb") as out:
                     shutil.copyfileobj(packed, out, 1 << 20)
                 files += _open(target, name, preset, encoding, workdir, depth=depth + 1)
@@ -250,6 +254,12 @@ def _unzip(
     if faults:
         raise EventLogError.from_faults(f"The archive {shown!r} cannot be read", faults)
     return files
+
+
+def _new_file(workdir: Path) -> Path:
+    handle, name = tempfile.mkstemp(dir=workdir)
+    os.close(handle)
+    return Path(name)
 
 
 def _refuse_too_large(members: Sequence[zipfile.ZipInfo], shown: str, workdir: Path) -> None:
@@ -275,7 +285,7 @@ def _as_utf8(path: Path, shown: str, encoding: str, workdir: Path) -> Path:
         if found is None or (found == "utf-8-sig" and _kind_by_name(shown) == "csv"):
             return path
         encoding = found
-    target = workdir / f"{len(os.listdir(workdir)):06}"  # noqa: PTH208
+    target = _new_file(workdir)
     try:
         with _plain(path, shown) as source, target.open("w", encoding="utf-8", newline="") as out:
             reader = codecs.getreader(encoding)(source)
@@ -301,6 +311,12 @@ def _refuse_json_array(path: Path, shown: str) -> None:
         raise EventLogError(
             f"{shown!r} holds one JSON list; it takes one JSON object per line (jq -c '.[]' file.json > file.ndjson)."
         )
+
+
+def _has_header(path: Path, columns: Sequence[str]) -> bool:
+    # Formats without a header are given one now and then.
+    first = head_of(path).split(b"\n")[0].decode("utf-8", "replace").lstrip("\ufeff")
+    return first.rstrip("\r").split("\t")[:3] == list(columns[:3])
 
 
 def _separator(path: Path, shown: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit import columns, damage, fields
-from engagekit.columns import FILE, RAW
+from engagekit.columns import ALIAS, FILE, RAW
 from engagekit.errors import EventLogError, listing
 from engagekit.sources import LogFile, open_files
 
@@ -53,16 +53,16 @@ def write_log(
         faults += columns.missing(group.schema, reading, group.name)
         faults += _doubled(group, reading)
     groups = [g for g in groups if fields.first_of(g.schema, reading.places["at"]) is not None]
-    forms = []
-    for group in groups:
-        form, found = _form(group, reading)
+    forms, parts = [], []
+    for number, group in enumerate(groups):
+        groups[number], form, found = _form(group, reading)
         forms.append(form)
         faults += found
     _raise(faults)
-    parts = []
-    for number, (group, form) in enumerate(zip(groups, forms, strict=True)):
+    for number, form in enumerate(forms):
         part = workdir / f"part-{number:05}.parquet"
-        faults += _sink(group, form, reading, part)
+        groups[number], found = _sink(groups[number], form, reading, part)
+        faults += found
         parts.append(part)
     _raise(faults)
     _finish(parts, groups, forms, reading, target)
@@ -88,30 +88,26 @@ def _grouped(files: Sequence[LogFile], reading: Reading) -> tuple[list[Group], l
     faults = []
     for file in files:
         try:
-            key = (file.kind, file.separator, _columns(file, reading))
+            key = (file.kind, file.separator, file.header, _columns(file, reading))
         except damage.BAD as error:
-            faults.append(damage.explain(file, error, headless=_headless(reading)))
+            faults.append(damage.explain(file, error))
             continue
         found.setdefault(key, []).append(file)
     groups = [
         Group(tuple(members), _scan(members, dict(schema), reading), dict(schema))
-        for (_, _, schema), members in found.items()
+        for (*_, schema), members in found.items()
     ]
     return groups, faults
-
-
-def _headless(reading: Reading) -> bool:
-    return bool(reading.preset and reading.preset.columns)
 
 
 def _columns(file: LogFile, reading: Reading) -> tuple[tuple[str, Any], ...]:
     if file.kind == "parquet":
         return tuple(pl.read_parquet_schema(file.path).items())
     if file.kind == "ndjson":
-        wanted = [*reading.places.values(), *reading.keep.values()]
+        wanted = [*reading.places.values(), *reading.keep.values(), reading.aliases]
         pairs = reading.preset.pairs if reading.preset else ()
         return tuple(fields.schema_for([p for ps in wanted for p in ps], pairs=pairs).items())
-    if reading.preset and _headless(reading):
+    if reading.preset and reading.preset.columns:
         return tuple((name, pl.String()) for name in reading.preset.columns)
     scan = pl.scan_csv(file.path, separator=file.separator, infer_schema=False, glob=False)
     return tuple(scan.collect_schema().items())
@@ -127,7 +123,7 @@ def _scan(files: Sequence[LogFile], schema: dict[str, Any], reading: Reading) ->
     return pl.scan_csv(
         paths,
         separator=file.separator,
-        has_header=not _headless(reading) or damage.has_header(file, list(schema)),
+        has_header=file.header,
         quote_char='"' if reading.preset is None or reading.preset.quoted else None,
         schema=schema,
         include_file_paths=path_column,
@@ -146,32 +142,51 @@ def _doubled(group: Group, reading: Reading) -> list[str]:
     ]
 
 
-def _form(group: Group, reading: Reading) -> tuple[Form | None, list[str]]:
+def _form(group: Group, reading: Reading) -> tuple[Group, Form | None, list[str]]:
     at = fields.first_of(group.schema, reading.places["at"])
     if at is not None and columns.dtype_of(group.rows, at).is_temporal():
-        return None, []
+        return group, None, []
     try:
         form, sample = columns.first_form(group.rows, group.schema, reading)
     except damage.BAD as error:
-        return None, _explained(group, error, reading)
-    return form, [] if form else columns.fault_of_sample(sample, reading, group.name)
+        faults = _explained(group, error)
+        if not faults:
+            return _form(_loosely(group), reading)
+        return group, None, faults
+    return group, form, [] if form else columns.fault_of_sample(sample, reading, group.name)
 
 
-def _sink(group: Group, form: Form | None, reading: Reading, part: Path) -> list[str]:
+def _sink(group: Group, form: Form | None, reading: Reading, part: Path) -> tuple[Group, list[str]]:
     log = columns.as_log(group.rows, group.schema, reading, form)
     log = log.with_columns(pl.col("user_id").cast(pl.String))
     try:
         log.sink_parquet(part, compression="zstd", compression_level=1)
     except damage.BAD as error:
-        return _explained(group, error, reading)
-    return []
+        faults = _explained(group, error)
+        return (group, faults) if faults else _sink(_loosely(group), form, reading, part)
+    return group, []
 
 
-def _explained(group: Group, error: BaseException, reading: Reading) -> list[str]:
-    found = [damage.find(file, headless=_headless(reading)) for file in group.files]
+def _explained(group: Group, error: BaseException) -> list[str]:
+    """Find what is wrong with a group's files; nothing, if JSON is sound and only its shapes differ."""
+    found = [damage.find(file) for file in group.files]
     if faults := [fault for fault in found if fault]:
         return faults
-    return [damage.plainly(group.name, error)]
+    uneven = group.files[0].kind == "ndjson" and any(
+        not isinstance(dtype, pl.String) for dtype in group.schema.values()
+    )
+    return [] if uneven else [damage.plainly(group.name, error)]
+
+
+def _loosely(group: Group) -> Group:
+    """Read lines of JSON value by value: slower, but a key may hold an object here and a list there."""
+    several = FILE if len(group.files) > 1 else None
+    lines = pl.scan_lines([f.path for f in group.files], glob=False, include_file_paths=several)
+    values = [fields.from_json(pl.col("line"), [key]).alias(key) for key in group.schema]
+    rows = lines.filter(pl.col("line").str.strip_chars() != "").select(
+        *values, *([FILE] if several else [])
+    )
+    return Group(group.files, rows, dict.fromkeys(group.schema, pl.String()))
 
 
 def _finish(
@@ -201,7 +216,7 @@ def _finish(
     if len(parts) == 1 and not later and not casts and not profile["blank"]:
         parts[0].replace(target)
     else:
-        names = ["user_id", "event", "at", *reading.keep]
+        names = ["user_id", "event", "at", *reading.keep, *([ALIAS] if reading.aliases else [])]
         log.filter(~blank | pl.col(RAW).is_not_null()).select(names).sink_parquet(
             target, compression="zstd", compression_level=1
         )

@@ -9,6 +9,7 @@ import re
 import zipfile
 from datetime import UTC, date, datetime
 
+import fuzz_loader
 import polars as pl
 import pytest
 
@@ -408,3 +409,31 @@ def test_messages_end_as_sentences_and_name_no_module(refused):
     message = refused("a,b\n1,2\n")
     assert re.search(r"[.?]$", message)
     assert "polars" not in message
+
+
+def test_seeds_of_the_fuzzer_are_read_or_refused(tmp_path):
+    for way, content in fuzz_loader.STARTS + fuzz_loader.SEEDS:
+        assert fuzz_loader.attempt(way, content, tmp_path) in {"read", "refused"}
+
+
+def test_the_fuzzer_can_fail(tmp_path, monkeypatch):
+    # Its comparison with plain Python sees a row that went missing.
+    whole = ek.scan_events
+
+    def short(*source, **options):
+        return whole(*source, **options).head(1)
+
+    monkeypatch.setattr(ek, "scan_events", short)
+    with pytest.raises(AssertionError, match="plain Python reads"):
+        fuzz_loader.attempt(0, fuzz_loader.CSV, tmp_path)
+
+
+def test_a_short_campaign_finds_nothing():
+    counts = fuzz_loader.campaign(2.0, seed=5)
+    assert counts["read"] > 0
+    assert counts["refused"] > 0
+
+
+@pytest.mark.slow
+def test_a_longer_campaign_finds_nothing():
+    assert sum(fuzz_loader.campaign(60.0, seed=6).values()) > 100

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from hypothesis import strategies as st
 
 import engagekit as ek
 from engagekit import textcache
+from engagekit.fields import NOTHING
 
 NINE = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 ROWS = [
@@ -129,6 +132,48 @@ def test_columns_under_other_names_and_others_named_like_ours():
 def test_nothing_is_kept_that_was_not_asked_for(tmp_path):
     assert scan(FRAME).columns == ["user_id", "event", "at"]
     assert scan(write(tmp_path / "a.csv", "csv")).columns == ["user_id", "event", "at"]
+
+
+names = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), max_size=12)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(names, names), min_size=1, max_size=6),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from(",;\t|"),
+)
+def test_csv_of_any_text_is_read_as_python_reads_it(tmp_path_factory, rows, quoting, end, mark):
+    folder = tmp_path_factory.mktemp("csv")
+    with (folder / "a.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, quoting=quoting, lineterminator=end, delimiter=mark)
+        writer.writerow(["user_id", "event", "at"])
+        writer.writerows([user, event, "2026-03-01"] for user, event in rows)
+    expected = [tuple(None if v.strip() in NOTHING else v for v in row) for row in rows]
+    if all(user is None for user, _ in expected) or all(event is None for _, event in expected):
+        with pytest.raises(ek.EngagekitError, match="holds anything"):
+            scan(folder, cache=False)
+    else:
+        assert scan(folder, cache=False).select("user_id", "event").rows() == expected
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(names, names), min_size=1, max_size=6), st.booleans())
+def test_json_of_any_text_is_read_as_python_reads_it(tmp_path_factory, rows, ascii_only):
+    folder = tmp_path_factory.mktemp("json")
+    lines = [
+        json.dumps(
+            {"user_id": "u" + user, "event": "e" + event, "at": "2026-03-01", "d": {event: user}},
+            ensure_ascii=ascii_only,
+        )
+        for user, event in rows
+    ]
+    (folder / "a.ndjson").write_text("\n".join(lines), encoding="utf-8")
+    log = scan(folder, cache=False)
+    assert log.select("user_id", "event").rows() == [
+        ("u" + user, "e" + event) for user, event in rows
+    ]
 
 
 # Times
@@ -572,3 +617,27 @@ def test_tables_that_rollup_reduces_where_they_lie_are_handed_back():
     table.columns = ("user_id", "event", "time")
     with pytest.raises(ek.EngagekitError, match="no column 'at'"):
         ek.scan_events(table)
+
+
+def test_json_whose_keys_hold_now_an_object_now_a_list(tmp_path):
+    # PHP writes an empty object as an empty list.
+    rows = [
+        {
+            "event": "a",
+            "properties": {"distinct_id": "u", "time": 1772357400, "plan": {"name": "pro"}},
+        },
+        {"event": "b", "properties": {"distinct_id": "u", "time": 1772357400, "plan": []}},
+        {"event": "c", "properties": []},
+    ]
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    text = "\n".join(json.dumps(row) for row in rows) + "\n\n"
+    (tmp_path / "a" / "1.ndjson").write_text(text)
+    (tmp_path / "b" / "1.ndjson").write_text(text)
+    (tmp_path / "b" / "2.ndjson").write_text(text)
+    for folder, times in (("a", 1), ("b", 2)):
+        log = scan(tmp_path / folder, preset="mixpanel", keep=["plan.name"])
+        assert (
+            log.rows()
+            == [("u", "a", NINE, "pro"), ("u", "b", NINE, None), (None, "c", None, None)] * times
+        )

@@ -331,6 +331,51 @@ def test_posthog_parquet_holds_properties_as_text(tmp_path):
     assert log.rows() == [("ann", "$pageview", NINE, "pro")]
 
 
+def test_identities_learned_from_the_log(scan):
+    rows = lines(
+        segment_row(anonymousId="phone"),  # before ann is known
+        segment_row(anonymousId="phone", userId="ann"),
+        segment_row(anonymousId="laptop", userId="ann"),
+        segment_row(anonymousId="shared", userId="ann"),
+        segment_row(anonymousId="shared", userId="bob"),
+        segment_row(anonymousId="shared"),  # ann or bob: stays as it is
+        segment_row(anonymousId="stranger"),
+    )
+    apart = scan(rows, "segment.json", preset="segment")
+    assert apart["user_id"].to_list() == ["phone", "ann", "ann", "ann", "bob", "shared", "stranger"]
+    joined = scan(rows, "segment.json", preset="segment", identities="log")
+    assert joined["user_id"].to_list() == ["ann", "ann", "ann", "ann", "bob", "shared", "stranger"]
+    assert joined.columns == ["user_id", "event", "at"]
+    two = lines(amplitude_row(user_id=None), amplitude_row())
+    assert scan(two, "amplitude.json", preset="amplitude", identities="log")[
+        "user_id"
+    ].to_list() == ["ann", "ann"]
+    frame = pl.DataFrame(
+        {
+            "user_id": [None, "ann"],
+            "user_pseudo_id": ["1.2"] * 2,
+            "event_name": ["e"] * 2,
+            "event_timestamp": [1772357400000000] * 2,
+        }
+    )
+    assert ek.scan_events(frame, preset="ga4", identities="log").collect()["user_id"].to_list() == [
+        "ann",
+        "ann",
+    ]
+    snow = snowplow_row() + snowplow_row(user_id="ann")
+    assert scan(snow, "a.tsv", preset="snowplow", identities="log")["user_id"].to_list() == [
+        "ann",
+        "ann",
+    ]
+    for options in (
+        {"preset": "posthog", "identities": "log"},
+        {"identities": "log"},
+        {"preset": "ga4", "identities": "seen"},
+    ):
+        with pytest.raises(ek.EngagekitError, match="'amplitude', 'ga4', 'segment' or 'snowplow'"):
+            scan(b"x", "a.csv", **options)
+
+
 def test_unknown_preset_and_unused_one_are_told(scan):
     with pytest.raises(ek.EngagekitError, match="Did you mean 'amplitude'"):
         scan(b"x", "a.csv", preset="amplitud")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from engagekit.definition import LINKS
@@ -189,13 +190,14 @@ def times_to_settle(seen: Evidence) -> float | None:
     """Say how many times the users, at the same rates, would settle an undecided case; None where none would."""
     if judge(seen).verdict != "undecided":
         return 1.0
-    step, factor = 1.1, 1.0
-    while factor < MOST_TIMES:
-        factor *= step
-        if judge(seen.times(factor)).verdict != "undecided":
-            return crossing(
-                lambda f: judge(seen.times(f)).verdict != "undecided", factor / step, factor
-            )
+
+    def settled(times: float) -> bool:
+        return judge(seen.times(times)).verdict != "undecided"
+
+    tried = [STEP**power for power in range(STEPS)]
+    for before, after in pairwise(tried):
+        if settled(after):
+            return crossing(settled, before, after)
     return None
 
 
@@ -214,7 +216,7 @@ def holds_between(seen: Evidence, link: str) -> tuple[float, float]:
 
 def crossing(holds: Callable[[float], bool], low: float, high: float) -> float:
     """Find where a condition that fails at `low` and holds at `high` begins to hold, by halving."""
-    while high - low > 1e-6 * max(1.0, high):
+    for _ in range(HALVINGS):
         middle = (low + high) / 2
         low, high = (low, middle) if holds(middle) else (middle, high)
     return high

@@ -114,10 +114,10 @@ def test_named_at_eight_tenths(chance, verdict):
     )  # fmt: skip
 
 
-def test_eight_tenths_itself_is_enough():
-    """With one user of one, P(rate < 0.9) and the like are round; here the mark is found to the last bit."""
-    seen = with_chance(0.8)
-    assert (judge(seen).verdict == "named") == (below(40.0, 100.0, seen.marks[0]) >= 0.8)
+@pytest.mark.parametrize(("chance", "verdict"), [(0.8, "named"), (0.2, "none broken")])
+def test_eight_tenths_itself_is_enough(chance, verdict, monkeypatch):
+    monkeypatch.setattr("engagekit.earliest.below", lambda n, of, mark: mark and chance)
+    assert judge(with_chance(0.5)).verdict == verdict
 
 
 def test_a_link_nobody_can_be_judged_on_is_neither_broken_nor_sound():

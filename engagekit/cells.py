@@ -40,9 +40,11 @@ def grid(terms: Terms, first: int, last: int, as_of: datetime) -> pl.DataFrame:
     """
     bounds = _rolling_bounds if terms.rolling else _calendar_bounds
     moment = pl.lit(as_of, AT)
+    complete = pl.col("closes_at") <= moment
     return bounds(terms, first, last, shown_periods(terms)).with_columns(
-        (pl.col("opens_at") < moment).alias("begun"),
-        (pl.col("closes_at") <= moment).alias("complete"),
+        # An hour that the clock skips ends as it begins.
+        ((pl.col("opens_at") < moment) | complete).alias("begun"),
+        complete.alias("complete"),
     )
 
 

@@ -7,7 +7,7 @@ hours, the one it skips in spring is a period without an instant, and a day has 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import polars as pl
@@ -24,7 +24,6 @@ PERIODS = ("hour", "day", "week", "month")
 WEEK_STARTS = ("monday", "sunday")
 # 1970-01-01 was a Thursday: so many days into its week.
 _INTO_WEEK = {"monday": 3, "sunday": 4}
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local clocks are naive
 _MICROSECOND = timedelta(microseconds=1)
 MOST_PERIODS = 1_000_000
 
@@ -205,8 +204,3 @@ def _skip_over(clock: datetime, timezone: str) -> datetime:
         shown = middle.astimezone(place).replace(tzinfo=None)
         low, high = (low, middle) if shown >= clock else (middle, high)
     return high
-
-
-def clock_of(value: date | datetime) -> datetime:
-    """Take a period's start as a naive local time."""
-    return value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)  # noqa: DTZ001

@@ -18,7 +18,7 @@ ROLLING = {
 
 
 def clock(at, zone):
-    return at.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    return at.astimezone(ZoneInfo(zone)).replace(tzinfo=None, fold=0)
 
 
 def floor(at, period, zone, week_start):
@@ -200,7 +200,8 @@ def retention(events, **terms):
             for position, lo, hi in shown(terms):
                 opens, closes = bounds(cohort, lo, hi, terms)
                 day = label(cohort, terms["period"])
-                n = cells.get((group, day, position), 0) if opens < terms["as_of"] else None
+                begun = opens < terms["as_of"] or closes <= terms["as_of"]
+                n = cells.get((group, day, position), 0) if begun else None
                 size = cells.get((group, day, 0), 0)
                 rows.append((group, day, position, n, size, closes <= terms["as_of"]))
     return rows, people

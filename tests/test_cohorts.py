@@ -199,6 +199,24 @@ def test_months_are_calendar_months_or_thirty_days():
     assert column(ek.retention(log, **asked, window="rolling"), "complete")[:2] == [True, False]
 
 
+def test_hours_are_those_of_the_clock_on_days_that_change_it():
+    asked = {"start": "s", "back": "r", "period": "hour", "periods": 3, "timezone": "Europe/Berlin"}
+    # In autumn the hour from two to three comes twice and is one period: 00:30 and 01:30 UTC lie in it.
+    autumn = log_of(("a", "s", "2026-10-24T23:30"), ("a", "r", "2026-10-25T01:30"))
+    table = ek.retention(autumn, **asked, as_of="2026-10-25T01:45:00+00:00")
+    assert column(table, "cohort")[0] == datetime(2026, 10, 25, 1)
+    assert column(table, "n", datetime(2026, 10, 25, 1)) == [1, 1, None]
+    assert column(table, "complete", datetime(2026, 10, 25, 1)) == [True, False, False]
+    # In spring that hour does not come: it is complete as soon as it would begin, and empty.
+    spring = log_of(("a", "s", "2026-03-29T00:30"), ("a", "r", "2026-03-29T01:00"))
+    table = ek.retention(spring, **asked, as_of="2026-03-29T01:00:00+00:00")
+    assert column(table, "n", datetime(2026, 3, 29, 1)) == [1, 0, None]
+    assert column(table, "complete", datetime(2026, 3, 29, 1)) == [True, True, False]
+    table = ek.retention(spring, **asked, as_of="2026-03-29T01:10:00+00:00")
+    assert column(table, "n", datetime(2026, 3, 29, 1)) == [1, 0, 1]
+    assert column(table, "n", datetime(2026, 3, 29, 2)) == [0, 0, None]
+
+
 def test_weeks_start_on_the_day_that_is_said():
     log = log_of(("a", "s", "2026-03-08T10:00"), ("a", "r", "2026-03-09T10:00"))  # Sunday, Monday
     asked = {"start": "s", "back": "r", "periods": 2}
@@ -399,6 +417,20 @@ def test_cohort_curves_split_by_properties_of_users():
         ek.cohort_curves(journeys, by="plam")
     with pytest.raises(ParameterError, match="only keep days"):
         ek.cohort_curves(journeys, period="hour")
+
+
+def test_journeys_on_disk_and_of_days_give_the_same(tmp_path):
+    journeys = ek.rollup(LOG, PRODUCT, as_of="2026-03-06")
+    journeys.save(tmp_path)
+    stored = ek.Journeys.load(tmp_path, lazy=True)
+    assert_frame_equal(
+        ek.cohort_curves(stored, period="day"), ek.cohort_curves(journeys, period="day")
+    )
+    # A log of days starts at midnight: a's second day then ends 24 hours later, and so does the cohort's.
+    days = ek.rollup(LOG.with_columns(pl.col("at").dt.date()), PRODUCT, as_of="2026-03-05")
+    table = ek.cohort_curves(days, period="day", periods=3)
+    assert column(table, "n", date(2026, 3, 2)) == [2, 1, 2]
+    assert column(table, "complete", date(2026, 3, 2)) == [True, True, True]
 
 
 @st.composite

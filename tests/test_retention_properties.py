@@ -13,7 +13,7 @@ from retention_questions import SLOW, asked, log_of, questions, refused
 
 import engagekit as ek
 
-FEW = settings(SLOW, max_examples=40)
+FEW = settings(SLOW, max_examples=25)
 KEYS = ["cohort", "period"]
 
 

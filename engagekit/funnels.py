@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from engagekit.drop_off import step_drop_off
 from engagekit.errors import ParameterError
 from engagekit.funnel_rules import Asked, asked_of, check_conditions, expression, needs_of
 from engagekit.instants import AT, instant
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from engagekit.attempts import Outcomes
     from engagekit.funnel_rules import Condition, Exclusion
     from engagekit.instants import Instant
+
+__all__ = ["funnel", "step_drop_off"]
 
 COUNTS = {"step": pl.Int32, "event": pl.String} | RATE
 COUNTS |= {

@@ -1,40 +1,55 @@
-"""Rhythm: who comes, goes and returns, how often people are active, and what they do widely or often."""
+"""Rhythm: who comes, stays away and comes back from period to period, and in how many periods users come."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit.cadence import engagement_matrix, usage_interval
+from engagekit.cohort_starts import chosen, columns_of, refuse_misspelt, try_expression
 from engagekit.errors import ParameterError
-from engagekit.instants import AT, days, instant
-from engagekit.journeys import on_days
-from engagekit.log import end_of, open_log
-from engagekit.matchers import event_names, matches, property_names
+from engagekit.instants import instant
+from engagekit.intervals import wilson_columns
+from engagekit.log import end_soon, open_log
 from engagekit.periods import (
     Calendar,
+    begins_at,
     calendar_faults,
     calendar_for,
     last_index,
     period_index,
-    period_start,
     period_table,
     since_index,
-    start_dtype,
 )
+from engagekit.retention_terms import matcher_faults, whole_faults
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from engagekit.instants import Instant
-    from engagekit.journeys import Journeys
-    from engagekit.log import Frame
     from engagekit.matchers import Matcher
     from engagekit.periods import Period, WeekStart
+
+__all__ = ["engagement_matrix", "lifecycle", "stickiness", "usage_interval"]
 
 STATES = ("new", "returning", "resurrecting", "dormant")
 
 
+@dataclass(frozen=True)
+class _Activity:
+    """Who was active when: `periods` has `user_id, index, times`; rows run from period `first` to `last`."""
+
+    periods: pl.DataFrame
+    calendar: Calendar
+    first: int
+    last: int
+    end: datetime
+
+
 def lifecycle(
-    events: Frame,
+    events: Any,
     *,
     event: Matcher | pl.Expr | None = None,
     period: Period = "week",
@@ -44,122 +59,104 @@ def lifecycle(
     week_start: WeekStart = "monday",
     people: bool = False,
 ) -> pl.DataFrame:
-    """Say, period by period, who is new, still coming, back after a pause, or gone quiet.
+    """Say, period by period, how many users are new, keep coming, come back after a pause, or have gone quiet.
 
-    ``active = new + returning + resurrecting``; ``pulse = (new + resurrecting) / dormant``.
+    ``active = new + returning + resurrecting``, ``pulse = (new + resurrecting) / dormant``.
 
     Parameters
     ----------
     events
-        Event log: ``user_id, event, at``.
+        The log as a polars frame, eager or lazy: ``user_id, event, at`` and properties.
     event
-        Matcher, or boolean expression, of what counts as activity; None: any event.
+        Matcher or boolean polars expression of the events that make a user active; None: any event.
     period
-        ``"hour"``, ``"day"``, ``"week"`` or ``"month"``, on the local calendar.
-    since
-        First period shown; floored to its period. Earlier events still decide who is new. None: the first
-        matching event's.
-    as_of
-        Up to when the data are complete (exclusive); default: just after the last event.
+        ``"hour"``, ``"day"``, ``"week"`` or ``"month"``, as the clock of `timezone` shows them.
+    since, as_of
+        The first row is the period that holds `since` (None: the first matching event); events at or after `as_of`
+        are not looked at (None: just after the last event). Without an offset they are local to `timezone`.
     timezone, week_start
-        Where local periods lie, and whether weeks start on Monday or Sunday.
+        Where periods lie, and whether weeks start on ``"monday"`` or ``"sunday"``.
     people
-        Return the users behind each count instead: ``period_start, state, user_id``.
+        Return the users themselves.
 
     Returns
     -------
-    polars.DataFrame
-        One row per period, empty ones included: `period_start` (local date, or naive local time for hours),
-        `new` (first activity ever), `returning` (active in the period before too), `resurrecting` (active, not in
-        the period before, but earlier), `dormant` (active in the period before, not in this one; positive),
-        `active`, `pulse` (null where nobody went dormant), `complete` (the period has fully passed).
+    DataFrame
+        A row per period, empty ones included:
+
+        - `period_start`: its first local day; for hours its naive local time;
+        - `new`: active for the first time; `returning`: active in the period before too; `resurrecting`: active
+          before, but not in the period before; `dormant`: active in the period before, and not in this one;
+        - `active`: the sum of the first three;
+        - `pulse`: users won over users lost; null where nobody is dormant;
+        - `complete`: whether the period is over by `as_of`; until then the first three can still grow and
+          `dormant` can shrink.
+
+        With ``people=True`` a row per user, period and state: `period_start, state, user_id`.
 
     Raises
     ------
     ParameterError
-        A parameter has no such value, or hours are asked of a log of days.
+        A parameter means nothing, with every fault found.
+    ColumnError
+        The log lacks a column.
 
     Notes
     -----
-    New means the first event in the log, not the creation of an account. A period that has begun but not ended
-    still grows, and its dormant users may yet come: `complete` is false.
+    Every user of the log counts, whether or not a sign-up is known. What happened before `since` still decides who
+    is new, returning or dormant.
+
+    References
+    ----------
+    The states are those of PostHog's lifecycle; the pulse is Amplitude's.
 
     Examples
     --------
-    >>> from datetime import datetime
-    >>> at = [datetime(2026, 1, d) for d in (5, 6, 12, 26)]
-    >>> log = pl.DataFrame({"user_id": [1, 2, 1, 2], "event": "do", "at": at})
-    >>> lifecycle(log).select("new", "returning", "resurrecting", "dormant").rows()
-    [(2, 0, 0, 0), (0, 1, 0, 1), (0, 0, 0, 1), (0, 0, 1, 0)]
+    >>> log = pl.DataFrame({
+    ...     "user_id": [1, 1, 1, 2],
+    ...     "event": "visit",
+    ...     "at": ["2026-01-01", "2026-01-02", "2026-01-04", "2026-01-02"],
+    ... }).with_columns(pl.col("at").str.to_date())
+    >>> for row in lifecycle(log, period="day").drop("complete").rows():
+    ...     print(row[0].day, row[1:])
+    1 (1, 0, 0, 0, 1, None)
+    2 (1, 1, 0, 0, 2, None)
+    3 (0, 0, 0, 2, 0, 0.0)
+    4 (0, 0, 1, 0, 1, None)
     """
-    calendar, log, end = _opened(events, event, Calendar(period, timezone, week_start), as_of)
-    first, last = _span(log, calendar, since, end)
-    active = (
-        log.select("user_id", period_index(pl.col("at"), calendar).alias("index"))
-        .unique()
-        .sort("user_id", "index")
-    )
-    mine = pl.col("user_id") == pl.col("user_id").shift(1)
-    before = pl.when(mine).then(pl.col("index").shift(1))
-    theirs = pl.col("user_id") == pl.col("user_id").shift(-1)
-    after = pl.when(theirs).then(pl.col("index").shift(-1))
-    state = (
-        pl.when(before.is_null())
-        .then(pl.lit("new"))
-        .when(before == pl.col("index") - 1)
-        .then(pl.lit("returning"))
-    )
-    came = active.select(
-        "user_id",
-        "index",
-        state.otherwise(pl.lit("resurrecting")).alias("state"),
-        after.alias("next"),
-    )
-    gone = came.filter(pl.col("next").is_null() | (pl.col("next") > pl.col("index") + 1))
-    gone = gone.select("user_id", pl.col("index") + 1, pl.lit("dormant").alias("state"))
-    states = pl.concat([came.drop("next"), gone]).filter(pl.col("index").is_between(first, last))
+    faults = calendar_faults(period, timezone, week_start) + matcher_faults("event", event)
+    _refuse("lifecycle", faults)
+    calendar = Calendar(period, timezone, week_start)
+    activity = _activity(events, event, calendar, since, as_of)
+    states = _states(activity)
+    table = period_table(activity.first, activity.last, activity.calendar)
     if people:
-        return (
-            states.select(
-                period_start(pl.col("index"), calendar).alias("period_start"), "state", "user_id"
-            )
-            .sort(pl.all())
-            .collect()
+        placed = states.join(table.select("index", period_start="start"), on="index")
+        order = pl.col("state").cast(pl.Enum(STATES))
+        return placed.select("period_start", "state", "user_id").sort(
+            "period_start", order, "user_id"
         )
-    return _lifecycle_counts(states, first, last, calendar, end)
-
-
-def _lifecycle_counts(
-    states: pl.LazyFrame, first: int, last: int, calendar: Calendar, end: Any
-) -> pl.DataFrame:
     counts = states.group_by("index").agg(
-        *[(pl.col("state") == s).sum().cast(pl.Int64).alias(s) for s in STATES]
+        (pl.col("state") == state).sum().cast(pl.Int64).alias(state) for state in STATES
     )
-    if last < first:
-        rows = pl.DataFrame(
-            schema={"index": pl.Int32, "start": start_dtype(calendar), "ends_at": AT}
-        )
-    else:
-        rows = period_table(first, last, calendar).select("index", "start", "ends_at")
-    dormant = pl.when(pl.col("dormant") > 0).then(pl.col("dormant"))
+    active = pl.sum_horizontal(STATES[:3])
+    won, lost = pl.col("new") + pl.col("resurrecting"), pl.col("dormant")
     return (
-        rows.lazy()
-        .join(counts, on="index", how="left")
-        .with_columns(pl.col(*STATES).fill_null(0))
+        table.join(counts, on="index", how="left")
         .sort("index")
+        .with_columns(pl.col(STATES).fill_null(0))
         .select(
             pl.col("start").alias("period_start"),
             *STATES,
-            (pl.col("new") + pl.col("returning") + pl.col("resurrecting")).alias("active"),
-            ((pl.col("new") + pl.col("resurrecting")) / dormant).alias("pulse"),
-            (pl.col("ends_at") <= end).alias("complete"),
+            active.alias("active"),
+            (won / pl.when(lost > 0).then(lost)).alias("pulse"),
+            (pl.col("ends_at") <= activity.end).alias("complete"),
         )
-        .collect()
     )
 
 
 def stickiness(
-    events: Frame,
+    events: Any,
     *,
     event: Matcher | pl.Expr | None = None,
     period: Period = "day",
@@ -173,279 +170,182 @@ def stickiness(
     cumulative: bool = False,
     people: bool = False,
 ) -> pl.DataFrame:
-    """Say in how many periods users were active: the power-user curve.
+    """Say in how many intervals of the time looked at users are active: once only, or nearly always.
 
-    ``share = users / users active in at least one interval``.
+    ``share = users active in so many intervals / users active in any``.
 
     Parameters
     ----------
     events
-        Event log: ``user_id, event, at``.
+        The log as a polars frame, eager or lazy: ``user_id, event, at`` and properties.
     event
-        Matcher, or boolean expression, of what counts as activity; None: any event.
-    period, timezone, week_start
-        Local periods, as for `lifecycle`.
-    since
-        The period counting begins with; floored to its period. None: the first matching event's.
-    as_of
-        Up to when the data are complete (exclusive); default: just after the last event.
+        Matcher or boolean polars expression of the events that make a user active; None: any event.
+    period
+        ``"hour"``, ``"day"``, ``"week"`` or ``"month"``, as the clock of `timezone` shows them.
+    since, as_of
+        Counted is from the period that holds `since` (None: the first matching event) to the one that holds the
+        last instant before `as_of` (None: just after the last event). Without an offset they are local to `timezone`.
+    timezone, week_start
+        Where periods lie, and whether weeks start on ``"monday"`` or ``"sunday"``.
     group
-        How many periods make one interval, counted from the first.
+        How many periods, counted from `since`, make an interval; the last interval may be shorter.
     at_least, at_most
-        How many matching events an interval needs to count, and may have at most.
+        How many events an interval needs, and may have, to count for a user.
     cumulative
-        Count users with so many intervals or more.
+        Count users active in so many intervals or more.
     people
-        Return the users behind each count instead: ``intervals, user_id``.
+        Return the users themselves.
 
     Returns
     -------
-    polars.DataFrame
-        One row per number of intervals, from 1 to all there are: `intervals`, `users`, `share`. Users with none are
-        absent.
+    DataFrame
+        A row per number of intervals, from 1 to all of them:
+
+        - `intervals` (Int64);
+        - `users` active in exactly so many (or so many or more), and their `share` with its 95 % interval `low`, `high`;
+        - `of`: users active in any interval; with 0, the share is null.
+
+        With ``people=True`` a row per user of `users`: `intervals, user_id`.
 
     Raises
     ------
     ParameterError
-        A parameter has no such value, or bounds exclude each other.
-
-    Notes
-    -----
-    Over 28 days with ``period="day"`` this is the L28 curve; the last interval may not have fully passed.
-
-    Examples
-    --------
-    >>> from datetime import datetime
-    >>> at = [datetime(2026, 1, d) for d in (5, 6, 7, 6)]
-    >>> log = pl.DataFrame({"user_id": [1, 1, 1, 2], "event": "do", "at": at})
-    >>> stickiness(log).rows()
-    [(1, 1, 0.5), (2, 0, 0.0), (3, 1, 0.5)]
-    """
-    _check_bounds(group, at_least, at_most)
-    calendar, log, end = _opened(events, event, Calendar(period, timezone, week_start), as_of)
-    first, last = _span(log, calendar, since, end)
-    index = period_index(pl.col("at"), calendar)
-    intervals = log.select("user_id", index.alias("index")).filter(
-        pl.col("index").is_between(first, last)
-    )
-    times = intervals.group_by(
-        "user_id", ((pl.col("index") - first) // group).alias("interval")
-    ).len()
-    times = times.filter(
-        pl.col("len") >= (at_least or 1), *([] if at_most is None else [pl.col("len") <= at_most])
-    )
-    per_user = times.group_by("user_id").agg(pl.len().cast(pl.Int64).alias("intervals"))
-    if cumulative:
-        per_user = per_user.select(
-            "user_id", pl.int_ranges(1, pl.col("intervals") + 1).alias("intervals")
-        ).explode("intervals")
-    if people:
-        return per_user.select("intervals", "user_id").sort("intervals", "user_id").collect()
-    counts = per_user.group_by("intervals").agg(pl.len().cast(pl.Int64).alias("users")).collect()
-    everybody = (
-        counts["users"].sum()
-        if not cumulative
-        else counts.filter(pl.col("intervals") == 1)["users"].sum()
-    )
-    most = (last - first) // group + 1 if last >= first else 0
-    rows = pl.DataFrame({"intervals": range(1, most + 1)}, schema={"intervals": pl.Int64}).join(
-        counts, on="intervals", how="left"
-    )
-    users = pl.col("users").fill_null(0)
-    share = users / everybody if everybody else pl.lit(None, pl.Float64)
-    return rows.select("intervals", users, share.cast(pl.Float64).alias("share")).sort("intervals")
-
-
-def _check_bounds(group: object, at_least: object, at_most: object) -> None:
-    faults = []
-    for name, value, needed in (
-        ("group", group, True),
-        ("at_least", at_least, False),
-        ("at_most", at_most, False),
-    ):
-        if (value is not None or needed) and (
-            not isinstance(value, int) or isinstance(value, bool) or value < 1
-        ):
-            faults.append(f"{name} is {value!r}; it takes a whole number of at least 1.")
-    if not faults and isinstance(at_least, int) and isinstance(at_most, int) and at_least > at_most:
-        faults.append(f"at_least is {at_least} and at_most {at_most}; no interval can have both.")
-    if faults:
-        raise ParameterError(
-            str(ParameterError.from_faults("Stickiness cannot be counted so", faults))
-        )
-
-
-def _opened(
-    events: Frame, event: Matcher | pl.Expr | None, calendar: Calendar, as_of: Instant | None
-) -> tuple[Calendar, pl.LazyFrame, Any]:
-    """Open the log: the settled calendar, the matching events before the end, and the end."""
-    faults = calendar_faults(calendar.period, calendar.timezone, calendar.week_start)
-    if faults:
-        raise ParameterError(
-            str(ParameterError.from_faults("These periods cannot be used", faults))
-        )
-    is_expression = isinstance(event, pl.Expr)
-    needs = () if event is None or is_expression else property_names(event)
-    log, dates_only = open_log(events, needs=needs)
-    calendar = calendar_for(calendar, dates_only=dates_only)
-    end = end_of(log, as_of, dates_only=dates_only, timezone=calendar.timezone)
-    if event is not None:
-        chosen = event.fill_null(value=False) if isinstance(event, pl.Expr) else matches(event)
-        log = log.filter(chosen)
-    return calendar, log.filter(pl.col("at") < end).select("user_id", "at"), end
-
-
-def _span(
-    log: pl.LazyFrame, calendar: Calendar, since: Instant | None, end: Any
-) -> tuple[int, int]:
-    """Find the numbers of the first and the last period to show; the last lies before where there is none."""
-    last = last_index(end, calendar)
-    if since is not None:
-        instant(since, timezone=calendar.timezone, name="since")
-        return since_index(since, calendar), last
-    first = log.select(period_index(pl.col("at").min(), calendar)).collect().item()
-    return (last + 1, last) if first is None else (first, last)
-
-
-def usage_interval(journeys: Journeys) -> pl.DataFrame:
-    """Say how long users usually pause between core days, and so what "coming back" can mean.
-
-    ``share(d) = users whose median gap between core days is at most d / users with two or more core days``.
-
-    Parameters
-    ----------
-    journeys
-        Journeys, in memory or on disk.
-
-    Returns
-    -------
-    polars.DataFrame
-        One row per whole number of days, from 1 up to the longest median gap (at most 366): `days`, `n`, `of`, `share`,
-        `interval_days` (the product's usage interval: the 80th percentile, the same in every row). No row where
-        nobody has two core days.
-
-    Raises
-    ------
+        A parameter means nothing, with every fault found.
     ColumnError
-        The journeys lack a column.
+        The log lacks a column.
 
     Notes
     -----
-    Users with one core day have no gap yet and are in neither number; so the interval speaks of users who repeat.
+    Users without an interval that counts are absent, so `of` is not everyone of the log. The power-user curve (L28)
+    is ``period="day"`` over 28 days: `since` 28 days before `as_of`, with `event` the core action.
 
     References
     ----------
-    The 80th percentile of users' median gaps follows the usage-interval chart of product analytics.
+    Andreessen Horowitz, The Power User Curve (a16z.com/the-power-user-curve).
 
     Examples
     --------
-    >>> import engagekit as ek
-    >>> made = ek.simulate(users=400, seed=1)
-    >>> curve = usage_interval(ek.rollup(made.events, made.definition))
-    >>> curve.columns
-    ['days', 'n', 'of', 'share', 'interval_days']
+    >>> log = pl.DataFrame({
+    ...     "user_id": [1, 1, 1, 2],
+    ...     "event": "visit",
+    ...     "at": ["2026-01-01", "2026-01-02", "2026-01-04", "2026-01-02"],
+    ... }).with_columns(pl.col("at").str.to_date())
+    >>> stickiness(log).select("intervals", "users", "share").rows()
+    [(1, 1, 0.5), (2, 0, 0.0), (3, 1, 0.5), (4, 0, 0.0)]
+    >>> stickiness(log, group=2, cumulative=True).select("intervals", "users").rows()
+    [(1, 2), (2, 1)]
     """
-    core = on_days(journeys, "core").sort("user_id", "day")
-    same = pl.col("user_id") == pl.col("user_id").shift(1)
-    gap = pl.when(same).then((pl.col("day") - pl.col("day").shift(1)).dt.total_days())
-    medians = (
-        core.select("user_id", gap.alias("gap"))
-        .drop_nulls()
-        .group_by("user_id")
-        .agg(pl.col("gap").median())
-        .select("gap")
-        .collect()
-    )
-    schema = {
-        "days": pl.Int64,
-        "n": pl.Int64,
-        "of": pl.Int64,
-        "share": pl.Float64,
-        "interval_days": pl.Float64,
-    }
-    if medians.height == 0:
-        return pl.DataFrame(schema=schema)
-    whole = (
-        medians.select(pl.col("gap").ceil().cast(pl.Int64).clip(1, 366).alias("days"))
-        .group_by("days")
-        .len()
-    )
-    rows = pl.DataFrame(
-        {"days": range(1, max(whole["days"].to_list()) + 1)}, schema={"days": pl.Int64}
-    ).join(whole, on="days", how="left")
-    so_far = pl.col("len").fill_null(0).cum_sum().cast(pl.Int64)
-    interval = journeys.definition.usage_interval_days
-    return rows.sort("days").select(
-        "days",
-        so_far.alias("n"),
-        pl.lit(medians.height, pl.Int64).alias("of"),
-        (so_far / medians.height).alias("share"),
-        pl.lit(interval, pl.Float64).alias("interval_days"),
-    )
-
-
-def engagement_matrix(journeys: Journeys) -> pl.DataFrame:
-    """Say which actions many users do, which few do often, and which neither: in users' first days.
-
-    ``share = users who did it / active users``; ``times_per_user = times / users who did it``. Quadrants at the medians.
-
-    Parameters
-    ----------
-    journeys
-        Journeys, in memory or on disk.
-
-    Returns
-    -------
-    polars.DataFrame
-        One row per event other than the sign-up, widest first: `event`, `n` (users who did it in their first
-        days), `of` (users active in them), `share`, `times_per_user`, `days_per_user` (mean per user who did it),
-        `quadrant`: ``core`` (wide and often), ``wide`` (wide, seldom), ``deep`` (few, often), ``niche``.
-
-    Raises
-    ------
-    ColumnError
-        The journeys lack a column.
-
-    Notes
-    -----
-    Counted over the users' own first days, for users whose first days are over; journeys keep no later day of an
-    event that has no role. A value equal to the median counts as above it.
-
-    Examples
-    --------
-    >>> import engagekit as ek
-    >>> made = ek.simulate(users=400, seed=1)
-    >>> engagement_matrix(ek.rollup(made.events, made.definition)).columns
-    ['event', 'n', 'of', 'share', 'times_per_user', 'days_per_user', 'quadrant']
-    """
-    definition = journeys.definition
-    over = pl.col("signed_up_at") + days(definition.first_days) <= pl.lit(journeys.as_of, AT)
-    known = journeys.users.lazy().filter(over).select("user_id")
-    signup = [] if definition.signup is None else list(event_names(definition.signup))
-    did = (
-        journeys.early.lazy()
-        .join(known, on="user_id", how="semi")
-        .filter(~pl.col("event").cast(pl.String).is_in(signup))
-    )
-    of = did.select(pl.col("user_id").n_unique()).collect().item()
-    table = did.group_by(pl.col("event").cast(pl.String)).agg(
-        pl.len().cast(pl.Int64).alias("n"),
-        pl.lit(of, pl.Int64).alias("of"),
-        (pl.len() / of).alias("share"),
-        pl.col("times").cast(pl.Float64).mean().alias("times_per_user"),
-        pl.col("days").bitwise_count_ones().cast(pl.Float64).mean().alias("days_per_user"),
-    )
-    wide, often = (pl.col(c) >= pl.col(c).median() for c in ("share", "times_per_user"))
-    quadrant = (
-        pl.when(wide & often)
-        .then(pl.lit("core"))
-        .when(wide)
-        .then(pl.lit("wide"))
-        .when(often)
-        .then(pl.lit("deep"))
-    )
+    faults = calendar_faults(period, timezone, week_start) + matcher_faults("event", event)
+    faults += whole_faults("group", group) + _bound_faults(at_least, at_most)
+    _refuse("stickiness", faults)
+    calendar = Calendar(period, timezone, week_start)
+    activity = _activity(events, event, calendar, since, as_of)
+    users = _intervals(activity, group, at_least, at_most)
+    if people:
+        up_to = pl.int_ranges(1, pl.col("intervals") + 1).alias("intervals")
+        users = users.with_columns(up_to).explode("intervals") if cumulative else users
+        return users.select("intervals", "user_id").sort("intervals", "user_id")
+    most = -(-(activity.last - activity.first + 1) // group)
+    table = pl.DataFrame({"intervals": pl.int_range(1, most + 1, eager=True)})
+    counts = users.group_by("intervals").agg(pl.len().cast(pl.Int64).alias("users"))
+    count = pl.col("users").fill_null(0)
     return (
-        table.with_columns(quadrant.otherwise(pl.lit("niche")).alias("quadrant"))
-        .sort("n", "event", descending=[True, False])
-        .collect()
+        table.join(counts, on="intervals", how="left")
+        .sort("intervals")
+        .with_columns(
+            count.cum_sum(reverse=True) if cumulative else count,
+            pl.lit(users.height, pl.Int64).alias("of"),
+        )
+        .with_columns(*wilson_columns("users"))
+        .select("intervals", "users", pl.col("rate").alias("share"), "of", "low", "high")
     )
+
+
+def _refuse(what: str, faults: list[str]) -> None:
+    if faults:
+        raise ParameterError.from_faults(f"This {what} cannot be computed", faults)
+
+
+def _bound_faults(at_least: object, at_most: object) -> list[str]:
+    given = {"at_least": at_least, "at_most": at_most}
+    faults = [
+        f for name, bound in given.items() if bound is not None for f in whole_faults(name, bound)
+    ]
+    if not faults and isinstance(at_least, int) and isinstance(at_most, int) and at_most < at_least:
+        faults.append(
+            f"at_most is {at_most}, less than at_least, {at_least}; no interval has both."
+        )
+    return faults
+
+
+def _activity(
+    events: Any,
+    event: Matcher | pl.Expr | None,
+    calendar: Calendar,
+    since: Instant | None,
+    as_of: Instant | None,
+) -> _Activity:
+    """Find who was active in which period, and which periods are looked at."""
+    log, dates_only = open_log(events, needs=columns_of(event))
+    calendar = calendar_for(calendar, dates_only=dates_only)
+    try_expression(log, "event", event)
+    end = None if as_of is None else instant(as_of, timezone=calendar.timezone)
+    known = log if end is None else log.filter(pl.col("at") < end)
+    periods = (
+        known.filter(chosen(event))
+        .group_by("user_id", period_index(pl.col("at"), calendar).alias("index"))
+        .agg(pl.len().alias("times"))
+        .collect(engine="streaming")
+    )
+    if periods.is_empty():
+        refuse_misspelt(log, "event", event)
+    first, latest = periods.select(pl.col("index").min(), pl.col("index").max().alias("last")).row(
+        0
+    )
+    if end is None:
+        near = None if latest is None else begins_at(latest, calendar)
+        end = end_soon(events, near, dates_only=dates_only)
+    last = last_index(end, calendar)
+    if since is not None:
+        first = since_index(since, calendar)
+        if first > last:
+            raise ParameterError(
+                f"since is {since!s}, but the data end at {end:%Y-%m-%d %H:%M} (UTC); give an earlier since, or a later as_of."
+            )
+    return _Activity(periods, calendar, last + 1 if first is None else first, last, end)
+
+
+def _states(activity: _Activity) -> pl.DataFrame:
+    """Name each user's state in each period that has one: `index, state, user_id`."""
+    index, user = pl.col("index"), pl.col("user_id")
+    before = pl.when(user == user.shift(1)).then(index.shift(1))
+    after = pl.when(user == user.shift(-1)).then(index.shift(-1))
+    state = (
+        pl.when(before.is_null())
+        .then(pl.lit("new"))
+        .when(before == index - 1)
+        .then(pl.lit("returning"))
+        .otherwise(pl.lit("resurrecting"))
+    )
+    active = activity.periods.sort("user_id", "index").with_columns(
+        state.alias("state"), (after == index + 1).fill_null(value=False).alias("comes_again")
+    )
+    quiet = active.filter(~pl.col("comes_again")).with_columns(
+        index + 1, pl.lit("dormant").alias("state")
+    )
+    shown = index.is_between(activity.first, activity.last)
+    return pl.concat([active, quiet]).filter(shown).select("index", "state", "user_id")
+
+
+def _intervals(
+    activity: _Activity, group: int, at_least: int | None, at_most: int | None
+) -> pl.DataFrame:
+    """Count for each user the intervals that count: `user_id, intervals`."""
+    since = pl.col("index") - activity.first
+    times = (
+        activity.periods.filter(since >= 0)
+        .group_by("user_id", (since // group))
+        .agg(pl.col("times").sum())
+    )
+    enough = pl.col("times").is_between(at_least or 1, at_most or pl.col("times"))
+    return times.filter(enough).group_by("user_id").agg(pl.len().cast(pl.Int64).alias("intervals"))

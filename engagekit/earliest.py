@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 SURE = 0.8  # a link is named from this probability on
 HALF = 0.5  # without targets: the link by which more than half are lost
-MOST_TIMES = (
-    1000.0  # an undecided case that so many times the users would not settle lies at its target
-)
+STEP, STEPS = 1.1, 74  # a case that a thousand times the users would not settle lies at its target
+HALVINGS = 30
 Verdict = Literal["named", "undecided", "none broken"]
 NONE_BROKEN: Literal["none broken"] = "none broken"
 

@@ -83,7 +83,7 @@ def check_stickiness(case):
     query, expected = case["query"], case["expected"]["users_by_number_of_active_periods"]
     criteria = query.get("criteria", {})
     bounds = {"gte": ("at_least",), "lte": ("at_most",), "exact": ("at_least", "at_most")}
-    asked = {name: criteria["value"] for name in bounds.get(criteria.get("operator"), ())}
+    asked = dict.fromkeys(bounds.get(criteria.get("operator"), ()), criteria.get("value"))
     asked |= {"event": query["target"]["event"], "cumulative": query["cumulative"]}
     asked |= calendar_of(query)
     found = ek.stickiness(log_of(case), **asked)

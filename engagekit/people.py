@@ -27,7 +27,7 @@ READERS = {
 def read_users(
     path: str | os.PathLike[str], *, ids: pl.DataType | None = None, timezone: str = "UTC"
 ) -> pl.DataFrame:
-    """Read a users table from csv, tsv, ndjson or parquet.
+    r"""Read a users table from csv, tsv, ndjson or parquet.
 
     Parameters
     ----------
@@ -47,6 +47,14 @@ def read_users(
     ------
     EventLogError
         The file is missing, broken, of another kind, or lacks ``user_id``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/users.csv"
+    >>> _ = Path(path).write_text("user_id,plan\na,pro\n", encoding="utf-8")
+    >>> read_users(path).rows()
+    [('a', 'pro')]
     """
     path = Path(path)
     reader = READERS.get(path.suffix.lower())

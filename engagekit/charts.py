@@ -5,12 +5,13 @@ Sizes are for a projector; nothing is told by color alone; each chart carries it
 
 from __future__ import annotations
 
+from engagekit.chart_cadence import engagement_matrix, usage_interval
 from engagekit.chart_cohorts import curve, heatmap, survival
 from engagekit.chart_diagnosis import diagnosis, loop, loop_by_quarter, segments
 from engagekit.chart_first_weeks import dumbbell
 from engagekit.chart_funnels import funnel, step_drop_off
 from engagekit.chart_measures import metrics
-from engagekit.chart_rhythm import engagement_matrix, lifecycle, stickiness, usage_interval
+from engagekit.chart_rhythm import lifecycle, stickiness
 from engagekit.offline import svg, use_offline_charts
 
 __all__ = [

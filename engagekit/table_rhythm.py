@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engagekit.table_sheet import Sheet, checked, decimals, labels, moment, rated, sheet, whole
+from engagekit.table_sheet import Sheet, between, checked, decimals, moment, rated, sheet, whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,14 +16,6 @@ STATE_WORDS = {
     "returning": "still coming",
     "resurrecting": "back after a pause",
     "dormant": "gone quiet",
-}
-INTERVAL = ("days", "n", "of", "share", "interval_days")
-MATRIX = ("event", "n", "of", "share", "times_per_user", "quadrant")
-QUADRANTS = {
-    "core": "many, often",
-    "wide": "many, seldom",
-    "deep": "few, often",
-    "niche": "few, seldom",
 }
 STICKINESS = ("intervals", "users", "share")
 
@@ -70,6 +62,7 @@ def stickiness(stickiness: pl.DataFrame) -> Sheet:
             f"{r['intervals']} or more" if more else str(r["intervals"]),
             whole(r["users"]),
             rated(r["share"]),
+            between(r.get("low"), r.get("high")),
         )
         for r in frame.to_dicts()
     ]
@@ -78,7 +71,7 @@ def stickiness(stickiness: pl.DataFrame) -> Sheet:
         "Bar chart",
         stickiness_title(frame),
         subtitle,
-        ("Periods with activity", "Users", "Share"),
+        ("Periods with activity", "Users", "Share", "95% interval"),
         rows,
     )
 
@@ -107,51 +100,3 @@ def stickiness_title(frame: pl.DataFrame) -> str:
         if once
         else "Nobody came in one period only"
     )
-
-
-def usage_interval(interval: pl.DataFrame) -> Sheet:
-    """Write out what `usage_interval` returns."""
-    frame = checked(interval, INTERVAL, "ek.usage_interval")
-    rows = [(str(r["days"]), whole(r["n"]), rated(r["share"])) for r in frame.to_dicts()]
-    users = whole(frame["of"][0]) if frame.height else "0"
-    subtitle = f"{users} users with two or more core days, by their own median pause between them. Users with one have no pause yet."
-    headers = ("Days at most", "Users", "Share")
-    return sheet("Step chart", usage_interval_title(frame), subtitle, headers, rows)
-
-
-def usage_interval_title(frame: pl.DataFrame) -> str:
-    """State within how many days most of those who repeat come back."""
-    if frame.is_empty():
-        return "Nobody has two core days yet"
-    within = frame.filter(frame["days"] >= frame["interval_days"]).head(1)
-    row = (within if within.height else frame.tail(1)).row(0, named=True)
-    days = f"{row['days']} day{'' if row['days'] == 1 else 's'}"
-    return f"{rated(row['share'])} of those who repeat usually pause {days} or less"
-
-
-def engagement_matrix(matrix: pl.DataFrame) -> Sheet:
-    """Write out what `engagement_matrix` returns."""
-    frame = checked(matrix, MATRIX, "ek.engagement_matrix")
-    rows = [
-        (
-            name,
-            QUADRANTS.get(r["quadrant"], r["quadrant"]),
-            whole(r["n"]),
-            whole(r["of"]),
-            rated(r["share"]),
-            decimals(r["times_per_user"], 1),
-        )
-        for name, r in zip(labels(frame["event"].to_list()), frame.to_dicts(), strict=True)
-    ]
-    headers = ("Action", "Quadrant", "Users", "Of", "Share", "Times per user")
-    subtitle = "In users' first days: how many did it, and how often those who did. Dashed: the medians over actions."
-    return sheet("Scatter chart", matrix_title(frame), subtitle, headers, rows, texts=2)
-
-
-def matrix_title(frame: pl.DataFrame) -> str:
-    """Name the actions that many users do often."""
-    core = labels(frame.filter(frame["quadrant"] == "core")["event"].to_list())
-    if not core:
-        return "No action is both wide and frequent"
-    more = f" and {len(core) - 3} more" if len(core) > 3 else ""
-    return f"Done by many and often: {', '.join(core[:3])}{more}"

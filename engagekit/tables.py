@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engagekit import (
+    table_cadence,
     table_cohorts,
     table_diagnosis,
     table_first_weeks,
@@ -109,9 +110,9 @@ def step_drop_off(steps: pl.DataFrame) -> Table:
 
 def usage_interval(interval: pl.DataFrame) -> Table:
     """Tabulate what `usage_interval` returns."""
-    return Table("usage_interval", table_rhythm.usage_interval(interval))
+    return Table("usage_interval", table_cadence.usage_interval(interval))
 
 
 def engagement_matrix(matrix: pl.DataFrame) -> Table:
     """Tabulate what `engagement_matrix` returns."""
-    return Table("engagement_matrix", table_rhythm.engagement_matrix(matrix))
+    return Table("engagement_matrix", table_cadence.engagement_matrix(matrix))

@@ -290,15 +290,15 @@ def drop_off(names=("Profile", "Connect", "Draft"), hot=1):
 
 def usage_interval():
     return pl.DataFrame(
-        [{"days": d, "n": n, "of": 10, "share": n / 10, "interval_days": 2.5} for d, n in [(1, 2), (2, 5), (3, 8), (4, 10)]]
+        [{"days": d} | rate(n, 10) | {"usage_interval_days": 2.5} for d, n in [(1, 2), (2, 5), (3, 8), (4, 10)]]
     )  # fmt: skip
 
 
 def matrix(names=("publish", "open", "report", "export")):
-    kinds = ["core", "wide", "deep", "niche"]
+    kinds = ["many, often", "many, rarely", "few, often", "few, rarely"]
     rows = [
-        {"event": name, "n": 90 - 10 * k, "of": 100, "share": 0.9 - 0.1 * k, "times_per_user": [5.0, 1.0, 3.0, 1.5][k % 4],
-         "days_per_user": 1.0, "quadrant": kinds[k % 4]}
+        {"event": name} | rate(90 - 10 * k, 100) | {"days": [5.0, 1.0, 3.0, 1.5][k % 4], "times": 2.0, "median_rate": 0.7,
+         "median_days": 2.0, "quadrant": kinds[k % 4]}
         for k, name in enumerate(names)
     ]  # fmt: skip
     return pl.DataFrame(rows)

@@ -8,7 +8,7 @@ import altair as alt
 
 from engagekit import table_cohorts as words
 from engagekit.chart_parts import dashes, few, series, shapes
-from engagekit.chart_theme import INK, SERIES, TEXT, WIDE, data, finished, share_axis, tips
+from engagekit.chart_theme import SERIES, TEXT, WIDE, data, finished, inked, share_axis, tips
 from engagekit.table_sheet import between, checked, group_columns, group_labels, rated, whole
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _names(names: list[str]) -> pl.Series:
 
 def _cells(rows: list[dict[str, Any]], names: list[str], periods: list[str], word: str) -> Any:
     base = alt.Chart(
-        data(_inked(rows)), width=max(260, min(600, 50 * len(periods))), height=alt.Step(30)
+        data(inked(rows)), width=max(260, min(600, 50 * len(periods))), height=alt.Step(30)
     ).encode(
         x=alt.X(
             "period:N",
@@ -84,13 +84,6 @@ def _cells(rows: list[dict[str, Any]], names: list[str], periods: list[str], wor
         return boxes
     text = base.mark_text(fontSize=TEXT).encode(text="text:N", fill=alt.Fill("ink:N", scale=None))
     return alt.layer(boxes, text)
-
-
-def _inked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Write white on the dark half of the color range, dark on the bright one."""
-    rates = [row["rate"] for row in rows] or [0.0]
-    middle = min(rates) + 0.6 * (max(rates) - min(rates))
-    return [row | {"ink": INK if row["rate"] > middle else "white"} for row in rows]
 
 
 def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Any:

@@ -70,6 +70,14 @@ def tips(**titles: str) -> list[alt.Tooltip]:
     return [alt.Tooltip(f"{field}:N", title=title) for field, title in titles.items()]
 
 
+def inked(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Give each cell's number a color that reads on its own: white on the dark part of the range."""
+    cells = [dict(row) for row in rows]
+    rates = [row["rate"] for row in cells] or [0.0]
+    middle = min(rates) + 0.5 * (max(rates) - min(rates))
+    return [row | {"ink": INK if row["rate"] > middle else "white"} for row in cells]
+
+
 def share_axis(title: str, *, grid: bool = True) -> alt.Axis:
     """Make an axis of percentages."""
     return alt.Axis(format=".0%", title=title, grid=grid, tickCount=5)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from engagekit.chart_cadence import engagement_matrix, usage_interval
 from engagekit.chart_cohorts import curve, heatmap, survival
 from engagekit.chart_diagnosis import diagnosis, loop, loop_by_quarter, segments
+from engagekit.chart_first_days import day_map, threshold_grid
 from engagekit.chart_first_weeks import dumbbell
 from engagekit.chart_funnels import funnel, step_drop_off
 from engagekit.chart_measures import metrics
@@ -16,6 +17,7 @@ from engagekit.offline import svg, use_offline_charts
 
 __all__ = [
     "curve",
+    "day_map",
     "diagnosis",
     "dumbbell",
     "engagement_matrix",
@@ -30,6 +32,7 @@ __all__ = [
     "stickiness",
     "survival",
     "svg",
+    "threshold_grid",
     "usage_interval",
     "use_offline_charts",
 ]

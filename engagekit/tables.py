@@ -11,6 +11,7 @@ from engagekit import (
     table_cadence,
     table_cohorts,
     table_diagnosis,
+    table_first_days,
     table_first_weeks,
     table_funnels,
     table_measures,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Table",
     "curve",
+    "day_map",
     "diagnosis",
     "dumbbell",
     "engagement_matrix",
@@ -39,6 +41,7 @@ __all__ = [
     "step_drop_off",
     "stickiness",
     "survival",
+    "threshold_grid",
     "usage_interval",
 ]
 
@@ -116,3 +119,13 @@ def usage_interval(interval: pl.DataFrame) -> Table:
 def engagement_matrix(matrix: pl.DataFrame) -> Table:
     """Tabulate what `engagement_matrix` returns."""
     return Table("engagement_matrix", table_cadence.engagement_matrix(matrix))
+
+
+def day_map(daily: pl.DataFrame) -> Table:
+    """Tabulate what `day_by_day` returns."""
+    return Table("day_map", table_first_days.day_map(daily))
+
+
+def threshold_grid(grid: pl.DataFrame, *, action: str | None = None) -> Table:
+    """Tabulate what `find_threshold` returns; the title speaks of `action`, or of the first."""
+    return Table("threshold_grid", table_first_days.threshold_grid(grid, action=action))

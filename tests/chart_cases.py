@@ -40,6 +40,9 @@ PLAIN = {
     "dumbbell": pair("dumbbell", frames.compared()),
     "step_drop_off": pair("step_drop_off", frames.drop_off()),
     "usage_interval": pair("usage_interval", frames.usage_interval()),
+    "day_map": pair("day_map", frames.daily()),
+    "threshold_grid": pair("threshold_grid", frames.grid()),
+    "threshold_grid of": pair("threshold_grid", frames.grid(), action="(active days)"),
     "engagement_matrix": pair("engagement_matrix", frames.matrix()),
 }
 EMPTY = {
@@ -58,6 +61,8 @@ EMPTY = {
     "dumbbell": pair("dumbbell", frames.compared().clear()),
     "step_drop_off": pair("step_drop_off", frames.drop_off().clear()),
     "usage_interval": pair("usage_interval", frames.usage_interval().clear()),
+    "day_map": pair("day_map", frames.daily().clear()),
+    "threshold_grid": pair("threshold_grid", frames.grid().clear()),
     "engagement_matrix": pair("engagement_matrix", frames.matrix().clear()),
 }
 GROUPS = [*HOSTILE[:5], None]
@@ -74,6 +79,8 @@ NAMED = {
     "metrics": pair("metrics", frames.metrics().with_columns(detail=frames.pl.lit(HOSTILE[2]))),
     "step_drop_off": pair("step_drop_off", frames.drop_off(HOSTILE)),
     "engagement_matrix": pair("engagement_matrix", frames.matrix(HOSTILE)),
+    "day_map": pair("day_map", frames.daily(HOSTILE)),
+    "threshold_grid": pair("threshold_grid", frames.grid(HOSTILE)),
     "dumbbell": pair("dumbbell", frames.compared(HOSTILE, ["more in retained"] * len(HOSTILE))),
 }
 ALL = (

@@ -256,9 +256,12 @@ def lifecycle(weeks=4):
 
 
 def stickiness(shares=(0.5, 0.3, 0.2)):
-    return pl.DataFrame(
-        [{"intervals": k, "users": round(100 * s), "share": s} for k, s in enumerate(shares, 1)]
-    )
+    rows = []
+    for k, share in enumerate(shares, 1):
+        found = rate(round(100 * share), 100)
+        row = {"intervals": k, "users": found.pop("n"), "share": found.pop("rate")}
+        rows.append(row | found)
+    return pl.DataFrame(rows)
 
 
 def compared(actions=("invite", "report"), verdicts=("more in retained", "not clear")):
@@ -301,4 +304,34 @@ def matrix(names=("publish", "open", "report", "export")):
          "median_days": 2.0, "quadrant": kinds[k % 4]}
         for k, name in enumerate(names)
     ]  # fmt: skip
+    return pl.DataFrame(rows)
+
+
+def daily(actions=("(anything)", "open"), groups=("retained", "churned")):
+    rows = []
+    for group in groups:
+        for number, action in enumerate(actions):
+            for day in range(3):
+                n = (
+                    50 // (1 + day + number)
+                    if group == "retained"
+                    else 50 // (1 + 2 * day + number)
+                )
+                rows.append({"group": group, "action": action, "day": day} | rate(n, 50))
+    return pl.DataFrame(rows)
+
+
+def grid(actions=("(active days)", "open"), chosen=True):
+    rows = []
+    for action in actions:
+        for often, within in ((2, 7), (1, 1), (1, 7)):
+            n = 40 // often
+            rows.append(
+                {
+                    "action": action, "at_least": often, "within_days": within, "unit": "days", "n": n, "of": 100,
+                    "reach": n / 100, "precision": 0.6 if (often, within) == (2, 7) else None if within == 1 else 0.4,
+                    "base_rate": 0.3, "lift": 2.0, "sensitivity": 0.4, "phi": 0.2, "chosen": chosen and (often, within) == (2, 7),
+                    "part_of_definition": False,
+                }
+            )  # fmt: skip
     return pl.DataFrame(rows)

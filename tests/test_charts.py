@@ -186,6 +186,11 @@ def test_the_link_to_mend_stands_out_by_words_and_color():
         ),
         # The interval, 2.5 days, lies between whole days; of 3 days the share is known.
         (lambda: tables.usage_interval(frames.usage_interval()), "80% of those who repeat usually pause 3 days or less"),
+        # 50 // 2 against 50 // 3 on day 1, 50 // 3 against 50 // 5 on day 2: 18 and 12 points apart.
+        (lambda: tables.day_map(frames.daily()), "On day 1, 50% of retained users are active, 32% of churned"),
+        (lambda: tables.day_map(frames.daily(groups=("churned",))), "No day can be compared between retained and churned users yet"),
+        (lambda: tables.threshold_grid(frames.grid()), "open, 2+ days within 7: 60% retained, 30% of all"),
+        (lambda: tables.threshold_grid(frames.grid(chosen=False)), "No threshold of open stands out"),
         (lambda: tables.engagement_matrix(frames.matrix()), "Done by many and often: publish"),
         (
             lambda: tables.dumbbell(frames.compared(verdicts=("not clear", "too few"))),
@@ -244,6 +249,8 @@ def test_what_is_not_the_answer_is_refused_with_every_fault():
         charts.lifecycle(frames.lifecycle(5000))
     with pytest.raises(EngagekitError, match="at most 7 groups apart; this answer has 8"):
         charts.curve(frames.pooled([f"g{k}" for k in range(8)]))
+    with pytest.raises(EngagekitError, match=r"no action 'opn'.*Did you mean 'open'"):
+        charts.threshold_grid(frames.grid(), action="opn")
     with pytest.raises(EngagekitError, match="by="):
         charts.segments(frames.priority(segments=None))
 

@@ -81,11 +81,11 @@ def test_plain_text_is_aligned_and_complete():
         "50% came in one period only\n"
         "Of the users who came in at least one period.\n"
         "\n"
-        "Periods with activity  Users  Share\n"
-        "---------------------  -----  -----\n"
-        "1                         50    50%\n"
-        "2                         30    30%\n"
-        "3                         20    20%"
+        "Periods with activity  Users  Share  95% interval\n"
+        "---------------------  -----  -----  ------------\n"
+        "1                         50    50%        40–60%\n"
+        "2                         30    30%        22–40%\n"
+        "3                         20    20%        13–29%"
     )
 
 

@@ -163,8 +163,8 @@ def _shown(row: dict[str, Any]) -> str:
 
 
 def _duplicates(raw: pl.LazyFrame) -> Finding:
-    schema = raw.collect_schema()
-    hashed = pl.struct(pl.all()).hash() if schema else pl.lit(0)
+    compared = [name for name, dtype in raw.collect_schema().items() if dtype != pl.Object]
+    hashed = pl.struct(compared).hash()
     rows, distinct = (
         raw.select(hashed.alias("h"))
         .select(pl.len(), pl.col("h").n_unique().alias("n"))
@@ -173,7 +173,7 @@ def _duplicates(raw: pl.LazyFrame) -> Finding:
     )
     check, example = "exact duplicates", None
     if rows > distinct:
-        twice = raw.group_by(pl.all()).len("__copies").filter(pl.col("__copies") > 1)
+        twice = raw.group_by(compared).len("__copies").filter(pl.col("__copies") > 1)
         first = twice.sort("at", "event", nulls_last=True).head(1).collect()
         extra = twice.select((pl.col("__copies") - 1).sum()).collect().item()
         distinct = rows - extra

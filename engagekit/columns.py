@@ -102,7 +102,7 @@ def as_log(
     log = rows.select(
         user.alias("user_id"),
         fields.as_text(event, event_dtype).alias("event"),
-        at.alias("at") if known else at.cast(pl.String).str.strip_chars().alias("at"),
+        at.alias("at") if known else _text_of_time(at).alias("at"),
         *kept,
         *_alias(rows, schema, reading),
         *([FILE] if FILE in rows.collect_schema() else []),
@@ -159,9 +159,15 @@ def first_form(
 ) -> tuple[Form | None, pl.Series]:
     """Tell from a log's first times how they are written; also returns those times, as text."""
     at = _required(schema, reading, "at")
-    text = at.cast(pl.String).str.strip_chars().alias("at")
-    sample = rows.select(text).head(SAMPLE).collect().to_series().drop_nulls()
+    sample = (
+        rows.select(_text_of_time(at).alias("at")).head(SAMPLE).collect().to_series().drop_nulls()
+    )
     return reading.form or times.choose(sample), sample
+
+
+def _text_of_time(at: pl.Expr) -> pl.Expr:
+    text = at.cast(pl.String).str.strip_chars()
+    return pl.when(~text.is_in(fields.NOTHING)).then(text)
 
 
 def kind_of(dtype: Any, form: Form | None) -> str | None:
@@ -187,6 +193,8 @@ def settle_times(
             return forms, []
         form = times.choose(sample, candidates)
         if form is None or len(forms) == MOST_FORMS:
+            if reading.drop_bad_times and kind is not None:
+                return forms, []
             return forms, _unreadable(log, unread, sample, reading, where)
         if kind is not None and form.kind != kind:
             return forms, [_mixed(log, unread, kind, form, reading, where)]
@@ -197,8 +205,6 @@ def settle_times(
 def _unreadable(
     log: pl.LazyFrame, unread: pl.Expr, sample: pl.Series, reading: Reading, where: Where
 ) -> list[str]:
-    if reading.drop_bad_times:
-        return []
     count = log.filter(unread).select(pl.len()).collect().item()
     sorts: dict[str, list[str]] = {}
     for value in sample:

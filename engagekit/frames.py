@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+LARGEST_WHOLE = 2**53  # beyond it, decimals no longer tell whole numbers apart
 HEADING = "The event log cannot be read"
 
 
@@ -148,13 +149,7 @@ def _checked(
         pl.col("user_id").null_count().alias("no user"),
         pl.col("event").null_count().alias("no event"),
         _beyond(at, schema["at"]).sum().alias("beyond"),
-        (
-            user.is_not_null() & (user != user.round())
-            if schema["user_id"].is_float()
-            else pl.lit(value=False)
-        )
-        .sum()
-        .alias("broken ids"),
+        _is_no_id(user, schema["user_id"]).sum().alias("broken ids"),
         *columns.type_facts(log, derived),
     )
     found = facts.collect().row(0, named=True)
@@ -173,10 +168,17 @@ def _checked(
     if found["beyond"]:
         log = log.with_columns(at=pl.when(~_beyond(at, schema["at"])).then(at))
     if schema["user_id"].is_float():
-        log = log.with_columns(user.cast(pl.Int64))
-    if isinstance(schema["user_id"], (pl.Categorical, pl.Enum)):
+        log = log.with_columns(user.fill_nan(None).cast(pl.Int64))
+    if isinstance(schema["user_id"], (pl.Categorical, pl.Enum, pl.Null)):
         log = log.with_columns(user.cast(pl.String))
     return log
+
+
+def _is_no_id(user: pl.Expr, dtype: Any) -> pl.Expr:
+    # Whole numbers that pandas made decimals, for want of a null, are ids; others are not.
+    if not dtype.is_float():
+        return pl.lit(value=False)
+    return ((user != user.round()) | (user.abs() >= LARGEST_WHOLE)) & user.is_not_nan()
 
 
 def _beyond(at: pl.Expr, dtype: Any) -> pl.Expr:

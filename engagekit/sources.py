@@ -243,13 +243,7 @@ def _unzip(
                 files += _open(target, name, preset, encoding, workdir, depth=depth + 1)
             except EngagekitError as error:
                 faults += faults_of(error)
-            except (
-                OSError,
-                EOFError,
-                zipfile.BadZipFile,
-                RuntimeError,
-                NotImplementedError,
-            ) as error:
+            except DAMAGED as error:
                 faults.append(f"{name!r} cannot be unpacked: {error}.")
     if faults:
         raise EventLogError.from_faults(f"The archive {shown!r} cannot be read", faults)

@@ -25,7 +25,7 @@ KIND_NAMES = {
     "day": "dates without a time",
     "epoch": "numbers",
 }
-NUMBER = r"^[+-]?\d+(\.\d+)?$"
+NUMBER = r"^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$"
 DAY_MONTH = re.compile(
     r"^\d{1,2}([/.-])\d{1,2}[/.-](\d{4}|\d{2})(?:([ T])\d{1,2}:\d{2}(:\d{2})?(\.\d+)?( ?[AaPp][Mm])?)?$"
 )

@@ -90,6 +90,7 @@ def _export(**row: object) -> bytes:
     return json.dumps(row).encode() + b"\n"
 
 
+PARQUET = _parquet()
 PAIR = [
     {
         "key": "plan",
@@ -106,7 +107,7 @@ STARTS = [
     (0, TIMES),
     (1, CSV.replace(b",", b"\t")),
     (2, LINES),
-    (3, _parquet()),
+    (3, PARQUET),
     (4, gzip.compress(CSV)),
     (5, _zipped(gzip.compress(LINES), "x.json.gz")),
     (6, LINES),
@@ -136,6 +137,10 @@ TOKENS = [
 
 def attempt(way: int, content: bytes, folder: Path) -> str:
     """Read one input; anything but our own errors escapes, and what is read must agree with plain Python."""
+    if content.startswith(b"PAR1") and not PARQUET.startswith(content):
+        # Parquet is tried cut short, as downloads leave it. With bytes changed inside a page polars can ask for
+        # exabytes of memory and end the process, which nothing above it can catch.
+        return "skipped"
     name, options = WAYS[way % len(WAYS)]
     path = folder / name
     path.write_bytes(content)
@@ -169,8 +174,15 @@ def _agrees(log: pl.DataFrame, path: Path, options: dict) -> None:
             raise AssertionError(f"{log.rows()} was read where plain Python reads {expected}")
 
 
-def _blank(value: str | None) -> str | None:
-    return None if value is None or value.strip() in NOTHING else value
+# White space as Unicode has it; Python's own strip also takes the separators U+001C to U+001F.
+WHITE = " \t\n\r\x0b\x0c\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+
+
+def blank(value: str | None) -> str | None:
+    """Take what stands for nothing as nothing."""
+    return None if value is None or value.strip(WHITE) in NOTHING else value
 
 
 def _plain_csv(content: bytes) -> list | None:
@@ -190,7 +202,7 @@ def _plain_csv(content: bytes) -> list | None:
     ):
         return None
     records = [dict(zip(rows[0], row, strict=False)) for row in rows[1:]]
-    three = [tuple(_blank(r.get(c)) for c in ("user_id", "event", "at")) for r in records]
+    three = [tuple(blank(r.get(c)) for c in ("user_id", "event", "at")) for r in records]
     return [row[:2] for row in three if any(row)]
 
 
@@ -204,7 +216,7 @@ def _plain_json(content: bytes) -> list | None:
     events = [(row.get("user_id"), row.get("event"), row.get("at")) for row in rows]
     if not all(each is None or isinstance(each, str) for row in events for each in row[1:]):
         return None
-    return [_blank(e) for u, e, a in events if any((u not in (None, ""), _blank(e), _blank(a)))]
+    return [blank(e) for u, e, a in events if any((u not in (None, ""), blank(e), blank(a)))]
 
 
 def mutated(rng: random.Random) -> tuple[int, bytes]:
@@ -228,7 +240,7 @@ def mutated(rng: random.Random) -> tuple[int, bytes]:
 
 def campaign(seconds: float, seed: int) -> dict[str, int]:
     """Mutate at random for a while; count what became of the inputs."""
-    counts = {"read": 0, "refused": 0}
+    counts = {"read": 0, "refused": 0, "skipped": 0}
     rng, end = random.Random(seed), time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as folder:
         while time.monotonic() < end:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import random
 import re
 import zipfile
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 
 import fuzz_loader
 import polars as pl
@@ -186,6 +187,40 @@ def test_wrong_types_in_frames_are_told_together():
         "'event' holds Int64",
         "'at' holds Boolean",
     )
+
+
+ODD = {
+    "i": [1, 2], "f": [1.5, None], "nan": [float("nan"), 2.0], "inf": [float("inf"), 1.0], "huge": [1e300, 1.0], "s": ["a", "b"], "b": [True, None],
+    "d": [date(2026, 1, 1), None], "far": [datetime(1, 1, 1), datetime(9999, 1, 1)], "span": [timedelta(1)] * 2, "t": [time(1)] * 2, "l": [[1], [2]],
+    "st": [{"a": 1}, {"a": 2}], "n": [None, None], "bin": [b"a", b"\xff"], "obj": pl.Series([object(), object()], dtype=pl.Object),
+    "cat": pl.Series(["a", "b"], dtype=pl.Categorical), "enum": pl.Series(["a", "b"], dtype=pl.Enum(["a", "b"])),
+    "dec": pl.Series(["1.5", "2"]).cast(pl.Decimal(10, 2)), "u64": pl.Series([2**63 + 5, 1], dtype=pl.UInt64), "i128": pl.Series([1, 2]).cast(pl.Int128),
+    "ns": pl.Series([datetime(2026, 1, 1)] * 2, dtype=pl.Datetime("ns")), "tz": pl.Series([datetime(2026, 1, 1)] * 2, dtype=pl.Datetime("ms", "Asia/Tokyo")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["user_id", "event", "at", "kept"])
+def test_columns_of_any_type_are_read_or_refused(role):
+    read = set()
+    for kind, values in ODD.items():
+        good = {
+            "user_id": ["a", "b"],
+            "event": ["e", "f"],
+            "at": [date(2026, 1, 1)] * 2,
+            "kept": [1, 2],
+        }
+        for options in ({}, {"bad_times": "null"}, {"at_format": "ms"}, {"at_format": "%Y"}):
+            with contextlib.suppress(ek.EngagekitError):
+                log = ek.scan_events(pl.DataFrame(good | {role: values}), keep="kept", **options)
+                ek.check_events(log.collect())
+                read.add(kind)
+    expected = {
+        "user_id": {"i", "nan", "s", "n", "cat", "enum", "u64", "i128"},
+        "event": {"s", "n", "cat", "enum"},
+        "at": {"d", "far", "n", "ns", "tz"},
+        "kept": set(ODD),
+    }
+    assert read == expected[role]
 
 
 def test_a_doubled_column_name_is_refused(refused):

@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import os
 import subprocess
 import sys
-import time
 import zipfile
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -17,12 +15,11 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 import pytest
+from fuzz_loader import blank
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import engagekit as ek
-from engagekit import textcache
-from engagekit.fields import NOTHING
 
 NINE = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 ROWS = [
@@ -150,7 +147,7 @@ def test_csv_of_any_text_is_read_as_python_reads_it(tmp_path_factory, rows, quot
         writer = csv.writer(file, quoting=quoting, lineterminator=end, delimiter=mark)
         writer.writerow(["user_id", "event", "at"])
         writer.writerows([user, event, "2026-03-01"] for user, event in rows)
-    expected = [tuple(None if v.strip() in NOTHING else v for v in row) for row in rows]
+    expected = [tuple(map(blank, row)) for row in rows]
     if all(user is None for user, _ in expected) or all(event is None for _, event in expected):
         with pytest.raises(ek.EngagekitError, match="holds anything"):
             scan(folder, cache=False)
@@ -456,150 +453,6 @@ def test_what_stands_for_nothing_is_null(tmp_path):
     counts = ek.check_events(log).head(3)
     assert counts["count"].to_list() == [3, 1, 1]
     assert "row 1: 'open', 2026-03-01" in counts["example"][0]
-
-
-# The cache
-
-
-def entries(tmp_path):
-    return sorted(path.name for path in (tmp_path / "cache").iterdir())
-
-
-def test_text_is_read_once(tmp_path, monkeypatch):
-    path = write(tmp_path / "people-of-acme.csv", "csv")
-    first = scan(path, keep="n")
-    monkeypatch.setattr("engagekit.textlog.write_log", None)  # reading again would fail
-    assert scan(path, keep="n").rows() == first.rows() == ROWS
-    (name,) = entries(tmp_path)
-    assert "acme" not in name
-    assert "people" not in name
-
-
-def test_a_changed_file_or_another_way_of_reading_is_read_anew(tmp_path):
-    path = write(tmp_path / "a.csv", "csv")
-    scan(path)
-    path.write_text(path.read_text().replace("ann", "eva"))
-    os.utime(path, ns=(1, 1))
-    assert ids(scan(path)) == ["eva", "bob", "eva"]
-    os.utime(path, ns=(2, 2))
-    path.write_text(path.read_text().replace("eva", "ida"))  # same length
-    assert ids(scan(path)) == ["ida", "bob", "ida"]
-    assert len(entries(tmp_path)) == 2  # the newest and the one before
-    scan(path, keep="n")
-    assert len(entries(tmp_path)) == 3
-
-
-def test_a_damaged_cache_is_made_anew(tmp_path):
-    path = write(tmp_path / "a.csv", "csv")
-    scan(path)
-    (entry,) = (tmp_path / "cache").iterdir()
-    entry.write_bytes(entry.read_bytes()[:100])
-    assert scan(path, keep="n").rows() == ROWS
-    assert scan(path).rows() == [r[:3] for r in ROWS]
-
-
-def test_the_cache_can_lie_elsewhere_or_nowhere(tmp_path):
-    path = write(tmp_path / "a.csv", "csv")
-    assert scan(path, cache=tmp_path / "other", keep="n").rows() == ROWS
-    assert [p.suffix for p in (tmp_path / "other").iterdir()] == [".parquet"]
-    assert scan(path, cache=False, keep="n").rows() == ROWS
-    assert not (tmp_path / "cache").exists()
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ek.EngagekitError, match="cannot be written to"):
-        scan(path, cache=tmp_path / "file")
-
-
-def test_the_cache_lies_where_the_platform_keeps_caches(monkeypatch, tmp_path):
-    monkeypatch.delenv("ENGAGEKIT_CACHE")
-    for platform, variable, end in [
-        ("linux", "XDG_CACHE_HOME", "engagekit"),
-        ("win32", "LOCALAPPDATA", "Cache"),
-    ]:
-        monkeypatch.setattr(sys, "platform", platform)
-        monkeypatch.setenv(variable, str(tmp_path))
-        assert textcache.cache_folder(None).is_relative_to(tmp_path)
-        assert textcache.cache_folder(None).name == end
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert textcache.cache_folder(None).parts[-3:] == ("Library", "Caches", "engagekit")
-
-
-def test_a_failed_reading_leaves_nothing(tmp_path):
-    path = as_csv(tmp_path, "2026-03-01", "never")
-    with pytest.raises(ek.EngagekitError):
-        scan(path)
-    assert entries(tmp_path) == []
-
-
-def test_what_a_killed_reading_left_is_swept_after_a_day(tmp_path):
-    old, new = tmp_path / "cache" / ".reading-old", tmp_path / "cache" / ".reading-new"
-    for folder in (old, new):
-        folder.mkdir(parents=True)
-    os.utime(old, (time.time() - 100_000,) * 2)
-    scan(write(tmp_path / "a.csv", "csv"))
-    assert not old.exists()
-    assert new.exists()
-
-
-@pytest.mark.slow
-def test_a_reading_killed_at_any_moment_leaves_no_half_entry(tmp_path):
-    # The child reads a log of some size; it is killed ever later, and what the cache holds is then whole or absent.
-    big = pl.concat([TEXT] * 40_000)
-    big.write_csv(tmp_path / "big.csv")
-    code = "import sys, engagekit as ek; print(ek.scan_events(sys.argv[1]).collect().height)"
-    for tenth in range(30):
-        child = subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path / "big.csv")], stdout=subprocess.PIPE
-        )
-        try:
-            child.wait(0.1 + tenth / 20)
-        except subprocess.TimeoutExpired:
-            child.kill()
-        child.communicate()
-        for entry in (tmp_path / "cache").glob("*.parquet"):
-            assert pl.read_parquet(entry).height == big.height
-            entry.unlink()
-    assert scan(tmp_path / "big.csv").height == big.height
-
-
-# Pseudonyms
-
-
-def test_pseudonyms_are_stable_and_keyed():
-    key = "a secret of our team"
-    hidden = ek.pseudonymize(FRAME, key=key).collect()
-    assert hidden.drop("user_id").rows() == [r[1:] for r in ROWS]
-    assert hidden["user_id"][0] == hidden["user_id"][2] != hidden["user_id"][1]
-    # Keyed BLAKE2b with a digest of 16 bytes, worked out once and written down: it must never change.
-    assert hidden["user_id"][0] == PSEUDONYM_OF_ANN
-    assert ek.pseudonymize(FRAME.lazy(), key=key.encode()).collect().rows() == hidden.rows()
-    assert ek.pseudonymize(FRAME, key=key + "!").collect()["user_id"][0] != hidden["user_id"][0]
-    assert len(ek.pseudonymize(FRAME, key="x" * 100).collect()["user_id"][0]) == 32
-
-
-PSEUDONYM_OF_ANN = "623b9b1b526e95d5b31fa982830a903c"
-
-
-def test_pseudonyms_of_numbers_nulls_and_tables_of_users():
-    key = "a secret of our team"
-    numbers = pl.DataFrame({"user_id": [7, None]})
-    text = pl.DataFrame({"user_id": ["7", None]})
-    assert (
-        ek.pseudonymize(numbers, key=key).collect().rows()
-        == ek.pseudonymize(text, key=key).collect().rows()
-    )
-    assert ek.pseudonymize(text, key=key).collect()["user_id"][1] is None
-    assert ek.pseudonymize(text.clear(), key=key).collect().height == 0
-    with pytest.raises(ek.EngagekitError, match="at least 16"):
-        ek.pseudonymize(text, key="short")
-    with pytest.raises(ek.EngagekitError, match="Did you mean 'userid'"):
-        ek.pseudonymize(text.rename({"user_id": "userid"}), key=key)
-
-
-def test_pseudonyms_work_in_streams(tmp_path):
-    many = pl.DataFrame({"user_id": [str(n % 1000) for n in range(50_000)]})
-    many.write_parquet(tmp_path / "many.parquet")
-    hidden = ek.pseudonymize(pl.scan_parquet(tmp_path / "many.parquet"), key="a secret of our team")
-    assert hidden.collect(engine="streaming")["user_id"].n_unique() == 1000
 
 
 # Tables of other engines

@@ -22,6 +22,8 @@ from engagekit.errors import (
 from engagekit.wording import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
 app = App(
@@ -183,6 +185,7 @@ def start(
     team: Annotated[list[str] | None, Parameter(negative="")] = None,
     users: Path | None = None,
     as_of: str | None = None,
+    keep: Annotated[list[str] | None, Parameter(negative="")] = None,
     reading: Reading = Reading(),
 ) -> int:
     """Make a workshop folder: the log prepared once, and a folder with notebooks for each team.
@@ -201,18 +204,28 @@ def start(
         Table with one row per user.
     as_of
         Up to when the data are complete (exclusive).
+    keep
+        Property of events to keep beside those the definition names, for conditions the teams may add; say it again
+        for each.
     """
     from engagekit.workshop import start as make
 
     definition = _definition(reading)
-    log = None if events is None else _scan(events, reading, definition)
+    log = None if events is None else _scan(events, reading, definition, keep=keep or ())
     people = None
-    if users is not None and log is not None:
+    if users is not None:
         from engagekit.people import read_users
 
-        people = read_users(users, ids=_id_type(log))
+        zone = "UTC" if definition is None else definition.timezone
+        people = read_users(users, ids=None if log is None else _id_type(log), timezone=zone)
     made = make(
-        folder, events=log, users=people, definition=definition, teams=team or (), as_of=as_of
+        folder,
+        events=log,
+        users=people,
+        definition=definition,
+        teams=team or (),
+        as_of=as_of,
+        progress=True,
     )
     for path in made:
         _say(f"ready: {path}")
@@ -250,6 +263,7 @@ def lab(folder: Path = Path(), /, *, browser: bool = True, port: int = 8888) -> 
         "jupyterlab",
         f"--ServerApp.root_dir={folder.resolve()}",
         f"--port={port}",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     if not browser:
         command.append("--no-browser")
@@ -311,7 +325,10 @@ def _definition(reading: Reading) -> ek.Definition | None:
     return None if reading.definition is None else ek.Definition.load(reading.definition)
 
 
-def _scan(source: str, reading: Reading, definition: ek.Definition | None) -> Any:
+def _scan(
+    source: str, reading: Reading, definition: ek.Definition | None, *, keep: Sequence[str] = ()
+) -> Any:
+    named = () if definition is None else definition.property_names()
     zone = reading.at_timezone or (definition.timezone if definition else "UTC")
     return ek.scan_events(
         source,
@@ -320,7 +337,7 @@ def _scan(source: str, reading: Reading, definition: ek.Definition | None) -> An
         at=reading.at,
         preset=reading.preset,
         timezone=zone,
-        keep=() if definition is None else definition.property_names(),
+        keep=tuple(dict.fromkeys([*named, *keep])),
         cache=reading.cache,
     )
 

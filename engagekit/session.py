@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engagekit.journeys import Journeys
+    from engagekit.progress import Progress
 
 SCHEMA_VERSION = 1
 FILE = "session.json"
@@ -195,9 +196,9 @@ class Session:
 
     @property
     def definition(self) -> Definition:
-        """The team's definition; without one, the bundled sample's."""
+        """The team's definition; without one and without a log of its own, the bundled sample's."""
         path = self.folder / DEFINITION_FILE
-        if path.exists():
+        if path.exists() or "events" in self._read()["about"]:
             return Definition.load(path)
         from engagekit.samples import load_sample
 
@@ -209,32 +210,39 @@ class Session:
         with self._lock:
             definition.save(self.folder / DEFINITION_FILE)
 
-    def events(self) -> Any:
+    def events(self) -> pl.LazyFrame:
         """Return the event log the session is about: the workshop's, else the bundled sample."""
-        return self._data()[0]
+        log, _, _ = self._data()
+        if isinstance(log, Path):
+            from engagekit.buckets import open_prepared
 
-    def _data(self) -> tuple[Any, pl.DataFrame | None, Any]:
+            return open_prepared(log).log
+        return log
+
+    def _data(self) -> tuple[pl.LazyFrame | Path, pl.DataFrame | None, str | None]:
+        """Find the log (a frame, or the folder where it lies prepared), the users table and the end of the data."""
         about = self._read()["about"]
         if "events" not in about:
             from engagekit.samples import load_sample
 
             sample = load_sample()
             return sample.events, sample.users, sample.as_of
+        from engagekit.buckets import open_prepared
         from engagekit.people import read_users
-        from engagekit.prepare import scan_prepared
 
-        log = scan_prepared(self.folder / about["events"])
-        ids = log.collect_schema()["user_id"]
+        folder = self.folder / about["events"]
         users = about.get("users")
-        people = None if users is None else read_users(self.folder / users, ids=ids)
-        return log, people, about.get("as_of")
+        if users is None:
+            return folder, None, about.get("as_of")
+        ids = open_prepared(folder).log.collect_schema()["user_id"]
+        return folder, read_users(self.folder / users, ids=ids), about.get("as_of")
 
-    def journeys(self) -> Journeys:
+    def journeys(self, *, progress: Progress = False) -> Journeys:
         """Roll the log up under the team's definition, as it stands now."""
         from engagekit.rollups import rollup
 
         log, users, as_of = self._data()
-        return rollup(log, self.definition, users=users, as_of=as_of)
+        return rollup(log, self.definition, users=users, as_of=as_of, progress=progress)
 
     def export(self) -> tuple[Path, Path]:
         """Write the decision record beside the session, as Markdown and HTML; return both paths."""

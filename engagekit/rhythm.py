@@ -316,7 +316,7 @@ def _activity(
 
 
 def _states(activity: _Activity) -> pl.DataFrame:
-    """Name each user's state in each period that has one: `index, state, user_id`."""
+    """Name each user's state in each period that has one, shown or not: `index, state, user_id`."""
     index, user = pl.col("index"), pl.col("user_id")
     before = pl.when(user == user.shift(1)).then(index.shift(1))
     after = pl.when(user == user.shift(-1)).then(index.shift(-1))
@@ -333,8 +333,7 @@ def _states(activity: _Activity) -> pl.DataFrame:
     quiet = active.filter(~pl.col("comes_again")).with_columns(
         index + 1, pl.lit("dormant").alias("state")
     )
-    shown = index.is_between(activity.first, activity.last)
-    return pl.concat([active, quiet]).filter(shown).select("index", "state", "user_id")
+    return pl.concat([active, quiet]).select("index", "state", "user_id")
 
 
 def _intervals(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, date, datetime, timedelta
 
 import oracle_funnel
@@ -13,6 +14,7 @@ from polars.testing import assert_frame_equal
 
 import engagekit as ek
 from engagekit.errors import ColumnError, EngagekitError, EventLogError, ParameterError
+from engagekit.ties import furthest
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 END = datetime(2026, 3, 1, tzinfo=UTC)
@@ -157,6 +159,28 @@ def test_of_equals_the_earliest_attempt_counts():
         log_of("A0 A3 A4 B5 C12"), ["A", "B", "C"], within="10m", as_of=END, people=True
     )
     assert found["entered_at"].unique().to_list() == [BEGIN + timedelta(minutes=3)]
+
+
+def test_strict_steps_are_filled_as_early_as_they_can():
+    # A and B of minute 1 may both be used, which also fills the second B sooner.
+    found = ek.funnel(
+        log_of("A1 B1 B2 B3"), ["A", "B", "B"], order="strict", as_of=END, people=True
+    )
+    assert found["seconds"].to_list() == [None, 0.0, 60.0]
+
+
+@settings(max_examples=100)
+@given(st.lists(st.integers(0, 15), max_size=5))
+def test_events_of_one_instant_fill_what_some_choice_fills(events):
+    def fills(begin, end):
+        wanted = range(begin, end + 1)
+        choices = itertools.permutations(events, len(wanted))
+        return any(
+            all(e >> k & 1 for k, e in zip(wanted, chosen, strict=True)) for chosen in choices
+        )
+
+    expected = [max([k for k in range(b, 4) if fills(b, k)], default=b - 1) for b in range(5)]
+    assert furthest(events, 4) == expected
 
 
 def test_since_and_as_of_bound_the_attempts():

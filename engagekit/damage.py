@@ -35,6 +35,21 @@ def plainly(name: str, error: BaseException) -> str:
     return f"{name} cannot be read: {reason}"
 
 
+def no_room(error: BaseException) -> bool:
+    """Tell a full disk (or a limit on file sizes) from other faults."""
+    text = str(error)
+    return any(
+        sign in text
+        for sign in (
+            "No space left",
+            "File too large",
+            "os error 27",
+            "os error 28",
+            "os error 112",
+        )
+    )
+
+
 def find(file: LogFile) -> str | None:
     """Find the first thing wrong with a file, or None if nothing is."""
     if file.kind == "parquet":

@@ -11,7 +11,7 @@ import polars as pl
 
 from engagekit import columns, damage, fields
 from engagekit.columns import ALIAS, FILE, RAW
-from engagekit.errors import EventLogError, listing
+from engagekit.errors import EngagekitError, EventLogError, listing
 from engagekit.sources import LogFile, open_files
 
 if TYPE_CHECKING:
@@ -45,8 +45,24 @@ def write_log(
     Raises
     ------
     EventLogError
-        Every fault found: files that cannot be read, missing columns, times that cannot be read.
+        Every fault found: files that cannot be read, missing columns, times that cannot be read; or there
+        is no room to write.
     """
+    try:
+        _write_log(paths, reading, encoding=encoding, target=target, workdir=workdir)
+    except EngagekitError:
+        raise
+    except damage.BAD as error:
+        if not damage.no_room(error):
+            raise EventLogError(f"{HEADING}: {damage.plainly('the text', error)}") from None
+        raise EventLogError(
+            f"There is no room to keep the log in {str(target.parent.parent)!r}; nothing was changed. Make room, or say another folder: cache='...'."
+        ) from None
+
+
+def _write_log(
+    paths: Sequence[Path], reading: Reading, *, encoding: str, target: Path, workdir: Path
+) -> None:
     files = open_files(paths, preset=reading.preset, encoding=encoding, workdir=workdir)
     groups, faults = _grouped(files, reading)
     for group in groups:
@@ -169,6 +185,8 @@ def _sink(group: Group, form: Form | None, reading: Reading, part: Path) -> tupl
 
 def _explained(group: Group, error: BaseException) -> list[str]:
     """Find what is wrong with a group's files; nothing, if JSON is sound and only its shapes differ."""
+    if damage.no_room(error):
+        raise error
     found = [damage.find(file) for file in group.files]
     if faults := [fault for fault in found if fault]:
         return faults

@@ -143,3 +143,25 @@ def test_a_reading_killed_at_any_moment_leaves_no_half_entry(tmp_path):
             assert pl.read_parquet(entry).height == big.height
             entry.unlink()
     assert scan(tmp_path / "big.csv").height == big.height
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "a.csv"
+    numbered = pl.concat([TEXT] * 2000).with_columns(
+        user_id=pl.int_range(6000).hash().cast(pl.String)
+    )
+    numbered.write_csv(path)
+    code = f"""
+import resource, signal, engagekit as ek
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    ek.scan_events({str(path)!r})
+except ek.EngagekitError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "There is no room" in said.stdout, (resource, said)
+    assert str(tmp_path / "cache") in said.stdout
+    assert entries(tmp_path) == []

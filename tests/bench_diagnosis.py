@@ -113,15 +113,10 @@ if __name__ == "__main__":
     started = time.process_time()
     labels(max(2, runs // 10))
     print(f"links, {runs} runs each")
-    links("habit .40, 2,000 users", runs, "habit", users=2000, rates={**ABOVE, "habit": 0.40})
-    links(
-        "activation .25, 2,000 users",
-        runs,
-        "activation",
-        users=2000,
-        rates={**ABOVE, "activation": 0.25},
-    )
-    links("depth .28, 2,000 users", runs, "depth", users=2000, rates={**ABOVE, "depth": 0.28})
-    links("habit .40, 300 users", 2 * runs, "habit", users=300, rates={**ABOVE, "habit": 0.40})
+    # Links that are not planted lie 15 % above their targets; in the hard case, 10 %.
+    for link, rate in (("habit", 0.40), ("activation", 0.25), ("depth", 0.28)):
+        links(f"{link} {rate}, 2,000 users", runs, link, users=2000, rates={link: rate})
+    links("habit 0.4, 300 users", 2 * runs, "habit", users=300, rates={"habit": 0.40})
+    links("the same, hard", 2 * runs, "habit", users=300, rates={**ABOVE, "habit": 0.40})
     links("all 10 % above target, 2,000 users", runs, None, users=2000, rates=ABOVE)
     print(f"{time.process_time() - started:.0f} s")

@@ -28,7 +28,7 @@ DEPEND_ON_CORE = (
 
 
 def picker(session: Session) -> Panel:
-    """Make the panel; every change writes the session's definition."""
+    """Make the panel; every change writes the session's definition, which keeps the state."""
     log = session.events()
     table = event_table(log)
     users = int(log.lazy().select(pl.col("user_id").n_unique()).collect().item())
@@ -64,8 +64,8 @@ def picker(session: Session) -> Panel:
         controls,
         answer,
         session,
-        "definition picker",
         help="Hold Ctrl or Cmd to choose several.",
+        pictured=False,
     )
 
 

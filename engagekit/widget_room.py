@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from engagekit.definition import LINKS
 from engagekit.planning import plan
 from engagekit.playbook import PLAYS
-from engagekit.widget_panel import Panel, Shown, button, choice, slider, text
+from engagekit.widget_panel import Panel, Shown, button, choice, secret, slider, text
 from engagekit.wording import LINK_NAMES, count, many, percent, plain
 
 if TYPE_CHECKING:
@@ -15,29 +15,32 @@ if TYPE_CHECKING:
     from engagekit.session import Session
 
 REVEALED = "votes revealed"
-CHOICES = [
-    *[(LINK_NAMES[link], link) for link in LINKS],
-    ("None is broken", "none"),
-    ("We cannot tell", "undecided"),
-]
+NOBODY = "not named yet"
+# What can be voted for: the word stored, and how it is called.
+CHOICES = {**LINK_NAMES, "none": "None is broken", "undecided": "We cannot tell"}
+HOW_TO_VOTE = ", ".join(f"{number} {name}" for number, name in enumerate(CHOICES.values(), 1))
 
 
 def ballot(session: Session) -> Panel:
-    """Make the ballot: the facilitator types a name and a choice; choices stay masked until they are revealed."""
+    """Make the ballot: the facilitator types a name and the number of a choice, which shows as a dot until revealed."""
     controls = {
         "name": text("Name", placeholder="who votes"),
-        "choice": choice("Their choice", CHOICES, "activation"),
+        "choice": secret("Number of their choice", placeholder="typed unseen"),
     }
 
     def answer(_: dict[str, Any]) -> Shown:
         votes = session.part("votes")
-        return Shown(dict(votes), tally(votes, revealed=bool(session.get(REVEALED, False))))
+        return Shown(dict(votes), tally(votes, revealed=revealed(session)))
 
     def cast() -> None:
-        if controls["name"].value.strip():
-            session.vote(controls["name"].value, controls["choice"].value)
-            controls["name"].value = ""
+        name, picked = controls["name"].value.strip(), picked_choice(controls["choice"].value)
+        if name and picked:
+            session.vote(name, picked)
+        for control in controls.values():
+            control.value = ""
         panel.refresh()
+        if not (name and picked):
+            panel.say("A vote needs a name, and the number of a choice.")
 
     def reveal() -> None:
         session.set(REVEALED, value=True)
@@ -53,10 +56,23 @@ def ballot(session: Session) -> Panel:
         button("Reveal the votes", reveal),
         button("Start over", again),
     ]
+    heading = "Vote: which link breaks earliest?"
     panel = Panel(
-        "Vote: which link breaks earliest?", controls, answer, session, "ballot", extra=buttons
+        heading, controls, answer, session, buttons=buttons, help=f"{HOW_TO_VOTE}.", pictured=False
     )
     return panel
+
+
+def revealed(session: Session) -> bool:
+    """Say whether the votes are revealed."""
+    return bool(session.get(REVEALED, default=False))
+
+
+def picked_choice(typed: str) -> str | None:
+    """Read a choice from its number or its word; None if it is neither."""
+    typed = typed.strip().lower()
+    numbered = {str(number): choice for number, choice in enumerate(CHOICES, 1)}
+    return numbered.get(typed, typed if typed in CHOICES else None)
 
 
 def tally(votes: dict[str, str], *, revealed: bool) -> str:
@@ -67,8 +83,9 @@ def tally(votes: dict[str, str], *, revealed: bool) -> str:
         return (
             f"{many(len(votes), 'vote')} in, masked until revealed: {', '.join(map(plain, votes))}."
         )
-    words = {value: name for name, value in CHOICES}
-    lines = [f"{plain(name)}: {words.get(choice, plain(choice))}" for name, choice in votes.items()]
+    lines = [
+        f"{plain(name)}: {CHOICES.get(choice, plain(choice))}" for name, choice in votes.items()
+    ]
     return "\n".join([f"{many(len(votes), 'vote')}:", *lines])
 
 
@@ -83,17 +100,24 @@ def card(session: Session, priority: Priority, *, today: Any) -> Panel:
         "play": choice("Play", names, priority.play if priority.play in names else _play_of(first)),
         "owner": text("Owner", placeholder="who answers for it"),
         "more": slider("Improvement aimed at (points)", 5, 1, 30),
+        "start": text("The play starts on", str(today), placeholder="2026-03-01"),
         "doubt": text("What would change our mind", placeholder="write it down now"),
     }
 
     def answer(state: dict[str, Any]) -> Shown:
         goal = min(0.99, rates[state["link"]] + state["more"] / 100)
-        made = plan(priority, link=state["link"], play=state["play"], goal=goal, today=today)
+        made = plan(
+            priority,
+            link=state["link"],
+            play=state["play"],
+            goal=goal,
+            today=state["start"].strip(),
+        )
         written = {
             "verdict": priority.verdict, "link": state["link"], "probability": priority.probability, "sentence": priority.sentence,
-            "problem": made.problem, "play": made.play, "owner": state["owner"].strip() or made.lead, "partners": list(made.partners),
+            "problem": made.problem, "play": made.play, "owner": state["owner"].strip() or NOBODY, "partners": list(made.partners),
             "metric": ", ".join(made.metrics), "baseline": made.rate, "target": made.goal, "weeks": made.weeks,
-            "users_needed": made.users_needed, "change_our_mind": state["doubt"].strip(),
+            "users_needed": made.users_needed, "starts_on": str(made.starts_on), "change_our_mind": state["doubt"].strip(),
             "look_again": None if made.visible_on is None else str(made.visible_on),
         }  # fmt: skip
         written = {k: v for k, v in written.items() if v not in (None, "")}
@@ -101,7 +125,11 @@ def card(session: Session, priority: Priority, *, today: Any) -> Panel:
             session.replace("plan", written)
         return Shown(made, card_text(written, made.sentence))
 
-    return Panel("The play card", controls, answer, session, "play card")
+    return Panel("The play card", controls, answer, session, "play card", pictured=False)
+
+
+def _answers_for(owner: str) -> str:
+    return "name who answers for it" if owner == NOBODY else f"{plain(owner)} answers for it"
 
 
 def _play_of(link: str) -> str:
@@ -112,7 +140,7 @@ def card_text(written: dict[str, Any], sentence: str) -> str:
     """Write the card as it can be read aloud."""
     when = written.get("look_again")
     lines = [
-        f"We mend {LINK_NAMES[written['link']]} with {written['play']}; {plain(written['owner'])} answers for it.",
+        f"We mend {LINK_NAMES[written['link']]} with {written['play']}; {_answers_for(written['owner'])}.",
         f"From {percent(written['baseline'])} to {percent(written['target'])}, seen in: {written['metric']}.",
         sentence,
     ]
@@ -122,13 +150,16 @@ def card_text(written: dict[str, Any], sentence: str) -> str:
 
 
 def agreed(session: Session, question: str) -> Panel:
-    """Make the line on which a team writes what it agrees on."""
-    controls = {"answer": text("We agree that", placeholder="one sentence")}
+    """Make the line on which a team writes what it agrees on; the session keeps it as a decision."""
+
+    def said() -> str:
+        return str(session.part("decisions").get(question, {}).get("answer", ""))
 
     def answer(state: dict[str, Any]) -> Shown:
-        said = state["answer"].strip()
-        if session.part("decisions").get(question, {}).get("answer") != (said or None):
-            session.decide(question, said or None)
-        return Shown(said, f"Agreed: {plain(said)}" if said else "Not agreed yet.")
+        now = state["answer"].strip()
+        if now != said():
+            session.decide(question, now or None)
+        return Shown(now, f"Agreed: {plain(now)}" if now else "Not agreed yet.")
 
-    return Panel(question, controls, answer, session, f"agreement: {question}")
+    controls = {"answer": text("We agree that", said(), placeholder="one sentence")}
+    return Panel(question, controls, answer, session, pictured=False)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from engagekit.definition import LINKS
 from engagekit.widget_panel import Panel, Shown, choice, slider
-from engagekit.wording import LINK_NAMES, count, percent, plain, sure
+from engagekit.wording import count, percent, plain
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys
@@ -21,6 +20,8 @@ __all__ = [
     "play_card",
     "rule_thresholds",
     "target_sliders",
+    "verdict_by_group",
+    "verdict_by_quarter",
     "vote",
 ]
 
@@ -29,6 +30,7 @@ def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
     """Turn the cohort curve by period, way of counting and group; `.value` is the pooled curve."""
     from engagekit import charts
     from engagekit.cohorts import cohort_curves, pooled_curve
+    from engagekit.widget_verdicts import comparable
 
     controls = {
         "period": choice(
@@ -39,7 +41,7 @@ def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
             [("in that period", "on"), ("then or later", "on_or_after")],
             "on",
         ),
-        "by": choice("Compare by", [("nothing", ""), *((p, p) for p in journeys.properties)], ""),
+        "by": choice("Compare by", [("nothing", ""), *((p, p) for p in comparable(journeys))], ""),
         "periods": slider("Periods to show", 12, 3, 24),
     }
 
@@ -98,43 +100,28 @@ def rule_thresholds(session: Session, journeys: Journeys) -> Panel:
     return Panel("Move the thresholds", controls, answer, session, "rule thresholds")
 
 
-def target_sliders(session: Session, journeys: Journeys, *, covered: bool = False) -> Panel:
+def target_sliders(session: Session, journeys: Journeys, *, after: Panel | None = None) -> Panel:
     """Set a target for each link and see the verdict follow; `.value` is the `Priority`.
 
-    With ``covered=True`` the verdict is not shown until the votes are revealed.
+    With `after`, the panel of `vote`, the verdict is covered until the votes are revealed there.
     """
-    from engagekit import charts
-    from engagekit.priority import prioritize
+    from engagekit.widget_verdicts import sliders
 
-    given = journeys.definition.targets
-    controls = {
-        link: slider(
-            f"{LINK_NAMES[link]}: target in % (0: none)",
-            round(100 * given.get(link, 0)),
-            0,
-            95,
-            step=5 if link not in given else 1,
-        )
-        for link in LINKS
-    }
-
-    def answer(state: dict[str, Any]) -> Shown:
-        if covered and not session.get("votes revealed", False):
-            return Shown(None, "Covered until the votes are revealed. Vote first, below.")
-        found = prioritize(journeys, targets={link: v / 100 for link, v in state.items() if v})
-        return Shown(found, verdict_text(found), charts.loop(found))
-
-    return Panel("Set the targets", controls, answer, session, "targets")
+    return sliders(session, journeys, after=after)
 
 
-def verdict_text(found: Priority) -> str:
-    """Write the verdict and the range over which it holds, as it can be read aloud."""
-    lines = [found.sentence, f"Verdict: {found.verdict}, {sure(found.probability)} sure."]
-    if found.link and found.holds_from is not None and found.holds_to is not None:
-        lines.append(
-            f"It stays {LINK_NAMES[found.link]} for targets from {percent(found.holds_from)} to {percent(found.holds_to)}."
-        )
-    return "\n".join([*lines, *found.warnings])
+def verdict_by_quarter(session: Session, targets: Panel) -> Panel:
+    """See the loop per quarter of sign-up under the targets of the panel of `target_sliders`; `.value` is its table."""
+    from engagekit.widget_verdicts import quarters
+
+    return quarters(session, targets)
+
+
+def verdict_by_group(session: Session, journeys: Journeys, targets: Panel) -> Panel:
+    """See the verdict per group of users under the targets of the panel of `target_sliders`; `.value` is its table."""
+    from engagekit.widget_verdicts import groups
+
+    return groups(session, journeys, targets)
 
 
 def definition_picker(session: Session) -> Panel:

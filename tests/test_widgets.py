@@ -45,33 +45,71 @@ def test_targets_move_the_verdict_and_are_remembered(session, journeys):
         panel.controls[link].value = 0
     panel.controls["activation"].value = 95
     assert (panel.value.verdict, panel.value.link) == ("named", "activation")
-    assert "It stays Activation for targets" in panel.text
+    assert "It stays activation for any target" in panel.text
     again = widgets.target_sliders(Session(session.folder), journeys)
     assert again.state == panel.state
     assert again.text == panel.text
 
 
+def cast_vote(ballot: Panel, name: str, choice: str) -> None:
+    ballot.controls["name"].value = name
+    ballot.controls["choice"].value = choice
+    ballot.buttons[0].click()
+
+
 def test_the_verdict_is_covered_until_the_votes_are_revealed(session, journeys):
     ballot = widgets.vote(session)
     described(ballot)
-    targets = widgets.target_sliders(session, journeys, covered=True)
-    assert targets.value is None
-    assert "Covered" in targets.text
-    cast, reveal, anew = ballot.extra
-    for name, link in (("Ada", "habit"), ("Ben", "none"), ("  ", "depth")):
-        ballot.controls["name"].value = name
-        ballot.controls["choice"].value = link
-        cast.click()
-    assert ballot.value == {"Ada": "habit", "Ben": "none"}
-    assert "2 votes in, masked" in ballot.text
-    assert "Habit" not in ballot.text
-    reveal.click()
-    assert "Ada: Habit" in ballot.text
-    assert "Ben: None is broken" in ballot.text
-    targets.refresh()
-    assert targets.value is not None
-    anew.click()
+    targets = widgets.target_sliders(session, journeys, after=ballot)
+    quarters = widgets.verdict_by_quarter(session, targets)
+    groups = widgets.verdict_by_group(session, journeys, targets)
+    following = [targets, quarters, groups]
+    assert [panel.value for panel in following] == [None, None, None]
+    assert all(panel.text == "Covered until the votes are revealed." for panel in following)
+    for name, typed in (("Ada", "2"), ("Ben", " None "), ("  ", "3"), ("Cem", "7"), ("Dan", "")):
+        cast_vote(ballot, name, typed)
+        voted = name in {"Ada", "Ben"}
+        assert ("A vote needs" in ballot.text) is not voted
+        assert [c.value for c in ballot.controls.values()] == ["", ""]
+    assert session.part("votes") == {"Ada": "habit", "Ben": "none"}
+    ballot.refresh()
+    assert ballot.text == "2 votes in, masked until revealed: Ada, Ben."
+    ballot.buttons[1].click()
+    assert ballot.text == "2 votes:\nAda: Habit\nBen: None is broken"
+    assert targets.value.verdict in {"named", "undecided", "none broken"}
+    assert quarters.value.equals(targets.value.by_quarter)
+    assert groups.value.columns[0] == groups.state["by"]
+    ballot.buttons[2].click()
     assert ballot.text == "No votes yet."
+    assert targets.value is None
+
+
+def test_quarters_and_groups_follow_the_targets(session, journeys):
+    targets = widgets.target_sliders(session, journeys)
+    quarters = widgets.verdict_by_quarter(session, targets)
+    groups = widgets.verdict_by_group(session, journeys, targets)
+    for link in ("habit", "depth", "advocacy"):
+        targets.controls[link].value = 0
+    targets.controls["activation"].value = 95
+    assert set(quarters.value["named"]) == {"activation"}
+    assert "Activation is named in all of them" in quarters.text
+    assert set(groups.value["link"]) == {"activation"}
+    assert "No group of" in groups.text
+    targets.controls["activation"].value = 1
+    assert "no link is named in any" in quarters.text
+    groups.controls["by"].value = groups.controls["by"].options[-1]
+    assert groups.value.columns[0] == groups.controls["by"].options[-1]
+
+
+def test_only_properties_with_a_few_values_are_offered(session, journeys):
+    from engagekit.widget_verdicts import comparable
+
+    counts = {p: journeys.users[p].n_unique() for p in journeys.properties}
+    assert comparable(journeys) == [p for p, n in counts.items() if 2 <= n <= 6]
+    assert "account_id" not in comparable(journeys)
+    alone = dataclasses.replace(journeys, users=journeys.users.drop(journeys.properties))
+    panel = widgets.verdict_by_group(session, alone, widgets.target_sliders(session, alone))
+    assert panel.text == "No property of the users divides them into a few groups."
 
 
 def test_thresholds_move_the_shares_but_not_the_definition(session, journeys):
@@ -125,12 +163,21 @@ def test_the_play_card_becomes_the_plan(session, journeys):
     priority = ek.prioritize(journeys, targets={"habit": 0.95})
     panel = widgets.play_card(session, priority, today=date(2026, 1, 5))
     described(panel)
+    assert session.part("plan")["owner"] == "not named yet"
+    assert "name who answers for it" in panel.text
     panel.controls["owner"].value = "Ada"
     panel.controls["more"].value = 8
+    panel.controls["start"].value = "2026-02-02"
     plan = session.part("plan")
     assert (plan["owner"], plan["link"]) == ("Ada", panel.controls["link"].value)
     assert plan["target"] == pytest.approx(plan["baseline"] + 0.08)
+    assert plan["starts_on"] == "2026-02-02"
+    assert plan["look_again"] > "2026-02-02"
     assert "Ada answers for it" in panel.text
+    panel.controls["start"].value = "soon"
+    assert "today is 'soon'" in panel.text
+    assert session.part("plan") == plan
+    panel.controls["start"].value = "2026-02-02"
     markdown = session.export()[0].read_text(encoding="utf-8")
     assert "Ada" in markdown
 

@@ -239,6 +239,10 @@ def _sentence(
     if weeks is None or visible is None:
         return f"{who} {now} {need}, but nobody signed up lately; say signups_per_week."
     return (
-        f"{who} {now} {need}: {many(signups, 'sign-up')}, {many(weeks, 'week')} at {per_week:,.0f} a week, "
+        f"{who} {now} {need}: {many(signups, 'sign-up')}, {many(weeks, 'week')} at {_pace(per_week)} a week, "
         f"and {many(window, 'day')} until the last can be judged. Look again on {day(visible)}."
     )
+
+
+def _pace(per_week: float) -> str:
+    return f"{per_week:,.1f}" if per_week < 10 else f"{per_week:,.0f}"

@@ -82,8 +82,8 @@ def _what_to_do(link: str, rule: Rule | None) -> str:
     if rule is None:
         return "Advocacy validates what comes before it, so no play is named."
     if rule.play is None:
-        return f"Most of those lost there never took a first step, so it is a question of {rule.problem}, and no play is named."
-    who = " of most who are lost there" if link == "activation" else ""
+        return f"The largest group lost there never took a first step, so it is a question of {rule.problem}, and no play is named."
+    who = " of the largest group lost there" if link == "activation" else ""
     return f"The problem{who} is {rule.problem}; start with the play {rule.play}."
 
 

@@ -104,6 +104,19 @@ def test_the_present_rate_of_sign_ups_and_the_data_end_are_the_defaults():
     assert "nobody signed up lately" in ended.sentence
 
 
+@pytest.mark.parametrize(
+    ("pace", "said"),
+    [
+        (0.45, "at 0.5 a week"),
+        (9.9, "at 9.9 a week"),
+        (10, "at 10 a week"),
+        (1234, "at 1,234 a week"),
+    ],
+)
+def test_the_pace_is_written_as_finely_as_it_needs(pace, said):
+    assert said in ek.plan(found_in(BROKEN_HABIT), signups_per_week=pace).sentence
+
+
 def test_another_play_or_link_can_be_planned():
     found = found_in(BROKEN_HABIT)
     assert ek.plan(found, play="Re-engagement").lead == "Customer marketing"

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import secrets
-import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from engagekit.errors import (
     DefinitionError,
@@ -30,6 +27,10 @@ from engagekit.matchers import (
     property_names,
     to_plain,
 )
+from engagekit.whole import write_whole
+
+if TYPE_CHECKING:
+    import os
 
 LINKS = ("activation", "habit", "depth", "advocacy")
 SCHEMA_VERSION = 1
@@ -347,10 +348,23 @@ class Definition:
         return made
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the definition as TOML, whole or not at all."""
+        """Write the definition as TOML, whole or not at all.
+
+        Raises
+        ------
+        StoredFileError
+            A newer engagekit wrote the file that is there, or the disk is full; it is left as it is.
+        DefinitionError
+            A name holds what no file can.
+        """
         import tomli_w
 
-        write_whole(path, tomli_w.dumps(self.to_table()).encode())
+        _refuse_newer(Path(path))
+        try:
+            content = tomli_w.dumps(self.to_table()).encode()
+        except (UnicodeError, TypeError) as error:
+            raise DefinitionError(f"The definition cannot be written as TOML: {error}.") from None
+        write_whole(path, content)
 
     def to_table(self) -> dict[str, Any]:
         """Return the definition as plain values, as a TOML file holds them; what is None is left out."""
@@ -463,23 +477,12 @@ def _steps_from(value: object) -> tuple[list[Step], list[str]]:
     return steps, faults
 
 
-def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file whole or not at all: to a temporary neighbor, flushed, then renamed over the old."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+def _refuse_newer(path: Path) -> None:
     try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, temporary)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
+        version = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("schema_version")
+    except (OSError, ValueError, RecursionError):
+        return  # nothing there, or nothing that could be newer
+    if isinstance(version, int) and version > SCHEMA_VERSION:
         raise StoredFileError(
-            f"{str(path)!r} could not be written ({error.strerror}); the old file, if any, is unchanged."
-        ) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+            f"{str(path)!r} was written by a newer engagekit (schema {version}) and is left as it is; install that one."
+        )

@@ -45,7 +45,7 @@ class TooFewUsersError(EngagekitError):
 
 
 class StoredFileError(EngagekitError):
-    """A file that engagekit wrote cannot be read back: broken, foreign or newer."""
+    """A file of engagekit's cannot be read back (broken, foreign or newer) or cannot be written."""
 
 
 class EngagekitWarning(UserWarning):

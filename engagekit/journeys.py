@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.definition import Definition, write_whole
+from engagekit.definition import Definition
 from engagekit.errors import ColumnError, ParameterError, StoredFileError, nearest
 from engagekit.instants import AT, instant, local_day, zone
+from engagekit.whole import flush, write_whole, writing
 from engagekit.wording import many
 
 if TYPE_CHECKING:
@@ -55,6 +58,7 @@ DAYS: dict[str, Any] = {
     "times": pl.UInt32,
 }
 TABLES = {"users": USERS, "steps": STEPS, "early": EARLY, "days": DAYS}
+OURS = rf"({'|'.join(TABLES)})-[0-9a-f]{{12}}\.parquet"  # names of tables on disk; nothing else is ever cleared away
 LEFT_OUT = {"reason": pl.String, "count": pl.Int64, "unit": pl.String}
 
 
@@ -245,16 +249,16 @@ class Journeys:
         """Write the journeys into a folder, whole or not at all: what was there stays readable until the end."""
         folder = Path(folder)
         refuse_newer(folder)
+        tag = uuid.uuid4().hex[:12]
+        tables = {name: f"{name}-{tag}.parquet" for name in TABLES}
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            tag = uuid.uuid4().hex[:12]
-            for name in TABLES:
-                getattr(self, name).lazy().sink_parquet(folder / f"{name}-{tag}.parquet")
-        except OSError as error:
-            raise StoredFileError(
-                f"The journeys could not be written to {str(folder)!r} ({error}); what was there is unchanged."
-            ) from error
-        settle(self, folder, {name: f"{name}-{tag}.parquet" for name in TABLES})
+            with writing(str(folder)):
+                folder.mkdir(parents=True, exist_ok=True)
+                for name, file in tables.items():
+                    getattr(self, name).lazy().sink_parquet(folder / file)
+            settle(self, folder, tables)
+        finally:
+            _tidy(folder)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], *, lazy: bool = False) -> Journeys:
@@ -306,14 +310,30 @@ def settle(journeys: Journeys, folder: Path, tables: dict[str, str]) -> None:
         "unit": journeys.unit,
         "left_out": journeys.left_out.to_dicts(),
     }
+    with writing(str(folder)):
+        for name in tables.values():
+            for file in [folder / name, *(folder / name).glob("*.parquet")]:
+                flush(file)
     write_whole(folder / "journeys.json", json.dumps(about, indent=1).encode())
-    for old in folder.glob("*-????????????.parquet"):
-        if old.name in tables.values():
+    _tidy(folder)
+
+
+def _tidy(folder: Path) -> None:
+    """Clear away tables that do not count: those before, and those of writing that came to nothing."""
+    try:
+        used = json.loads((folder / "journeys.json").read_text(encoding="utf-8"))["tables"].values()
+    except FileNotFoundError:
+        used = ()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return
+    for old in [*folder.glob("*-????????????.parquet")]:
+        if old.name in used or not re.fullmatch(OURS, old.name):
             continue
         if old.is_dir():
             shutil.rmtree(old, ignore_errors=True)
         else:
-            old.unlink(missing_ok=True)
+            with suppress(OSError):  # open elsewhere, on Windows: the next time clears it away
+                old.unlink()
 
 
 def refuse_newer(folder: Path) -> None:

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engagekit.definition import write_whole
+from engagekit.whole import write_whole
 from engagekit.wording import in_html
 
 if TYPE_CHECKING:

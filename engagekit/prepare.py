@@ -19,10 +19,10 @@ from engagekit.buckets import (
     open_prepared,
     read_manifest,
 )
-from engagekit.definition import write_whole
 from engagekit.errors import EventLogError, StoredFileError
 from engagekit.log import as_lazy, by_day, open_log
 from engagekit.progress import ticking
+from engagekit.whole import write_whole
 
 if TYPE_CHECKING:
     from engagekit.progress import Progress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engagekit.definition import write_whole
+from engagekit.whole import write_whole
 from engagekit.wording import LINK_NAMES, in_html, in_markdown, percent, sure
 
 if TYPE_CHECKING:

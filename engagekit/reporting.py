@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.definition import write_whole
 from engagekit.matchers import label
+from engagekit.whole import write_whole
 from engagekit.wording import LINK_NAMES, count, in_html, percent, sure
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engagekit.definition import Definition, write_whole
+from engagekit.definition import Definition
 from engagekit.errors import ParameterError, StoredFileError, nearest
+from engagekit.whole import write_whole
 
 if TYPE_CHECKING:
     import os

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.errors import StoredFileError
 from engagekit.journeys import TABLES
+from engagekit.whole import writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,14 +20,10 @@ def names(tag: str) -> dict[str, str]:
 
 def put(tables: dict[str, pl.DataFrame], folder: Path, tag: str, number: int) -> None:
     """Write one part of each table."""
-    try:
+    with writing(str(folder)):
         for table, name in names(tag).items():
             (folder / name).mkdir(parents=True, exist_ok=True)
             tables[table].write_parquet(folder / name / f"{number:05d}.parquet")
-    except OSError as error:
-        raise StoredFileError(
-            f"The journeys could not be written to {str(folder)!r} ({error}); what was there is unchanged."
-        ) from error
 
 
 def tables_in(folder: Path, tag: str) -> dict[str, pl.LazyFrame]:

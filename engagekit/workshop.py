@@ -10,12 +10,12 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engagekit.definition import write_whole
 from engagekit.errors import ParameterError, listing
 from engagekit.matchers import label
 from engagekit.record import STYLE, record
 from engagekit.session import DEFINITION_FILE, FILE, Session
 from engagekit.starter import event_table, starter_definition
+from engagekit.whole import write_whole
 from engagekit.wording import LINK_NAMES, in_html, in_markdown, many
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engagekit as ek
-from engagekit.definition import LINKS, Definition, write_whole
+from engagekit.definition import LINKS, Definition
+from engagekit.whole import write_whole
 from engagekit.errors import DefinitionError, EngagekitError, StoredFileError
 
 FULL = Definition(

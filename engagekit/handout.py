@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from engagekit.guidance import REVIEWS, Item
 from engagekit.playbook import play_named
-from engagekit.wording import count, in_markdown
+from engagekit.wording import count, day, in_markdown, many, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import polars as pl
 
@@ -44,10 +45,23 @@ def bullets(lines: Iterable[Any]) -> Handout:
     return Handout("\n".join(f"- {_text(line)}" for line in lines))
 
 
+def said(*sentences: Any) -> Handout:
+    r"""Write sentences that are to be read aloud, one paragraph each; names from the log are inert.
+
+    Examples
+    --------
+    >>> print(said("It is *habit*.", "Bear in mind."))
+    > It is \*habit\*.
+    >
+    > Bear in mind.
+    """
+    return Handout("\n>\n".join(f"> {in_markdown(sentence)}" for sentence in sentences))
+
+
 def facts(rows: Iterable[Any], *columns: str) -> Handout:
     """Write rows of a playbook table as a Markdown table of some of its columns."""
     headings = [c.replace("_", " ").capitalize() for c in columns]
-    lines = [_row(headings), "|" + "---|" * len(columns)]
+    lines = [_row(headings), "|" + ":---|" * len(columns)]
     lines += [_row([_text(getattr(row, c)) for c in columns]) for row in rows]
     return Handout("\n".join(lines))
 
@@ -62,14 +76,8 @@ def card(name: str | None) -> Handout:
         ("It works when", play.working_when), ("Led by", play.primary_lead), ("Together with", ", ".join(play.key_partners)),
         ("Review when", play.review_trigger), ("Watch for", play.watch_for), ("Metrics", ", ".join(play.metrics)),
     ]  # fmt: skip
-    lines = [
-        f"**{play.name}**",
-        "",
-        "| | |",
-        "|---|---|",
-        *[_row([f"**{a}**", b]) for a, b in rows],
-    ]
-    return Handout("\n".join(lines))
+    lines = [_row(["Play", play.name]), "|:---|:---|"]
+    return Handout("\n".join([*lines, *[_row([f"**{a}**", b]) for a, b in rows]]))
 
 
 def agenda(review: str) -> Handout:
@@ -89,21 +97,63 @@ def agenda(review: str) -> Handout:
 
 
 def table(frame: pl.DataFrame, *, most: int = MOST_ROWS) -> Handout:
-    """Write a small frame as a Markdown table; names from the log are inert."""
+    """Write a small frame as a Markdown table: shares as percentages, differences as points; names from the log are inert.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> print(table(pl.DataFrame({"link": ["habit"], "of": [3676], "rate": [0.381]})))
+    | link | of | rate |
+    |:---|---:|---:|
+    | habit | 3,676 | 38% |
+    """
     lines = [_row([c.replace("_", " ") for c in frame.columns])]
-    lines.append("|" + "".join("---:|" if t.is_numeric() else "---|" for t in frame.dtypes))
-    lines += [_row([_cell(value) for value in row]) for row in frame.head(most).iter_rows()]
+    lines.append("|" + "".join("---:|" if t.is_numeric() else ":---|" for t in frame.dtypes))
+    writers = [_writer(name, frame.columns) for name in frame.columns]
+    lines += [
+        _row([write(value) for write, value in zip(writers, row, strict=True)])
+        for row in frame.head(most).iter_rows()
+    ]
     left = frame.height - most
-    return Handout("\n".join([*lines, *(["", f"and {count(left)} more rows"] if left > 0 else [])]))
+    more = ["", f"and {many(left, 'more row', 'more rows')}"] if left > 0 else []
+    return Handout("\n".join([*lines, *more]))
+
+
+def _writer(name: str, columns: Sequence[str]) -> Callable[[Any], str]:
+    """Choose how a column is written: `low` and `high` are shares where they stand beside one."""
+    if name.startswith("difference"):
+        return _points
+    interval = name in {"low", "high"} and any(_is_share(other) for other in columns)
+    return _share if interval or _is_share(name) else _cell
+
+
+def _is_share(name: str) -> bool:
+    return name.startswith(("rate", "share", "retention")) or name in {
+        "overall",
+        "reached",
+        "target",
+    }
+
+
+def _share(value: Any) -> str:
+    return percent(value) if isinstance(value, float) else _cell(value)
+
+
+def _points(value: Any) -> str:
+    return f"{100 * value:+.0f} points" if isinstance(value, float) else _cell(value)
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:,.3f}".rstrip("0").rstrip(".")
-    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,.2f}".rstrip("0").rstrip(".")
+    if isinstance(value, int):
         return count(value)
+    if isinstance(value, date):
+        return day(value)
     return in_markdown(value)
 
 

@@ -159,9 +159,7 @@ def first_form(
 ) -> tuple[Form | None, pl.Series]:
     """Tell from a log's first times how they are written; also returns those times, as text."""
     at = _required(schema, reading, "at")
-    sample = (
-        rows.select(_text_of_time(at).alias("at")).head(SAMPLE).collect().to_series().drop_nulls()
-    )
+    sample = rows.select(_text_of_time(at).alias("at")).head(SAMPLE).collect().to_series()
     return reading.form or times.choose(sample), sample
 
 
@@ -268,18 +266,28 @@ def settled(log: pl.LazyFrame, forms: list[Form], reading: Reading) -> pl.LazyFr
     return log.with_columns(at=pl.coalesce("at", later))
 
 
-def fault_of_sample(sample: pl.Series, reading: Reading, place: str) -> list[str]:
+def faults_of_sample(
+    sample: pl.Series, reading: Reading, place: str, *, alone: bool = True
+) -> list[str]:
     """Refuse at once a column of which not even the first times can be read, before all of it is read."""
-    if sample.is_empty() or reading.drop_bad_times:
+    if sample.null_count() == len(sample) or reading.drop_bad_times:
         return []
-    values = sample.to_list()
-    count = len(values) if len(values) < SAMPLE else None
-    where = f"in {place}, such as {listing(values[:3])}"
-    return [
-        times.unreadable(
-            reading.called("at"), values, count=count, where=where, stated=reading.form
+    sorts: dict[str, dict[int, str]] = {}
+    for row, value in enumerate(sample, 1):
+        if value is not None:
+            sorts.setdefault(times.fault_sort(value), {})[row] = value
+    faults = []
+    for found in sorts.values():
+        values = list(found.values())
+        rows = "; ".join(f"row {row}: {value!r}" for row, value in list(found.items())[:3])
+        where = f"{place}, {rows}" if alone else f"in {place}, such as {listing(values[:3])}"
+        count = len(values) if len(sample) < SAMPLE else None
+        faults.append(
+            times.unreadable(
+                reading.called("at"), values, count=count, where=where, stated=reading.form
+            )
         )
-    ]
+    return faults
 
 
 def type_facts(log: pl.LazyFrame, names: Iterable[str]) -> list[pl.Expr]:

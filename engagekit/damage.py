@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -125,14 +126,27 @@ def _shown(line: bytes) -> str:
 
 
 def _bad_rows(file: LogFile) -> str | None:
-    quoting: Literal[0, 3] = 3 if not file.header else 0  # csv.QUOTE_NONE, csv.QUOTE_MINIMAL
-    with _open(file) as source, io.TextIOWrapper(source, "utf-8-sig", newline="") as text:
-        rows = csv.reader(text, delimiter=file.separator, quoting=quoting, strict=file.header)
-        csv.field_size_limit(LONGEST_FIELD)
-        try:
-            return _ragged(file, rows)
-        except csv.Error as error:
-            return f"{file.shown!r} has a quote that is not closed or not doubled, in the row that ends on line {rows.line_num} ({error})."
+    quoting: Literal[0, 3] = 0 if file.quoted else 3  # csv.QUOTE_MINIMAL, csv.QUOTE_NONE
+    usual = csv.field_size_limit(LONGEST_FIELD)
+    try:
+        with _open(file) as source, io.TextIOWrapper(source, "utf-8-sig", newline="") as text:
+            rows = csv.reader(text, delimiter=file.separator, quoting=quoting, strict=file.quoted)
+            try:
+                return _ragged(file, rows) or (_stray_quote(file) if file.quoted else None)
+            except csv.Error as error:
+                return f"{file.shown!r} has a quote that is not closed or not doubled, in the row that ends on line {rows.line_num} ({error})."
+    finally:
+        csv.field_size_limit(usual)
+
+
+def _stray_quote(file: LogFile) -> str | None:
+    mark = re.escape(file.separator.encode())
+    stray = re.compile(rb"(?:^|" + mark + rb')[^"' + mark + rb'\r\n]+"')
+    with _open(file) as source:
+        for number, line in enumerate(source, 1):
+            if stray.search(line):
+                return f"line {number} of {file.shown!r} has a quote inside a field that is not quoted itself: {_shown(line)}. Quote the field and double the quote in it."
+    return None
 
 
 def _ragged(file: LogFile, rows: Any) -> str | None:

@@ -112,7 +112,7 @@ def _read_table(
         faults.append(f"{reading.called('at')} holds {dtype}; it takes times, dates or text.")
     else:
         form, sample = columns.first_form(rows, schema, reading)
-        faults += [] if form else columns.fault_of_sample(sample, reading, name)
+        faults += [] if form else columns.faults_of_sample(sample, reading, name)
     faults += _type_faults(rows, schema, reading)
     if faults:
         raise ColumnError.from_faults(HEADING, faults)

@@ -56,6 +56,7 @@ class LogFile:
     kind: Kind
     separator: str = ","
     header: bool = True
+    quoted: bool = True
 
 
 def is_path(source: Any) -> bool:
@@ -169,7 +170,7 @@ def _open(
         kind = _kind_by_content(path, shown)
     path = _as_utf8(path, shown, encoding, workdir)
     if preset and preset.columns:
-        return [LogFile(path, shown, "csv", "\t", header=_has_header(path, preset.columns))]
+        return [_headless(path, shown, preset)]
     if kind == "ndjson":
         _refuse_json_array(path, shown)
         return [LogFile(path, shown, "ndjson")]
@@ -307,10 +308,16 @@ def _refuse_json_array(path: Path, shown: str) -> None:
         )
 
 
-def _has_header(path: Path, columns: Sequence[str]) -> bool:
-    # Formats without a header are given one now and then.
+def _headless(path: Path, shown: str, preset: Preset) -> LogFile:
     first = head_of(path).split(b"\n")[0].decode("utf-8", "replace").lstrip("\ufeff")
-    return first.rstrip("\r").split("\t")[:3] == list(columns[:3])
+    fields = first.rstrip("\r").split("\t")
+    if len(fields) != len(preset.columns):
+        raise EventLogError(
+            f"{shown!r} has {len(fields)} columns separated by tabs; this export has {len(preset.columns)}."
+        )
+    # Formats without a header are given one now and then.
+    header = fields[:3] == list(preset.columns[:3])
+    return LogFile(path, shown, "csv", "\t", header=header, quoted=preset.quoted)
 
 
 def _separator(path: Path, shown: str) -> str:

@@ -110,7 +110,7 @@ def _grouped(files: Sequence[LogFile], reading: Reading) -> tuple[list[Group], l
             continue
         found.setdefault(key, []).append(file)
     groups = [
-        Group(tuple(members), _scan(members, dict(schema), reading), dict(schema))
+        Group(tuple(members), _scan(members, dict(schema)), dict(schema))
         for (*_, schema), members in found.items()
     ]
     return groups, faults
@@ -129,7 +129,7 @@ def _columns(file: LogFile, reading: Reading) -> tuple[tuple[str, Any], ...]:
     return tuple(scan.collect_schema().items())
 
 
-def _scan(files: Sequence[LogFile], schema: dict[str, Any], reading: Reading) -> pl.LazyFrame:
+def _scan(files: Sequence[LogFile], schema: dict[str, Any]) -> pl.LazyFrame:
     paths, file = [each.path for each in files], files[0]
     path_column = FILE if len(files) > 1 else None
     if file.kind == "parquet":
@@ -140,7 +140,7 @@ def _scan(files: Sequence[LogFile], schema: dict[str, Any], reading: Reading) ->
         paths,
         separator=file.separator,
         has_header=file.header,
-        quote_char='"' if reading.preset is None or reading.preset.quoted else None,
+        quote_char='"' if file.quoted else None,
         schema=schema,
         include_file_paths=path_column,
         glob=False,
@@ -169,7 +169,13 @@ def _form(group: Group, reading: Reading) -> tuple[Group, Form | None, list[str]
         if not faults:
             return _form(_loosely(group), reading)
         return group, None, faults
-    return group, form, [] if form else columns.fault_of_sample(sample, reading, group.name)
+    return (
+        group,
+        form,
+        []
+        if form
+        else columns.faults_of_sample(sample, reading, group.name, alone=len(group.files) == 1),
+    )
 
 
 def _sink(group: Group, form: Form | None, reading: Reading, part: Path) -> tuple[Group, list[str]]:

@@ -189,6 +189,8 @@ def _epoch_fault(
     column: str, value: str, *, count: int | None, where: str, remedy: str, stated: Form | None
 ) -> str:
     unit, what = unit_of(float(value)), _many(count, "number")
+    if unit is None and (compact := _compact(value)):
+        return f"{column} holds {what} that look like dates written without marks ({where}). If they are, say at_format={compact!r}."
     if unit is None:
         return f"{column} holds {what} that, counted from 1970, lie outside the years {EARLIEST.year} to {LATEST.year - 1} in every unit ({where}). Name the column that holds the time (at=...), {remedy}."
     moment = datetime.fromtimestamp(float(value) * UNITS[unit] / 1_000_000, UTC)
@@ -196,6 +198,13 @@ def _epoch_fault(
     if stated is None:
         return f"{column} holds {what} whose unit is not said ({where}); {meant}."
     return f"{column} holds {what} that mean no time of our days in {UNIT_NAMES[stated.pattern]} ({where}); {meant}, {remedy}."
+
+
+def _compact(value: str) -> str | None:
+    for pattern, length in (("%Y%m%d", 8), ("%Y%m%d%H%M", 12), ("%Y%m%d%H%M%S", 14)):
+        if len(value) == length and choose(pl.Series([value]), [form_of(pattern)]):
+            return pattern
+    return None
 
 
 def _day_month_fault(column: str, values: Sequence[str], *, count: int | None, where: str) -> str:

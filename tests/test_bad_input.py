@@ -83,6 +83,9 @@ def test_epochs_need_their_unit(refused):
     )
     says(refused("user_id,event,at\nann,open,1772357400123\n"), "at_format='ms'")
     says(refused("user_id,event,at\nann,open,17\n"), "every unit", "at=...")
+    says(
+        refused("user_id,event,at\nann,open,20260301\n"), "row 1: '20260301'", "at_format='%Y%m%d'"
+    )
 
 
 def test_seconds_taken_for_milliseconds_are_refused(refused):

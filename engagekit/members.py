@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.errors import ColumnError, listing, nearest
+from engagekit.errors import ColumnError, EventLogError, listing, nearest
 from engagekit.instants import AT, local_day
 from engagekit.journeys import USERS
-from engagekit.log import as_lazy, utc
+from engagekit.log import as_lazy, end_after, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from engagekit.definition import Definition
     from engagekit.log import Frame
 
+TOO_SOON = "events before their user's sign-up"
+LACKING = "rows without a user, an event name or a time"
 NO_SIGNUP, NO_ACCOUNT = "no sign-up in the data", "no account in the users table"
+TOO_LATE, BEFORE = "signed up at or after as_of", "signed up before the log starts"
 OUT = 2**32 - 1  # the place of users who are known but left out
 
 
@@ -35,6 +38,15 @@ class Extent:
 
 
 @dataclass(frozen=True)
+class Opened:
+    """A log whose columns and extent are known: what is left out of it so far, and the four tables part by part."""
+
+    extent: Extent
+    left_out: Counter[tuple[str, str]]
+    parts: Iterable[tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]]
+
+
+@dataclass(frozen=True)
 class Members:
     """Who is in: `base` has a row per kept unit, `owners` one per known user, with the place of its unit in `base`."""
 
@@ -43,6 +55,46 @@ class Members:
     )  # user_id (the unit's), signed_up_at, given (by the users table), properties; sorted
     owners: pl.DataFrame  # user_id (as in the log), u (OUT: left out), signed_up_at, given
     left_out: Counter[tuple[str, str]]  # (reason, "users" | "accounts" | "events") -> how many
+
+
+def zone_of(definition: Definition, *, dates_only: bool) -> str:
+    """Say where local days lie; a log of dates has only its own."""
+    return "UTC" if dates_only else definition.timezone
+
+
+def extent_of(counts: pl.DataFrame, end: datetime | None, *, dates_only: bool, zone: str) -> Extent:
+    """Find the log's first instant and its end from its events by day.
+
+    Raises
+    ------
+    EventLogError
+        There is nothing before the end.
+    """
+    end = end_after(counts.sort("day"), dates_only=dates_only) if end is None else end
+    start = counts["first"].min()
+    if not isinstance(start, datetime) or start >= end:
+        raise EventLogError(f"The log holds no event before as_of ({end:%Y-%m-%d %H:%M}).")
+    return Extent(start, end, dates_only, zone)
+
+
+def people_of(
+    users: Frame | None,
+    id_type: pl.DataType,
+    definition: Definition,
+    unit: str,
+    *,
+    dates_only: bool,
+) -> pl.DataFrame | None:
+    """Open the users table, if there is one or must be."""
+    if users is None and unit == "user":
+        return None
+    return open_people(
+        pl.DataFrame(schema={"user_id": id_type}) if users is None else users,
+        id_type=id_type,
+        unit=unit,
+        dates_only=dates_only,
+        timezone=definition.timezone,
+    )
 
 
 def open_people(
@@ -147,37 +199,44 @@ def members(
 
 
 def _accounts(table: pl.DataFrame) -> pl.DataFrame:
-    properties = [
-        c for c in table.columns if c not in ("user_id", "account_id", "signed_up_at", "given")
-    ]
     first = pl.col("signed_up_at") == pl.col("signed_up_at").min()
-    return (
-        table.drop_nulls("account_id")
-        .group_by("account_id")
-        .agg(
-            pl.col("signed_up_at").min(),
-            pl.col("given").filter(first).any(),
-            # An account keeps a property only where all its members agree.
-            *[
-                pl.when(pl.col(c).n_unique() == 1).then(pl.col(c).first()).alias(c)
-                for c in properties
-            ],
-        )
-        .rename({"account_id": "user_id"})
-    )
+    signed = table.drop_nulls("account_id").group_by("account_id")
+    found = signed.agg(pl.col("signed_up_at").min(), pl.col("given").filter(first).any())
+    told = properties_of(table.drop("signed_up_at", "given"), unit="account")
+    return found.rename({"account_id": "user_id"}).join(told, on="user_id", how="left")
+
+
+def properties_of(people: pl.DataFrame, *, unit: str) -> pl.DataFrame:
+    """Take what the users table says of each unit, besides its sign-up."""
+    if unit == "user":
+        return people.drop("signed_up_at", strict=False)
+    names = [c for c in people.columns if c not in ("user_id", "account_id", "signed_up_at")]
+    # An account keeps a property only where all its members agree.
+    agreed = [pl.when(pl.col(c).n_unique() == 1).then(pl.col(c).first()).alias(c) for c in names]
+    accounts = people.drop_nulls("account_id").group_by("account_id").agg(*agreed)
+    return accounts.rename({"account_id": "user_id"})
 
 
 def _reason(definition: Definition, extent: Extent) -> pl.Expr:
-    at = pl.col("signed_up_at")
-    reason: Any = pl.when(at.is_null()).then(pl.lit(NO_SIGNUP))
-    reason = reason.when(at >= extent.end).then(pl.lit("signed up at or after as_of"))
+    at, given = pl.col("signed_up_at"), pl.col("given")
     first_day = local_day(pl.lit(extent.start, AT), extent.zone)
-    reason = reason.when(local_day(at, extent.zone) < first_day).then(
-        pl.lit("signed up before the log starts")
-    )
-    burn_in = definition.resolved(1).burn_in_days if definition.signup is None else None
+    reason: Any = pl.when(at.is_null()).then(pl.lit(NO_SIGNUP))
+    reason = reason.when(at >= extent.end).then(pl.lit(TOO_LATE))
+    reason = reason.when(given & (local_day(at, extent.zone) < first_day)).then(pl.lit(BEFORE))
+    burn_in = burn_in_of(definition)
     if burn_in:
-        burnt = ~pl.col("given") & (at < extent.start + timedelta(days=burn_in))
-        reason = reason.when(burnt).then(pl.lit(f"first seen in the first {burn_in} days"))
+        burnt = ~given & (at < extent.start + timedelta(days=burn_in))
+        reason = reason.when(burnt).then(pl.lit(burnt_in(burn_in)))
     expression: pl.Expr = reason.otherwise(None)
     return expression
+
+
+def burn_in_of(definition: Definition) -> int:
+    """Say for how many first days of the log a first event is no sign-up."""
+    days = definition.resolved(1).burn_in_days if definition.signup is None else 0
+    return days or 0
+
+
+def burnt_in(days: int) -> str:
+    """Name the reason for leaving out whoever was seen in them."""
+    return f"first seen in the first {days} days"

@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import uuid
-import warnings
-from collections import Counter
-from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit import shelf
-from engagekit.buckets import is_prepared, open_prepared
-from engagekit.errors import EngagekitWarning, EventLogError, ParameterError, check_choice
-from engagekit.instants import Instant, instant
+from engagekit import locally, shelf
+from engagekit.engines import engine_of
+from engagekit.errors import ParameterError, check_choice
 from engagekit.journeys import LEFT_OUT, TABLES, Journeys, landed, refuse_newer, settle
-from engagekit.log import as_lazy, end_after, open_log
-from engagekit.members import NO_ACCOUNT, NO_SIGNUP, Extent, members, open_people
-from engagekit.progress import ticking
-from engagekit.reduction import codes_of, first_look, first_signups, reduced
-from engagekit.unpacking import unpacked
 from engagekit.windows import interval_of, median_gaps
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections import Counter
+    from collections.abc import Mapping
 
     from engagekit.definition import Definition
+    from engagekit.instants import Instant
     from engagekit.log import Frame
     from engagekit.progress import Progress
-
-TOO_SOON = "events before their user's sign-up"
-LACKING = "rows without a user, an event name or a time"
-WHAT = "Rolling up"
-UNPREPARED = (
-    "The log has {:,} events, so it is read several times. To read it once, in little memory, prepare it: "
-    "ek.prepare_events(source, folder), then ek.rollup(folder, definition)."
-)
-LARGE = 20_000_000  # events that are reduced in one go; more are taken in several parts
-PART = 10_000_000
 
 
 def rollup(
@@ -63,8 +44,9 @@ def rollup(
     ----------
     events
         One row per event: ``user_id`` (text or whole numbers), ``event`` (text), ``at`` (instants; naive ones are
-        UTC; or dates) and the properties that the definition looks at. Or the folder of a log that `prepare_events`
-        wrote.
+        UTC; or dates) and the properties that the definition looks at: a polars, pandas or Arrow table; a DuckDB
+        relation, a PySpark frame or an Ibis table (on DuckDB, Spark, Databricks, Snowflake or BigQuery), which is
+        reduced where it lies; or the folder of a log that `prepare_events` wrote.
     definition
         Which events mean what. Its windows that are None are resolved here, from the whole log.
     users
@@ -136,13 +118,18 @@ def rollup(
     """
     if faults := check_choice("unit", unit, ["user", "account"]):
         raise ParameterError(faults[0])
-    task = _opened(events, definition, users, unit, as_of)
     folder, tag = None if into is None else Path(into), uuid.uuid4().hex[:12]
     if folder is not None:
         refuse_newer(folder)
-    left_out, gaps, kept = task.left_out.copy(), [], []
-    for number, part in enumerate(_parts(task, progress)):
-        tables, left = _reduced(part)
+    engine = engine_of(events)
+    if engine is None:
+        opened = locally.opened(events, definition, users, unit, as_of, progress)
+    else:
+        from engagekit import elsewhere
+
+        opened = elsewhere.opened(engine, events, definition, users, unit, as_of)
+    left_out, gaps, kept = opened.left_out.copy(), [], []
+    for number, (tables, left) in enumerate(opened.parts):
         left_out.update(left)
         gaps.append(median_gaps(tables["days"]))
         whole: dict[str, Any] = {name: landed(table, name) for name, table in tables.items()}
@@ -158,153 +145,15 @@ def rollup(
     journeys = Journeys(
         **found,
         definition=definition.resolved(interval_of(pl.concat(gaps))),
-        as_of=task.extent.end,
-        log_start=task.extent.start,
-        dates_only=task.extent.dates_only,
+        as_of=opened.extent.end,
+        log_start=opened.extent.start,
+        dates_only=opened.extent.dates_only,
         left_out=_as_frame(left_out),
         unit=unit,
     )
     if folder is not None:
         settle(journeys, folder, shelf.names(tag))
     return journeys
-
-
-@dataclass(frozen=True)
-class _Task:
-    """A log to reduce, or a part of it, and what must be known of the whole."""
-
-    log: pl.LazyFrame
-    people: pl.DataFrame | None
-    definition: Definition
-    unit: str
-    extent: Extent
-    names: list[str]
-    rows: int
-    left_out: Counter[tuple[str, str]]
-    signups: pl.DataFrame | None = None  # first sign-up events, where they are known already
-    buckets: tuple[Path, ...] = ()
-
-
-def _opened(
-    events: Any, definition: Definition, users: Frame | None, unit: str, as_of: Instant | None
-) -> _Task:
-    """Check everything, and take what must be known beforehand in one pass over the log."""
-    prepared = open_prepared(events) if is_prepared(events) else None
-    raw = as_lazy(events) if prepared is None else prepared.log
-    log, dates_only = _columns(raw, definition)
-    people = None
-    if users is not None or unit == "account":
-        id_type = log.collect_schema()["user_id"]
-        users = pl.DataFrame(schema={"user_id": id_type}) if users is None else users
-        people = open_people(
-            users, id_type=id_type, unit=unit, dates_only=dates_only, timezone=definition.timezone
-        )
-    zone = "UTC" if dates_only else definition.timezone
-    end = None if as_of is None else instant(as_of, timezone=zone)
-    signups = None
-    if prepared is None:
-        rows = raw.select(pl.len()).collect().item()
-        asked = first_look(log)
-        if rows <= LARGE:
-            asked.append(first_signups(log, definition, before=end))
-        counts, named, *more = pl.collect_all(asked, engine="streaming")
-        names, signups = named["event"].cast(pl.String).to_list(), more[0] if more else None
-    else:
-        rows, counts, names = prepared.rows, prepared.days, prepared.names
-    return _Task(
-        log,
-        people,
-        definition,
-        unit,
-        _extent(counts, end, dates_only=dates_only, zone=zone),
-        names,
-        rows,
-        Counter({(LACKING, "events"): rows - counts["len"].sum()}),
-        signups,
-        () if prepared is None else tuple(prepared.buckets),
-    )
-
-
-def _columns(raw: pl.LazyFrame, definition: Definition) -> tuple[pl.LazyFrame, bool]:
-    log, dates_only = open_log(raw, needs=definition.property_names())
-    log = log.select(*dict.fromkeys(["user_id", "event", "at", *definition.property_names()]))
-    return log.with_columns(_as_names("user_id", log), _as_names("event", log)), dates_only
-
-
-def _parts(task: _Task, progress: Progress) -> Iterator[_Task]:
-    """Cut a large log by users, so that memory holds each part."""
-    if task.buckets and task.unit == "user":
-        where = None if task.people is None else _buckets_of(task)
-        for number in ticking(range(len(task.buckets)), progress=progress, what=WHAT):
-            log, _ = _columns(pl.scan_parquet(task.buckets[number], glob=False), task.definition)
-            people = None if where is None else where.filter(pl.col("_bucket") == number)
-            people = None if people is None else people.drop("_bucket")
-            yield replace(task, log=log, people=people)
-    elif task.rows <= LARGE:
-        yield task
-    else:
-        if not task.buckets:
-            warnings.warn(UNPREPARED.format(task.rows), EngagekitWarning, stacklevel=4)
-        count = math.ceil(task.rows / PART)
-        for number in ticking(range(count), progress=progress, what=WHAT):
-            yield _part(task, number, count)
-
-
-def _buckets_of(task: _Task) -> pl.DataFrame | None:
-    """Find the bucket of each user in the users table; those without events go with the first."""
-    if task.people is None:
-        return None
-    found = [
-        pl.scan_parquet(path, glob=False).select(pl.col("user_id").unique(), _bucket=number)
-        for number, path in enumerate(task.buckets)
-    ]
-    where = pl.concat(found).with_columns(pl.col("user_id").cast(task.people.schema["user_id"]))
-    people = task.people.lazy().join(where, on="user_id", how="left")
-    return people.with_columns(pl.col("_bucket").fill_null(0)).collect(engine="streaming")
-
-
-def _part(task: _Task, number: int, count: int) -> _Task:
-    people = task.people
-    if task.unit == "user" or people is None:
-        mine = pl.col("user_id").hash() % count == number
-        log = task.log.filter(mine)
-    else:  # members of an account must stay together
-        mine = pl.col("account_id").hash() % count == number
-        owners = people.lazy().select("user_id", "account_id")
-        log = task.log.join(owners, on="user_id", how="left").filter(mine).drop("account_id")
-    people = None if people is None else people.filter(mine)
-    return replace(task, log=log.collect(engine="streaming").lazy(), people=people)
-
-
-def _reduced(task: _Task) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]:
-    signups = task.signups
-    if signups is None:
-        asked = first_signups(task.log, task.definition, before=task.extent.end)
-        signups = asked.collect(engine="streaming")
-    who = members(signups, task.people, task.definition, task.extent, unit=task.unit)
-    codes = codes_of(task.definition, task.names, task.extent)
-    found = reduced(task.log, who.owners, task.definition, codes, task.extent)
-    left_out = who.left_out.copy()
-    left_out[TOO_SOON, "events"] += found["too_soon"].item()
-    if "strangers" in found:
-        stranger = NO_SIGNUP if task.unit == "user" else NO_ACCOUNT
-        left_out[stranger, "users"] += found["strangers"].item()
-    return unpacked(who.base, found, task.definition, codes), left_out
-
-
-def _as_names(column: str, log: pl.LazyFrame) -> pl.Expr:
-    """Take numbers and enums as they are, categories as text."""
-    kind = log.collect_schema()[column]
-    keep = kind.is_integer() or (column == "event" and isinstance(kind, pl.Enum))
-    return pl.col(column) if keep else pl.col(column).cast(pl.String)
-
-
-def _extent(counts: pl.DataFrame, end: datetime | None, *, dates_only: bool, zone: str) -> Extent:
-    end = end_after(counts.sort("day"), dates_only=dates_only) if end is None else end
-    start = counts["first"].min()
-    if not isinstance(start, datetime) or start >= end:
-        raise EventLogError(f"The log holds no event before as_of ({end:%Y-%m-%d %H:%M}).")
-    return Extent(start, end, dates_only, zone)
 
 
 def _as_frame(left_out: Counter[tuple[str, str]]) -> pl.DataFrame:

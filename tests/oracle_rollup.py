@@ -80,7 +80,7 @@ def oracle(rows, definition, *, people=None, unit="user", as_of=None, dates_only
             reason = "no sign-up in the data"
         elif at >= end:
             reason = "signed up at or after as_of"
-        elif day(at) < day(start):
+        elif given and day(at) < day(start):
             reason = "signed up before the log starts"
         elif definition.signup is None and not given and at < start + timedelta(days=burn_in):
             reason = f"first seen in the first {burn_in} days"

@@ -22,7 +22,7 @@ from engagekit.buckets import (
 from engagekit.errors import EventLogError, StoredFileError
 from engagekit.log import as_lazy, by_day, open_log
 from engagekit.progress import ticking
-from engagekit.whole import write_whole
+from engagekit.whole import write_whole, writing
 
 if TYPE_CHECKING:
     from engagekit.progress import Progress
@@ -57,7 +57,8 @@ def prepare_events(
     Raises
     ------
     StoredFileError
-        The folder holds something else, or a log prepared from another source or by a newer engagekit.
+        The folder holds something else, or a log prepared from another source or by a newer engagekit; or it
+        cannot be written to, or the disk is full: with room made, the same call goes on.
     EventLogError
         The log holds no events.
 
@@ -89,11 +90,11 @@ def prepare_events(
         raw = _opened(source)
         plan = _plan(raw, files)
         if done is None:
-            _begin(folder, plan)
-            _split(
-                raw, plan, folder, by_slices=not isinstance(source, pl.LazyFrame), progress=progress
-            )
-            _finish(plan, folder, progress=progress)
+            by_slices = not isinstance(source, pl.LazyFrame)
+            with writing(str(folder)):
+                _begin(folder, plan)
+                _split(raw, plan, folder, by_slices=by_slices, progress=progress)
+                _finish(plan, folder, progress=progress)
         elif not _same(plan, done):
             raise _other_source(folder)
     open_prepared(folder)  # broken ones are refused here, not later

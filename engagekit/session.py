@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engagekit.definition import Definition
 from engagekit.errors import ParameterError, StoredFileError, nearest
-from engagekit.whole import write_whole
+from engagekit.whole import write_whole, writing
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import date
 
     import polars as pl
@@ -26,6 +27,7 @@ FILE = "session.json"
 DEFINITION_FILE = "definition.toml"
 # What a session file holds besides its version; each part is a table of its own.
 PARTS = ("about", "controls", "votes", "decisions", "notes", "plan")
+ABOUT = ("team", "events", "users", "as_of")  # what is said of a session; each is a text
 LOCK_SECONDS = 20
 
 
@@ -44,7 +46,8 @@ class Session:
     Raises
     ------
     StoredFileError
-        The session file is broken, or a newer engagekit wrote it; it is left as it is.
+        The session file is broken, or a newer engagekit wrote it; it is left as it is. Changes raise it too where
+        the folder cannot be written to or the disk is full.
 
     Examples
     --------
@@ -63,7 +66,8 @@ class Session:
         from filelock import FileLock
 
         path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
+        with writing(str(path)):
+            path.mkdir(parents=True, exist_ok=True)
         object.__setattr__(self, "folder", path)
         object.__setattr__(self, "_lock", FileLock(path / ".session.lock", timeout=LOCK_SECONDS))
         self._read()
@@ -85,27 +89,29 @@ class Session:
             raise StoredFileError(
                 f"The session {str(path)!r} was written by a newer engagekit (schema {version}); install that one."
             )
-        if version != SCHEMA_VERSION or not all(
-            isinstance(state.get(part, {}), dict) for part in PARTS
-        ):
+        if version != SCHEMA_VERSION or not _is_sound(state):
             raise StoredFileError(
                 f"{str(path)!r} is no session of engagekit. It is left as it is; move it away to start anew."
             )
         return {part: state.get(part, {}) for part in PARTS}
 
     def _change(self, change: Callable[[dict[str, dict[str, Any]]], None]) -> None:
+        with self._locked():
+            state = self._read()
+            change(state)
+            whole = {"schema_version": SCHEMA_VERSION} | state
+            write_whole(self.folder / FILE, _as_bytes(whole))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
         from filelock import Timeout
 
         try:
-            with self._lock:
-                state = self._read()
-                change(state)
-                whole = {"schema_version": SCHEMA_VERSION} | state
-                write_whole(
-                    self.folder / FILE,
-                    json.dumps(whole, indent=1, ensure_ascii=False, sort_keys=True).encode(),
-                )
-        except Timeout:
+            with writing(str(self.folder)), self._lock:
+                yield
+        except StoredFileError as error:
+            if not isinstance(error.__cause__, Timeout):
+                raise
             raise StoredFileError(
                 f"The session in {str(self.folder)!r} is being written elsewhere for {LOCK_SECONDS} s; try again."
             ) from None
@@ -158,12 +164,7 @@ class Session:
         self._put("votes", name.strip(), choice)
 
     def _put(self, part: str, key: str, value: Any) -> None:
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError, RecursionError):
-            raise ParameterError(
-                f"{key!r} got {value!r}, which cannot be stored; it takes text, numbers, true/false, lists and tables."
-            ) from None
+        _check(part, {key: value})
 
         def change(state: dict[str, dict[str, Any]]) -> None:
             if value is None:
@@ -176,11 +177,13 @@ class Session:
     def update(self, part: str, values: Mapping[str, Any]) -> None:
         """Store several values of one part at once, beside what it holds."""
         self.part(part)
+        _check(part, values)
         self._change(lambda state: state[part].update(values))
 
     def replace(self, part: str, values: Mapping[str, Any]) -> None:
         """Store several values of one part at once, instead of what it holds."""
         self.part(part)
+        _check(part, values)
         self._change(lambda state: state.__setitem__(part, dict(values)))
 
     def reset(self, part: str) -> None:
@@ -208,7 +211,7 @@ class Session:
 
     def define(self, definition: Definition) -> None:
         """Write the team's definition, whole or not at all."""
-        with self._lock:
+        with self._locked():
             definition.save(self.folder / DEFINITION_FILE)
 
     def events(self) -> pl.LazyFrame:
@@ -250,3 +253,40 @@ class Session:
         from engagekit.record import export
 
         return export(self)
+
+
+def _is_sound(state: Any) -> bool:
+    parts = [state.get(part, {}) for part in PARTS]
+    return all(isinstance(part, dict) for part in parts) and all(
+        isinstance(state.get("about", {}).get(key, ""), str) for key in ABOUT
+    )
+
+
+def _check(part: str, values: Mapping[str, Any]) -> None:
+    faults = [
+        f"{key!r} is no name; it takes a text." for key in values if not isinstance(key, str)
+    ] + [
+        f"{key!r} takes a text, but got {value!r}."
+        for key, value in values.items()
+        if part == "about" and key in ABOUT and not isinstance(value, str)
+    ]
+    for key, value in values.items():
+        try:
+            json.dumps(value, allow_nan=False, sort_keys=True)
+        except (TypeError, ValueError, RecursionError):
+            faults.append(
+                f"{key!r} got {value!r}, which cannot be stored; it takes text, numbers, true/false, lists and tables."
+            )
+    if faults:
+        raise ParameterError.from_faults(f"The session's {part} stay as they are", faults)
+
+
+def _as_bytes(state: dict[str, Any]) -> bytes:
+    try:
+        text = json.dumps(state, indent=1, ensure_ascii=False, sort_keys=True)
+    except RecursionError:
+        raise StoredFileError(
+            "The session is nested too deeply to be written; it is left as it is."
+        ) from None
+    # Half a character, as a JSON file can name one, goes back as it came: as an escape.
+    return text.encode("utf-8", "backslashreplace")

@@ -41,7 +41,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
                 os.fsync(file.fileno())
             if target.exists():
                 shutil.copymode(target, temporary)
-            _sweep(target, temporary)
+            sweep(f".{escape(target.name[:40])}.????????????.part", temporary)
             temporary.replace(target)
         except BaseException:
             with suppress(OSError):
@@ -50,13 +50,13 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         flush(target.parent)
 
 
-def _sweep(target: Path, newest: Path) -> None:
-    # What a process that was killed left behind; a day old by the file system's own clock.
+def sweep(left_behind: str, newest: Path) -> None:
+    """Clear away what killed processes left beside a new temporary file: a day old by the file system's own clock."""
     now = newest.stat().st_mtime
-    for left in target.parent.glob(f".{escape(target.name[:40])}.????????????.part"):
+    for left in newest.parent.glob(left_behind):
         with suppress(OSError):
             if now - left.stat().st_mtime > A_DAY:
-                left.unlink()
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def flush(path: Path) -> None:

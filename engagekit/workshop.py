@@ -15,7 +15,7 @@ from engagekit.matchers import label
 from engagekit.record import STYLE, record
 from engagekit.session import DEFINITION_FILE, FILE, Session
 from engagekit.starter import event_table, starter_definition
-from engagekit.whole import write_whole
+from engagekit.whole import flush, sweep, write_whole, writing
 from engagekit.wording import LINK_NAMES, in_html, in_markdown, many
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 LOG, USERS = "log", "users.parquet"
 COMPARED = "compare.html"
-# Names that a team's folder cannot have: taken in the workshop folder, or by Windows for devices.
-TAKEN = {LOG, USERS, COMPARED, "readme.md", "con", "prn", "aux", "nul"}
+# Names that a team's folder cannot have: taken in the workshop folder, or (whatever follows a dot) by Windows for devices.
+TAKEN = {LOG, USERS, COMPARED, "readme.md"}
+DEVICES = {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(10)}
 DEFINED = {
     "signup": "Sign-up",
     "activation": "Activation",
@@ -102,7 +103,7 @@ def start(
     ParameterError
         A team's name makes no folder name, or two make the same; users or an end were given for the sample.
     StoredFileError
-        The folder has a log prepared from another source.
+        The folder has a log prepared from another source, cannot be written to, or the disk is full.
     """
     folder = Path(folder)
     names = _folder_names(teams or ("team",))
@@ -111,13 +112,14 @@ def start(
         raise ParameterError(
             "Users and an end of the data belong to a log of your own; give its events too."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    about = _about(folder, events, users, as_of, progress=progress) if own_log else {}
-    shared = _with_windows(folder, definition, about)
-    for team, name in names.items():
-        _team_folder(folder / name, team, about, shared)
-    log = OWN_LOG if own_log else SAMPLE_LOG
-    _write_once(folder / "README.md", FOLDER_README.format(log=log))
+    with writing(str(folder)):
+        folder.mkdir(parents=True, exist_ok=True)
+        about = _about(folder, events, users, as_of, progress=progress) if own_log else {}
+        shared = _with_windows(folder, definition, about)
+        for team, name in names.items():
+            _team_folder(folder / name, team, about, shared)
+        log = OWN_LOG if own_log else SAMPLE_LOG
+        _write_once(folder / "README.md", FOLDER_README.format(log=log))
     return [folder / name for name in names.values()]
 
 
@@ -135,7 +137,7 @@ def _folder_names(teams: Sequence[str]) -> dict[str, str]:
     faults += [
         f"{n!r} cannot be the name of a team's folder; name the team differently."
         for n in made
-        if n.casefold() in TAKEN
+        if n.casefold() in TAKEN or n.casefold().split(".")[0] in DEVICES
     ]
     if faults:
         raise ParameterError.from_faults("The teams cannot have folders", faults)
@@ -153,6 +155,7 @@ def _about(
     if users is not None and not (folder / USERS).exists():
         part = folder / f".{USERS}.part"
         users.lazy().collect().write_parquet(part)
+        flush(part)
         part.replace(folder / USERS)
     about = {"events": f"../{LOG}"}
     if (folder / USERS).exists():
@@ -164,6 +167,7 @@ def _about(
 def _with_windows(folder: Path, definition: Definition | None, about: dict[str, str]) -> Definition:
     """Resolve the windows once for all teams, so that they stand in every team's definition."""
     with tempfile.TemporaryDirectory(dir=folder, prefix=".windows-") as beside:
+        sweep(".windows-*", Path(beside))
         session = Session(beside)
         session.update("about", about)
         if definition is None and about:
@@ -203,7 +207,7 @@ def _write_once(path: Path, text: str) -> None:
 
 
 def _sessions(folder: str | os.PathLike[str]) -> list[Session]:
-    return [Session(path.parent) for path in sorted(Path(folder).glob(f"*/{FILE}"))]
+    return [Session(path.parent) for path in sorted(Path(folder).glob(f"[!.]*/{FILE}"))]
 
 
 def teams_in(folder: str | os.PathLike[str]) -> list[Session]:

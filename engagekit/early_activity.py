@@ -71,7 +71,7 @@ def volume_classes(users: int) -> int:
     Classes too wide leave the busiest of a class unlike the rest, which shows as soon as users are many enough;
     classes too fine leave no pairs to compare where one action makes up most of the volume.
     """
-    return max(5, min(10, users // 100), min(40, isqrt(users // 500)))
+    return max(5, min(10, users // 100), min(40, isqrt(users // 50)))
 
 
 def stratum_of(volume_class: pl.Expr) -> pl.Expr:

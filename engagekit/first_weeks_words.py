@@ -21,7 +21,7 @@ def sentence(row: Row, first_days: int) -> str:
     if row["verdict"] == "too few":
         return f"{said} Too few did it, or did not, to compare."
     if row["action"] == ACTIVE_DAYS:
-        return f"{said} How active users are is what every other row allows for."
+        return f"{said} Every other row compares equally active users."
     if row["part_of_definition"]:
         return (
             f"{said} It is part of what counts as retained, so it says little about what to change."
@@ -31,8 +31,6 @@ def sentence(row: Row, first_days: int) -> str:
 
 def question(row: Row) -> str | None:
     """Ask what a row that stands out asks of onboarding."""
-    if row["part_of_definition"] or row["action"] == ACTIVE_DAYS:
-        return None
     if row["verdict"] == "more in retained":
         return f"Can every new user reach {row['action']!r}{_often(row['at_least'])} in week one?"
     if row["verdict"] == "more in churned":
@@ -72,8 +70,10 @@ def _adjusted(row: Row) -> str:
         else f"{ratio:.2f} times as often"
     )
     among = f"Among equally active users, those who did were retained {figures}"
+    if row.get("withdrawn"):
+        return f"{among}; but not once its own count is left out of how active they are, so nothing is claimed."
     if row["verdict"] == "not clear":
-        return f"{among}, which may be chance."
+        return f"{among}, which may be chance, with so many actions compared."
     tail = (
         " Users of different activity differ in this." if (row.get("strata_p") or 1) < 0.01 else ""
     )

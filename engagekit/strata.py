@@ -244,6 +244,7 @@ def stratum_sums() -> list[pl.Expr]:
     size = pl.when(total > 0).then(total)
     r, s, u, v = a * d / size, b * c / size, (a + d) / size, (b + c) / size
     spread = pl.when(total > 1).then(n1 * n0 * m1 * m0 / (size * size * (size - 1)))
+    lean = pl.when(total > 2).then(spread * (n0 - n1) * (m0 - m1) / (size * (size - 2)))
     terms = {
         "did": a * n0 / size,
         "not": c * n1 / size,
@@ -258,6 +259,7 @@ def stratum_sums() -> list[pl.Expr]:
         "qs": v * s,
         "excess": a - n1 * m1 / size,
         "spread": spread,
+        "lean": lean,  # third central moment of the hypergeometric counts
     }
     return [term.sum().alias(f"_{name}") for name, term in terms.items()]
 
@@ -290,6 +292,30 @@ def pooled_ratios(z: float | pl.Expr) -> list[pl.Expr]:
         (excess * excess / spread).alias("chi2"),
         ((excess - 0.5).clip(0).pow(2) / spread).alias("chi2_corrected"),
     ]
+
+
+def chances(excess: pl.Series, spread: pl.Series, lean: pl.Series) -> pl.Series:
+    """Return the two-sided chance of each excess, given its variance and third moment; null without a variance.
+
+    Where few did something or few were retained, counts lean to one side, and the chi-square's chance is far too small
+    out in the tail. A gamma distribution with the same three moments (Pearson's type III) follows them there.
+    """
+    import numpy as np
+    from scipy.special import gammainc, gammaincc, ndtr
+
+    variance = spread.cast(pl.Float64).fill_null(0.0).to_numpy()
+    known = variance > 0
+    deviation = np.sqrt(np.where(known, variance, 1.0))
+    z = excess.cast(pl.Float64).fill_null(0.0).to_numpy() / deviation
+    skew = lean.cast(pl.Float64).fill_null(0.0).to_numpy() / deviation**3
+    z = np.where(skew < 0, -z, z)
+    straight = np.abs(skew) < 1e-4
+    shape = 4 / np.where(straight, 1.0, skew) ** 2
+    at = np.maximum(shape + z * np.sqrt(shape), 0.0)
+    above = np.where(straight, ndtr(-z), gammaincc(shape, at))
+    below = np.where(straight, ndtr(z), gammainc(shape, at))
+    p = np.minimum(1.0, 2 * np.minimum(above, below))
+    return pl.Series(np.where(known, p, np.nan)).fill_nan(None)
 
 
 def heterogeneity(least_expected: float = 0.0) -> list[pl.Expr]:

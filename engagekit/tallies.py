@@ -10,7 +10,7 @@ import polars as pl
 
 from engagekit.early_activity import ACTIVE_DAYS, Early, stratum_of
 from engagekit.intervals import z_of
-from engagekit.strata import chi2_tail, pooled_ratios, stratum_sums
+from engagekit.strata import chances, chi2_tail, pooled_ratios, stratum_sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,12 +44,20 @@ class Tally:
 
 
 def tally(
-    early: Early, marks: Sequence[pl.Expr], launched: pl.DataFrame, *, keys: Sequence[str] = ()
+    early: Early,
+    marks: Sequence[pl.Expr],
+    launched: pl.DataFrame,
+    *,
+    keys: Sequence[str] = (),
+    activity: bool = True,
 ) -> Tally:
-    """Count who reached each mark (a boolean expression over ``times`` and ``days``), per action and stratum."""
+    """Count who reached each mark (a boolean expression over the columns of ``early.did``), per action and stratum.
+
+    With `activity`, the days on which users were active at all stand beside the actions.
+    """
     sides = early.people.select("signed_up_at", "retained", "half", "stratum", *keys)
     late = launched.sort("launched_at").with_row_index("exposure", offset=1)
-    rows = _exposed(_with_activity(early), sides["signed_up_at"], late)
+    rows = _exposed(_with_activity(early) if activity else early.did, sides["signed_up_at"], late)
     # Everything that counts are split by, as one number: users are many, their kinds are few.
     at = ["half", *keys, "stratum", "retained"]
     kinds = sides.select(at).unique().with_row_index("kind")
@@ -70,7 +78,8 @@ def tally(
         )
         .collect()
     )
-    seen = early.did.select(pl.col("event").unique()).vstack(_activity_name())
+    seen = early.did.select(pl.col("event").unique())
+    seen = seen.vstack(_activity_name()) if activity else seen
     events = seen.join(late, on="event", how="left").select(
         "event", pl.col("exposure").fill_null(0).cast(pl.UInt32), "launched_at"
     )
@@ -102,7 +111,7 @@ def numbers(tally: Tally, *, keys: Sequence[str] = (), half: bool | None = None)
     sums = cells.group_by(per).agg(
         pl.col("a").sum().alias("did_retained"),
         pl.col("b").sum().alias("did_churned"),
-        *stratum_sums(),
+        *steady(stratum_sums()),
     )
     marks = tally.did.lazy().select("mark").unique()
     frame = (
@@ -114,6 +123,14 @@ def numbers(tally: Tally, *, keys: Sequence[str] = (), half: bool | None = None)
     )
     counts = pl.col("did_retained", "did_churned").fill_null(0)
     return frame.with_columns(counts).sort(*keys, "event", "mark", nulls_last=True).collect()
+
+
+def steady(sums: Sequence[pl.Expr]) -> list[pl.Expr]:
+    """Cut the last digits of sums of fractions, which depend on the order of summing and so on the machine."""
+    return [
+        each.round(9) if each.meta.output_name() == "_excess" else each.round_sig_figs(12)
+        for each in sums
+    ]
 
 
 def cells_of(tally: Tally, chosen: pl.DataFrame) -> pl.DataFrame:
@@ -140,22 +157,21 @@ def weighed(frame: pl.DataFrame) -> pl.DataFrame:
     did, not_ = a + b, c + d
     margins = (did * not_ * pl.col("n_retained") * pl.col("n_churned")).cast(pl.Float64)
     phi = (a * d - b * c) / pl.when(margins > 0).then(margins).sqrt()
-    plain = pl.when(pl.col("event").cast(pl.String) == ACTIVE_DAYS)
-    chi2 = plain.then((did + not_) * pl.col("phi").pow(2)).otherwise("chi2")
     table = frame.with_columns(
         did.alias("did"),
         not_.alias("not"),
         phi.alias("phi"),
         ((did >= LEAST_USERS) & (not_ >= LEAST_USERS)).alias("enough"),
     ).with_columns(*pooled_ratios(z_of(0.95)))
-    table = table.with_columns(chi2.alias("chi2"))
-    return table.with_columns(_tails(table["chi2"]).alias("chance"))
+    # The plain table of active days: chi-square from phi.
+    plain = ((did + not_) * pl.col("phi").pow(2)).map_elements(chi2_tail, return_dtype=pl.Float64)
+    alone = pl.col("event").cast(pl.String) == ACTIVE_DAYS
+    chance = pl.when(alone).then(plain).otherwise(_chances(table))
+    return table.with_columns(chance.alias("chance"))
 
 
-def _tails(chi2: pl.Series) -> pl.Series:
-    return pl.Series(
-        [None if x is None or x != x else chi2_tail(x) for x in chi2.to_list()], dtype=pl.Float64
-    )
+def _chances(sums: pl.DataFrame) -> pl.Series:
+    return chances(sums["_excess"], sums["_spread"], sums["_lean"])
 
 
 def _exposed(rows: pl.DataFrame, signed_up: pl.Series, late: pl.DataFrame) -> pl.DataFrame:
@@ -207,7 +223,7 @@ def _everyone(sides: pl.DataFrame, late: pl.DataFrame, keys: Sequence[str]) -> p
 
 
 def without_own_count(early: Early, tally: Tally, chosen: pl.DataFrame) -> pl.DataFrame:
-    """Compare once more with each action's own count taken out of the volume: ``event, risk_difference, chance``.
+    """Compare once more with each action's own count taken out of the volume: ``event, excess, chance``.
 
     `chosen` holds ``event, at_least``. At a given volume, who did one thing more often did others less; so a
     harmless action can look harmful beside a helpful one. Out of the volume, its bias is the other way.
@@ -246,5 +262,5 @@ def without_own_count(early: Early, tally: Tally, chosen: pl.DataFrame) -> pl.Da
             (pl.col("m1") - pl.col("a")).alias("c"), (pl.col("m0") - pl.col("b")).alias("d")
         )
     )
-    found = cells.group_by("event").agg(stratum_sums()).collect().with_columns(pooled_ratios(1.96))
-    return found.select("event", "risk_difference", _tails(found["chi2"]).alias("chance"))
+    found = cells.group_by("event").agg(stratum_sums()).collect()
+    return found.select("event", pl.col("_excess").alias("excess"), _chances(found).alias("chance"))

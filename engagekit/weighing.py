@@ -9,12 +9,12 @@ import polars as pl
 from engagekit.early_activity import ACTIVE_DAYS, Early
 from engagekit.intervals import newcombe_columns, z_of
 from engagekit.strata import benjamini_hochberg, heterogeneity, heterogeneity_tails, pooled_ratios
-from engagekit.tallies import Tally, cells_of, numbers, weighed, without_own_count
+from engagekit.tallies import Tally, cells_of, numbers, steady, weighed, without_own_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-RETAINED, CHURNED, NOT_CLEAR, TOO_FEW = VERDICTS = (
+RETAINED, CHURNED, NOT_CLEAR, TOO_FEW = (
     "more in retained",
     "more in churned",
     "not clear",
@@ -57,24 +57,22 @@ def best_marks(
 
 
 def judged(chosen: pl.DataFrame, q: float) -> pl.DataFrame:
-    """Add `q` and `verdict`; active days and actions that define the outcome are no part of the family."""
+    """Add `q` and `verdict`; active days and actions that define the outcome are no part of the family, and never named."""
     apart = pl.col("part_of_definition") | (pl.col("event").cast(pl.String) == ACTIVE_DAYS)
     family = chosen.select(pl.when(~apart).then("p"))["p"].to_list()
     chosen = chosen.with_columns(
         pl.Series("q", benjamini_hochberg(family), dtype=pl.Float64).fill_nan(None)
     )
-    named = (pl.when(apart).then("p").otherwise("q") <= q).fill_null(value=False)
-    sign = pl.coalesce("risk_difference", "phi")
     verdict = (
         pl.when(~pl.col("enough"))
         .then(pl.lit(TOO_FEW))
-        .when(named & (sign > 0))
+        .when(pl.col("q").is_null() | (pl.col("q") > q))
+        .then(pl.lit(NOT_CLEAR))
+        .when(pl.col("risk_difference") > 0)
         .then(pl.lit(RETAINED))
-        .when(named & (sign < 0))
-        .then(pl.lit(CHURNED))
-        .otherwise(pl.lit(NOT_CLEAR))
+        .otherwise(pl.lit(CHURNED))
     )
-    return chosen.with_columns(verdict.alias("verdict"))
+    return chosen.with_columns(verdict.alias("verdict"), pl.lit(value=False).alias("withdrawn"))
 
 
 def shown(table: pl.DataFrame, best: pl.DataFrame) -> pl.DataFrame:
@@ -98,6 +96,7 @@ def shown(table: pl.DataFrame, best: pl.DataFrame) -> pl.DataFrame:
         pl.when(pl.col("enough") & ratios[one].is_finite()).then(ratios[one]).alias(name)
         for one, name in zip(sums, names, strict=True)
     ]
+    name = pl.col("event").cast(pl.String)
     a, b = pl.col("did_retained"), pl.col("did_churned")
     n1, n0 = pl.col("n_retained"), pl.col("n_churned")
     kept = best.select(set(best.columns) - (set(table.columns) - {"event", "mark"}))
@@ -115,25 +114,24 @@ def shown(table: pl.DataFrame, best: pl.DataFrame) -> pl.DataFrame:
         )
         .with_columns(
             _share(pl.col("retention_did"), pl.col("retention_not")).alias("risk_ratio"),
-            pl.when("enough").then("p").alias("p"),
+            pl.when("enough", name != ACTIVE_DAYS).then("p").alias("p"),
         )
     )
 
 
 def guarded(table: pl.DataFrame, early: Early, counts: Tally) -> pl.DataFrame:
     """Withdraw ``"more in churned"`` where it vanishes once the action's own count is out of the volume."""
-    harmful = table.filter(
-        pl.col("verdict") == CHURNED, pl.col("event").cast(pl.String) != ACTIVE_DAYS
-    )
+    harmful = table.filter(pl.col("verdict") == CHURNED)
     if harmful.is_empty():
         return table
     again = without_own_count(early, counts, harmful.select("event", "at_least"))
-    holds = again.filter(pl.col("risk_difference") < 0, pl.col("chance") <= 0.05)["event"]
+    holds = again.filter(pl.col("excess") < 0, pl.col("chance") <= 0.05)["event"]
     fails = pl.col("event").is_in(
         harmful.filter(~pl.col("event").is_in(holds.implode()))["event"].implode()
     )
     return table.with_columns(
-        pl.when(fails).then(pl.lit(NOT_CLEAR)).otherwise("verdict").alias("verdict")
+        pl.when(fails).then(pl.lit(NOT_CLEAR)).otherwise("verdict").alias("verdict"),
+        fails.alias("withdrawn"),
     )
 
 
@@ -156,7 +154,7 @@ def disagreement(counts: Tally, table: pl.DataFrame) -> pl.DataFrame:
     cells = cells_of(counts, table).join(
         table.select("event", pl.col("odds_ratio").alias("odds")), on="event"
     )
-    found = cells.group_by("event").agg(heterogeneity(LEAST_EXPECTED))
+    found = cells.group_by("event").agg(steady(heterogeneity(LEAST_EXPECTED)))
     p = heterogeneity_tails(found["heterogeneity"], found["strata_compared"])
     return found.select("event", p.alias("strata_p"))
 

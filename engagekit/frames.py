@@ -8,7 +8,7 @@ import polars as pl
 
 from engagekit import columns, damage, fields, times
 from engagekit.columns import FILE, Reading
-from engagekit.errors import ColumnError, EngagekitError, EventLogError, faults_of
+from engagekit.errors import ColumnError, EngagekitError, EventLogError, faults_of, listing
 from engagekit.log import as_lazy
 
 if TYPE_CHECKING:
@@ -73,14 +73,31 @@ def _joined(logs: list[pl.LazyFrame]) -> pl.LazyFrame:
 
 
 def _as_table(source: Any) -> pl.LazyFrame:
-    if type(source).__module__.split(".")[0] == "pandas":
-        return pl.from_pandas(source).lazy()
-    if hasattr(source, "to_arrow_table"):
-        return pl.DataFrame(source.to_arrow_table()).lazy()
     try:
+        if type(source).__module__.split(".")[0] == "pandas":
+            return pl.from_pandas(source).lazy()
+        if hasattr(source, "to_arrow_table"):
+            return pl.DataFrame(source.to_arrow_table()).lazy()
         return as_lazy(source)
-    except damage.BAD as error:
-        raise EventLogError.from_faults(HEADING, _faults(error, "the table")) from None
+    except ImportError as error:
+        raise EventLogError(
+            f"A {type(source).__name__} is read with the help of pyarrow, which is not installed ({error}). Install pyarrow."
+        ) from None
+    except (*damage.BAD, TypeError) as error:
+        raise EventLogError.from_faults(HEADING, _faults(error, _culprits(source))) from None
+
+
+def _culprits(source: Any) -> str:
+    """Name the columns of a pandas table that hold values of several types."""
+    if not hasattr(source, "columns") or not hasattr(source, "dtypes"):
+        return "the table"
+    mixed = [
+        str(name)
+        for name, dtype in zip(source.columns, source.dtypes, strict=True)
+        if dtype == object and source[name].dropna().map(type).nunique() > 1
+    ]
+    many = f" (mixed types in {listing(mixed)}: make each one type, such as with astype(str))"
+    return f"the table{many if mixed else ''}"
 
 
 def from_table(source: Any, reading: Reading) -> pl.LazyFrame:

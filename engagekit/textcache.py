@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +121,12 @@ def _sweep(folder: Path, newest: Path) -> None:
 def _put(made: Path, entry: Path) -> None:
     with made.open("rb+") as file:
         os.fsync(file.fileno())
-    made.replace(entry)
+    try:
+        made.replace(entry)
+    except PermissionError:
+        # Windows does not replace a file that another process has open; then it is there already.
+        if not _is_whole(entry):
+            raise
 
 
 def _forget(folder: Path, log: str, entry: Path) -> None:
@@ -133,4 +138,5 @@ def _forget(folder: Path, log: str, entry: Path) -> None:
 
     older = sorted(folder.glob(f"{log}-*.parquet"), key=age, reverse=True)
     for path in [each for each in older if each != entry][GENERATIONS - 1 :]:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()

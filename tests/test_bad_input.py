@@ -11,6 +11,7 @@ import zipfile
 from datetime import UTC, date, datetime, time, timedelta
 
 import fuzz_loader
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -224,6 +225,16 @@ def test_columns_of_any_type_are_read_or_refused(role):
         "kept": set(ODD),
     }
     assert read == expected[role]
+
+
+def test_a_pandas_column_of_numbers_and_text_is_refused():
+    frame = pd.DataFrame(
+        {"user_id": [1, "a"], "event": ["e", "e"], "at": ["2026-03-01"] * 2}, dtype=object
+    )
+    with pytest.raises(ek.EngagekitError, match="user_id"):
+        ek.scan_events(frame)
+    with pytest.raises(ek.EngagekitError, match="takes"):
+        ek.scan_events(pd.Series([1, 2]))
 
 
 def test_a_doubled_column_name_is_refused(refused):

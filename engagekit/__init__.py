@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from engagekit.errors import EngagekitError as EngagekitError
     from engagekit.events import pseudonymize as pseudonymize
     from engagekit.events import scan_events as scan_events
+    from engagekit.first_days import day_by_day as day_by_day
+    from engagekit.first_days import first_paths as first_paths
+    from engagekit.first_days import how_often as how_often
+    from engagekit.first_days import how_soon as how_soon
     from engagekit.first_weeks import compare_first_weeks as compare_first_weeks
     from engagekit.funnels import funnel as funnel
     from engagekit.funnels import step_drop_off as step_drop_off
@@ -73,11 +77,15 @@ _HOMES = {
     "cohort_curves": "cohorts",
     "compare_first_weeks": "first_weeks",
     "compare_survival": "survival",
+    "day_by_day": "first_days",
     "diagnose": "diagnosis",
     "engagement_matrix": "rhythm",
     "find_threshold": "thresholds",
+    "first_paths": "first_days",
     "flattening": "survival",
     "funnel": "funnels",
+    "how_often": "first_days",
+    "how_soon": "first_days",
     "label_users": "diagnosis",
     "lifecycle": "rhythm",
     "load_sample": "samples",

@@ -74,7 +74,7 @@ def _joined(logs: list[pl.LazyFrame]) -> pl.LazyFrame:
 
 def _as_table(source: Any) -> pl.LazyFrame:
     try:
-        if type(source).__module__.split(".")[0] == "pandas":
+        if type(source).__module__.split(".")[0] == "pandas" and hasattr(source, "columns"):
             return pl.from_pandas(source).lazy()
         if hasattr(source, "to_arrow_table"):
             return pl.DataFrame(source.to_arrow_table()).lazy()
@@ -94,7 +94,7 @@ def _culprits(source: Any) -> str:
     mixed = [
         str(name)
         for name, dtype in zip(source.columns, source.dtypes, strict=True)
-        if dtype == object and source[name].dropna().map(type).nunique() > 1
+        if str(dtype) == "object" and source[name].dropna().map(type).nunique() > 1
     ]
     many = f" (mixed types in {listing(mixed)}: make each one type, such as with astype(str))"
     return f"the table{many if mixed else ''}"

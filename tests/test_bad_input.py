@@ -233,7 +233,7 @@ def test_a_pandas_column_of_numbers_and_text_is_refused():
     )
     with pytest.raises(ek.EngagekitError, match="user_id"):
         ek.scan_events(frame)
-    with pytest.raises(ek.EngagekitError, match="it takes"):
+    with pytest.raises(ek.EngagekitError, match="cannot be read"):
         ek.scan_events(pd.Series([1, 2]))
 
 

@@ -100,13 +100,12 @@ def _how_firm(found: Loop, link: str, holds: tuple[float, float] | None) -> str:
 def _undecided(found: Loop, more_users: int | None) -> str:
     if "activation" in found.seen.unseen():
         return "Nothing can be said yet: nobody's time to activate is over."
-    one, other = (
-        ("at no link" if c == NONE_BROKEN else f"at {c}") for c in found.judgment.candidates
-    )
+    names = sorted(found.judgment.candidates, key=[*LINKS, NONE_BROKEN].index)  # "no link" last
+    one, other = ("at no link" if name == NONE_BROKEN else f"at {name}" for name in names)
     chances = dict(zip(LINKS, found.judgment.p_earliest, strict=True)) | {
         NONE_BROKEN: found.judgment.p_none
     }
-    sure = " and ".join(_sure(chances[c]) for c in found.judgment.candidates)
+    sure = " and ".join(_sure(chances[name]) for name in names)
     first = f"It is undecided whether momentum breaks earliest {one} or {other} ({sure} sure)."
     if unseen := found.seen.unseen():
         return f"{first} Nobody's time for {' and '.join(unseen)} is over yet; wait for that."

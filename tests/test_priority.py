@@ -190,6 +190,12 @@ def test_an_undecided_case_says_how_many_more_users_would_settle_it():
     )
 
 
+def test_no_link_is_said_last():
+    found = found_in(going_as_far_as(100, 80, 43, 36))
+    assert found.candidates == ("none broken", "habit")
+    assert "earliest at habit or at no link (25% and 75% sure)" in found.sentence
+
+
 def test_rates_at_their_targets_are_never_settled_by_more_users():
     seen = Evidence((80, 40, 0, 0), (100, 80, 0, 0), (0.5, 0.5, None, None), lost=False)
     assert judge(seen).verdict == "undecided"

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-import polars as pl
 
 from engagekit.anyorder import any_order
 from engagekit.spans import later
@@ -16,6 +15,7 @@ from engagekit.ties import Ties, ties_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import polars as pl
     from numpy.typing import NDArray
 
     from engagekit.spans import Span
@@ -140,13 +140,13 @@ def furthest_attempts(events: pl.DataFrame, rules: Rules) -> Outcomes:
     Parameters
     ----------
     events
-        A row per event, in any order: `unit`, whose it is (Int64); `at` in UTC microseconds; `flags`, the steps it
+        A row per event, in any order: `_unit`, whose it is (Int64); `_at` in UTC microseconds; `_flags`, the steps it
         can fill and behind them the exclusions it is, as bits of an unsigned number.
     rules
         What is asked.
     """
-    at, flags = events["at"].to_numpy(), events["flags"].to_numpy()
-    keys = _keys(events["unit"], at)
+    at, flags = events["_at"].to_numpy(), events["_flags"].to_numpy()
+    keys = _keys(events["_unit"], at)
     found = []
     for begin, end in _blocks(keys):
         rows = keys.rows(begin, end)
@@ -245,7 +245,7 @@ def _trail(unit: Integers, at: Integers, flags: NDArray[np.unsignedinteger], ste
 
 def _chosen(trail: Trail, rules: Rules) -> Attempts:
     entries = _entries(trail, rules)
-    ends = later(pl.Series(trail.at[entries]), rules.within).to_numpy()
+    ends = later(trail.at.take(entries), rules.within)
     follow = {"ordered": _ordered, "strict": _strict, "any": _any}[rules.order]
     attempts = _excluded(trail, follow(trail, entries, ends), rules)
     if rules.entry == "first" or not attempts.entries.size:

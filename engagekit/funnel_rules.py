@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import polars as pl
 
 from engagekit.errors import EngagekitError, ParameterError, check_choice
-from engagekit.instants import instant
+from engagekit.instants import AT, instant
+from engagekit.intervals import RATE
 from engagekit.matchers import matches, property_names
 from engagekit.spans import span_of
 
@@ -25,6 +26,23 @@ if TYPE_CHECKING:
 ORDERS = ("ordered", "strict", "any")
 ENTRIES = ("best", "first")
 EXCLUSIONS = ("drop", "stop")
+COUNTS = {"step": pl.Int32, "event": pl.String} | RATE
+COUNTS |= {
+    "overall": pl.Float64,
+    "median_seconds": pl.Float64,
+    "mean_seconds": pl.Float64,
+    "open": pl.Int64,
+    "waiting": pl.Int64,
+}
+PEOPLE = {
+    "step": pl.Int32,
+    "event": pl.String,
+    "entered_at": AT,
+    "at": AT,
+    "seconds": pl.Float64,
+    "open": pl.Boolean,
+    "waiting": pl.Boolean,
+}
 MOST_FLAGS = 62  # each step and exclusion is a bit of one number
 _SHAPE = "it takes a list of (event, from_step, to_step), such as [('refund', 0, 2)]."
 
@@ -53,9 +71,8 @@ def asked_of(
     entry: Any,
     exclusion: Any,
     since: Any,
-    taken: set[str],
 ) -> Asked:
-    """Check what a funnel was given; `taken` are the columns of its answer.
+    """Check what a funnel was given.
 
     Raises
     ------
@@ -70,7 +87,7 @@ def asked_of(
     moment, wrong_since = _tried(lambda: None if since is None else instant(since, name="since"))
     names = (by,) if isinstance(by, str) else tuple(by or ())
     faults += wrong_steps + wrong_exclusions + wrong_span + wrong_since
-    faults += _by_faults(names, taken)
+    faults += _by_faults(names)
     if faults:
         raise ParameterError.from_faults("This funnel cannot be computed", faults)
     return Asked(steps, exclusions, span, order, entry, exclusion, moment, names)
@@ -118,13 +135,13 @@ def _exclusion_faults(each: Any, steps: int) -> list[str]:
     return faults
 
 
-def _by_faults(names: tuple[Any, ...], taken: set[str]) -> list[str]:
+def _by_faults(names: tuple[Any, ...]) -> list[str]:
     if not all(isinstance(name, str) for name in names):
         return [f"by is {list(names)!r}; it takes a column name or a list of them."]
     faults = [
         f"by holds {name!r}, which the log or this answer has for its own; rename the property."
         for name in names
-        if name in taken | {"user_id", "unit", "flags"}
+        if name in {*COUNTS, *PEOPLE, "user_id"}
     ]
     return faults + (["by names a column twice."] if len(set(names)) < len(names) else [])
 

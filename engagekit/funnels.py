@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
@@ -11,36 +10,17 @@ from engagekit.drop_off import step_drop_off
 from engagekit.errors import ParameterError
 from engagekit.funnel_rules import Asked, asked_of, check_conditions, expression, needs_of
 from engagekit.instants import AT, instant
-from engagekit.intervals import RATE, wilson_columns
 from engagekit.log import end_soon, open_log
-from engagekit.matchers import label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime, timedelta
 
     from engagekit.attempts import Outcomes
     from engagekit.funnel_rules import Condition, Exclusion
     from engagekit.instants import Instant
 
 __all__ = ["funnel", "step_drop_off"]
-
-COUNTS = {"step": pl.Int32, "event": pl.String} | RATE
-COUNTS |= {
-    "overall": pl.Float64,
-    "median_seconds": pl.Float64,
-    "mean_seconds": pl.Float64,
-    "open": pl.Int64,
-    "waiting": pl.Int64,
-}
-PEOPLE = {
-    "step": pl.Int32,
-    "event": pl.String,
-    "entered_at": AT,
-    "at": AT,
-    "seconds": pl.Float64,
-    "open": pl.Boolean,
-    "waiting": pl.Boolean,
-}
 
 
 def funnel(
@@ -149,7 +129,6 @@ def funnel(
         entry=entry,
         exclusion=exclusion,
         since=since,
-        taken={*COUNTS, *PEOPLE},
     )
     log, dates_only = open_log(events, needs=needs_of(asked))
     check_conditions(log, asked)
@@ -160,21 +139,24 @@ def funnel(
         )
     rows, units = _rows(log, asked, end)
     if end is None:
-        latest = rows.select(pl.col("at").cast(AT).max()).item()
+        latest = rows.select(pl.col("_at").max().cast(AT)).item()
         end = end_soon(events, latest, dates_only=dates_only)
-    reached = _reached(_outcomes(rows, asked), end, asked)
+    outcomes = _outcomes(rows, asked)
+    # numpy loads with these, so that importing this module stays light.
+    from engagekit.funnel_answers import counted, listed
+
+    if not people:
+        return counted(outcomes, units, end, asked)
     if units is None:
-        units = pl.DataFrame(
-            {"unit": reached["unit"].unique(), "user_id": reached["unit"].unique()},
-            schema={"unit": pl.Int64, "user_id": log.collect_schema()["user_id"]},
-        )
-    return _users(reached, units, asked) if people else _counts(reached, units, asked)
+        ids = pl.Series(outcomes.unit)
+        units = pl.DataFrame({"_unit": ids, "user_id": ids.cast(log.collect_schema()["user_id"])})
+    return listed(outcomes, units, end, asked)
 
 
 def _rows(
     log: pl.LazyFrame, asked: Asked, end: datetime | None
 ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    """Collect ``unit, at, flags``: what each event can fill or exclude; and who the units are, if not plain numbers."""
+    """Collect ``_unit, _at, _flags``: what each event can fill or exclude; and who the units are, if not plain numbers."""
     if asked.since is not None:
         log = log.filter(pl.col("at") >= asked.since)
     if end is not None:
@@ -189,20 +171,20 @@ def _rows(
         log = log.filter(pl.any_horizontal(*conditions))
     number = not asked.by and id_type.is_integer() and id_type not in (pl.UInt64, pl.Int128)
     rows = log.select(
-        *([pl.col("user_id").cast(pl.Int64).alias("unit")] if number else keys),
-        pl.col("at").to_physical(),
-        _flags(conditions).alias("flags"),
+        *([pl.col("user_id").cast(pl.Int64).alias("_unit")] if number else keys),
+        pl.col("at").to_physical().alias("_at"),
+        _flags(conditions).alias("_flags"),
     ).collect(engine="streaming")
     if number:
         return rows, None
     units = (
         rows.select(keys)
         .unique()
-        .with_row_index("unit")
-        .with_columns(pl.col("unit").cast(pl.Int64))
+        .with_row_index("_unit")
+        .with_columns(pl.col("_unit").cast(pl.Int64))
     )
     joined = rows.join(units, on=keys, how="left", nulls_equal=True, maintain_order="left")
-    return joined.select("unit", "at", "flags"), units
+    return joined.select("_unit", "_at", "_flags"), units
 
 
 def _flags(conditions: Sequence[pl.Expr]) -> pl.Expr:
@@ -219,7 +201,6 @@ def _flags(conditions: Sequence[pl.Expr]) -> pl.Expr:
 
 
 def _outcomes(rows: pl.DataFrame, asked: Asked) -> Outcomes:
-    # The kernel loads here, so that importing this module stays light.
     from engagekit.attempts import Rules, furthest_attempts
 
     count = len(asked.steps)
@@ -232,100 +213,3 @@ def _outcomes(rows: pl.DataFrame, asked: Asked) -> Outcomes:
         exclusion=asked.exclusion,
     )
     return furthest_attempts(rows, rules)
-
-
-def _reached(outcomes: Outcomes, end: datetime, asked: Asked) -> pl.DataFrame:
-    """Make one row per unit and step reached: ``step, unit, entered_at, at, seconds, open, waiting``."""
-    unit, level, at = outcomes.unit, outcomes.level, outcomes.at
-    still_open = outcomes.ends >= _microseconds(end)
-    parts = []
-    for step in range(len(asked.steps)):
-        if step:  # everybody has reached the first step
-            here = level >= step
-            unit, level, at, still_open = unit[here], level[here], at[:, here], still_open[here]
-        part = {
-            "step": pl.repeat(step, unit.size, dtype=pl.Int32, eager=True),
-            "unit": unit,
-            "entered_at": at[0],
-            "at": at[step],
-            "seconds": (at[step] - at[step - 1]) / 1e6 if step else _nothing(unit.size),
-            "open": still_open,
-            "waiting": still_open & (level == step) & (step + 1 < len(asked.steps)),
-        }
-        parts.append(pl.DataFrame(part))
-    return pl.concat(parts)
-
-
-def _nothing(count: int) -> pl.Series:
-    return pl.repeat(None, count, dtype=pl.Float64, eager=True)
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
-def _names(asked: Asked) -> pl.DataFrame:
-    count = len(asked.steps)
-    names = [str(s) if isinstance(s, pl.Expr) else label(s) for s in asked.steps]
-    if asked.order == "any":
-        names = [f"any {k + 1} of {count}" for k in range(count)]
-    return pl.DataFrame(
-        {"step": range(count), "event": names}, schema={"step": pl.Int32, "event": pl.String}
-    )
-
-
-def _users(reached: pl.DataFrame, units: pl.DataFrame, asked: Asked) -> pl.DataFrame:
-    return (
-        reached.join(units, on="unit")
-        .join(_names(asked), on="step")
-        .with_columns(pl.col("entered_at", "at").cast(AT))
-        .select(
-            *asked.by,
-            "step",
-            "event",
-            "user_id",
-            *[c for c in PEOPLE if c not in ("step", "event")],
-        )
-        .sort(*asked.by, "step", "user_id", nulls_last=True)
-    )
-
-
-def _counts(reached: pl.DataFrame, units: pl.DataFrame, asked: Asked) -> pl.DataFrame:
-    by = list(asked.by)
-    if by:
-        reached = reached.join(units.select("unit", *by), on="unit")
-    counts = reached.group_by(*by, "step").agg(
-        pl.len().cast(pl.Int64).alias("n"),
-        pl.col("seconds").median().alias("median_seconds"),
-        pl.col("seconds").mean().alias("mean_seconds"),
-        pl.col("open", "waiting").sum().cast(pl.Int64),
-    )
-    grid = _names(asked)
-    if by:
-        grid = reached.select(by).unique().join(grid, how="cross")
-    table = grid.join(counts, on=[*by, "step"], how="left", nulls_equal=True).with_columns(
-        pl.col("n", "open", "waiting").fill_null(0)
-    )
-    table = _beside(table, by, -1, "of")
-    table = _beside(table, by, None, "entered").with_columns(
-        (pl.col("n") / pl.when(pl.col("entered") > 0).then("entered")).alias("overall")
-    )
-    return (
-        table.with_columns(*wilson_columns())
-        .select(*by, *COUNTS)
-        .sort(*by, "step", nulls_last=True)
-    )
-
-
-def _beside(table: pl.DataFrame, by: list[str], ago: int | None, name: str) -> pl.DataFrame:
-    """Put the users of another step of the group beside each step: the one before, or the first."""
-    other = table.select(*by, "step", pl.col("n").alias(name))
-    if ago is None:
-        first = other.filter(pl.col("step") == 0).drop("step")
-        return (
-            table.join(first, on=by, how="left", nulls_equal=True)
-            if by
-            else table.join(first, how="cross")
-        )
-    other = other.with_columns(pl.col("step") - ago)
-    return table.join(other, on=[*by, "step"], how="left", nulls_equal=True)

@@ -12,7 +12,8 @@ from engagekit.errors import ParameterError
 from engagekit.instants import AT
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    import numpy as np
+    from numpy.typing import NDArray
 
 # A span of fixed length in microseconds, or the text of one that the calendar stretches ("1mo").
 Span: TypeAlias = int | str
@@ -81,14 +82,9 @@ def _checked(microseconds: int, value: object, name: str) -> int:
     return microseconds
 
 
-def later(at: pl.Series, span: Span) -> pl.Series:
+def later(at: NDArray[np.int64], span: Span) -> NDArray[np.int64]:
     """Add a span to times given as UTC microseconds."""
     if isinstance(span, int):
         return at + span
-    return at.cast(AT).dt.offset_by(span).to_physical()
-
-
-def later_than(moment: datetime, span: Span) -> datetime:
-    """Add a span to one instant."""
-    found: datetime = later(pl.Series([moment], dtype=AT).to_physical(), span).cast(AT)[0]
+    found: NDArray[np.int64] = pl.Series(at).cast(AT).dt.offset_by(span).to_physical().to_numpy()
     return found

@@ -78,7 +78,7 @@ SIDES = {
 
 
 def work(side: str, log: str) -> None:
-    for name in ("duckdb", "engagekit.attempts", "engagekit.funnels"):
+    for name in ("duckdb", "engagekit.funnels", "engagekit.attempts", "engagekit.funnel_answers"):
         importlib.import_module(name)
     before, wall = time.process_time(), time.perf_counter()
     counts = SIDES[side](log)

@@ -229,6 +229,14 @@ def test_by_an_event_property():
     ]
 
 
+def test_by_takes_whatever_names_a_log_has():
+    names = ["group", "unit", "flags", "level", "ends", "count"]
+    log = log_of("A1 B2").with_columns(pl.lit(name).alias(name) for name in names)
+    for people in (False, True):
+        found = ek.funnel(log, ["A", "B"], by=names, as_of=END, people=people)
+        assert found.select(names).rows() == [tuple(names)] * 2
+
+
 def test_logs_of_days():
     log = pl.DataFrame(
         {

@@ -58,7 +58,7 @@ def rank_compare(counts: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     spread = pairs / 12 * (pl.col("n") + 1 - pl.col("ties") / (pl.col("n") * (pl.col("n") - 1)))
     # Rounded, as the last digits of sums of fractions depend on the order of summing.
     sums = [
-        ((pl.col("u") - pairs / 2) * weight).sum().round(9).alias("excess"),
+        ((pl.col("u") - pairs / 2) * weight).sum().round(11).alias("excess"),
         (pairs * weight).sum().round_sig_figs(12).alias("pairs"),
         (spread.clip(0) * weight * weight).sum().round_sig_figs(12).alias("spread"),
     ]

@@ -2,13 +2,22 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import oracle_statistics as oracle
+import polars as pl
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from engagekit.errors import ParameterError
-from engagekit.strata import association, benjamini_hochberg, breslow_day, mantel_haenszel
+from engagekit.strata import (
+    association,
+    benjamini_hochberg,
+    breslow_day,
+    chances,
+    mantel_haenszel,
+    stratum_sums,
+)
 
 cell = st.integers(0, 60)
 tables = st.lists(st.tuples(st.tuples(cell, cell), st.tuples(cell, cell)), min_size=1, max_size=6)
@@ -152,3 +161,46 @@ def test_q_agrees_with_scipy_and_passes_over_tests_not_made(p):
 def test_q_of_a_chance_outside_its_bounds_is_refused():
     with pytest.raises(ParameterError, match=r"1\.2"):
         benjamini_hochberg([0.1, 1.2])
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(
+        st.tuples(st.integers(10, 60), st.floats(0.05, 0.5), st.floats(0.05, 0.5)),
+        min_size=1,
+        max_size=4,
+    ),
+    st.floats(0.001, 0.2),
+)
+def test_chances_of_leaning_counts_follow_the_exact_distribution(strata, tail):
+    stats = pytest.importorskip("scipy.stats")
+    exact, cells, mean = np.array([1.0]), [], 0.0
+    for n, marked, drawn in strata:
+        k, size = max(1, round(n * marked)), max(1, round(n * drawn))
+        exact = np.convolve(exact, stats.hypergeom(n, k, size).pmf(np.arange(size + 1)))
+        mean += k * size / n
+        # A table with this size and these margins; only the margins matter.
+        cells.append(
+            (k * size / n, size - k * size / n, k - k * size / n, n - k - size + k * size / n)
+        )
+    above = np.cumsum(exact[::-1])[::-1]
+    at = int(np.argmax(above <= tail))
+    assume(at > mean + 0.5)
+    assume(exact[at] > 0)
+    sums = pl.DataFrame(cells, schema=list("abcd"), orient="row").select(stratum_sums())
+    found = chances(pl.Series([at - mean]), sums["_spread"], sums["_lean"])[0] / 2
+    middle = above[at] - exact[at] / 2
+    assert found == pytest.approx(middle, rel=0.35, abs=0.004)
+
+
+def test_far_out_the_chance_is_not_the_chi_squares():
+    # 20 of 1,000 did, 25 were retained, 6 did and were. Exactly that has 4 chances in a million; the chi-square says one
+    # in 10 million million. Where only half a user is expected, the gamma law errs tenfold to the careful side.
+    sums = pl.DataFrame({"a": [6], "b": [14], "c": [19], "d": [961]}).select(stratum_sums())
+    found = chances(sums["_excess"], sums["_spread"], sums["_lean"])[0]
+    stats = pytest.importorskip("scipy.stats")
+    exact = stats.hypergeom(1000, 25, 20)
+    middle = 2 * (exact.sf(6) + exact.pmf(6) / 2)
+    assert middle <= found <= 12 * middle
+    assert mantel_haenszel([((6, 14), (19, 961))]).p < middle / 1000
+    assert chances(pl.Series([1.0]), pl.Series([0.0]), pl.Series([0.0])).to_list() == [None]

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import oracle_first_weeks as oracle
+import polars as pl
+import pytest
+from planted_weeks import planted
+from test_first_weeks import DEFINITION, SIGNUP, random_log
+
+import engagekit as ek
+from engagekit.early_activity import halves
+from engagekit.errors import ParameterError, TooFewUsersError
+from engagekit.strata import association
+
+AS_OF = SIGNUP + timedelta(days=60)
+
+
+@pytest.fixture(scope="module")
+def small():
+    signed_up, events = random_log(11, 150)
+    log = pl.DataFrame(events, schema=["user_id", "event", "at"], orient="row")
+    return signed_up, events, log, ek.rollup(log, DEFINITION, as_of=AS_OF)
+
+
+def reported(signed_up, events):
+    """Users of the half that does not choose, and whether they were retained."""
+    retained = oracle.judged(signed_up, events, AS_OF, "work", (28, 42))
+    split = dict(zip(retained, halves(pl.Series(list(retained))), strict=True))
+    return {user: kept for user, kept in retained.items() if not split[user]}
+
+
+@pytest.mark.parametrize("unit", ["days", "times"])
+def test_every_cell_agrees_with_plain_python(small, unit):
+    signed_up, events, log, journeys = small
+    told = reported(signed_up, events)
+    grid = ek.find_threshold(
+        journeys, thresholds=(1, 2, 4), within=(3, 14), events=log if unit == "times" else None
+    )
+    assert set(grid["unit"]) == {unit}
+    for row in grid.filter(pl.col("action").is_in(["a", "b"])).iter_rows(named=True):
+        did = oracle.early(
+            signed_up, [e for e in events if e[1] == row["action"]], told, row["within_days"]
+        )
+        place = 0 if unit == "times" else 1
+        size = {u: (acts[row["action"]][place] if acts else 0) for u, acts in did.items()}
+        reached = {
+            u
+            for u, n in size.items()
+            if (n if unit == "times" else len(n or ())) >= row["at_least"]
+        }
+        a = sum(told[u] for u in reached)
+        b, c = len(reached) - a, sum(told.values()) - a
+        d = len(told) - len(reached) - c
+        assert (row["n"], row["of"]) == (a + b, len(told))
+        if not reached:
+            assert row["precision"] is None
+            continue
+        plain = association(a, b, c, d)
+        wanted = {
+            "precision": plain.ppv, "base_rate": plain.base_rate, "lift": plain.lift, "npv": plain.npv, "reach": plain.reach,
+            "sensitivity": plain.sensitivity, "specificity": plain.specificity, "phi": plain.phi,
+        }  # fmt: skip
+        for name, value in wanted.items():
+            assert row[name] is None or row[name] == pytest.approx(value), name
+
+
+def test_days_that_cannot_be_are_not_asked_for(small):
+    grid = ek.find_threshold(small[3], actions="a", thresholds=(1, 2, 5), within=(1, 3))
+    cells = grid.filter(action="a").select("at_least", "within_days").rows()
+    assert sorted(cells) == [(1, 1), (1, 3), (2, 3)]
+
+
+def test_what_is_chosen_by_noise_is_told_by_the_other_half():
+    inside, outside = [], []
+    for seed in range(12):
+        made = planted(seed, users=600, actions=25, true=0, driven=False).journeys
+        grid = ek.find_threshold(made).filter(pl.col("chosen"), pl.col("action") != "(active days)")
+        assert grid["action"].is_unique().all()
+        inside.append(grid["phi_choosing"].head(1).item())
+        outside.append(grid["phi"].head(1).item())
+    # The best of 25 actions looks like something on the half that chose it, and is nothing.
+    assert np.mean(inside) > 0.12
+    assert abs(np.mean(outside)) < 0.05
+
+
+def test_a_true_action_comes_first_and_is_said_with_the_base_rate():
+    made = planted(4, users=5000, actions=10, true=1, effect=1.5)
+    grid = ek.find_threshold(made.journeys, within=(14,))
+    first = grid.filter(pl.col("action") != "(active days)").row(0, named=True)
+    assert first["action"] in made.true
+    assert first["chosen"]
+    assert first["q"] < 0.05
+    assert first["precision"] > first["base_rate"]
+    assert first["adjusted_low"] > 1
+    base = f"{first['base_rate']:.0%}"
+    assert f"against {base} of all (lift {first['lift']:.2f})" in first["sentence"]
+    assert "is not shown" in first["sentence"]
+
+
+def test_actions_that_define_the_outcome_are_marked_and_outside_the_family(small):
+    grid = ek.find_threshold(small[3])
+    work = grid.filter(action="work")
+    assert work["part_of_definition"].all()
+    assert work["q"].null_count() == work.height
+    assert not grid.filter(pl.col("action") != "work")["part_of_definition"].any()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"thresholds": (0,)}, "thresholds"),
+        ({"within": (3, 15)}, "first 14 days"),
+        ({"within": ()}, "within"),
+        ({"actions": ["a", "bb"]}, "'bb'"),
+        ({"thresholds": 3, "within": (99,)}, "2 faults"),
+    ],
+)
+def test_questions_that_mean_nothing_are_refused(small, settings, said):
+    with pytest.raises(ParameterError, match=said):
+        ek.find_threshold(small[3], **settings)
+
+
+def test_without_anybody_to_judge_there_is_no_threshold(small):
+    young = small[3].at(datetime(2026, 1, 20, tzinfo=UTC))
+    with pytest.raises(TooFewUsersError, match="Nobody's outcome"):
+        ek.find_threshold(young)

@@ -17,7 +17,7 @@ MARKDOWN, HTML = "decision-record.md", "decision-record.html"
 # What the plan part of a session holds, in the order of the record: key, heading, way of writing.
 PLAN: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("verdict", "Verdict", str),
-    ("link", "Link to mend first", lambda v: LINK_NAMES.get(v, str(v))),
+    ("link", "Link to mend first", lambda v: LINK_NAMES.get(str(v), str(v))),
     ("probability", "How sure", sure),
     ("sentence", "In one sentence", str),
     ("problem", "Problem", str),
@@ -27,6 +27,7 @@ PLAN: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("metric", "Metric", str),
     ("baseline", "Today", percent),
     ("target", "Target", percent),
+    ("starts_on", "The play starts on", str),
     ("look_again", "Look again on", str),
     ("weeks", "Weeks until it can be seen", str),
     ("users_needed", "Sign-ups needed to see it", str),
@@ -49,7 +50,7 @@ def record(session: Session) -> dict[str, Rows]:
             (heading, _written(write, plan[key])) for key, heading, write in PLAN if key in plan
         ],
         "Who voted what": [
-            (name, LINK_NAMES.get(choice, str(choice))) for name, choice in votes.items()
+            (name, LINK_NAMES.get(str(choice), str(choice))) for name, choice in votes.items()
         ],
         "What the team agreed on": decided,
         "Notes": [(section, str(text)) for section, text in session.part("notes").items()],
@@ -66,7 +67,7 @@ def _decision(entry: Any) -> str:
 def _written(write: Callable[[Any], str], value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+    numeric = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9
     return write(value) if numeric or write not in (percent, sure) else str(value)
 
 

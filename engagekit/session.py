@@ -230,21 +230,27 @@ class Session:
             from engagekit.samples import load_sample
 
             sample = load_sample()
-            return sample.events, sample.users, sample.as_of
+            return sample.events, sample.users, about.get("as_of") or sample.as_of
         from engagekit.buckets import open_prepared
         from engagekit.people import read_users
 
-        folder = self.folder / about["events"]
+        folder, end = self.folder / about["events"], about.get("as_of") or None
         users = about.get("users")
         if users is None:
-            return folder, None, about.get("as_of")
+            return folder, None, end
         ids = open_prepared(folder).log.collect_schema()["user_id"]
-        return folder, read_users(self.folder / users, ids=ids), about.get("as_of")
+        return folder, read_users(self.folder / users, ids=ids), end
 
-    def journeys(self, *, progress: Progress = False) -> Journeys:
-        """Roll the log up under the team's definition, as it stands now."""
+    def journeys(self, *, progress: Progress | None = None) -> Journeys:
+        """Roll the log up under the team's definition, as it stands now.
+
+        Where that takes several parts, a notebook shows a bar meanwhile, unless `progress` says otherwise.
+        """
         from engagekit.rollups import rollup
+        from engagekit.widget_progress import bar, in_notebook
 
+        if progress is None:
+            progress = bar("Reading the log") if in_notebook() else False
         log, users, as_of = self._data()
         return rollup(log, self.definition, users=users, as_of=as_of, progress=progress)
 

@@ -199,6 +199,19 @@ def text(label: str, value: str = "", *, placeholder: str = "") -> w.Text:
     )
 
 
+def lines(label: str, value: str = "", *, placeholder: str = "") -> w.Textarea:
+    """Make a labeled box of several lines of text."""
+    return w.Textarea(
+        value=value,
+        description=label,
+        placeholder=placeholder,
+        rows=3,
+        continuous_update=False,
+        style=LABEL,
+        layout=WIDE,
+    )
+
+
 def secret(label: str, *, placeholder: str = "") -> w.Password:
     """Make a labeled line whose text shows as dots."""
     return w.Password(

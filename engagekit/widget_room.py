@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from engagekit.definition import LINKS
 from engagekit.planning import plan
 from engagekit.playbook import PLAYS
-from engagekit.widget_panel import Panel, Shown, button, choice, secret, slider, text
+from engagekit.widget_panel import Panel, Shown, button, choice, lines, secret, slider, text
 from engagekit.wording import LINK_NAMES, count, many, percent, plain
 
 if TYPE_CHECKING:
@@ -83,26 +85,35 @@ def tally(votes: dict[str, str], *, revealed: bool) -> str:
         return (
             f"{many(len(votes), 'vote')} in, masked until revealed: {', '.join(map(plain, votes))}."
         )
-    lines = [
+    told = [
         f"{plain(name)}: {CHOICES.get(choice, plain(choice))}" for name, choice in votes.items()
     ]
-    return "\n".join([f"{many(len(votes), 'vote')}:", *lines])
+    return "\n".join([f"{many(len(votes), 'vote')}:", *told])
 
 
 def card(session: Session, priority: Priority, *, today: Any) -> Panel:
     """Make the play card; every change writes the session's plan."""
     rates = {r["link"]: r["rate"] for r in priority.table.to_dicts()}
     open_links = [link for link in LINKS if rates[link] is not None and rates[link] < 1]
+    heading = "The play card"
+    if not open_links:
+        none = Shown(None, "No link can be mended yet: nobody's time is over, or all users pass.")
+        return Panel(heading, {}, lambda _: none, session, pictured=False)
     first = priority.link if priority.link in open_links else open_links[0]
     names = [p.name for p in PLAYS]
     controls = {
         "link": choice("Link to mend", [(LINK_NAMES[link], link) for link in open_links], first),
         "play": choice("Play", names, priority.play if priority.play in names else _play_of(first)),
         "owner": text("Owner", placeholder="who answers for it"),
-        "more": slider("Improvement aimed at (points)", 5, 1, 30),
+        "more": slider("Improvement aimed at (points)", _points_missing(priority, first), 1, 30),
         "start": text("The play starts on", str(today), placeholder="2026-03-01"),
         "doubt": text("What would change our mind", placeholder="write it down now"),
     }
+
+    def follow(change: dict[str, Any]) -> None:
+        controls["play"].value = _play_of(change["new"])
+
+    controls["link"].observe(follow, "value")
 
     def answer(state: dict[str, Any]) -> Shown:
         goal = min(0.99, rates[state["link"]] + state["more"] / 100)
@@ -125,11 +136,18 @@ def card(session: Session, priority: Priority, *, today: Any) -> Panel:
             session.replace("plan", written)
         return Shown(made, card_text(written, made.sentence))
 
-    return Panel("The play card", controls, answer, session, "play card", pictured=False)
+    return Panel(heading, controls, answer, session, "play card", pictured=False)
 
 
 def _answers_for(owner: str) -> str:
     return "name who answers for it" if owner == NOBODY else f"{plain(owner)} answers for it"
+
+
+def _points_missing(priority: Priority, link: str) -> int:
+    """Count the points up to the link's target; where there is none above, 5."""
+    row = priority.table.row(by_predicate=pl.col("link") == link, named=True)
+    missing = round(100 * ((row["target"] or 0) - row["rate"]))
+    return min(30, missing) if missing > 0 else 5
 
 
 def _play_of(link: str) -> str:
@@ -163,3 +181,16 @@ def agreed(session: Session, question: str) -> Panel:
 
     controls = {"answer": text("We agree that", said(), placeholder="one sentence")}
     return Panel(question, controls, answer, session, pictured=False)
+
+
+def noted(session: Session, section: str) -> Panel:
+    """Make the box for notes on a section; the session keeps them."""
+
+    def answer(state: dict[str, Any]) -> Shown:
+        now = state["note"].strip()
+        if now != session.part("notes").get(section, ""):
+            session.note(section, now)
+        return Shown(now, now or "No notes yet.")
+
+    box = lines("Notes", str(session.part("notes").get(section, "")))
+    return Panel(section, {"note": box}, answer, session, pictured=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from engagekit.widget_panel import Panel, Shown, choice, slider
 from engagekit.wording import count, percent, plain
 
@@ -16,10 +18,14 @@ if TYPE_CHECKING:
 __all__ = [
     "agreement",
     "cohort_explorer",
+    "data_end",
     "definition_picker",
+    "note",
     "play_card",
+    "play_tracker",
     "rule_thresholds",
     "target_sliders",
+    "threshold_explorer",
     "verdict_by_group",
     "verdict_by_quarter",
     "vote",
@@ -124,6 +130,49 @@ def verdict_by_group(session: Session, journeys: Journeys, targets: Panel) -> Pa
     return groups(session, journeys, targets)
 
 
+def threshold_explorer(session: Session, journeys: Journeys) -> Panel:
+    """See for one action how often and how soon go with staying; `.value` is the grid of `find_threshold`."""
+    from engagekit import charts
+    from engagekit.thresholds import find_threshold
+
+    actions = _early_actions(journeys)
+    controls = {"action": choice("Action", actions, actions[0])} if actions else {}
+
+    def answer(state: dict[str, Any]) -> Shown:
+        if not actions:
+            return Shown(None, "Nobody did anything in the first days yet.")
+        found = find_threshold(journeys, actions=state["action"])
+        grid = found.filter(pl.col("action") == state["action"])
+        chosen = grid.filter("chosen").to_dicts() or grid.head(1).to_dicts()
+        return Shown(grid, chosen[0]["sentence"], charts.threshold_grid(grid))
+
+    return Panel("How often, how soon?", controls, answer, session, "threshold explorer")
+
+
+def _early_actions(journeys: Journeys) -> list[str]:
+    """List the actions of the first days, those of most users first, the definition's own beginnings aside."""
+    from engagekit.matchers import event_names
+
+    aside = [m for m in (journeys.definition.signup, journeys.definition.outreach) if m is not None]
+    counted = journeys.early.lazy().group_by(pl.col("event").cast(pl.String)).len().collect()
+    names = counted.sort("len", "event", descending=[True, False])["event"].to_list()
+    return [name for name in names if name not in {n for m in aside for n in event_names(m)}]
+
+
+def data_end(session: Session, journeys: Journeys) -> Panel:
+    """Say up to when the data are complete; `.value` is that instant, and every notebook uses it from then on."""
+    from engagekit.widget_data import complete_until
+
+    return complete_until(session, journeys)
+
+
+def play_tracker(session: Session, journeys: Journeys) -> Panel:
+    """Follow a play since its first day; `.value` is what `track` says."""
+    from engagekit.widget_data import since_when
+
+    return since_when(session, journeys)
+
+
 def definition_picker(session: Session) -> Panel:
     """Pick the events that mean success, with live counts; `.value` is the `Definition`, which the session keeps."""
     from engagekit.widget_picker import picker
@@ -143,6 +192,13 @@ def play_card(session: Session, priority: Priority, *, today: Any) -> Panel:
     from engagekit.widget_room import card
 
     return card(session, priority, today=today)
+
+
+def note(session: Session, section: str) -> Panel:
+    """Write down what came up in a section; `.value` is the text, and the decision record has it."""
+    from engagekit.widget_room import noted
+
+    return noted(session, section)
 
 
 def agreement(session: Session, question: str) -> Panel:

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import date
+from zoneinfo import ZoneInfo
 
+import polars as pl
 import pytest
 
 import engagekit as ek
 from engagekit import widgets
+from engagekit.matchers import event_names
 from engagekit.session import Session
 from engagekit.widget_panel import Panel, Shown, choice, slider
 
@@ -180,6 +183,112 @@ def test_the_play_card_becomes_the_plan(session, journeys):
     panel.controls["start"].value = "2026-02-02"
     markdown = session.export()[0].read_text(encoding="utf-8")
     assert "Ada" in markdown
+
+
+def test_the_card_proposes_the_missing_points_and_the_play_of_the_link(session, journeys):
+    rate = ek.prioritize(journeys).table.row(by_predicate=pl.col("link") == "habit", named=True)[
+        "rate"
+    ]
+    panel = widgets.play_card(
+        session, ek.prioritize(journeys, targets={"habit": rate + 0.12}), today="2026-01-05"
+    )
+    assert panel.state["more"] == 12
+    panel.controls["link"].value = "depth"
+    assert panel.state["play"] == "Feature Discovery"
+    panel.controls["play"].value = "Progress"
+    again = widgets.play_card(Session(session.folder), ek.prioritize(journeys), today="2026-01-05")
+    assert (again.state["link"], again.state["play"]) == ("depth", "Progress")
+
+
+def test_a_log_nobody_can_be_judged_in_has_no_card(session, log):
+    young = ek.rollup(log.events, log.definition, users=log.users)
+    young = young.where(signed_up=("2090-01-01", None))
+    panel = widgets.play_card(session, ek.prioritize(young), today="2026-01-05")
+    assert "No link can be mended yet" in panel.text
+    assert session.part("plan") == {}
+
+
+def test_the_end_of_the_data_is_kept_for_every_notebook(session, journeys):
+    panel = widgets.data_end(session, journeys)
+    described(panel)
+    assert panel.value == journeys.as_of
+    panel.controls["as_of"].value = "2025-11-01"
+    assert "Run this notebook again" in panel.text
+    assert session.part("about")["as_of"] == "2025-11-01"
+    assert widgets.data_end(Session(session.folder), journeys.at("2025-11-01")).text.startswith(
+        "Judged as of 2025-11-01"
+    )
+    panel.controls["as_of"].value = "soon"
+    assert "as_of is 'soon'" in panel.text
+    assert session.part("about")["as_of"] == "2025-11-01"
+    panel.controls["as_of"].value = ""
+    assert session.part("about")["as_of"] == ""
+
+
+def test_a_play_is_followed_since_its_day(session, journeys):
+    session.update("plan", {"link": "habit", "starts_on": "not a day"})
+    panel = widgets.play_tracker(session, journeys)
+    described(panel)
+    third = (journeys.as_of - (journeys.as_of - journeys.log_start) / 3).astimezone(
+        ZoneInfo(journeys.timezone)
+    )
+    assert panel.state == {"since": f"{third:%Y-%m-%d}", "link": "habit"}
+    assert (
+        panel.value.sentence
+        == ek.track(journeys, since=panel.state["since"], link="habit").sentence
+    )
+    panel.controls["since"].value = "1999-01-01"
+    assert "inside the log" in panel.text
+    day = f"{journeys.log_start + (journeys.as_of - journeys.log_start) / 2:%Y-%m-%d}"
+    other = Session(session.folder.parent / "other")
+    other.update("plan", {"link": "activation", "starts_on": day})
+    assert widgets.play_tracker(other, journeys).state == {"since": day, "link": "activation"}
+
+
+def test_thresholds_are_explored_by_action(session, journeys):
+    panel = widgets.threshold_explorer(session, journeys)
+    described(panel)
+    actions = panel.controls["action"].options
+    assert set(event_names(journeys.definition.signup)).isdisjoint(actions)
+    panel.controls["action"].value = actions[1]
+    assert set(panel.value["action"]) == {actions[1]}
+    assert widgets.threshold_explorer(Session(session.folder), journeys).state == {
+        "action": actions[1]
+    }
+
+
+def test_notes_are_kept(session):
+    panel = widgets.note(session, "Curves")
+    described(panel)
+    panel.controls["note"].value = "week 4\nmatters"
+    assert session.part("notes") == {"Curves": "week 4\nmatters"}
+    assert widgets.note(session, "Curves").text == "week 4\nmatters"
+    panel.controls["note"].value = ""
+    assert session.part("notes") == {}
+
+
+def test_a_bar_is_shown_for_several_parts_only_and_goes_when_done(monkeypatch):
+    import IPython.display
+
+    from engagekit import widget_progress
+
+    shown = []
+
+    class Place:
+        def update(self, data, raw):
+            shown.append(data["text/html"])
+
+    monkeypatch.setattr(
+        IPython.display, "display", lambda data, **_: shown.append(data["text/plain"]) or Place()
+    )
+    tick = widget_progress.bar("Reading")
+    tick(0, 1)
+    tick(1, 1)
+    assert shown == []
+    for done in range(4):
+        tick(done, 3)
+    assert shown == ["Reading …", ""]
+    assert not widget_progress.in_notebook()
 
 
 def test_what_is_agreed_is_a_decision(session):

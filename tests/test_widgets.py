@@ -195,9 +195,9 @@ def test_the_card_proposes_the_missing_points_and_the_play_of_the_link(session, 
     assert panel.state["more"] == 12
     panel.controls["link"].value = "depth"
     assert panel.state["play"] == "Feature Discovery"
-    panel.controls["play"].value = "Progress"
+    panel.controls["play"].value = "Repeat Value"
     again = widgets.play_card(Session(session.folder), ek.prioritize(journeys), today="2026-01-05")
-    assert (again.state["link"], again.state["play"]) == ("depth", "Progress")
+    assert (again.state["link"], again.state["play"]) == ("depth", "Repeat Value")
 
 
 def test_a_log_nobody_can_be_judged_in_has_no_card(session, log):

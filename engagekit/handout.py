@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from engagekit.errors import EngagekitError
 from engagekit.guidance import REVIEWS, Item
 from engagekit.playbook import play_named
 from engagekit.wording import count, day, in_markdown, many, percent
@@ -56,6 +57,23 @@ def said(*sentences: Any) -> Handout:
     > Bear in mind.
     """
     return Handout("\n>\n".join(f"> {in_markdown(sentence)}" for sentence in sentences))
+
+
+def or_why(ask: Callable[[], Any]) -> Any:
+    """Ask, and where the log cannot answer, say why instead of stopping the notebook.
+
+    Examples
+    --------
+    >>> from engagekit.errors import TooFewUsersError
+    >>> def ask():
+    ...     raise TooFewUsersError("Nobody can be judged yet.")
+    >>> print(or_why(ask))
+    > This cannot be answered: Nobody can be judged yet.
+    """
+    try:
+        return ask()
+    except EngagekitError as error:
+        return said(f"This cannot be answered: {error}")
 
 
 def facts(rows: Iterable[Any], *columns: str) -> Handout:

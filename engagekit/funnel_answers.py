@@ -90,7 +90,9 @@ def _counts(columns: dict[str, NDArray[Any]], groups: int) -> dict[str, NDArray[
     group, seconds = columns["_group"], columns["seconds"]
     n = np.bincount(group, minlength=groups)
     some = np.maximum(n, 1)
-    in_order = seconds[np.lexsort((seconds, group))]
+    in_order = seconds
+    if not np.isnan(seconds[:1]).any():  # the first step has no times
+        in_order = seconds[np.lexsort((seconds, group))]
     begins = np.cumsum(n) - n
     middle = [np.append(in_order, np.nan)[begins + half] for half in ((some - 1) // 2, some // 2)]
     known = np.where(n > 0, 1.0, np.nan)

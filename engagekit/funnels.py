@@ -86,7 +86,7 @@ def funnel(
           `of` to `high` are null for the first step, and `rate` to `high` where `of` is 0;
         - `overall`: share of the users at step 0;
         - `median_seconds`, `mean_seconds` from the step before; null for the first step;
-        - `open`: how many of `n` are in an attempt whose window is not over by `as_of`;
+        - `open`: how many of `n` count by an attempt whose window is not over by `as_of`;
         - `waiting`: how many of these have not gone on, and still may.
 
         With ``people=True`` a row per step and user of `n`: the columns of `by`, `step, event, user_id,

@@ -308,7 +308,7 @@ def test_stickiness_agrees_with_the_oracle(asked_rhythm, more):
 
 
 @pytest.mark.slow
-@settings(max_examples=3000)
+@settings(max_examples=1500)
 @given(asked_rhythms(), bounds)
 def test_both_agree_with_the_oracle_widely(asked_rhythm, more):
     check_lifecycle(*asked_rhythm)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import polars as pl
 
 from engagekit.errors import ColumnError, EventLogError, nearest
-from engagekit.instants import AT, instant
+from engagekit.instants import AT, instant, zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -136,8 +136,9 @@ def end_soon(events: Any, latest: datetime | None, *, dates_only: bool) -> datet
 def _as_held(moment: datetime, log: pl.LazyFrame) -> pl.Expr:
     dtype = log.collect_schema()["at"]
     if isinstance(dtype, pl.Datetime):
-        held = moment if dtype.time_zone else moment.replace(tzinfo=None)
-        return pl.lit(held, dtype=dtype)
+        # As a value, not an expression: only so can a file skip by it.
+        held = moment.astimezone(zone(dtype.time_zone or "UTC"))
+        return pl.lit(held if dtype.time_zone else held.replace(tzinfo=None), dtype=dtype)
     return pl.lit(moment.date())
 
 

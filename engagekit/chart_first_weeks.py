@@ -16,7 +16,6 @@ from engagekit.chart_theme import (
     VERMILLION,
     data,
     finished,
-    share_axis,
     tips,
 )
 from engagekit.table_sheet import checked, decimals, points, rated
@@ -50,7 +49,7 @@ def dumbbell(compared: pl.DataFrame, *, most: int = 14) -> Any:
     rows = [_row(n, r) for n, r in zip(words.action_names(frame), frame.to_dicts(), strict=True)]
     order = [row["name"] for row in rows]
     panels = [_shares(rows, order), _differences(rows, order), _ratios(rows, order)]
-    return finished(alt.hconcat(*panels, spacing=18), page)
+    return finished(alt.hconcat(*panels, spacing=28), page)
 
 
 def _row(name: str, row: dict[str, Any]) -> dict[str, Any]:
@@ -91,8 +90,9 @@ def _base(rows: Sequence[dict[str, Any]], order: Sequence[str], width: int, *, n
 def _shares(rows: Sequence[dict[str, Any]], order: Sequence[str]) -> Any:
     base = _base(rows, order, 220, named=True)
     title = "Share who did it"
+    axis = alt.Axis(title=title, format=".0%", tickCount=4, labelFlush=False)
     bar = base.mark_rule(color=LATER, strokeWidth=4).encode(
-        x=alt.X("retained:Q", title=title, axis=share_axis(title)), x2="churned:Q"
+        x=alt.X("retained:Q", title=title, axis=axis), x2="churned:Q"
     )
     tooltip = tips(
         name="Action", said_retained="Retained", said_churned="Churned", verdict="Verdict"
@@ -115,7 +115,8 @@ def _differences(rows: Sequence[dict[str, Any]], order: Sequence[str]) -> Any:
     title = "Difference, points"
     axis = alt.Axis(
         title=title,
-        tickCount=4,
+        tickCount=3,
+        labelFlush=False,
         labelExpr="datum.value == 0 ? '0' : format(100 * datum.value, '+d')",
     )
     x = alt.X("difference:Q", title=title, axis=axis)
@@ -135,9 +136,7 @@ def _ratios(rows: Sequence[dict[str, Any]], order: Sequence[str]) -> Any:
     base = _base(rows, order, 180, named=False)
     title = "Times as often retained"
     scale = alt.Scale(type="log", domain=[words.LEAST_RATIO, words.MOST_RATIO], clamp=True)
-    axis = alt.Axis(
-        title=title, values=[0.2, 1, 2, 5, 10], labelExpr="format(datum.value, '~g') + '×'"
-    )
+    axis = alt.Axis(title=title, values=[0.2, 1, 2, 5], labelExpr="format(datum.value, '~g') + '×'")
     one = alt.Chart(data([{"one": 1}])).mark_rule(color=MUTED, strokeDash=[4, 4])
     tone = alt.Color("tone:N", scale=None)
     line = base.mark_rule(strokeWidth=3).encode(

@@ -48,10 +48,10 @@ class Match:
             if (
                 not isinstance(values, Sequence)
                 or not values
-                or not all(isinstance(v, VALUE_TYPES) for v in values)
+                or not all(isinstance(v, VALUE_TYPES) and v == v for v in values)
             ):
                 faults.append(
-                    f"where {column!r} is {value!r}; it takes a text, number, true/false, or a list of them."
+                    f"where {column!r} is {value!r}; it takes a text, number, true/false, or a list of them (and nothing equals NaN)."
                 )
                 continue
             conditions.append((column, tuple(values)))

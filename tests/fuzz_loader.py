@@ -20,13 +20,16 @@ import zipfile
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-with contextlib.suppress(ImportError):
-    import atheris
+if (
+    __name__ == "__main__"
+):  # a search by hand; tests that only take the inputs from here need no instruments
+    with contextlib.suppress(ImportError):
+        import atheris
 
-    with atheris.instrument_imports(include=["engagekit"]):
-        import engagekit.checks
-        import engagekit.events
-        import engagekit.textlog
+        with atheris.instrument_imports(include=["engagekit"]):
+            import engagekit.checks
+            import engagekit.events
+            import engagekit.textlog
 import polars as pl
 
 import engagekit as ek

@@ -46,7 +46,7 @@ def usage_interval(interval: pl.DataFrame) -> Any:
         A rising line of steps, with the product's usage interval marked.
     """
     page = words.usage_interval(interval)
-    frame = checked(interval, words.INTERVAL, "ek.usage_interval")
+    frame, _ = words.shown_days(interval)
     rows = [
         {
             "days": r["days"],

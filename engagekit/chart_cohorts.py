@@ -21,7 +21,20 @@ MOST_POINTS = 16  # of a line: more are drawn as a line alone
 
 
 def heatmap(curves: pl.DataFrame, *, period: str | None = None) -> Any:
-    """Draw what `cohort_curves` or `retention` returns: one row per cohort, unfinished cells blank."""
+    """Draw what `cohort_curves` or `retention` returns: one row per cohort, unfinished cells blank.
+
+    Parameters
+    ----------
+    curves
+        What `engagekit.cohort_curves` or `engagekit.retention` returns.
+    period
+        What to call a period; None: read off the cohorts (hour, day, week, month).
+
+    Returns
+    -------
+    altair chart
+        One row per cohort with its size, one column per period.
+    """
     page = words.heatmap(curves, period=period)
     frame = checked(curves, words.CURVES, "ek.cohort_curves")
     word = period or words.period_word(frame)
@@ -87,7 +100,20 @@ def _cells(rows: list[dict[str, Any]], names: list[str], periods: list[str], wor
 
 
 def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Any:
-    """Draw what `pooled_curve` returns: a line per group with its Wilson band and its name at its end."""
+    """Draw what `pooled_curve` returns: a line per group with its Wilson band and its name at its end.
+
+    Parameters
+    ----------
+    pooled
+        What `engagekit.pooled_curve` returns; at most seven groups.
+    period
+        What to call a period, such as ``"week"``.
+
+    Returns
+    -------
+    altair chart
+        A line with its band per group, named at its end.
+    """
     page = words.curve(pooled, period=period)
     frame = checked(pooled, words.POOLED, "ek.pooled_curve")
     word = (period or "period").capitalize()
@@ -135,7 +161,20 @@ def _period_axis(rows: list[dict[str, Any]], title: str, *, brackets: bool) -> a
 
 
 def survival(curve: pl.DataFrame, *, projected: pl.DataFrame | None = None) -> Any:
-    """Draw what `survival` returns as steps, and what `project_curve` adds to it dashed."""
+    """Draw what `survival` returns as steps, and what `project_curve` adds to it dashed.
+
+    Parameters
+    ----------
+    curve
+        What `engagekit.survival` returns.
+    projected
+        What `engagekit.project_curve` makes of it; None: nothing is added.
+
+    Returns
+    -------
+    altair chart
+        Steps with their band per group; the projection dashed.
+    """
     page = words.survival(curve, projected=projected)
     frame = checked(curve, words.SURVIVAL, "ek.survival")
     groups = group_labels(frame, group_columns(frame, (*words.SURVIVAL, "period")))

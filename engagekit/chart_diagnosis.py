@@ -43,7 +43,18 @@ TONES = {"healthy": BLUE, "never_started": LATER}
 
 
 def diagnosis(diagnosis: pl.DataFrame) -> Any:
-    """Draw what `diagnose` returns: one bar per rule, or one dot per rule and group."""
+    """Draw what `diagnose` returns: one bar per rule, or one dot per rule and group.
+
+    Parameters
+    ----------
+    diagnosis
+        What `engagekit.diagnose` returns.
+
+    Returns
+    -------
+    altair chart
+        One bar per rule; with groups one dot per rule and group.
+    """
     page = words.diagnosis(diagnosis)
     frame = words.checked(diagnosis, words.DIAGNOSIS, "ek.diagnose")
     keys = group_columns(frame, words.DIAGNOSIS)
@@ -75,12 +86,23 @@ def _rule(row: dict[str, Any], group: str) -> dict[str, Any]:
 
 
 def loop(priority: Priority) -> Any:
-    """Draw the loop: what passes each link, its target, and which link to mend first."""
+    """Draw the loop: what passes each link, its target, and which link to mend first.
+
+    Parameters
+    ----------
+    priority
+        What `engagekit.prioritize` returns.
+
+    Returns
+    -------
+    altair chart
+        One bar per link with interval and target; the link to mend first is marked.
+    """
     page = words.loop(priority)
     rows = [_link(row, priority) for row in priority.table.to_dicts()]
     title = "Sign-ups that get this far" if words.is_lost(priority) else "Users who pass the link"
     shown = tips(name="Link", count="Passed", text="Rate", interval="95% interval", aim="Target")
-    return finished(bars(rows, title=title, tips=shown, step=62), page)
+    return finished(bars(rows, title=title, tips=shown, step=62, beside=250), page)
 
 
 def _link(row: dict[str, Any], priority: Priority) -> dict[str, Any]:
@@ -118,7 +140,18 @@ def _tone(link: str, priority: Priority) -> str:
 
 
 def loop_by_quarter(priority: Priority) -> Any:
-    """Draw the loop per quarter of sign-up: the named link of each quarter stands out."""
+    """Draw the loop per quarter of sign-up: the named link of each quarter stands out.
+
+    Parameters
+    ----------
+    priority
+        What `engagekit.prioritize` returns.
+
+    Returns
+    -------
+    altair chart
+        One row per quarter of sign-up, one cell per link; the named one is marked.
+    """
     page = words.loop_by_quarter(priority)
     frame = priority.by_quarter
     rows = [
@@ -137,7 +170,18 @@ def loop_by_quarter(priority: Priority) -> Any:
 
 
 def segments(priority: Priority) -> Any:
-    """Draw the loop per group: the named link of each group stands out."""
+    """Draw the loop per group: the named link of each group stands out.
+
+    Parameters
+    ----------
+    priority
+        What ``engagekit.prioritize(by=...)`` returns.
+
+    Returns
+    -------
+    altair chart
+        One row per group, one cell per link; the named one is marked.
+    """
     page = words.segments(priority)
     frame = words.checked(priority.segments, words.SEGMENTS, "ek.prioritize(by=...)")  # type: ignore[arg-type]
     order = group_labels(frame, group_columns(frame, words.SEGMENTS))

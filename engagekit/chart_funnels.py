@@ -31,7 +31,18 @@ WORST_INK = "#A34100"  # vermillion dark enough for letters on white
 
 
 def funnel(funnel: pl.DataFrame) -> Any:
-    """Draw what `funnel` returns: users at each step over those at the step before."""
+    """Draw what `funnel` returns: users at each step over those at the step before.
+
+    Parameters
+    ----------
+    funnel
+        What `engagekit.funnel` returns.
+
+    Returns
+    -------
+    altair chart
+        One bar per step over a pale one of the step before; the step that loses most is marked.
+    """
     page = words.funnel(funnel)
     frame = checked(funnel, words.FUNNEL, "ek.funnel")
     steps = words.step_names(frame)

@@ -10,7 +10,6 @@ from engagekit.chart_theme import (
     BESIDE,
     DASHES,
     INK,
-    MUTED,
     SERIES,
     SHAPES,
     TEXT,
@@ -45,6 +44,7 @@ def bars(
     tips: Sequence[alt.Tooltip],
     step: int = 46,
     axis: alt.Axis | None = None,
+    beside: int = BESIDE,
 ) -> alt.LayerChart:
     """Draw one horizontal bar per row: `name`, `value`, `low`, `high`, `text`, `tone` and perhaps a `target`."""
     base = alt.Chart(data(rows), width=WIDTH, height=alt.Step(step)).encode(
@@ -57,7 +57,7 @@ def bars(
         ),
         *intervals(base, title),
         *targets(base, rows, title),
-        base.mark_text(align="left", fontSize=TEXT + 1, limit=BESIDE).encode(
+        base.mark_text(align="left", fontSize=TEXT + 1, limit=beside).encode(
             x=alt.value(WIDTH + 12), text="text:N"
         ),
     ]
@@ -155,11 +155,3 @@ def few(groups: Sequence[str]) -> None:
             f"a chart tells at most {len(SERIES)} groups apart; this answer has {len(groups)}. Filter it to fewer, "
             "or keep the largest when asking (limit=)"
         )
-
-
-def note(text: str, *, x: float, y: float) -> alt.Chart:
-    """Write a remark into a chart at a place in pixels."""
-    words = alt.Chart(data([{"note": text}]))
-    return words.mark_text(align="left", color=MUTED, fontSize=TEXT).encode(
-        x=alt.value(x), y=alt.value(y), text="note:N"
-    )

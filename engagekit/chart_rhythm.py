@@ -33,7 +33,18 @@ MOST_NUMBERS = 14  # periods
 
 
 def lifecycle(lifecycle: pl.DataFrame) -> Any:
-    """Draw what `lifecycle` returns: active users stacked, those gone quiet below the line."""
+    """Draw what `lifecycle` returns: active users stacked, those gone quiet below the line.
+
+    Parameters
+    ----------
+    lifecycle
+        What `engagekit.lifecycle` returns.
+
+    Returns
+    -------
+    altair chart
+        Stacked bars per period, those gone quiet below the line; a period not over is pale.
+    """
     page = words.lifecycle(lifecycle)
     frame = checked(lifecycle, words.LIFECYCLE, "ek.lifecycle")
     top = max(frame["active"].max() or 0, frame["dormant"].max() or 0)  # type: ignore[type-var]
@@ -81,7 +92,18 @@ def lifecycle(lifecycle: pl.DataFrame) -> Any:
 
 
 def stickiness(stickiness: pl.DataFrame) -> Any:
-    """Draw what `stickiness` returns: in how many periods users come."""
+    """Draw what `stickiness` returns: in how many periods users come.
+
+    Parameters
+    ----------
+    stickiness
+        What `engagekit.stickiness` returns.
+
+    Returns
+    -------
+    altair chart
+        One bar per number of periods with activity.
+    """
     page = words.stickiness(stickiness)
     frame = checked(stickiness, words.STICKINESS, "ek.stickiness")
     more = words.is_cumulative(frame)

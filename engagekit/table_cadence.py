@@ -16,15 +16,25 @@ QUADRANTS = ("many, often", "many, rarely", "few, often", "few, rarely")
 
 def usage_interval(interval: pl.DataFrame) -> Sheet:
     """Write out what `usage_interval` returns."""
-    frame = checked(interval, INTERVAL, "ek.usage_interval")
+    frame, cut = shown_days(interval)
     rows = [
         (str(r["days"]), whole(r["n"]), rated(r["rate"]), between(r["low"], r["high"]))
         for r in frame.to_dicts()
     ]
     users = whole(frame["of"][0]) if frame.height else "0"
-    subtitle = f"{users} users with two or more core days, by their own median pause between them. Band: 95% interval."
+    subtitle = f"{users} users with two or more core days, by their own median pause between them. Band: 95% interval.{cut}"
     headers = ("Days at most", "Users", "Share", "95% interval")
     return sheet("Step chart", usage_interval_title(frame), subtitle, headers, rows)
+
+
+def shown_days(interval: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+    """Leave the days that can be seen: of pauses that go on for years, those by which most users are back."""
+    columns = checked(interval.head(MOST_DAYS), INTERVAL, "ek.usage_interval").columns
+    if interval.height <= MOST_DAYS:
+        return interval, ""
+    usual = interval.filter(interval["rate"] < NEARLY_ALL).height + 1
+    left = interval.select(columns).head(min(usual, MOST_DAYS))
+    return left, f" Pauses of more than {left.height:,} days are not drawn."
 
 
 def usage_interval_title(frame: pl.DataFrame) -> str:

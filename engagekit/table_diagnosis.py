@@ -137,7 +137,7 @@ def mark(row: dict[str, Any], priority: Priority) -> str:
     if priority.verdict == "named" and row["link"] == priority.link:
         return "← fix this first"
     if priority.verdict == "undecided" and row["link"] in priority.candidates:
-        return "← or this one" if row["link"] != priority.candidates[0] else "← perhaps this one"
+        return "← or this" if row["link"] != priority.candidates[0] else "← perhaps"
     return UNKNOWN
 
 

@@ -47,85 +47,280 @@ __all__ = [
 
 
 def heatmap(curves: pl.DataFrame, *, period: str | None = None) -> Table:
-    """Tabulate what `cohort_curves` or `retention` returns: one row per cohort."""
+    """Tabulate what `cohort_curves` or `retention` returns: one row per cohort.
+
+    Parameters
+    ----------
+    curves
+        What `engagekit.cohort_curves` or `engagekit.retention` returns.
+    period
+        What to call a period; None: read off the cohorts (hour, day, week, month).
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
     return Table("heatmap", table_cohorts.heatmap(curves, period=period))
 
 
 def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Table:
-    """Tabulate what `pooled_curve` returns."""
+    """Tabulate what `pooled_curve` returns.
+
+    Parameters
+    ----------
+    pooled
+        What `engagekit.pooled_curve` returns; at most seven groups.
+    period
+        What to call a period, such as ``"week"``.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
     return Table("curve", table_cohorts.curve(pooled, period=period))
 
 
 def survival(curve: pl.DataFrame, *, projected: pl.DataFrame | None = None) -> Table:
-    """Tabulate what `survival` returns, and what `project_curve` adds."""
+    """Tabulate what `survival` returns, and what `project_curve` adds.
+
+    Parameters
+    ----------
+    curve
+        What `engagekit.survival` returns.
+    projected
+        What `engagekit.project_curve` makes of it; None: nothing is added.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
     return Table("survival", table_cohorts.survival(curve, projected=projected))
 
 
 def funnel(funnel: pl.DataFrame) -> Table:
-    """Tabulate what `funnel` returns."""
+    """Tabulate what `funnel` returns.
+
+    Parameters
+    ----------
+    funnel
+        What `engagekit.funnel` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
     return Table("funnel", table_funnels.funnel(funnel))
 
 
 def diagnosis(diagnosis: pl.DataFrame) -> Table:
-    """Tabulate what `diagnose` returns."""
+    """Tabulate what `diagnose` returns.
+
+    Parameters
+    ----------
+    diagnosis
+        What `engagekit.diagnose` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
     return Table("diagnosis", table_diagnosis.diagnosis(diagnosis))
 
 
 def loop(priority: Priority) -> Table:
-    """Tabulate the loop of what `prioritize` returns."""
+    """Tabulate the loop of what `prioritize` returns.
+
+    Parameters
+    ----------
+    priority
+        What `engagekit.prioritize` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
     return Table("loop", table_diagnosis.loop(priority))
 
 
 def loop_by_quarter(priority: Priority) -> Table:
-    """Tabulate the loop per quarter of sign-up."""
+    """Tabulate the loop per quarter of sign-up.
+
+    Parameters
+    ----------
+    priority
+        What `engagekit.prioritize` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
     return Table("loop_by_quarter", table_diagnosis.loop_by_quarter(priority))
 
 
 def segments(priority: Priority) -> Table:
-    """Tabulate the loop per group, where `prioritize` was given `by`."""
+    """Tabulate the loop per group, where `prioritize` was given `by`.
+
+    Parameters
+    ----------
+    priority
+        What ``engagekit.prioritize(by=...)`` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
     return Table("segments", table_diagnosis.segments(priority))
 
 
 def metrics(metrics: pl.DataFrame) -> Table:
-    """Tabulate what `metrics` returns."""
+    """Tabulate what `metrics` returns.
+
+    Parameters
+    ----------
+    metrics
+        What `engagekit.metrics` returns.
+
+    Returns
+    -------
+    Table
+        Of all rows, also those that the chart leaves out.
+    """
     return Table("metrics", table_measures.metrics(metrics))
 
 
 def lifecycle(lifecycle: pl.DataFrame) -> Table:
-    """Tabulate what `lifecycle` returns."""
+    """Tabulate what `lifecycle` returns.
+
+    Parameters
+    ----------
+    lifecycle
+        What `engagekit.lifecycle` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
     return Table("lifecycle", table_rhythm.lifecycle(lifecycle))
 
 
 def stickiness(stickiness: pl.DataFrame) -> Table:
-    """Tabulate what `stickiness` returns."""
+    """Tabulate what `stickiness` returns.
+
+    Parameters
+    ----------
+    stickiness
+        What `engagekit.stickiness` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
     return Table("stickiness", table_rhythm.stickiness(stickiness))
 
 
 def dumbbell(compared: pl.DataFrame) -> Table:
-    """Tabulate what `compare_first_weeks` or `strongest` returns."""
+    """Tabulate what `compare_first_weeks` or `strongest` returns.
+
+    Parameters
+    ----------
+    compared
+        What `engagekit.compare_first_weeks` or `strongest` returns.
+
+    Returns
+    -------
+    Table
+        Of all rows, also those that the chart leaves out.
+    """
     return Table("dumbbell", table_first_weeks.dumbbell(compared))
 
 
 def step_drop_off(steps: pl.DataFrame) -> Table:
-    """Tabulate what `step_drop_off` returns."""
+    """Tabulate what `step_drop_off` returns.
+
+    Parameters
+    ----------
+    steps
+        What `engagekit.step_drop_off` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
     return Table("step_drop_off", table_funnels.step_drop_off(steps))
 
 
 def usage_interval(interval: pl.DataFrame) -> Table:
-    """Tabulate what `usage_interval` returns."""
+    """Tabulate what `usage_interval` returns.
+
+    Parameters
+    ----------
+    interval
+        What `engagekit.usage_interval` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
     return Table("usage_interval", table_cadence.usage_interval(interval))
 
 
 def engagement_matrix(matrix: pl.DataFrame) -> Table:
-    """Tabulate what `engagement_matrix` returns."""
+    """Tabulate what `engagement_matrix` returns.
+
+    Parameters
+    ----------
+    matrix
+        What `engagekit.engagement_matrix` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
     return Table("engagement_matrix", table_cadence.engagement_matrix(matrix))
 
 
 def day_map(daily: pl.DataFrame) -> Table:
-    """Tabulate what `day_by_day` returns."""
+    """Tabulate what `day_by_day` returns.
+
+    Parameters
+    ----------
+    daily
+        What `engagekit.day_by_day` returns.
+
+    Returns
+    -------
+    Table
+        Of all rows, also those that the chart leaves out.
+    """
     return Table("day_map", table_first_days.day_map(daily))
 
 
 def threshold_grid(grid: pl.DataFrame, *, action: str | None = None) -> Table:
-    """Tabulate what `find_threshold` returns; the title speaks of `action`, or of the first."""
+    """Tabulate what `find_threshold` returns; the title speaks of `action`, or of the first.
+
+    Parameters
+    ----------
+    grid
+        What `engagekit.find_threshold` returns.
+    action
+        Which action the title speaks of; None: the first that is not there by definition.
+
+    Returns
+    -------
+    Table
+        Of all rows, also those that the chart leaves out.
+    """
     return Table("threshold_grid", table_first_days.threshold_grid(grid, action=action))

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from base64 import b64decode
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -131,7 +132,14 @@ STARTS = [
     (18, "\t".join({**dict.fromkeys(SNOWPLOW_COLUMNS, ""), "user_id": "a", "event_name": "e", "collector_tstamp": "2026-03-01 09:30:00"}.values()).encode() + b"\n"),
 ]  # fmt: skip
 # Inputs that once broke something, as (way, content).
-SEEDS: list[tuple[int, bytes]] = []
+SEEDS: list[tuple[int, bytes]] = [
+    (
+        5,
+        b64decode(
+            "UEsDBBQAAAAAAIQUdl0Lf+Y8ZAAAAGQAAAAJAAAAeC5qc29uLmd6HzsIABhVAmsC/6tWKi1OLYrPTFGyMtRRSi1LzStRslJKVdJRSgQxjAyMzHQNjHUNDIEieUpW1Uq5SlbRQJUVSrEttVzVCN1KSUpw/XmlOTnoBhh0DDDUM63lAgDhW+1UdQAAAFBLAQIUAxQAAAAAAIQUdl0Lf+Y8ZAAAAGQAAAAJAAAAAAAAAAAAAACAAQAuAHgAAGpzb24uZ3pQSwUGAAAAAAEAAQA3AAAAiwAAAAAA"
+        ),
+    ),
+]
 TOKENS = [
     b",", b'"', b"\n", b"\r\n", b"\t", b";", b"{", b"}", b"[", b"]", b":", b"null", b"true", b"1e999", b"-0", b"\x00", b"\xff", b"\xef\xbb\xbf", b"\xff\xfe",
     b"2026-03-01", b"T09:30:00Z", b"+01:00", b"1772357400", b"03/04/26 1:00 PM", b"user_id", b"event", b"at", b"\\u0000", b"\\ud800", b"9" * 30, b"PK\x03\x04",
@@ -274,6 +282,7 @@ def guided(seconds: int) -> None:
                 str(corpus),
                 f"-max_total_time={seconds}",
                 "-max_len=4096",
+                f"-artifact_prefix={folder}/",
                 "-print_final_stats=1",
             ],
             one,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit.early_activity import Early, early_of
+from engagekit.errors import ParameterError
 from engagekit.intervals import RATE, newcombe_columns, wilson_columns, z_of
 from engagekit.matchers import event_names
 from engagekit.ranks import rank_compare
@@ -148,7 +149,11 @@ def how_often(
 
 
 def first_paths(
-    journeys: Journeys, *, outcome: Frame | None = None, among: Frame | None = None
+    journeys: Journeys,
+    *,
+    outcome: Frame | None = None,
+    among: Frame | None = None,
+    most: int = 200,
 ) -> pl.DataFrame:
     """Say which first actions lead to which next ones, for retained against churned users.
 
@@ -158,6 +163,8 @@ def first_paths(
     ----------
     journeys, outcome, among
         As for `engagekit.first_weeks.compare_first_weeks`.
+    most
+        How many pairs to return, those with the most users.
 
     Returns
     -------
@@ -170,6 +177,8 @@ def first_paths(
     ------
     ColumnError
         `outcome` or `among` lacks a column.
+    ParameterError
+        `most` means nothing.
 
     Notes
     -----
@@ -184,6 +193,8 @@ def first_paths(
     >>> first_paths(journeys).filter(action="(sign-up)").height > 1
     True
     """
+    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+        raise ParameterError(f"most is {most!r}; it takes a whole number of at least 1.")
     early = _early(journeys, outcome, among)
     signing = [] if journeys.definition.signup is None else event_names(journeys.definition.signup)
     acts = early.did.lazy().select("person", pl.col("event").cast(pl.String), "first_at")
@@ -214,6 +225,7 @@ def first_paths(
             total,
         )
         .sort("total", "action", "next_action", descending=[True, False, False])
+        .head(most)
         .select([pl.col(c).cast(t) for c, t in PATHS.items()])
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -30,8 +31,6 @@ from engagekit.weighing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from engagekit.journeys import Journeys
     from engagekit.log import Frame
 
@@ -231,11 +230,10 @@ def strongest(
 
 def _check(thresholds: Sequence[int], q: float) -> None:
     faults = []
-    if (
-        isinstance(thresholds, str)
-        or not thresholds
-        or any(not isinstance(k, int) or isinstance(k, bool) or k < 1 for k in thresholds)
-    ):
+    whole = isinstance(thresholds, Sequence) and all(
+        isinstance(k, int) and not isinstance(k, bool) and k >= 1 for k in thresholds
+    )
+    if not whole or not thresholds:
         faults.append(f"thresholds is {thresholds!r}; it takes whole numbers of at least 1.")
     if isinstance(q, bool) or not isinstance(q, (int, float)) or not 0 < q < 1:
         faults.append(f"q is {q!r}; it takes a share between 0 and 1.")
@@ -273,13 +271,14 @@ def _with_groups(
     each = each.with_columns(
         pl.when("enough").then((pl.col("chance") * pl.col("tried")).clip(0, 1)).alias("p")
     )
+    verdicts = pl.concat([judged(g, q) for g in each.partition_by(keys, maintain_order=True)])
+    figures = shown(each.drop("at_least", "tried", "part_of_definition", "p"), verdicts, keys)
     parts = []
-    for group in each.partition_by(keys, maintain_order=True):
+    for group in figures.partition_by(keys, maintain_order=True):
         own = [pl.col(k).eq_missing(pl.lit(group[k][0], group.schema[k])) for k in keys]
-        verdicts = judged(group, q)
-        figures = shown(group.drop("at_least", "tried", "part_of_definition", "p"), verdicts)
-        of_group = dataclasses.replace(early, people=early.people.filter(*own))
-        parts.append(guarded(figures, of_group, counts.only(*own)))
+        blamed = (group["verdict"] == CHURNED).any()
+        of_group = Early(early.people.filter(*own), early.did) if blamed else early
+        parts.append(guarded(group, of_group, counts.only(*own)) if blamed else group)
     groups = pl.concat(parts).with_columns(pl.lit("group").alias("scope"))
     both_ways = opposed(table, groups)
     return pl.concat(

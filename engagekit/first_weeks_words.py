@@ -61,23 +61,32 @@ def _shares(row: Row) -> str:
 
 
 def _adjusted(row: Row) -> str:
-    ratio = row["adjusted_risk_ratio"]
-    if ratio is None:
+    more = _more(row)
+    if more is None:
         return "Equally active users who did and did not do it are too few to compare."
-    figures = (
-        f"{ratio:.2f} times as often ({row['adjusted_low']:.2f} to {row['adjusted_high']:.2f})"
-        if row["adjusted_low"] is not None
-        else f"{ratio:.2f} times as often"
-    )
-    among = f"Among equally active users, those who did were retained {figures}"
+    among = f"Among equally active users, those who did were retained {more}"
     if row.get("withdrawn"):
         return f"{among}; but not once its own count is left out of how active they are, so nothing is claimed."
     if row["verdict"] == "not clear":
         return f"{among}, which may be chance, with so many actions compared."
-    tail = (
-        " Users of different activity differ in this." if (row.get("strata_p") or 1) < 0.01 else ""
+    differing = (row.get("strata_p") or 1) < 0.01
+    return f"{among}. {NO_CAUSE}" + (
+        " Users of different activity differ in this." if differing else ""
     )
-    return f"{among}. {NO_CAUSE}{tail}"
+
+
+def _more(row: Row) -> str | None:
+    """Write the adjusted ratio, or the difference where nobody who did not do it was retained."""
+    ratio, low, gap = row["adjusted_risk_ratio"], row["adjusted_low"], row["adjusted_difference"]
+    if ratio is None:
+        return (
+            None
+            if gap is None
+            else f"{abs(100 * gap):.0f} points {'more' if gap > 0 else 'less'} often"
+        )
+    return f"{ratio:.2f} times as often" + (
+        "" if low is None else f" ({low:.2f} to {row['adjusted_high']:.2f})"
+    )
 
 
 def _late(row: Row) -> str:

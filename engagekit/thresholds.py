@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -17,8 +18,6 @@ from engagekit.tallies import LEAST_USERS, numbers, tally, weighed
 from engagekit.wording import percent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from engagekit.journeys import Journeys
     from engagekit.log import Frame
 
@@ -138,7 +137,7 @@ def find_threshold(
 def _check(thresholds: Sequence[int], within: Sequence[int], span: int) -> None:
     faults = []
     for name, values, most in (("thresholds", thresholds, None), ("within", within, span)):
-        whole = not isinstance(values, (str, int)) and all(
+        whole = isinstance(values, Sequence) and all(
             isinstance(v, int) and not isinstance(v, bool) and v >= 1 for v in values
         )
         if not whole or not values:

@@ -75,7 +75,7 @@ def judged(chosen: pl.DataFrame, q: float) -> pl.DataFrame:
     return chosen.with_columns(verdict.alias("verdict"), pl.lit(value=False).alias("withdrawn"))
 
 
-def shown(table: pl.DataFrame, best: pl.DataFrame) -> pl.DataFrame:
+def shown(table: pl.DataFrame, best: pl.DataFrame, keys: Sequence[str] = ()) -> pl.DataFrame:
     """Put the figures of each action at its chosen threshold beside its verdict; intervals allow for those tried."""
     levels = {n: z_of(1 - 0.05 / max(n, 1)) for n in best["tried"].unique().to_list()}
     z = pl.col("tried").replace_strict(levels, default=z_of(0.95), return_dtype=pl.Float64)
@@ -99,8 +99,9 @@ def shown(table: pl.DataFrame, best: pl.DataFrame) -> pl.DataFrame:
     name = pl.col("event").cast(pl.String)
     a, b = pl.col("did_retained"), pl.col("did_churned")
     n1, n0 = pl.col("n_retained"), pl.col("n_churned")
-    kept = best.select(set(best.columns) - (set(table.columns) - {"event", "mark"}))
-    frame = table.drop("risk_ratio", "risk_difference").join(kept, on=["event", "mark"])
+    place = [*keys, "event", "mark"]
+    kept = best.select(*place, *[c for c in best.columns if c not in table.columns])
+    frame = table.drop("risk_ratio", "risk_difference").join(kept, on=place, nulls_equal=True)
     return (
         frame.with_columns(z.alias("z"))
         .with_columns(

@@ -12,6 +12,7 @@ from planted_weeks import noisy, planted
 from test_first_weeks import DEFINITION, SIGNUP, at, random_log
 
 import engagekit as ek
+from engagekit.errors import ParameterError
 from engagekit.intervals import newcombe, wilson
 from engagekit.ranks import rank_compare
 
@@ -78,6 +79,9 @@ def test_paths_of_six_users(six):
         ("tour", "(nothing new)"): (0, 2, 2, 2),
         ("invite", "(nothing new)"): (3, 3, 1, 1),
     }
+    assert ek.first_paths(six, most=2).height == 2
+    with pytest.raises(ParameterError, match="most"):
+        ek.first_paths(six, most=0)
     first = rows["tour", "invite"]
     assert (first["difference"], first["low"], first["high"]) == pytest.approx(newcombe(2, 2, 0, 2))
 

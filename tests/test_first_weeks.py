@@ -133,6 +133,7 @@ def test_narrowing_and_outcomes_from_outside(twelve):
     [
         ({"thresholds": ()}, ParameterError, "thresholds"),
         ({"thresholds": (0, 2)}, ParameterError, "thresholds"),
+        ({"thresholds": 3}, ParameterError, "thresholds"),
         ({"q": 1.5}, ParameterError, "q is 1.5"),
         ({"by": "plan"}, ParameterError, "plan"),
         ({"core_days": 0}, ParameterError, "core_days"),

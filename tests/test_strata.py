@@ -194,8 +194,8 @@ def test_chances_of_leaning_counts_follow_the_exact_distribution(strata, tail):
 
 
 def test_far_out_the_chance_is_not_the_chi_squares():
-    # 20 of 1,000 did, 25 were retained, 6 did and were. Exactly that has 4 chances in a million; the chi-square says one
-    # in 10 million million. Where only half a user is expected, the gamma law errs tenfold to the careful side.
+    # 20 of 1,000 did, 25 were retained, 6 did and were. Exactly that has 4 chances in a million; the chi-square says 2 in
+    # a thousand million million. Where only half a user is expected, the gamma law errs tenfold to the careful side.
     sums = pl.DataFrame({"a": [6], "b": [14], "c": [19], "d": [961]}).select(stratum_sums())
     found = chances(sums["_excess"], sums["_spread"], sums["_lean"])[0]
     stats = pytest.importorskip("scipy.stats")

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from engagekit.samples import load_sample as load_sample
     from engagekit.session import Session as Session
     from engagekit.simulation import simulate as simulate
+    from engagekit.spreadsheet import to_csv as to_csv
     from engagekit.sql import rollup_sql as rollup_sql
     from engagekit.survival import compare_survival as compare_survival
     from engagekit.survival import flattening as flattening
@@ -108,6 +109,7 @@ _HOMES = {
     "stickiness": "rhythm",
     "suggest_windows": "windows",
     "survival": "survival",
+    "to_csv": "spreadsheet",
     "track": "review",
     "usage_interval": "rhythm",
     "use_offline_charts": "offline",

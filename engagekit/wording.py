@@ -16,7 +16,12 @@ LINK_NAMES = {
     "depth": "Depth",
     "advocacy": "Advocacy",
 }
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# What starts a formula, also in the wide form of East Asian keyboards, behind whatever a spreadsheet skips: at the start of
+# a cell, and behind a semicolon, tab or line break, at which a spreadsheet of another country may cut it.
+_SKIPPED = r"""[\x00-\x08\x0b\x0c\x0e-\x20\x7f-\xa0\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"']*"""
+_FORMULA = re.compile(
+    rf"\A(?=[\t\r\n]|{_SKIPPED}[=+\-@＝＋－＠])|(?<=[;\t\r\n])(?={_SKIPPED}[=+\-@＝＋－＠])"
+)
 
 
 def percent(share: float | None, *, digits: int = 0) -> str:
@@ -118,12 +123,7 @@ def in_spreadsheet(text: object) -> str:
 
     Examples
     --------
-    >>> in_spreadsheet("=1+1")
-    "'=1+1"
+    >>> in_spreadsheet("=1+1"), in_spreadsheet("a;=1+1"), in_spreadsheet("well-known")
+    ("'=1+1", "a;'=1+1", 'well-known')
     """
-    written = str(text)
-    return (
-        f"'{written}"
-        if written.lstrip(" ").startswith(_FORMULA_STARTS) or written.startswith(_FORMULA_STARTS)
-        else written
-    )
+    return _FORMULA.sub("'", str(text))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import polars as pl
 
 from engagekit.table_sheet import Sheet, between, checked, decimals, labels, rated, sheet, whole
 
-if TYPE_CHECKING:
-    import polars as pl
-
 INTERVAL = ("days", "n", "of", "rate", "low", "high", "usage_interval_days")
 MATRIX = ("event", "n", "of", "rate", "days", "times", "median_rate", "median_days", "quadrant")
+MOST_DAYS, NEARLY_ALL = 730, 0.95
 QUADRANTS = ("many, often", "many, rarely", "few, often", "few, rarely")
 
 
@@ -28,13 +26,12 @@ def usage_interval(interval: pl.DataFrame) -> Sheet:
 
 
 def shown_days(interval: pl.DataFrame) -> tuple[pl.DataFrame, str]:
-    """Leave the days that can be seen: of pauses that go on for years, those by which most users are back."""
-    columns = checked(interval.head(MOST_DAYS), INTERVAL, "ek.usage_interval").columns
-    if interval.height <= MOST_DAYS:
-        return interval, ""
-    usual = interval.filter(interval["rate"] < NEARLY_ALL).height + 1
-    left = interval.select(columns).head(min(usual, MOST_DAYS))
-    return left, f" Pauses of more than {left.height:,} days are not drawn."
+    """Leave the days by which nearly all are back, where a few pause for years; say so."""
+    if not isinstance(interval, pl.DataFrame) or interval.height <= MOST_DAYS:
+        return checked(interval, INTERVAL, "ek.usage_interval"), ""
+    checked(interval.head(1), INTERVAL, "ek.usage_interval")
+    left = interval.head(min(MOST_DAYS, interval.filter(pl.col("rate") < NEARLY_ALL).height + 1))
+    return left, f" Pauses of more than {whole(left.height)} days are not drawn."
 
 
 def usage_interval_title(frame: pl.DataFrame) -> str:

@@ -12,6 +12,7 @@ from chart_cases import ALL, EMPTY, NAMED, PLAIN, drawn, picture
 
 from engagekit import (
     charts,
+    table_cadence,
     table_cohorts,
     table_diagnosis,
     table_first_weeks,
@@ -280,3 +281,16 @@ def test_amounts_are_written_in_their_unit():
     rows = table_measures.metrics(frames.metrics()).rows
     assert [row[5] for row in rows] == ["41%", "2.5 days", ""]
     assert table_funnels.lost(0.25) == "−75%"
+
+
+def test_pauses_of_years_are_cut_where_nearly_all_are_back_and_it_is_said():
+    long = pl.DataFrame(
+        {"days": range(1, 5001), "n": 96, "of": 100, "rate": 0.96, "low": 0.9, "high": 0.99, "usage_interval_days": 1.0}
+    )  # fmt: skip
+    late = long.with_columns(rate=pl.when(pl.col("days") < 400).then(0.5).otherwise(0.96))
+    never = long.with_columns(rate=pl.lit(0.5))
+    for frame, last in ((long, 1), (late, 400), (never, 730), (never.head(730), 730)):
+        page = table_cadence.usage_interval(frame)
+        assert page.rows[-1][0] == str(last)
+        assert ("are not drawn" in page.subtitle) is (frame.height > 730)
+        charts.usage_interval(frame)

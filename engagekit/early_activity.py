@@ -44,9 +44,10 @@ def early_of(journeys: Journeys, judged: pl.DataFrame) -> Early:
     """Give the judged users numbers, take their early actions (outreach aside) and put them in strata of activity."""
     people = judged.with_row_index("person")
     received = _only_names(journeys.definition.outreach)
+    aside = [~pl.col("event").cast(pl.String).is_in(received)] if received else []
     did = (
         journeys.early.lazy()
-        .filter(~pl.col("event").cast(pl.String).is_in(received))
+        .filter(*aside)
         .join(people.lazy().select("user_id", "person"), on="user_id")
         .select("person", pl.col("event").cast(pl.Categorical), "first_at", "times", "days")
         .collect()

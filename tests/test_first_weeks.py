@@ -174,6 +174,15 @@ def test_a_log_too_young_to_judge_gives_an_empty_table_of_the_same_columns(twelv
     assert ek.outcomes(young)["n"].to_list()[:3] == [0, 0, 10]
 
 
+def test_outreach_is_no_action_of_users(twelve):
+    reached = dataclasses.replace(twelve.definition, outreach="invite")
+    table = compare_first_weeks(dataclasses.replace(twelve, definition=reached), thresholds=(2,))
+    assert "invite" not in set(table["action"])
+    # User 4 did nothing else, so 1 and 2 alone are left among the retained with two active days, 6 among the churned.
+    days = table.filter(action="(active days)")
+    assert days.select("did_retained", "did_churned").rows() == [(2, 1)]
+
+
 # Against plain Python
 
 

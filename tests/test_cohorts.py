@@ -1,47 +1,16 @@
-"""Cohort curves: the rules one by one, from small literals; journeys against the log; errors."""
+"""Cohort curves: the rules one by one, from small literals; errors."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from cohort_logs import DAILY, LOG, column, log_of
 from polars.testing import assert_frame_equal
-from retention_questions import PLACES, SLOW
 
 import engagekit as ek
 from engagekit.errors import ColumnError, EngagekitError, EventLogError, ParameterError
-
-
-def log_of(*rows, **properties):
-    """Make a log of rows ``user, event, time in UTC``; properties are columns."""
-    return pl.DataFrame(
-        {
-            "user_id": [r[0] for r in rows],
-            "event": [r[1] for r in rows],
-            "at": [datetime.fromisoformat(r[2]).replace(tzinfo=UTC) for r in rows],
-            **properties,
-        }
-    )
-
-
-def column(table, name, cohort=None):
-    rows = table if cohort is None else table.filter(pl.col("cohort") == cohort)
-    return rows[name].to_list()
-
-
-DAILY = {"start": "s", "back": "r", "period": "day", "periods": 4, "as_of": "2026-03-05"}
-LOG = log_of(
-    ("a", "s", "2026-03-02T10:00"),
-    ("a", "r", "2026-03-02T11:00"),
-    ("a", "r", "2026-03-03T09:00"),
-    ("a", "r", "2026-03-04T12:00"),
-    ("b", "s", "2026-03-02T20:00"),
-    ("b", "r", "2026-03-04T19:00"),
-    ("c", "s", "2026-03-04T08:00"),
-)
 
 
 def test_columns_and_dtypes():
@@ -390,130 +359,3 @@ def test_hours_of_days_and_an_empty_log_are_refused():
 
 
 # Cohort curves of journeys.
-
-PRODUCT = ek.Definition(signup="s", activation="r", core="r")
-
-
-def test_cohort_curves_of_journeys():
-    journeys = ek.rollup(LOG, PRODUCT, as_of="2026-03-06")
-    rolling = ek.cohort_curves(journeys, period="day", periods=4)
-    assert column(rolling, "n", date(2026, 3, 2)) == [2, 1, 1, 0]
-    assert column(rolling, "complete", date(2026, 3, 2)) == [True, True, True, False]
-    calendar = ek.cohort_curves(journeys, period="day", periods=4, window="calendar")
-    assert column(calendar, "n", date(2026, 3, 2)) == [2, 1, 2, 0]
-
-
-def test_cohort_curves_split_by_properties_of_users():
-    users = pl.DataFrame({"user_id": ["a", "b", "c"], "plan": ["pro", None, "free"]})
-    journeys = ek.rollup(LOG, PRODUCT, users=users, as_of="2026-03-06")
-    table = ek.cohort_curves(journeys, period="day", periods=2, by="plan")
-    zero = table.filter(pl.col("period") == 0, pl.col("of") > 0)
-    assert zero.select("plan", "cohort", "n").rows() == [
-        ("free", date(2026, 3, 4), 1),
-        ("pro", date(2026, 3, 2), 1),
-        (None, date(2026, 3, 2), 1),
-    ]
-    with pytest.raises(ParameterError, match="'plan'"):
-        ek.cohort_curves(journeys, by="plam")
-    with pytest.raises(ParameterError, match="only keep days"):
-        ek.cohort_curves(journeys, period="hour")
-
-
-def test_journeys_on_disk_and_of_days_give_the_same(tmp_path):
-    journeys = ek.rollup(LOG, PRODUCT, as_of="2026-03-06")
-    journeys.save(tmp_path)
-    stored = ek.Journeys.load(tmp_path, lazy=True)
-    assert_frame_equal(
-        ek.cohort_curves(stored, period="day"), ek.cohort_curves(journeys, period="day")
-    )
-    # A log of days starts at midnight: a's second day then ends 24 hours later, and so does the cohort's.
-    days = ek.rollup(LOG.with_columns(pl.col("at").dt.date()), PRODUCT, as_of="2026-03-05")
-    table = ek.cohort_curves(days, period="day", periods=3)
-    assert column(table, "n", date(2026, 3, 2)) == [2, 1, 2]
-    assert column(table, "complete", date(2026, 3, 2)) == [True, True, True]
-
-
-@st.composite
-def sign_up_logs(draw):
-    zone, origin = draw(st.sampled_from(PLACES))
-    step = draw(st.sampled_from([timedelta(hours=3), timedelta(hours=13), timedelta(days=4)]))
-    rows = draw(
-        st.lists(
-            st.tuples(st.sampled_from("abc"), st.sampled_from("srr"), st.integers(0, 30)),
-            min_size=1,
-            max_size=25,
-        ).filter(lambda rows: any(event == "s" for _, event, _ in rows))
-    )
-    log = pl.DataFrame(
-        [{"user_id": u, "event": e, "at": origin + t * step} for u, e, t in rows],
-        schema={"user_id": pl.String, "event": pl.String, "at": pl.Datetime("us", "UTC")},
-    )
-    return log, zone
-
-
-@settings(SLOW, max_examples=60)
-@given(
-    sign_up_logs(),
-    st.sampled_from(["day", "week", "month"]),
-    st.sampled_from(["rolling", "calendar"]),
-    st.sampled_from(["on", "on_or_after"]),
-    st.booleans(),
-)
-def test_journeys_give_what_the_log_gives(made, period, window, mode, people):
-    log, zone = made
-    definition = ek.Definition(signup="s", activation="r", core="r", timezone=zone)
-    journeys = ek.rollup(log, definition)
-    asked = {"period": period, "periods": 5, "window": window, "mode": mode, "people": people}
-    # A return before the sign-up cannot count in either: its period would be 0 or earlier.
-    assert_frame_equal(
-        ek.cohort_curves(journeys, **asked),
-        ek.retention(log, start="s", back="r", timezone=zone, **asked),
-    )
-
-
-def test_on_the_day_of_25_hours_what_lies_between_two_boundaries_is_seen():
-    # Signed up at 00:30; the 25th of October holds 00:30 to 00:30 of the next 24 hours, and half an hour on each side.
-    local = ["2026-10-23T22:30", "2026-10-24T22:10", "2026-10-25T10:00", "2026-10-25T22:40"]
-    names = ["s", "r", "r", "r"]
-    definition = ek.Definition(signup="s", activation="r", core="r", timezone="Europe/Berlin")
-
-    def curve(*kept):
-        log = log_of(*[("a", names[i], local[i]) for i in kept])
-        journeys = ek.rollup(log, definition, as_of="2026-11-01")
-        return column(ek.cohort_curves(journeys, period="day", periods=4), "n")[:4]
-
-    assert curve(0, 1, 2, 3) == [1, 1, 1, 0]
-    assert curve(0, 1, 3) == [1, 0, 1, 0]
-    assert curve(0, 2) == [1, 1, 0, 0]
-
-
-def test_pooled_curves_keep_groups_and_mark_thin_tails():
-    users = [f"u{i:02}" for i in range(40)]
-    log = log_of(
-        *[(user, "s", f"2026-03-{2 + i // 20:02}T10:00") for i, user in enumerate(users)],
-        *[(user, "r", "2026-03-04T11:00") for user in users],
-        land=["x"] * 40 + ["x"] * 40,
-    )
-    asked = {"start": "s", "back": "r", "period": "day", "periods": 4, "as_of": "2026-03-06"}
-    curve = ek.pooled_curve(ek.retention(log, **asked, by="land"))
-    assert curve.select("land", "period", "n", "of", "cohorts", "thin").rows() == [
-        ("x", 0, 40, 40, 2, False),
-        (
-            "x",
-            1,
-            20,
-            40,
-            2,
-            False,
-        ),  # the second of March returned two days later, the third one day
-        ("x", 2, 20, 40, 2, False),
-        ("x", 3, 0, 20, 1, True),
-    ]
-    assert curve["average"].unique().to_list() == ["pooled"]
-
-
-def test_pooled_curve_says_what_it_lacks():
-    with pytest.raises(ColumnError, match="complete"):
-        ek.pooled_curve(pl.DataFrame({"period": [1], "n": [1], "of": [1]}))
-    with pytest.raises(ParameterError, match="pooled"):
-        ek.pooled_curve(ek.retention(LOG, **DAILY), average="median")

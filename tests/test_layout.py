@@ -132,7 +132,7 @@ def test_no_module_stands_on_itself():
         ("altair", ("chart", "offline", "widget", "report")),
         ("great_tables", ("table",)),
         ("ipywidgets", ("widget",)),
-        ("narwhals", ("portable", "engines")),
+        ("narwhals", ("portable", "engines", "elsewhere", "sql")),
     ],
 )
 def test_each_heavy_package_has_its_place(package, allowed):

@@ -107,16 +107,14 @@ def _to_duckdb(log: Any, frame: pl.DataFrame) -> Any:
 def _spark(log: Any, at: pl.DataType, zone: str, properties: Sequence[str]) -> Any:
     from pyspark.sql import functions as F  # noqa: N812
 
-    # Whole microseconds and times without a zone, because what a timestamp shows depends on the session's zone.
+    # Whole microseconds and the parts of times without a zone, because all else depends on the session's zone.
     start = "timestamp_ntz'1970-01-01 00:00:00'"
     if at == pl.Date:
         t, day = f"unix_date(at) * {DAY_US}L", "at"
     else:
-        t = (
-            "unix_micros(at)"
-            if getattr(at, "time_zone", None)
-            else f"timestampdiff(MICROSECOND, {start}, at)"
-        )
+        seconds = "(hour(at) * 60 + minute(at)) * 60"
+        parts = f"unix_date(to_date(at)) * {DAY_US}L + {seconds} * 1000000L + bigint(extract(second from at) * 1000000)"
+        t = "unix_micros(at)" if getattr(at, "time_zone", None) else parts
         utc = f"timestampadd(MICROSECOND, {t}, {start})"
         day = f"to_date(convert_timezone('UTC', '{zone}', {utc}))"
     whole = log.filter("user_id is not null and event is not null and at is not null")

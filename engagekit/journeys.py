@@ -97,27 +97,58 @@ class Journeys:
         days: Frame,
         *,
         definition: Definition,
-        as_of: Instant,
-        log_start: Instant,
+        as_of: Instant | None = None,
+        log_start: Instant | None = None,
+        about: Frame | None = None,
         dates_only: bool = False,
-        left_out: pl.DataFrame | None = None,
+        left_out: Frame | None = None,
         unit: str = "user",
     ) -> Journeys:
         """Take the four tables as another engine computed them, checked and cast to the declared columns.
+
+        Parameters
+        ----------
+        users, steps, early, days
+            The tables, such as the queries of `rollup_sql` give them; naive instants are UTC.
+        definition
+            What they were made by; its windows that are None are resolved from `days`.
+        as_of, log_start
+            The end of the data (exclusive), and the log's first instant.
+        about
+            One row with both, in place of them.
+        left_out
+            ``reason, count, unit`` of what is not counted.
+        dates_only, unit
+            Whether the log only knows the day, and whether the units are users or accounts.
 
         Raises
         ------
         ColumnError
             A table lacks a column.
+        ParameterError
+            `as_of` or `log_start` is missing.
         """
+        from engagekit.windows import interval_of, median_gaps
+
+        if about is not None:
+            row = (
+                about.lazy().select(*[_instant(about, c) for c in ("as_of", "log_start")]).collect()
+            )
+            as_of, log_start = row.row(0)
+        if as_of is None or log_start is None:
+            raise ParameterError("Journeys need as_of= and log_start=, or about= with both.")
         tables = {"users": users, "steps": steps, "early": early, "days": days}
+        landed_ones: dict[str, Any] = {name: landed(frame, name) for name, frame in tables.items()}
+        reasons = pl.DataFrame(schema=LEFT_OUT) if left_out is None else left_out.lazy().collect()
         return cls(
-            **{name: landed(frame, name) for name, frame in tables.items()},
-            definition=definition,
+            **landed_ones,
+            definition=definition.resolved(interval_of(median_gaps(landed_ones["days"]))),
             as_of=instant(as_of, timezone=definition.timezone),
             log_start=instant(log_start, timezone=definition.timezone, name="log_start"),
             dates_only=dates_only,
-            left_out=pl.DataFrame(schema=LEFT_OUT) if left_out is None else left_out,
+            left_out=reasons.select(pl.col(c).cast(kind) for c, kind in LEFT_OUT.items()).sort(
+                "reason"
+            ),
             unit=unit,
         )
 
@@ -381,6 +412,10 @@ def _cast(column: str, have: pl.DataType, want: Any) -> pl.Expr:
         )
         return expression.dt.cast_time_unit("us")
     return expression.cast(want)
+
+
+def _instant(frame: Frame, column: str) -> pl.Expr:
+    return _cast(column, frame.lazy().collect_schema()[column], AT)
 
 
 def on_days(journeys: Journeys, role: str) -> pl.LazyFrame:

@@ -20,7 +20,7 @@ LABEL_GAP = 0.055  # of the highest value: direct labels nearer than this would 
 MOST_POINTS = 16  # of a line: more are drawn as a line alone
 
 
-def heatmap(curves: pl.DataFrame, *, period: str | None = None) -> Any:
+def heatmap(curves: pl.DataFrame, *, period: str | None = None, most: int = 40) -> Any:
     """Draw what `cohort_curves` or `retention` returns: one row per cohort, unfinished cells blank.
 
     Parameters
@@ -29,14 +29,16 @@ def heatmap(curves: pl.DataFrame, *, period: str | None = None) -> Any:
         What `engagekit.cohort_curves` or `engagekit.retention` returns.
     period
         What to call a period; None: read off the cohorts (hour, day, week, month).
+    most
+        How many rows to draw: the latest cohorts.
 
     Returns
     -------
     altair chart
         One row per cohort with its size, one column per period.
     """
-    page = words.heatmap(curves, period=period)
-    frame = checked(curves, words.CURVES, "ek.cohort_curves")
+    page = words.heatmap(curves, period=period, most=most)
+    frame, _ = words.latest_cohorts(curves, most)
     word = period or words.period_word(frame)
     names = words.cohort_names(frame, word)
     shown = frame.with_columns(_names(names)).filter(words.worth_showing(frame))

@@ -139,21 +139,23 @@ def _tone(link: str, priority: Priority) -> str:
     return VERMILLION if place == 0 else BAR if place < 0 else LATER
 
 
-def loop_by_quarter(priority: Priority) -> Any:
+def loop_by_quarter(priority: Priority, *, most: int = 16) -> Any:
     """Draw the loop per quarter of sign-up: the named link of each quarter stands out.
 
     Parameters
     ----------
     priority
         What `engagekit.prioritize` returns.
+    most
+        How many quarters to draw: the latest.
 
     Returns
     -------
     altair chart
         One row per quarter of sign-up, one cell per link; the named one is marked.
     """
-    page = words.loop_by_quarter(priority)
-    frame = priority.by_quarter
+    page = words.loop_by_quarter(priority, most=most)
+    frame, _ = words.latest_quarters(priority, most)
     rows = [
         {
             "name": words.quarter(row["quarter"]),

@@ -9,7 +9,7 @@ import polars as pl
 
 from engagekit import table_first_days as words
 from engagekit.chart_theme import TEXT, VERMILLION, data, finished, inked, tips
-from engagekit.table_sheet import checked, decimals, labels, rated, whole
+from engagekit.table_sheet import LONGEST, checked, decimals, labels, rated, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def day_map(daily: pl.DataFrame, *, most: int = 12) -> Any:
         Retained users left, churned users right, on one color scale.
     """
     page = words.day_map(daily)
-    frame = checked(daily, words.DAILY, "ek.day_by_day")
+    frame = checked(daily, words.DAILY, "ek.day_by_day", most=LONGEST)
     actions = _widest(frame, most)
     names = dict(zip(actions, labels(actions, most=22), strict=True))
     rows = inked(
@@ -103,7 +103,7 @@ def threshold_grid(grid: pl.DataFrame, *, action: str | None = None) -> Any:
         One cell per threshold, the chosen one framed and marked.
     """
     page = words.threshold_grid(grid, action=action)
-    whole_grid = checked(grid, words.GRID, "ek.find_threshold")
+    whole_grid = checked(grid, words.GRID, "ek.find_threshold", most=LONGEST)
     frame = words.one_action(whole_grid, action)
     rows = inked(
         [

@@ -18,7 +18,7 @@ from engagekit.chart_theme import (
     finished,
     tips,
 )
-from engagekit.table_sheet import checked, decimals, points, rated
+from engagekit.table_sheet import LONGEST, checked, decimals, points, rated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def dumbbell(compared: pl.DataFrame, *, most: int = 14) -> Any:
         Three panels side by side.
     """
     page = words.dumbbell(compared, most=most)
-    frame = checked(compared, words.COMPARED, "ek.compare_first_weeks").head(most)
+    frame = checked(compared, words.COMPARED, "ek.compare_first_weeks", most=LONGEST).head(most)
     rows = [_row(n, r) for n, r in zip(words.action_names(frame), frame.to_dicts(), strict=True)]
     order = [row["name"] for row in rows]
     panels = [_shares(rows, order), _differences(rows, order), _ratios(rows, order)]

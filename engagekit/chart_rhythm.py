@@ -32,21 +32,23 @@ ROOM = 0.05  # of the highest bar: a segment lower than this has no room for its
 MOST_NUMBERS = 14  # periods
 
 
-def lifecycle(lifecycle: pl.DataFrame) -> Any:
+def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Any:
     """Draw what `lifecycle` returns: active users stacked, those gone quiet below the line.
 
     Parameters
     ----------
     lifecycle
         What `engagekit.lifecycle` returns.
+    most
+        How many periods to draw: the latest.
 
     Returns
     -------
     altair chart
         Stacked bars per period, those gone quiet below the line; a period not over is pale.
     """
-    page = words.lifecycle(lifecycle)
-    frame = checked(lifecycle, words.LIFECYCLE, "ek.lifecycle")
+    page = words.lifecycle(lifecycle, most=most)
+    frame, _ = words.latest_periods(lifecycle, most)
     top = max(frame["active"].max() or 0, frame["dormant"].max() or 0)  # type: ignore[type-var]
     few = frame.height <= MOST_NUMBERS
     rows = [

@@ -27,6 +27,7 @@ WIDTH = 460  # of a plot with names to its left and values to its right; the who
 WIDE = 620  # of a plot with an axis of numbers only
 BESIDE = 195  # of the values to its right
 TEXT = 14
+MOST_BENEATH = 200  # rows of the table beneath a picture; the table of the same name has more
 FONT = "Arial, Helvetica, Liberation Sans, DejaVu Sans, sans-serif"
 
 
@@ -53,7 +54,8 @@ def finished(chart: Any, sheet: Sheet) -> Any:
         usermeta={
             "engagekit": {
                 "headers": list(sheet.headers),
-                "rows": [list(row) for row in sheet.rows],
+                "rows": [list(row) for row in sheet.rows[:MOST_BENEATH]],
+                "more": max(0, len(sheet.rows) - MOST_BENEATH),
                 "texts": sheet.texts,
             }
         },

@@ -25,7 +25,6 @@ RENDERER = "engagekit"
 _NOTHING_FROM_OUTSIDE = dict.fromkeys(
     ("require_js_url", "mathjax_url", "jquery_url", "mermaid_js_url", "widget_renderer_url"), ""
 )
-MOST_TABLE_ROWS = 200  # beneath a picture; the whole table has a function of its own
 
 # Draws each chart of the page once: those already there when this runs, and later ones when they ask for it.
 _DRAW = """
@@ -198,10 +197,8 @@ def table_html(table: Mapping[str, Any] | None) -> str:
         return ""
     texts = table["texts"]
     head = _cells(table["headers"], "th", texts, ' scope="col"')
-    shown = table["rows"][:MOST_TABLE_ROWS]
-    body = "".join(f"<tr>{_cells(row, 'td', texts)}</tr>" for row in shown)
-    left = len(table["rows"]) - len(shown)
-    more = f"<p>and {left} more rows</p>" if left else ""
+    body = "".join(f"<tr>{_cells(row, 'td', texts)}</tr>" for row in table["rows"])
+    more = f"<p>and {table['more']} more rows</p>" if table.get("more") else ""
     return (
         "<details><summary>The same numbers as a table</summary>"
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}</details>"

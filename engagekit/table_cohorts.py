@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit.table_sheet import (
+    LONGEST,
     UNKNOWN,
     Sheet,
     between,
@@ -16,6 +17,7 @@ from engagekit.table_sheet import (
     group_labels,
     joined,
     known,
+    latest,
     moment,
     rated,
     sheet,
@@ -32,9 +34,9 @@ SURVIVAL = ("time", "survival", "low", "high", "at_risk")
 PROJECTED = ("time", "survival", "kind")
 
 
-def heatmap(curves: pl.DataFrame, *, period: str | None = None) -> Sheet:
+def heatmap(curves: pl.DataFrame, *, period: str | None = None, most: int = 40) -> Sheet:
     """Write out what `cohort_curves` or `retention` returns, one row per cohort."""
-    frame = checked(curves, CURVES, "ek.cohort_curves")
+    frame, cut = latest_cohorts(curves, most)
     word = period or period_word(frame)
     names = cohort_names(frame, word)
     shown = frame.with_columns(pl.Series("name", names, pl.String)).filter(worth_showing(frame))
@@ -44,9 +46,16 @@ def heatmap(curves: pl.DataFrame, *, period: str | None = None) -> Sheet:
         cells[r["name"]][r["period"]] = rated(r["rate"]) if r["complete"] else UNKNOWN
     rows = [(name, *[row.get(p, UNKNOWN) for p in places]) for name, row in cells.items()]
     headers = ("Cohort (users)", *[f"{word} {place}" for place in places.values()])
-    return sheet(
-        "Heatmap", heatmap_title(shown, word), heatmap_subtitle(frame, word), headers, rows
-    )
+    subtitle = cut + heatmap_subtitle(frame, word)
+    return sheet("Heatmap", heatmap_title(shown, word), subtitle, headers, rows)
+
+
+def latest_cohorts(curves: pl.DataFrame, most: int) -> tuple[pl.DataFrame, str]:
+    """Keep the latest cohorts: a picture of all the weeks of ten years is read by nobody."""
+    frame = checked(curves, CURVES, "ek.cohort_curves", most=LONGEST)
+    groups = group_columns(frame, CURVES)
+    each = max(1, most // max(1, frame.select(groups).n_unique())) if groups else most
+    return latest(frame, "cohort", each, noun="cohorts")
 
 
 def worth_showing(frame: pl.DataFrame) -> pl.Expr:

@@ -16,6 +16,7 @@ from engagekit.table_sheet import (
     group_labels,
     joined,
     known,
+    latest,
     rated,
     sheet,
     sure,
@@ -171,9 +172,9 @@ def loop_subtitle(priority: Priority) -> str:
     return joined_sentences(how_sure, bars, later, str(priority.basis))
 
 
-def loop_by_quarter(priority: Priority) -> Sheet:
+def loop_by_quarter(priority: Priority, *, most: int = 16) -> Sheet:
     """Write out the loop per quarter of sign-up."""
-    frame = checked(priority.by_quarter, QUARTERS, "ek.prioritize")
+    frame, cut = latest_quarters(priority, most)
     rows = []
     for part in frame.partition_by("quarter", maintain_order=True):
         cells = [quarter_cell(r) for r in part.to_dicts()]
@@ -183,8 +184,14 @@ def loop_by_quarter(priority: Priority) -> Sheet:
         *[LINK_WORDS[name] for name in frame["link"].unique(maintain_order=True)],
         "Verdict",
     )
-    subtitle = "Share that passes each link in time, of those judged in that quarter's sign-ups. Blank: nobody can be judged yet."
+    subtitle = f"{cut}Share that passes each link in time, of those judged in that quarter's sign-ups. Blank: nobody can be judged yet."
     return sheet("Table of links by quarter", quarters_title(frame), subtitle, headers, rows)
+
+
+def latest_quarters(priority: Priority, most: int) -> tuple[pl.DataFrame, str]:
+    """Keep the latest quarters of sign-up."""
+    frame = checked(priority.by_quarter, QUARTERS, "ek.prioritize")
+    return latest(frame, "quarter", most, noun="quarters")
 
 
 def quarter_cell(row: dict[str, Any]) -> str:

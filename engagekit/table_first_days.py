@@ -8,6 +8,7 @@ import polars as pl
 
 from engagekit.errors import ParameterError, listing, nearest
 from engagekit.table_sheet import (
+    LONGEST,
     UNKNOWN,
     Sheet,
     checked,
@@ -29,7 +30,7 @@ GROUPS = ("retained", "churned")
 
 def day_map(daily: pl.DataFrame) -> Sheet:
     """Write out what `day_by_day` returns: one row per action and group, one column per day."""
-    frame = checked(daily, DAILY, "ek.day_by_day")
+    frame = checked(daily, DAILY, "ek.day_by_day", most=LONGEST)
     days = frame["day"].unique().sort().to_list()
     rows = []
     for (action, group), part in frame.group_by("action", "group", maintain_order=True):
@@ -64,7 +65,7 @@ def day_subtitle(frame: pl.DataFrame) -> str:
 
 def threshold_grid(grid: pl.DataFrame, *, action: str | None = None) -> Sheet:
     """Write out what `find_threshold` returns; every action, whichever the chart shows."""
-    frame = checked(grid, GRID, "ek.find_threshold")
+    frame = checked(grid, GRID, "ek.find_threshold", most=LONGEST)
     rows = [
         (
             name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engagekit.table_sheet import (
+    LONGEST,
     UNKNOWN,
     Sheet,
     checked,
@@ -33,7 +34,7 @@ LEAST_RATIO, MOST_RATIO = 0.2, 10.0
 
 def dumbbell(compared: pl.DataFrame, *, most: int | None = None) -> Sheet:
     """Write out what `compare_first_weeks` returns."""
-    frame = checked(compared, COMPARED, "ek.compare_first_weeks")
+    frame = checked(compared, COMPARED, "ek.compare_first_weeks", most=LONGEST)
     rows = [
         (
             name,

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engagekit.table_sheet import Sheet, between, checked, decimals, moment, rated, sheet, whole
+from engagekit.table_sheet import (
+    LONGEST,
+    Sheet,
+    between,
+    checked,
+    decimals,
+    latest,
+    moment,
+    rated,
+    sheet,
+    whole,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,9 +31,9 @@ STATE_WORDS = {
 STICKINESS = ("intervals", "users", "share")
 
 
-def lifecycle(lifecycle: pl.DataFrame) -> Sheet:
+def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Sheet:
     """Write out what `lifecycle` returns."""
-    frame = checked(lifecycle, LIFECYCLE, "ek.lifecycle")
+    frame, cut = latest_periods(lifecycle, most)
     rows = [
         (
             moment(r["period_start"]) + under_way(r),
@@ -33,8 +44,14 @@ def lifecycle(lifecycle: pl.DataFrame) -> Sheet:
         for r in frame.to_dicts()
     ]
     headers = ("Period", "Active", *[STATE_WORDS[state].capitalize() for state in STATES], "Pulse")
-    subtitle = "Above the line: active users, by whether they came in the period before. Below: those who did then and not now. Pale: not over yet."
+    subtitle = f"{cut}Above the line: active users, by whether they came in the period before. Below: those who did then and not now. Pale: not over yet."
     return sheet("Stacked bar chart", lifecycle_title(frame), subtitle, headers, rows)
+
+
+def latest_periods(lifecycle: pl.DataFrame, most: int) -> tuple[pl.DataFrame, str]:
+    """Keep the latest periods: more bars than these are no bars."""
+    frame = checked(lifecycle, LIFECYCLE, "ek.lifecycle", most=LONGEST)
+    return latest(frame, "period_start", most, noun="periods")
 
 
 def under_way(row: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # A picture or a table of more rows than this is not read but searched.
 MOST_ROWS = 4000
+LONGEST = 400_000  # rows of an answer of which the latest are shown
 UNKNOWN = ""  # not observable yet, or nobody to judge: blank, never 0
 LINK_WORDS = LINK_NAMES | {"habit": "Habit (repeat value)"}
 
@@ -71,7 +72,11 @@ def ended(sentence: str) -> str:
 
 
 def checked(
-    frame: pl.DataFrame | pl.LazyFrame, columns: Sequence[str], answer: str
+    frame: pl.DataFrame | pl.LazyFrame,
+    columns: Sequence[str],
+    answer: str,
+    *,
+    most: int = MOST_ROWS,
 ) -> pl.DataFrame:
     """Return the frame in memory, or say which columns of the answer it lacks and what is too much to show."""
     if not isinstance(frame, pl.DataFrame | pl.LazyFrame):
@@ -83,14 +88,23 @@ def checked(
     faults = [f"column {name!r} is missing.{nearest(name, found.columns)}" for name in missing]
     if missing:
         faults.append(f"the columns found are {listing(found.columns)}")
-    if found.height > MOST_ROWS:
+    if found.height > most:
         faults.append(
-            f"it has {found.height:,} rows, and at most {MOST_ROWS:,} can be shown; give the answer itself, "
+            f"it has {found.height:,} rows, and at most {most:,} can be shown; give the answer itself, "
             "not users or events, or filter it"
         )
     if faults:
         raise ColumnError.from_faults(f"this is not what {answer} returns", faults)
     return found
+
+
+def latest(frame: pl.DataFrame, column: str, most: int, *, noun: str) -> tuple[pl.DataFrame, str]:
+    """Keep the rows of the latest values of a column, and say so where that leaves some out."""
+    values = frame[column].unique().sort()
+    if values.len() <= most:
+        return frame, ""
+    kept = frame.filter(pl.col(column) >= values[-most])
+    return kept, f"The latest {most} of {values.len():,} {noun}. "
 
 
 def group_columns(frame: pl.DataFrame, own: Sequence[str]) -> list[str]:

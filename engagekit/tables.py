@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 
-def heatmap(curves: pl.DataFrame, *, period: str | None = None) -> Table:
+def heatmap(curves: pl.DataFrame, *, period: str | None = None, most: int = 40) -> Table:
     """Tabulate what `cohort_curves` or `retention` returns: one row per cohort.
 
     Parameters
@@ -55,13 +55,15 @@ def heatmap(curves: pl.DataFrame, *, period: str | None = None) -> Table:
         What `engagekit.cohort_curves` or `engagekit.retention` returns.
     period
         What to call a period; None: read off the cohorts (hour, day, week, month).
+    most
+        How many rows to show: the latest cohorts.
 
     Returns
     -------
     Table
         The numbers of the chart of that name.
     """
-    return Table("heatmap", table_cohorts.heatmap(curves, period=period))
+    return Table("heatmap", table_cohorts.heatmap(curves, period=period, most=most))
 
 
 def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Table:
@@ -148,20 +150,22 @@ def loop(priority: Priority) -> Table:
     return Table("loop", table_diagnosis.loop(priority))
 
 
-def loop_by_quarter(priority: Priority) -> Table:
+def loop_by_quarter(priority: Priority, *, most: int = 16) -> Table:
     """Tabulate the loop per quarter of sign-up.
 
     Parameters
     ----------
     priority
         What `engagekit.prioritize` returns.
+    most
+        How many quarters to show: the latest.
 
     Returns
     -------
     Table
         The numbers of the chart of that name.
     """
-    return Table("loop_by_quarter", table_diagnosis.loop_by_quarter(priority))
+    return Table("loop_by_quarter", table_diagnosis.loop_by_quarter(priority, most=most))
 
 
 def segments(priority: Priority) -> Table:
@@ -196,20 +200,22 @@ def metrics(metrics: pl.DataFrame) -> Table:
     return Table("metrics", table_measures.metrics(metrics))
 
 
-def lifecycle(lifecycle: pl.DataFrame) -> Table:
+def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Table:
     """Tabulate what `lifecycle` returns.
 
     Parameters
     ----------
     lifecycle
         What `engagekit.lifecycle` returns.
+    most
+        How many periods to show: the latest.
 
     Returns
     -------
     Table
         The numbers of the chart of that name.
     """
-    return Table("lifecycle", table_rhythm.lifecycle(lifecycle))
+    return Table("lifecycle", table_rhythm.lifecycle(lifecycle, most=most))
 
 
 def stickiness(stickiness: pl.DataFrame) -> Table:

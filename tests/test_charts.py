@@ -246,8 +246,8 @@ def test_what_is_not_the_answer_is_refused_with_every_fault():
         charts.heatmap(frames.curves().drop("rate", "low"))
     with pytest.raises(ParameterError, match="polars frame; found dict"):
         charts.curve({})
-    with pytest.raises(EngagekitError, match="5,000 rows"):
-        charts.lifecycle(frames.lifecycle(5000))
+    with pytest.raises(EngagekitError, match="5,100 rows"):
+        charts.stickiness(pl.concat([frames.stickiness()] * 1700))
     with pytest.raises(EngagekitError, match="at most 7 groups apart; this answer has 8"):
         charts.curve(frames.pooled([f"g{k}" for k in range(8)]))
     with pytest.raises(EngagekitError, match=r"no action 'opn'.*Did you mean 'open'"):
@@ -294,3 +294,19 @@ def test_pauses_of_years_are_cut_where_nearly_all_are_back_and_it_is_said():
         assert page.rows[-1][0] == str(last)
         assert ("are not drawn" in page.subtitle) is (frame.height > 730)
         charts.usage_interval(frame)
+
+
+def test_of_a_long_log_the_latest_is_drawn_and_that_is_said():
+    periods = frames.lifecycle(5000)
+    sheet = tables.lifecycle(periods).sheet
+    assert len(sheet.rows) == 60
+    assert sheet.subtitle.startswith("The latest 60 of 5,000 periods.")
+    assert sheet.rows[-1][0] == str(periods["period_start"].max())
+    assert len(tables.heatmap(frames.curves(), most=2).sheet.rows) == 2
+    # Two groups share the rows.
+    by = tables.heatmap(frames.curves(("plan", ["free", "pro"])), most=2).sheet
+    assert [row[0][:18] for row in by.rows] == ["free · 2026-03-16 ", "pro · 2026-03-16 ("]
+    assert by.subtitle.startswith("The latest 1 of 3 cohorts.")
+    assert [row[0] for row in tables.loop_by_quarter(frames.priority(), most=1).sheet.rows] == [
+        "2026 Q2"
+    ]

@@ -80,7 +80,7 @@ def test_a_chart_carries_its_numbers_and_its_words():
 
 
 def test_a_long_table_is_cut_and_says_so():
-    chart = charts.lifecycle(frames.lifecycle(offline.MOST_TABLE_ROWS + 3))
+    chart = charts.lifecycle(frames.lifecycle(203), most=203)
     assert "and 3 more rows" in offline.chart_html(chart.to_dict())
 
 

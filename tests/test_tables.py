@@ -97,7 +97,7 @@ def test_without_great_tables_the_text_is_shown(monkeypatch):
 
 
 def test_long_tables_are_cut_and_say_so():
-    table = tables.lifecycle(frames.lifecycle(MOST_ROWS + 5))
+    table = tables.lifecycle(frames.lifecycle(MOST_ROWS + 5), most=MOST_ROWS + 5)
     assert as_text(table.sheet).endswith("and 5 more rows")
     assert "and 5 more rows" in table._repr_html_()
     assert table.frame.height == MOST_ROWS + 5

@@ -205,7 +205,7 @@ def survival(curve: pl.DataFrame, *, projected: pl.DataFrame | None = None) -> A
     )
     order = list(dict.fromkeys(groups))
     x = alt.X(
-        "x:Q", title="Days since sign-up", axis=alt.Axis(grid=False, format="d", tickCount=10)
+        "x:Q", title="Days since sign-up", axis=alt.Axis(grid=False, format=",d", tickCount=10)
     )
     drawn = _lines(rows, order, x, "Share still going", shown, steps="step-after")
     ahead = _ahead(words.projection_rows(projected), order)

@@ -21,7 +21,7 @@ from engagekit.chart_theme import (
     share_axis,
     tips,
 )
-from engagekit.table_sheet import between, checked, moment, rated, whole
+from engagekit.table_sheet import LONGEST, between, checked, moment, rated, whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -93,22 +93,25 @@ def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Any:
     return finished(alt.layer(bars, numbers, line), page)
 
 
-def stickiness(stickiness: pl.DataFrame) -> Any:
+def stickiness(stickiness: pl.DataFrame, *, most: int = 40) -> Any:
     """Draw what `stickiness` returns: in how many periods users come.
 
     Parameters
     ----------
     stickiness
         What `engagekit.stickiness` returns.
+    most
+        How many numbers of periods to draw, from 1 on.
 
     Returns
     -------
     altair chart
         One bar per number of periods with activity.
     """
-    page = words.stickiness(stickiness)
-    frame = checked(stickiness, words.STICKINESS, "ek.stickiness")
+    page = words.stickiness(stickiness, most=most)
+    frame = checked(stickiness, words.STICKINESS, "ek.stickiness", most=LONGEST)
     more = words.is_cumulative(frame)
+    frame = frame.head(most)
     rows = [
         {
             "place": row["intervals"],

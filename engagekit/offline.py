@@ -107,7 +107,9 @@ def mimebundle(spec: Mapping[str, Any], **_: Any) -> dict[str, str]:
 def chart_html(spec: Mapping[str, Any]) -> str:
     """Write a chart as HTML: its picture, its specification, its numbers; the same for the same specification."""
     source = _source(spec)
-    picture = base64.b64encode(_svg(source).encode()).decode()
+    # What is invisible in it carries tooltips, which a picture does not have.
+    seen = re.sub(r'<path [^<>]*\bopacity="0"/>', "", _svg(source))
+    picture = base64.b64encode(seen.encode()).decode()
     box = "background:#fff;color:#1b1f24;max-width:100%;overflow-x:auto"
     return "\n".join(
         [

@@ -70,10 +70,12 @@ def lifecycle_title(frame: pl.DataFrame) -> str:
     return f"{moment(last['period_start'])}: {whole(last['active'])} active; {came} came or came back, {whole(last['dormant'])} went quiet"
 
 
-def stickiness(stickiness: pl.DataFrame) -> Sheet:
+def stickiness(stickiness: pl.DataFrame, *, most: int = 40) -> Sheet:
     """Write out what `stickiness` returns."""
-    frame = checked(stickiness, STICKINESS, "ek.stickiness")
-    more = is_cumulative(frame)
+    whole_frame = checked(stickiness, STICKINESS, "ek.stickiness", most=LONGEST)
+    frame = whole_frame.head(most)
+    left = whole_frame.height - frame.height
+    more = is_cumulative(whole_frame)
     rows = [
         (
             f"{r['intervals']} or more" if more else str(r["intervals"]),
@@ -84,9 +86,11 @@ def stickiness(stickiness: pl.DataFrame) -> Sheet:
         for r in frame.to_dicts()
     ]
     subtitle = "Of the users who came in at least one period."
+    if left > 0:
+        subtitle += f" Up to {most} of {whole_frame.height:,} periods are shown."
     return sheet(
         "Bar chart",
-        stickiness_title(frame),
+        stickiness_title(whole_frame),
         subtitle,
         ("Periods with activity", "Users", "Share", "95% interval"),
         rows,

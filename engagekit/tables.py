@@ -218,20 +218,22 @@ def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Table:
     return Table("lifecycle", table_rhythm.lifecycle(lifecycle, most=most))
 
 
-def stickiness(stickiness: pl.DataFrame) -> Table:
+def stickiness(stickiness: pl.DataFrame, *, most: int = 40) -> Table:
     """Tabulate what `stickiness` returns.
 
     Parameters
     ----------
     stickiness
         What `engagekit.stickiness` returns.
+    most
+        How many numbers of periods to show, from 1 on.
 
     Returns
     -------
     Table
         The numbers of the chart of that name.
     """
-    return Table("stickiness", table_rhythm.stickiness(stickiness))
+    return Table("stickiness", table_rhythm.stickiness(stickiness, most=most))
 
 
 def dumbbell(compared: pl.DataFrame) -> Table:

@@ -247,7 +247,7 @@ def test_what_is_not_the_answer_is_refused_with_every_fault():
     with pytest.raises(ParameterError, match="polars frame; found dict"):
         charts.curve({})
     with pytest.raises(EngagekitError, match="5,100 rows"):
-        charts.stickiness(pl.concat([frames.stickiness()] * 1700))
+        charts.funnel(pl.concat([frames.funnel()] * 1700))
     with pytest.raises(EngagekitError, match="at most 7 groups apart; this answer has 8"):
         charts.curve(frames.pooled([f"g{k}" for k in range(8)]))
     with pytest.raises(EngagekitError, match=r"no action 'opn'.*Did you mean 'open'"):
@@ -302,6 +302,8 @@ def test_of_a_long_log_the_latest_is_drawn_and_that_is_said():
     assert len(sheet.rows) == 60
     assert sheet.subtitle.startswith("The latest 60 of 5,000 periods.")
     assert sheet.rows[-1][0] == str(periods["period_start"].max())
+    assert len(tables.stickiness(frames.stickiness(), most=2).sheet.rows) == 2
+    assert "Up to 2 of 3" in tables.stickiness(frames.stickiness(), most=2).sheet.subtitle
     assert len(tables.heatmap(frames.curves(), most=2).sheet.rows) == 2
     # Two groups share the rows.
     by = tables.heatmap(frames.curves(("plan", ["free", "pro"])), most=2).sheet

@@ -76,7 +76,7 @@ def test_the_readmes_figures_are_the_samples(journeys):
 
 
 def test_ads_break_at_activation(journeys):
-    flags = link_flags(journeys).filter(pl.col("channel") == "ads").collect()
+    flags = link_flags(journeys, keep=["channel"]).filter(pl.col("channel") == "ads").collect()
     high = ek.intervals.wilson(flags["activation_n"].sum(), flags["activation_of"].sum())[1]
     assert high < journeys.definition.targets["activation"]
 

@@ -91,7 +91,7 @@ def diagnose(
     signed_up_since
         Only users who signed up at or after this day.
     by
-        Property of users; shows the verdict and the diagnosis for each of its values too.
+        Property of users; shows the verdict and the diagnosis for each of its values with 10 users or more too.
     report
         Write one self-contained HTML page here.
     json_
@@ -115,6 +115,8 @@ def diagnose(
     diagnosis = ek.diagnose(journeys, by=by)
     if report is not None:
         ek.report(journeys, report, by=by, notes=notes)
+    if by is not None:
+        priority, diagnosis = _without_small(journeys, by, priority, diagnosis)
     if json_:
         _say(
             json.dumps(
@@ -301,6 +303,25 @@ def _journeys(
     return journeys, ek.check_events(log, definition, as_of=journeys.as_of)
 
 
+def _without_small(
+    journeys: ek.Journeys, by: str, priority: ek.Priority, diagnosis: pl.DataFrame
+) -> tuple[ek.Priority, pl.DataFrame]:
+    """Leave out groups so small that somebody could be recognized: what is printed may be handed on."""
+    import dataclasses
+
+    from engagekit.groups import MIN_GROUP, small_groups, without
+    from engagekit.reporting import to_hand_on
+    from engagekit.wording import many
+
+    small = small_groups(journeys, by)
+    if small.height == 0:
+        return priority, diagnosis
+    told = f"{many(small.height, 'group')} of {by!r} with fewer than {MIN_GROUP} users not shown."
+    shown = to_hand_on(priority, by, small)
+    shown = dataclasses.replace(shown, warnings=(*shown.warnings, told))
+    return shown, without(diagnosis, small)
+
+
 def _how_to_define() -> str:
     return ", or make a workshop folder with one: engagekit start FOLDER --events FILE."
 
@@ -374,6 +395,7 @@ def _answers(
         "left_out": journeys.left_out.to_dicts(),
         "data_notes": notes.drop("example").to_dicts(),
         "priority": {name: getattr(priority, name) for name in plain_fields}
+        | {"warnings": list(priority.warnings)}
         | {name: _rows(getattr(priority, name)) for name in tables},
         "diagnosis": diagnosis.to_dicts(),
         "first_weeks": ek.compare_first_weeks(journeys).to_dicts(),

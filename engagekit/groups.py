@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from engagekit.errors import ParameterError, listing, nearest
 
 if TYPE_CHECKING:
@@ -56,3 +58,25 @@ def _known(known: Sequence[str]) -> str:
             " There are none; give them to ek.rollup(..., users=a frame with one row per user_id)."
         )
     return f" There {'is' if len(known) == 1 else 'are'} {listing(known)}."
+
+
+MIN_GROUP = 10  # users; smaller groups could be recognized
+
+
+def small_groups(journeys: Journeys, by: str, *, least: int = MIN_GROUP) -> pl.DataFrame:
+    """List the values of a property that fewer than `least` users have: what a page to hand on leaves out.
+
+    Returns
+    -------
+    DataFrame
+        One column, named as the property.
+    """
+    sizes = journeys.users.lazy().group_by(by).len()
+    return sizes.filter(pl.col("len") < least).select(by).sort(by).collect()
+
+
+def without(answer: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """Leave groups out of an answer that was split by them."""
+    return answer.join(
+        groups, on=groups.columns, how="anti", nulls_equal=True, maintain_order="left"
+    )

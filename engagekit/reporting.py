@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit.definition import LINKS
+from engagekit.groups import MIN_GROUP, small_groups, without
 from engagekit.matchers import label
 from engagekit.whole import write_whole
 from engagekit.wording import LINK_NAMES, count, in_html, percent, sure
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
     from engagekit.journeys import Journeys
     from engagekit.priority import Priority
 
-MIN_GROUP = 10  # users; smaller groups could be recognized
 STYLE = (
     "body{font:16px/1.55 system-ui,sans-serif;color:#1b1f24;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1.2rem}"
     "h1{font-size:1.9rem;margin:0 0 .2rem}h2{font-size:1.35rem;margin:2.4rem 0 .4rem}p.lead{font-size:1.2rem}"
@@ -50,7 +52,7 @@ def report(
     notes
         Rows of `check_events`, if the page should name the faults of the log.
     min_group
-        Groups with fewer users are not shown, so that nobody is recognized.
+        Groups, cohorts and quarters with fewer users are not shown, so that nobody is recognized.
 
     Returns
     -------
@@ -59,6 +61,8 @@ def report(
 
     Raises
     ------
+    ParameterError
+        `by` is no property of users.
     StoredFileError
         The page cannot be written.
 
@@ -85,10 +89,12 @@ def _page(journeys: Journeys, *, by: str | None, notes: pl.DataFrame | None, min
     from engagekit.priority import prioritize
     from engagekit.retained import outcomes
 
-    shown_by = by if by and _groups(journeys, by, min_group) else None
-    narrowed = journeys if shown_by is None else _without_small(journeys, shown_by, min_group)
-    priority = prioritize(journeys)
+    priority = prioritize(journeys, by=by)
+    if by is not None:
+        priority = to_hand_on(priority, by, small_groups(journeys, by, least=min_group))
     curves = cohort_curves(journeys)
+    cohorts = curves.filter(pl.col("of") >= min_group)
+    few = f"with fewer than {min_group} users are not shown."
     title = f"Where momentum breaks: {in_html(journeys.definition.name)}"
     parts = [
         f"<h1>{title}</h1><p class=muted>{in_html(repr(journeys))}</p>",
@@ -107,8 +113,9 @@ def _page(journeys: Journeys, *, by: str | None, notes: pl.DataFrame | None, min
         _section("The play", "", _play(priority)),
         _section(
             "Cohort curves",
-            "A blank cell is a period that has not fully passed: unknown, not zero.",
-            _chart("heatmap", curves) + _chart("curve", pooled_curve(curves)),
+            f"A blank cell is a period that has not fully passed: unknown, not zero. Cohorts {few}",
+            (_chart("heatmap", cohorts, period="week") if cohorts.height else "")
+            + _chart("curve", pooled_curve(curves)),
         ),
         _steps(step_drop_off(journeys)),
         _section(
@@ -116,8 +123,8 @@ def _page(journeys: Journeys, *, by: str | None, notes: pl.DataFrame | None, min
             "Associations, not causes.",
             _chart("dumbbell", compare_first_weeks(journeys)) + _table(outcomes(journeys)),
         ),
-        _section("By quarter of sign-up", "", _chart("loop_by_quarter", priority)),
-        "" if shown_by is None else _by(narrowed, shown_by, min_group),
+        _quarters(priority, min_group, few),
+        "" if by is None else _by(priority, by, few),
         _section("The ten metrics", "", _chart("metrics", metrics(journeys))),
         _section("What is not counted", "", _table(journeys.left_out)),
         "" if notes is None else _section("Data notes", "", _notes(notes)),
@@ -135,14 +142,14 @@ def _section(title: str, lead: str, body: str) -> str:
     )
 
 
-def _chart(name: str, answer: Any) -> str:
+def _chart(name: str, answer: Any, **options: str) -> str:
     """Draw one answer, with its numbers beneath; where it holds nothing to draw, say so."""
     from engagekit import charts
     from engagekit.errors import EngagekitError
     from engagekit.offline import table_html
 
     try:
-        chart = getattr(charts, name)(answer)
+        chart = getattr(charts, name)(answer, **options)
     except EngagekitError as error:
         return f"<p class=muted>{in_html(error)}</p>"
     numbers = chart.to_dict().get("usermeta", {}).get("engagekit")
@@ -159,23 +166,33 @@ def _steps(steps: pl.DataFrame) -> str:
     )
 
 
-def _groups(journeys: Journeys, by: str, least: int) -> list[Any]:
-    sizes = (
-        journeys.users.lazy().group_by(by).len().filter(pl.col("len") >= least).sort(by).collect()
+def _quarters(priority: Priority, least: int, few: str) -> str:
+    judged = priority.by_quarter.filter(pl.col("link") == LINKS[0], pl.col("of") >= least)
+    shown = priority.by_quarter.join(
+        judged.select("quarter"), on="quarter", how="semi", maintain_order="left"
     )
-    return sizes[by].to_list()
+    if shown.height == 0:
+        return ""
+    chart = _chart("loop_by_quarter", dataclasses.replace(priority, by_quarter=shown))
+    return _section("By quarter of sign-up", f"Quarters {few}", chart)
 
 
-def _without_small(journeys: Journeys, by: str, least: int) -> Journeys:
-    return journeys.where(users=pl.len().over(by) >= least)
+def _by(priority: Priority, by: str, few: str) -> str:
+    some = priority.segments is not None and priority.segments.height > 0
+    chart = _chart("segments", priority) if some else ""
+    return _section(f"By {in_html(by)}", "", f"<p>Groups {few}</p>{chart}")
 
 
-def _by(journeys: Journeys, by: str, least: int) -> str:
-    from engagekit.priority import prioritize
-
-    found = prioritize(journeys, by=by)
-    lead = f"Groups with fewer than {least} users are not shown."
-    return _section(f"By {in_html(by)}", lead, _chart("segments", found))
+def to_hand_on(priority: Priority, by: str, small: pl.DataFrame) -> Priority:
+    """Leave groups so small that somebody could be recognized out of an answer, and out of what it warns of."""
+    if priority.segments is None or small.height == 0:
+        return priority
+    named = tuple(f"For {by} {value}, " for value in small[by])
+    return dataclasses.replace(
+        priority,
+        segments=without(priority.segments, small),
+        warnings=tuple(w for w in priority.warnings if not w.startswith(named)),
+    )
 
 
 def _play(priority: Priority) -> str:

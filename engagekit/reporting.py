@@ -115,7 +115,7 @@ def _page(journeys: Journeys, *, by: str | None, notes: pl.DataFrame | None, min
             "Cohort curves",
             f"A blank cell is a period that has not fully passed: unknown, not zero. Cohorts {few}",
             (_chart("heatmap", cohorts, period="week") if cohorts.height else "")
-            + _chart("curve", pooled_curve(curves)),
+            + _chart("curve", pooled_curve(curves), period="week"),
         ),
         _steps(step_drop_off(journeys)),
         _section(

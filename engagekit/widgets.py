@@ -64,7 +64,7 @@ def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
         said = [_came_back(row, state) for row in first] or [
             "No cohort is old enough for this period yet."
         ]
-        return Shown(curve, "\n".join(said), charts.curve(curve))
+        return Shown(curve, "\n".join(said), charts.curve(curve, period=state["period"]))
 
     return Panel("Explore the cohort curve", controls, answer, session, "cohort explorer")
 

@@ -12,17 +12,22 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
+PYTHON = [sys.executable]
 
-STAGES = {
-    "format": [sys.executable, "-m", "ruff", "format", "--check"],
-    "lint": [sys.executable, "-m", "ruff", "check"],
-    "types": [sys.executable, "-m", "mypy"],
-    "fast": [*PYTEST],
-    "slow": [*PYTEST, "-m", "slow and not browser and not spark"],
-    "spark": [*PYTEST, "-m", "spark"],
-    "notebooks": [sys.executable, "-m", "tests.notebooks"],
-    "browser": [*PYTEST, "-m", "browser"],
+STAGES: dict[str, list[list[str]]] = {
+    "format": [[*PYTHON, "-m", "ruff", "format", "--check"]],
+    "lint": [[*PYTHON, "-m", "ruff", "check"]],
+    "types": [[*PYTHON, "-m", "mypy"]],
+    "fast": [
+        [*PYTHON, "-m", "coverage", "run", *PYTEST],
+        [*PYTHON, "-m", "tests.branches"],
+    ],
+    "slow": [[*PYTHON, *PYTEST, "-m", "slow and not browser and not spark"]],
+    "oldest": [[*PYTHON, "-m", "tests.oldest"]],
+    "spark": [[*PYTHON, *PYTEST, "-m", "spark"]],
+    "notebooks": [[*PYTHON, "-m", "tests.notebooks"]],
+    "browser": [[*PYTHON, *PYTEST, "-m", "browser"]],
 }
 
 
@@ -33,11 +38,12 @@ def main(wanted: list[str]) -> int:
         return 2
     failed = []
     for name in wanted or STAGES:
-        print(f"== {name}: {' '.join(STAGES[name][1:])}", flush=True)
-        start = time.monotonic()
-        code = subprocess.run(
-            STAGES[name], cwd=ROOT, check=False, env=os.environ | {"TZ": "UTC"}
-        ).returncode
+        start, environment = time.monotonic(), os.environ | {"TZ": "UTC"}
+        for command in STAGES[name]:
+            print(f"== {name}: {' '.join(command[1:])}", flush=True)
+            code = subprocess.run(command, cwd=ROOT, check=False, env=environment).returncode
+            if code:
+                break
         print(
             f"== {name}: {'passed' if code == 0 else f'failed ({code})'} in {time.monotonic() - start:.0f} s\n",
             flush=True,

@@ -11,10 +11,14 @@ from hypothesis import HealthCheck, settings
 HERE = Path(__file__).parent
 SHARED = HERE.parent.parent / "shared"  # source material beside a checkout; absent elsewhere
 
-# The same examples on every run, so that a red run can be repeated; `--hypothesis-profile wide` searches anew.
+# The same examples on every run, so that a red run can be repeated; `--hypothesis-profile wide` searches anew,
+# `few` only touches everything.
 slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=slow)
 settings.register_profile("wide", deadline=None, max_examples=2000, suppress_health_check=slow)
+settings.register_profile(
+    "few", deadline=None, derandomize=True, max_examples=10, suppress_health_check=slow
+)
 settings.load_profile("house")
 
 

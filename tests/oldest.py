@@ -1,0 +1,34 @@
+"""Run the fast tests with the oldest versions that pyproject.toml allows, in an environment of their own: python -m tests.oldest"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+UV = [sys.executable, "-m", "uv"]
+# Properties of long sequences do not depend on versions; what does is touched by a few examples of each.
+PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-profile", "few"]
+
+
+def main(arguments: list[str]) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        python = Path(folder) / ("Scripts" if os.name == "nt" else "bin") / "python"
+        commands = [
+            [*UV, "venv", "--quiet", "--clear", "--python", sys.executable, folder],
+            [*UV, "pip", "install", "--quiet", "--python", str(python), "--resolution", "lowest-direct", "--editable", ".[lab,duckdb]", "--group", "test"],
+            [*UV, "pip", "list", "--quiet", "--python", str(python)],
+            [str(python), *PYTEST, *arguments],
+        ]  # fmt: skip
+        for command in commands:
+            code = subprocess.run(command, cwd=ROOT, check=False).returncode
+            if code:
+                return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -75,9 +75,12 @@ def test_installed_alone_it_diagnoses_the_sample_and_starts_a_workshop(python, t
 
 def test_once_installed_the_first_command_is_quick(python, tmp_path):
     run(python, "-m", "engagekit", "diagnose", cwd=tmp_path)
-    start = time.monotonic()
-    run(python, "-m", "engagekit", "diagnose", cwd=tmp_path)
-    assert time.monotonic() - start < 5
+    taken = []
+    for _ in range(3):  # the best of three: a test machine is shared
+        start = time.monotonic()
+        run(python, "-m", "engagekit", "diagnose", cwd=tmp_path)
+        taken.append(time.monotonic() - start)
+    assert min(taken) < 5
 
 
 def test_installed_size_with_the_lab(python):

@@ -119,7 +119,6 @@ def _lower_bounds(counts: pl.DataFrame) -> dict[str, float]:
     return {
         row["link"]: wilson(row["n"] / row["design_effect"], row["of"] / row["design_effect"])[0]
         for row in counts.iter_rows(named=True)
-        if row["of"] > 0
     }
 
 

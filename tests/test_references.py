@@ -7,7 +7,7 @@ from link_logs import found_in, going_as_far_as
 
 from engagekit.errors import ParameterError
 from engagekit.intervals import wilson
-from engagekit.references import best_shrunk
+from engagekit.references import best_shrunk, differ
 
 
 def test_against_the_quarter_before():
@@ -74,3 +74,21 @@ def test_best_shrunk_at_its_edges():
     assert best_shrunk([10, 0], [10, 10]) == pytest.approx(1)  # nothing but likeness
     assert best_shrunk([3], [10]) == 0.3
     assert best_shrunk([1, 1], [1, 1]) == 1
+    # Chance alone lets two cohorts differ so much: 8 (1/8)² + 8 (1/8)² = 1/4, the noise of one share.
+    assert best_shrunk([5, 3], [8, 8]) == 0.5
+
+
+def test_cohorts_that_are_one_or_all_alike_do_not_differ():
+    assert not differ([5], [10])
+    assert not differ([10, 10], [10, 10])
+    assert differ([1, 9], [10, 10])
+
+
+def test_what_no_rate_can_fall_below_or_all_must_reach_is_no_reference():
+    """Nobody came back in the quarter before: no rate lies below that. All of one month did: that is no target."""
+    rows = going_as_far_as(200, 150, 0) + going_as_far_as(200, 100, 60, 30, first=500, day=91)
+    table = found_in(rows, as_of=150, targets="previous quarter").table
+    assert table["target"].to_list()[1:] == [None] * 3
+    rows = going_as_far_as(20, 20, 20) + going_as_far_as(20, 20, 0, first=500, day=40)
+    with pytest.raises(ParameterError, match="give targets such as"):
+        found_in(rows, as_of=150, targets="best cohort")

@@ -32,7 +32,9 @@ app = App(
     version=ek.__version__,
     help_flags=["--help", "-h"],
 )
-Preset = Literal["posthog", "amplitude", "mixpanel", "segment", "ga4", "snowplow"]
+Preset = Literal[
+    "posthog", "amplitude", "mixpanel", "mixpanel_before_2023", "segment", "ga4", "snowplow"
+]
 
 
 @Parameter(name="*")
@@ -50,6 +52,15 @@ class Reading:
         Names of the columns that hold the user's id, the event's name and the time.
     at_timezone
         Where times without an offset lie; default: the definition's time zone.
+    at_format
+        How the times are written, where that cannot be told: s, ms, us or ns for an epoch, or a pattern like
+        %d/%m/%Y.
+    bad_times
+        What becomes of unreadable times: refused, or left out and counted.
+    encoding
+        How text files are encoded.
+    dedupe
+        Keep one of events that are the same in every column.
     cache
         Folder for text files once read; default: a folder of your account.
     """
@@ -60,6 +71,10 @@ class Reading:
     event: str = "event"
     at: str = "at"
     at_timezone: str | None = None
+    at_format: str | None = None
+    bad_times: Literal["refuse", "null"] = "refuse"
+    encoding: str = "utf-8"
+    dedupe: Annotated[bool, Parameter(negative="")] = False
     cache: Path | None = None
 
 
@@ -156,7 +171,7 @@ def check(
     from engagekit import terminal
 
     log, definition, _, end = _log(events, reading, needs_definition=False)
-    _say(terminal.checks(ek.check_events(log, definition, as_of=as_of or end)))
+    _say(terminal.checks(ek.check_events(_frame(log), definition, as_of=as_of or end)))
     return 0
 
 
@@ -300,7 +315,7 @@ def _journeys(
 
         people = read_users(users, ids=_id_type(log), timezone=definition.timezone)
     journeys = ek.rollup(log, definition, users=people, as_of=as_of or end)
-    return journeys, ek.check_events(log, definition, as_of=journeys.as_of)
+    return journeys, ek.check_events(_frame(log), definition, as_of=journeys.as_of)
 
 
 def _without_small(
@@ -349,6 +364,10 @@ def _definition(reading: Reading) -> ek.Definition | None:
 def _scan(
     source: str, reading: Reading, definition: ek.Definition | None, *, keep: Sequence[str] = ()
 ) -> Any:
+    from engagekit.buckets import is_prepared
+
+    if is_prepared(source):
+        return Path(source)  # reduced bucket by bucket, in little memory
     named = () if definition is None else definition.property_names()
     zone = reading.at_timezone or (definition.timezone if definition else "UTC")
     return ek.scan_events(
@@ -359,12 +378,24 @@ def _scan(
         preset=reading.preset,
         timezone=zone,
         keep=tuple(dict.fromkeys([*named, *keep])),
+        dedupe=reading.dedupe,
         cache=reading.cache,
+        at_format=reading.at_format,
+        bad_times=reading.bad_times,
+        encoding=reading.encoding,
     )
 
 
-def _id_type(log: pl.LazyFrame) -> pl.DataType:
-    return log.collect_schema()["user_id"]
+def _frame(log: Any) -> Any:
+    """Take a log as a frame, also where it is the folder of a prepared one."""
+    from engagekit.buckets import open_prepared
+
+    return open_prepared(log).log if isinstance(log, Path) else log
+
+
+def _id_type(log: Any) -> pl.DataType:
+    found: pl.DataType = _frame(log).collect_schema()["user_id"]
+    return found
 
 
 def _worth_saying(notes: pl.DataFrame) -> pl.DataFrame:

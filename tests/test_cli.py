@@ -85,6 +85,25 @@ def test_the_screen_says_what_the_library_says(capsys, files):
     assert "2025-08-01" in out
 
 
+def test_a_prepared_log_and_a_stated_way_of_reading_give_the_same(capsys, files, tmp_path):
+    folder, log = files
+    definition = ["-d", folder / "definition.toml", "--json"]
+    plain = json.loads(call(capsys, "diagnose", folder / "events.parquet", *definition)[1])
+    assert call(capsys, "prepare", folder / "events.parquet", tmp_path / "prepared")[0] == 0
+    prepared = json.loads(call(capsys, "diagnose", tmp_path / "prepared", *definition)[1])
+    epochs = log.events.lazy().collect().with_columns(pl.col("at").dt.epoch("ms"))
+    epochs.select("user_id", "event", "at").write_csv(tmp_path / "epochs.csv")
+    cache = ["--cache", tmp_path / "cache"]
+    status, _, err = call(capsys, "diagnose", tmp_path / "epochs.csv", *definition, *cache)
+    assert status == 2
+    assert "at_format" in err
+    read = ["--at-format", "ms", *cache]
+    stated = json.loads(call(capsys, "diagnose", tmp_path / "epochs.csv", *definition, *read)[1])
+    assert (
+        plain["priority"]["table"] == prepared["priority"]["table"] == stated["priority"]["table"]
+    )
+
+
 def test_a_report_is_written(capsys, files):
     folder, _ = files
     page = folder / "report.html"

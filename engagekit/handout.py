@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Handout:
     """A text that a notebook shows as Markdown."""
 
@@ -31,6 +31,10 @@ class Handout:
 
     def __str__(self) -> str:
         """Return the Markdown."""
+        return self.text
+
+    def __repr__(self) -> str:
+        """Return the Markdown, which reads well as plain text too."""
         return self.text
 
 

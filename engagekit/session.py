@@ -214,6 +214,13 @@ class Session:
         with self._locked():
             definition.save(self.folder / DEFINITION_FILE)
 
+    def targets(self) -> dict[str, float] | None:
+        """Return the targets the team set on the sliders; None where it has not touched them: the definition's hold."""
+        set_by_team = self.get("targets")
+        if not isinstance(set_by_team, dict):
+            return None
+        return {link: value / 100 for link, value in set_by_team.items() if value}
+
     def events(self) -> pl.LazyFrame:
         """Return the event log the session is about: the workshop's, else the bundled sample."""
         log, _, _ = self._data()

@@ -71,10 +71,8 @@ def store(names: list[str]) -> int:
             for number, cell in enumerate(notebook.cells):
                 cell.id = f"cell-{number}"
                 cell.metadata.pop("execution", None)
-                if cell.cell_type == "code" and "nbval-ignore-output" in cell.metadata.get(
-                    "tags", []
-                ):
-                    cell.outputs = []
+                if cell.cell_type == "code":
+                    cell.outputs = stored(cell)
             notebook.metadata.pop("widgets", None)
             notebook.metadata["language_info"] = {"name": "python"}
             notebook.metadata["kernelspec"] = {
@@ -85,6 +83,15 @@ def store(names: list[str]) -> int:
             nbformat.write(notebook, NOTEBOOKS / path.name)
             print(f"stored {path.name}", flush=True)
     return 0
+
+
+def stored(cell) -> list:
+    """Keep of a cell's outputs what is the same on every run: no drawing scripts, no ids of controls."""
+    if "nbval-ignore-output" in cell.metadata.get("tags", []):
+        return []
+    for output in cell.outputs:
+        output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    return cell.outputs
 
 
 def main(arguments: list[str]) -> int:

@@ -167,3 +167,12 @@ def test_the_definition_is_kept_in_the_folder(tmp_path):
     session = Session(tmp_path)
     session.define(ek.Definition(name="Own", activation="a", core="b"))
     assert Session(tmp_path).definition.name == "Own"
+
+
+def test_targets_are_those_the_team_set(tmp_path):
+    session = Session(tmp_path)
+    assert session.targets() is None
+    session.set("targets", {"activation": 35, "habit": 50, "depth": 0})
+    assert session.targets() == {"activation": 0.35, "habit": 0.5}
+    session.set("targets", {"activation": 0})
+    assert session.targets() == {}

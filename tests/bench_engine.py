@@ -1,0 +1,132 @@
+"""Speed and memory beside other engines, as ratios taken in one run: python tests/bench_engine.py 1m|10m|100m [ROUNDS] [FOLDER]
+
+Every side runs in a process of its own, in turn with the others; the median of the rounds is shown. The logs are made by
+the script that also defines the reference (../shared/bench), into FOLDER. Imports are not counted; reading the file is.
+A side is left out where its package is not installed; Retentioneering is looked for in the environment
+RETENTIONEERING_PYTHON names, since it wants other versions of what engagekit needs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+SHARED = Path(__file__).parent.parent.parent / "shared" / "bench"
+MEASURE = """
+import json, resource, sys, time
+def cpu():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+log = sys.argv[1]
+{imports}
+before, start = cpu(), time.perf_counter()
+{body}
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps(dict(cpu=cpu() - before, wall=time.perf_counter() - start, peak=peak)))
+"""
+ANSWERS = """
+answers = (ek.prioritize, ek.diagnose, ek.cohort_curves, ek.compare_first_weeks, ek.metrics)
+found = [answer(journeys) for answer in answers]
+"""
+OURS = """
+import engagekit as ek, numpy, scipy.special
+import engagekit.priority, engagekit.cohorts, engagekit.first_weeks, engagekit.measures, engagekit.rollups
+"""
+SIDES = {
+    "engagekit": (
+        OURS,
+        "import polars as pl\n"
+        f"journeys = ek.rollup(pl.scan_parquet(log), ek.Definition.load({str(SHARED / 'bench.toml')!r}))\n{ANSWERS}",
+    ),
+    "engagekit, prepared on the way": (
+        OURS + "import tempfile, shutil, polars as pl\nplace = tempfile.mkdtemp()\n",
+        "ek.prepare_events(pl.scan_parquet(log), place + '/log', progress=False)\n"
+        f"journeys = ek.rollup(place + '/log', ek.Definition.load({str(SHARED / 'bench.toml')!r}), into=place + '/journeys')\n{ANSWERS}"
+        "shutil.rmtree(place)\n",
+    ),
+    "DuckDB, the bare tables": (
+        "import duckdb\n",
+        "connection = duckdb.connect()\nconnection.execute('set threads=2')\n"
+        f"connection.execute(open({str(SHARED / 'duckdb.sql')!r}).read().replace('{{log}}', log))\n",
+    ),
+    "pandas, the per-user table": (
+        "import pandas as pd\n",
+        """
+frame = pd.read_parquet(log)
+signed = frame[frame.event == "signup"].groupby("user_id")["at"].min().rename("signed_up_at")
+frame = frame.join(signed, on="user_id", how="inner")
+core = frame[frame.event.isin(["create_item", "edit_item"])]
+day = frame["at"].dt.floor("D")
+table = pd.DataFrame({
+    "activated_at": frame[frame.event == "create_item"].groupby("user_id")["at"].min(),
+    "last_core_at": core.groupby("user_id")["at"].max(),
+    "active_days": day.groupby(frame["user_id"]).nunique(),
+    "core_days": core["at"].dt.floor("D").groupby(core["user_id"]).nunique(),
+})
+""",
+    ),
+    "reading the three columns": (
+        "import polars as pl\n",
+        "pl.scan_parquet(log).select(pl.all().max()).collect()\n",
+    ),
+}
+RETENTIONEERING = (
+    "import pandas as pd\nfrom retentioneering.eventstream import Eventstream\n",
+    "stream = Eventstream(pd.read_parquet(log).rename(columns={'at': 'timestamp'}))\nstream.segment_overview()\n",
+)
+
+
+def run(python: str, side: tuple[str, str], log: Path) -> dict[str, float] | None:
+    code = MEASURE.format(imports=side[0], body=side[1])
+    done = subprocess.run(
+        [python, "-c", code, str(log)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        print(done.stderr.strip().splitlines()[-1:] or "failed", file=sys.stderr)
+        return None
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def log_of(size: str, folder: Path) -> Path:
+    path = folder / f"events_{size}_by_time.parquet"
+    if not path.exists():
+        subprocess.run(
+            [sys.executable, str(SHARED / "make_events.py"), size, str(folder)], check=True
+        )
+    return path
+
+
+def main(size: str, rounds: int, folder: Path) -> None:
+    log = log_of(size, folder)
+    sides = dict(SIDES)
+    if size != "1m":
+        sides.pop("pandas, the per-user table") if size == "100m" else None
+    if size == "100m":
+        sides.pop("engagekit")  # a hundred million events are prepared first
+    pythons = dict.fromkeys(sides, sys.executable)
+    if os.environ.get("RETENTIONEERING_PYTHON") and size != "100m":
+        sides["Retentioneering, segment_overview"] = RETENTIONEERING
+        pythons["Retentioneering, segment_overview"] = os.environ["RETENTIONEERING_PYTHON"]
+    taken: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, side in sides.items():
+            found = run(pythons[name], side, log)
+            if found:
+                taken[name].append(found)
+    base = median(t["cpu"] for t in taken["DuckDB, the bare tables"])
+    print(
+        f"| {size} events, median of {rounds} | CPU | of DuckDB's | wall | peak |\n|---|---:|---:|---:|---:|"
+    )
+    for name, runs in taken.items():
+        if runs:
+            cpu, wall, peak = (median(t[key] for t in runs) for key in ("cpu", "wall", "peak"))
+            print(f"| {name} | {cpu:.2f} s | {cpu / base:.2f} x | {wall:.2f} s | {peak:,.0f} MB |")
+
+
+if __name__ == "__main__":
+    given = [*sys.argv[1:], *["1m", "5", "/tmp"][len(sys.argv) - 1 :]]
+    main(given[0], int(given[1]), Path(given[2]))

@@ -14,6 +14,7 @@ from engagekit.errors import (
     EngagekitError,
     StoredFileError,
     check_choice,
+    faults_of,
     listing,
     nearest,
 )
@@ -340,9 +341,7 @@ class Definition:
         try:
             made = cls(**({"activation": "?", "core": "?"} | values))
         except EngagekitError as error:
-            raise DefinitionError(
-                f"{source}: {error}" + "".join(f"\n  also: {fault}" for fault in faults)
-            ) from None
+            faults += faults_of(error)
         if faults:
             raise DefinitionError.from_faults(f"{source} is no sound definition", faults)
         return made

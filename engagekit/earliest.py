@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from engagekit.definition import LINKS
+from engagekit.errors import ParameterError
 from engagekit.links import LOSABLE
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ def earliest_broken(
     tuple
         ``(p_earliest per link, p_none)``; they sum to 1.
 
+    Raises
+    ------
+    ParameterError
+        The three differ in length.
+
     References
     ----------
     Jeffreys' prior for a share; agrees with resampling users.
@@ -53,6 +59,10 @@ def earliest_broken(
     >>> [round(p, 4) for p in p_earliest], round(p_none, 4)
     ([0.0036, 0.9963], 0.0001)
     """
+    if not len(passed) == len(eligible) == len(targets):
+        raise ParameterError(
+            f"passed has {len(passed)} links, eligible {len(eligible)}, targets {len(targets)}; give one number per link."
+        )
     p_earliest, unbroken = [], 1.0
     for p in [below(*counts) for counts in zip(passed, eligible, targets, strict=True)]:
         p_earliest.append(unbroken * (p or 0.0))

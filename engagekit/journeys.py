@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit.definition import Definition
-from engagekit.errors import ColumnError, ParameterError, StoredFileError, nearest
+from engagekit.errors import ColumnError, ParameterError, StoredFileError, listing, nearest
 from engagekit.instants import AT, instant, local_day, zone
 from engagekit.whole import flush, write_whole, writing
 from engagekit.wording import many
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     from engagekit.instants import Instant
     from engagekit.log import Frame
@@ -191,14 +192,33 @@ class Journeys:
             A boolean expression over the columns of `users`.
         signed_up
             ``(since, until)``, `until` exclusive; None leaves that side open.
+
+        Raises
+        ------
+        ColumnError
+            `users` asks for a column that the users do not have.
+        ParameterError
+            `signed_up` is no pair, or a bound of it is no instant.
         """
-        keep = [] if users is None else [users]
-        for bound, name in zip(signed_up or (None, None), ("since", "until"), strict=True):
+        keep = [] if users is None else [self._known(users)]
+        for bound, name in zip(_pair(signed_up), ("since", "until"), strict=True):
             if bound is not None:
                 moment = instant(bound, timezone=self.timezone, name=name)
                 column = pl.col("signed_up_at")
                 keep.append(column >= moment if name == "since" else column < moment)
         return self._narrowed(self.users.lazy().filter(*keep)) if keep else self
+
+    def _known(self, expression: pl.Expr) -> pl.Expr:
+        try:
+            self.users.lazy().select(expression).collect_schema()
+        except pl.exceptions.ColumnNotFoundError:
+            columns = self.users.lazy().collect_schema().names()
+            missing = sorted(set(expression.meta.root_names()) - set(columns))
+            raise ColumnError.from_faults(
+                f"The users (columns {listing(columns)}) cannot be narrowed so",
+                [f"there is no column {name!r}.{nearest(name, columns)}" for name in missing],
+            ) from None
+        return expression
 
     def _narrowed(self, users: pl.LazyFrame, **tables: pl.LazyFrame) -> Journeys:
         ids = users.select("user_id")
@@ -214,7 +234,8 @@ class Journeys:
         """Return what would have been known at an earlier instant, with the same definition and windows.
 
         ``last_seen_at`` and ``active_days`` are null for users seen at or after that instant: they are not kept
-        day by day, and no answer needs them.
+        day by day, and no answer needs them. Actions are counted by local day, so an instant within a day counts
+        that whole day's actions of users who had acted by then; at a midnight nothing differs.
 
         Raises
         ------
@@ -379,6 +400,16 @@ def refuse_newer(folder: Path) -> None:
         raise StoredFileError(
             f"{str(folder)!r} was written by a newer engagekit (schema {version}); install that one."
         )
+
+
+def _pair(signed_up: object) -> Sequence[Instant | None]:
+    if signed_up is None:
+        return (None, None)
+    if not isinstance(signed_up, tuple | list) or len(signed_up) != 2:
+        raise ParameterError(
+            f"signed_up is {signed_up!r}; give a pair (since, until), with None for a side left open."
+        )
+    return signed_up
 
 
 def _as_before(frame: pl.LazyFrame, before: Frame) -> Frame:

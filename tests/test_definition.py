@@ -176,3 +176,12 @@ def test_a_written_file_has_the_usual_permissions_and_keeps_those_it_had(tmp_pat
         os.umask(before)
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"two", 0o604)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["definition.toml", "usual"]
+
+
+def test_a_file_counts_its_faults_and_the_definitions_together():
+    with pytest.raises(DefinitionError) as error:
+        Definition.from_table({"core": 3, "foo": 1, "habit_days": -1})
+    assert len(error.value.faults) == 4
+    assert "4 faults" in str(error.value)
+    for named in ("'foo'", "activation is missing", "core: 3", "habit_days is -1"):
+        assert named in str(error.value)

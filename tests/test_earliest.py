@@ -16,6 +16,7 @@ from engagekit.earliest import (
     judge,
     times_to_settle,
 )
+from engagekit.errors import ParameterError
 from engagekit.priority import earliest_broken
 
 
@@ -43,6 +44,11 @@ def test_a_link_without_a_target_cannot_be_named():
         [0.0, pytest.approx(1)], pytest.approx(0, abs=1e-9),
     )  # fmt: skip
     assert earliest_broken([1, 1], [100, 100], [None, None]) == ([0.0, 0.0], 1.0)
+
+
+def test_one_number_per_link():
+    with pytest.raises(ParameterError, match="passed has 2 links, eligible 1, targets 2"):
+        earliest_broken([1, 2], [3], [0.5, 0.5])
 
 
 def test_agrees_with_drawing_rates():

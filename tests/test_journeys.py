@@ -55,6 +55,13 @@ def test_where_narrows_every_table(journeys):
     assert journeys.where() is journeys
 
 
+def test_where_names_what_it_cannot_use(journeys):
+    with pytest.raises(ColumnError, match=r"no column 'plann'\. Did you mean 'plan'"):
+        journeys.where(users=pl.col("plann") == "pro")
+    with pytest.raises(ParameterError, match=r"signed_up is '2026-01-05'; give a pair"):
+        journeys.where(signed_up="2026-01-05")
+
+
 def test_at_an_earlier_instant_only_what_was_known_then_is_left(journeys):
     for moment in (at(2), at(9, 8), at(9, 15), at(21), journeys.as_of):
         then, anew = journeys.at(moment), ek.rollup(LOG, DEFINITION, users=PEOPLE, as_of=moment)

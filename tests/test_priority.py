@@ -190,6 +190,38 @@ def test_an_undecided_case_says_how_many_more_users_would_settle_it():
     )
 
 
+def test_without_targets_the_sentence_says_how_far_most_could_be_drawn():
+    habit = found_in(going_as_far_as(400, 300, 160, 10), targets={})
+    assert (
+        "it stays habit wherever 'most' is drawn from 42% to 73% instead of at one half."
+        in habit.sentence
+    )
+    first = found_in(going_as_far_as(400, 100, 60, 10), targets={})
+    assert (
+        "it stays activation wherever 'most' is drawn from 27% up instead of at one half."
+        in first.sentence
+    )
+
+
+def test_one_target_alone_is_met():
+    found = found_in(going_as_far_as(300, 280, 260, 240), targets={"habit": 0.5})
+    assert found.sentence.startswith(
+        "No link is broken: habit meets what was set for it (over 99% sure)."
+    )
+
+
+def test_nothing_is_said_to_be_wholly_sure():
+    from engagekit.telling import _sure
+
+    assert [_sure(p) for p in (0.8, 0.99, 0.9901, 1.0, None)] == [
+        "80%",
+        "99%",
+        "over 99%",
+        "over 99%",
+        "–",
+    ]
+
+
 def test_no_link_is_said_last():
     found = found_in(going_as_far_as(100, 80, 43, 36))
     assert found.candidates == ("none broken", "habit")

@@ -122,7 +122,10 @@ def _none_broken(found: Loop, rows: dict[str, dict[str, Any]]) -> str:
             f"No link loses most users: {percent(rows[last]['reached'])} get as far as {last} "
             f"({sure} sure). Targets would set the bar higher."
         )
-    held = [link for link in LINKS if rows[link]["target"] is not None]
+    set_for = [link for link in LINKS if rows[link]["target"] is not None]
+    held = [link for link in set_for if found.seen.marks[LINKS.index(link)] is not None]
+    if not held:
+        return f"No link can be judged against a target: the definition names no events for {' and '.join(set_for)}."
     return f"No link is broken: {' and '.join(held)} meet{'s' if len(held) == 1 else ''} what was set for {'it' if len(held) == 1 else 'them'} ({sure} sure)."
 
 

@@ -378,6 +378,20 @@ def test_warnings_say_what_cannot_be_judged():
     assert found_in(going_as_far_as(20, 10, 5)).warnings == ()
 
 
+def test_a_target_that_cannot_be_judged_is_never_said_to_be_met():
+    bare = ek.Definition(
+        signup=None, activation="make", core="make", burn_in_days=0, activation_days=3, habit_days=2,
+        depth_days=6, usage_interval_days=1, targets={"depth": 0.5},
+    )  # fmt: skip
+    alone = found_in(going_as_far_as(20, 10, 5), definition=bare).sentence
+    assert alone.startswith(
+        "No link can be judged against a target: the definition names no events for depth."
+    )
+    both = dataclasses.replace(bare, targets={"depth": 0.5, "activation": 0.01})
+    beside = found_in(going_as_far_as(20, 10, 5), definition=both).sentence
+    assert beside.startswith("No link is broken: activation meets what was set for it")
+
+
 def test_the_present_rate_of_sign_ups_is_that_of_eight_weeks():
     rows = going_as_far_as(30, 10) + going_as_far_as(16, 10, first=100, day=44)
     assert found_in(rows, as_of=100).signups_per_week == 2  # day 44 is 56 days before the end

@@ -6,6 +6,7 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from reprlib import repr as shortly
 from typing import TYPE_CHECKING, Any
 
 from engagekit.definition import Definition
@@ -28,6 +29,9 @@ DEFINITION_FILE = "definition.toml"
 # What a session file holds besides its version; each part is a table of its own.
 PARTS = ("about", "controls", "votes", "decisions", "notes", "plan")
 ABOUT = ("team", "events", "users", "as_of")  # what is said of a session; each is a text
+DEEPEST = (
+    50  # tables and lists inside each other: what is written must be readable wherever it is read
+)
 LOCK_SECONDS = 20
 
 
@@ -279,19 +283,28 @@ def _check(part: str, values: Mapping[str, Any]) -> None:
     faults = [
         f"{key!r} is no name; it takes a text." for key in values if not isinstance(key, str)
     ] + [
-        f"{key!r} takes a text, but got {value!r}."
+        f"{key!r} takes a text, but got {shortly(value)}."
         for key, value in values.items()
         if part == "about" and key in ABOUT and not isinstance(value, str)
     ]
     for key, value in values.items():
         try:
             json.dumps(value, allow_nan=False, sort_keys=True)
+            _measure([value])
         except (TypeError, ValueError, RecursionError):
             faults.append(
-                f"{key!r} got {value!r}, which cannot be stored; it takes text, numbers, true/false, lists and tables."
+                f"{key!r} got {shortly(value)}, which cannot be stored; it takes text, numbers, true/false, lists and tables."
             )
     if faults:
         raise ParameterError.from_faults(f"The session's {part} stay as they are", faults)
+
+
+def _measure(value: Any, deepest: int = DEEPEST + 1) -> None:
+    if not deepest:
+        raise ValueError("nested too deeply")
+    for each in value.values() if isinstance(value, dict) else value:
+        if isinstance(each, (dict, list, tuple)):
+            _measure(each, deepest - 1)
 
 
 def _as_bytes(state: dict[str, Any]) -> bytes:

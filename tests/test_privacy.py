@@ -133,16 +133,6 @@ def test_records_hold_no_ids(log, tmp_path):
         assert SECRET.encode() not in path.read_bytes(), path.name
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
-def test_stored_outputs_of_notebooks_hold_no_ids(path):
-    assert ek.load_sample().users["user_id"].str.contains(r"^u\d{6}$").all()
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    outputs = [json.dumps(c["outputs"]) for c in notebook["cells"] if c["cell_type"] == "code"]
-    assert [
-        found for text in outputs for found in re.findall(r"(?<!\\)\bu\d{6}\b", text)
-    ] == []  # an escape is no id
-
-
 def test_pseudonyms_go_the_whole_road(log, tmp_path):
     folder, definition = log
     hidden = ek.pseudonymize(

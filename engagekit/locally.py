@@ -161,7 +161,7 @@ def _reduced(task: _Task) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, s
         asked = first_signups(task.log, task.definition, before=task.extent.end)
         signups = asked.collect(engine="streaming")
     who = members(signups, task.people, task.definition, task.extent, unit=task.unit)
-    codes = codes_of(task.definition, task.names, task.extent)
+    codes = codes_of(task.definition, task.names, task.extent, who.base.height)
     found = reduced(task.log, who.owners, task.definition, codes, task.extent)
     left_out = who.left_out.copy()
     left_out[TOO_SOON, "events"] += found["too_soon"].item()

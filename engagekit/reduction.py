@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engagekit.acting import acting
 from engagekit.instants import AT, local_day
 from engagekit.log import by_day
 from engagekit.matchers import Match, as_matches, matches
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from engagekit.members import Extent
 
 DAY_US = 86_400_000_000
-BLOCK = 64  # days whose marks share one number
+BITS = pl.Series([2**k for k in range(32)], dtype=pl.UInt32)
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,12 @@ class Codes:
     roles: dict[str, Matcher]
     sides: dict[str, Matcher]
     first_day: int  # days since 1970
-    blocks: int  # how many 64-day blocks the log spans
+    span: int  # how many days the log has
+    users: int  # how many units there are
     wheres: dict[Match, str]  # matchers with conditions -> the column that holds whether they hold
 
 
-def codes_of(definition: Definition, events: list[str], extent: Extent) -> Codes:
+def codes_of(definition: Definition, events: list[str], extent: Extent, users: int) -> Codes:
     """Give a number to everything that a reduction tells apart."""
     sides: dict[str, Matcher] = {"activation": definition.activation}
     for position, step in enumerate(definition.steps):
@@ -62,7 +64,8 @@ def codes_of(definition: Definition, events: list[str], extent: Extent) -> Codes
         sides=sides,
         # Where clocks go back across midnight, a later instant can lie on the day before.
         first_day=days[0] - 1,
-        blocks=(days[1] - days[0] + 2) // BLOCK + 1,
+        span=days[1] - days[0] + 3,
+        users=users,
         wheres={match: f"_where_{n}" for n, match in enumerate(dict.fromkeys(conditional))},
     )
 
@@ -90,7 +93,6 @@ def reduced(
     known = inside.filter(pl.col("age").is_not_null())
     queries = {
         "too_soon": inside.filter(pl.col("age").is_null()).select(pl.len()),
-        "blocks": _blocks(known, definition, codes),
         "sides": _sides(known, codes),
         "early": _early(known, definition.first_days, codes),
         "days": _days(known, codes),
@@ -99,7 +101,8 @@ def reduced(
         before = log.filter(pl.col("at") < extent.end)
         unknown = before.join(owners.lazy(), on="user_id", how="anti")
         queries["strangers"] = unknown.select(pl.col("user_id").n_unique())
-    return {name: query.collect(engine="streaming") for name, query in queries.items()}
+    found = {name: query.collect(engine="streaming") for name, query in queries.items()}
+    return found | {"acting": acting(events, aside(definition, codes), codes)}
 
 
 def _coded(
@@ -137,8 +140,19 @@ def _u() -> pl.Expr:
     return pl.col("u").cast(pl.Int64)
 
 
-def _bit(place: pl.Expr, kind: Any) -> pl.Expr:
-    return pl.lit(2, kind).pow(place.cast(pl.UInt32))
+def aside(definition: Definition, codes: Codes) -> pl.Expr:
+    """Tell which events are no action of the user: the sign-up, and outreach."""
+    if (
+        definition.signup is None
+    ):  # the first event is the sign-up, unless the users table knows better
+        expression = ~pl.col("given") & pl.col("opening")
+    else:
+        expression = _hits(definition.signup, codes)
+    return (
+        expression
+        if definition.outreach is None
+        else expression | _hits(definition.outreach, codes)
+    )
 
 
 def _hits(matcher: Matcher, codes: Codes) -> pl.Expr:
@@ -173,34 +187,6 @@ def _tagged(known: pl.LazyFrame, tags: Mapping[str, Matcher], codes: Codes) -> p
     return pl.concat(parts or [nothing])
 
 
-def _blocks(known: pl.LazyFrame, definition: Definition, codes: Codes) -> pl.LazyFrame:
-    # Days are marked as bits, 64 to a number; so no user-day is ever a row of its own.
-    if (
-        definition.signup is None
-    ):  # the first event is the sign-up, unless the users table knows better
-        aside = ~pl.col("given") & pl.col("opening")
-    else:
-        aside = _hits(definition.signup, codes)
-    if definition.outreach is not None:
-        aside |= _hits(definition.outreach, codes)
-    by_block = known.select(
-        (_u() * codes.blocks + pl.col("day") // BLOCK).alias("key"),
-        "at",
-        pl.when(~aside).then("at").alias("action_at"),
-        _bit(pl.col("day") % BLOCK, pl.UInt64).alias("bits"),
-    )
-    by_block = by_block.group_by("key").agg(
-        pl.col("action_at").min(),
-        pl.col("at").max().alias("last_seen_at"),
-        pl.col("bits").bitwise_or(),
-    )
-    return by_block.group_by((pl.col("key") // codes.blocks).alias("u")).agg(
-        pl.col("action_at").min().alias("first_action_at"),
-        pl.col("last_seen_at").max(),
-        pl.col("bits").bitwise_count_ones().cast(pl.UInt32).sum().alias("active_days"),
-    )
-
-
 def _sides(known: pl.LazyFrame, codes: Codes) -> pl.LazyFrame:
     key = _u() * len(codes.sides) + pl.col("tag")
     tagged = _tagged(known, codes.sides, codes).select(key.alias("key"), "at")
@@ -213,7 +199,7 @@ def _early(known: pl.LazyFrame, first_days: int, codes: Codes) -> pl.LazyFrame:
     soon = known.filter(pl.col("age") < first_days).select(
         (_u() * len(codes.events) + pl.col("e")).alias("key"),
         "at",
-        _bit(pl.col("age"), pl.UInt32).alias("days"),
+        pl.lit(BITS).gather(pl.col("age")).alias("days"),
     )
     return soon.group_by("key").agg(
         pl.col("at").min().alias("first_at"), pl.len().alias("times"), pl.col("days").bitwise_or()
@@ -221,8 +207,7 @@ def _early(known: pl.LazyFrame, first_days: int, codes: Codes) -> pl.LazyFrame:
 
 
 def _days(known: pl.LazyFrame, codes: Codes) -> pl.LazyFrame:
-    span = codes.blocks * BLOCK
-    key = (_u() * len(codes.roles) + pl.col("tag")) * span + pl.col("day")
+    key = (_u() * len(codes.roles) + pl.col("tag")) * codes.span + pl.col("day")
     tagged = _tagged(known, codes.roles, codes).select(key.alias("key"), "at")
     return tagged.group_by("key").agg(
         pl.col("at").min().alias("first_at"),

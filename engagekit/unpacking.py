@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engagekit.acting import NEVER
 from engagekit.instants import AT
 from engagekit.journeys import DAYS, EARLY, STEPS
-from engagekit.reduction import BLOCK
 
 if TYPE_CHECKING:
     from engagekit.definition import Definition
@@ -19,33 +19,43 @@ def unpacked(
     base: pl.DataFrame, found: dict[str, pl.DataFrame], definition: Definition, codes: Codes
 ) -> dict[str, pl.DataFrame]:
     """Name and order what a reduction found: the four tables."""
+    days, early = found["days"].sort("key"), found["early"].sort("key")
     return {
-        "users": _users_table(base, found["blocks"], found["sides"], found["days"], codes),
+        "users": _users_table(base, found["acting"], found["sides"], days, codes),
         "steps": _steps_table(base, found["sides"], definition, codes),
-        "early": _early_table(base, found["early"], codes),
-        "days": _days_table(base, found["days"], codes),
+        "early": _early_table(base, early, codes),
+        "days": _days_table(base, days, codes),
     }
 
 
 def _users_table(
-    base: pl.DataFrame, blocks: pl.DataFrame, sides: pl.DataFrame, days: pl.DataFrame, codes: Codes
+    base: pl.DataFrame, acting: pl.DataFrame, sides: pl.DataFrame, days: pl.DataFrame, codes: Codes
 ) -> pl.DataFrame:
-    width, span = len(codes.sides), codes.blocks * BLOCK
-    activated = sides.filter(pl.col("key") % width == 0).select(
-        (pl.col("key") // width).alias("u"), _instant("first_at").alias("activated_at")
-    )
-    core = list(codes.roles).index("core")
+    import numpy as np
+
+    width, span = len(codes.sides), codes.span
+    activated = sides.filter(pl.col("key") % width == 0)
     role = pl.col("key") // span
-    core_days = days.lazy().filter(role % len(codes.roles) == core)
-    cores = core_days.group_by((role // len(codes.roles)).alias("u")).agg(
-        _instant("last_at").max().alias("last_core_at"), pl.len().alias("core_days")
+    core = days.select(u=role // len(codes.roles), role=role % len(codes.roles), at="last_at")
+    core = core.filter(pl.col("role") == list(codes.roles).index("core"))
+    users, last = core["u"].to_numpy(), np.full(codes.users, -NEVER)
+    np.maximum.at(last, users, core["at"].to_numpy())
+    times = {
+        "activated_at": _placed(activated["key"] // width, activated["first_at"], codes.users),
+        "first_action_at": acting["first_action_at"],
+        "last_core_at": pl.Series(last).replace(-NEVER, None),
+        "last_seen_at": acting["last_seen_at"],
+    }
+    return base.drop("given").with_columns(
+        *[column.cast(AT).alias(name) for name, column in times.items()],
+        pl.Series("core_days", np.bincount(users, minlength=codes.users)),
+        acting["active_days"],
     )
-    acted = blocks.lazy().with_columns(_instant("first_action_at"), _instant("last_seen_at"))
-    table = base.lazy().drop("given").with_row_index("u").cast({"u": pl.Int64})
-    for part in (activated.lazy(), acted, cores):
-        table = table.join(part, on="u", how="left", maintain_order="left")
-    counts = pl.col("core_days", "active_days").fill_null(0)
-    return table.with_columns(counts).drop("u").collect()
+
+
+def _placed(places: pl.Series, values: pl.Series, count: int) -> pl.Series:
+    """Put values at their places among nulls."""
+    return pl.Series([None], dtype=pl.Int64).new_from_index(0, count).scatter(places, values)
 
 
 def _steps_table(
@@ -103,7 +113,7 @@ def _early_table(base: pl.DataFrame, early: pl.DataFrame, codes: Codes) -> pl.Da
 
 
 def _days_table(base: pl.DataFrame, days: pl.DataFrame, codes: Codes) -> pl.DataFrame:
-    span, width = codes.blocks * BLOCK, len(codes.roles)
+    span, width = codes.span, len(codes.roles)
     key, names = pl.col("key"), pl.lit(pl.Series(list(codes.roles), dtype=pl.String))
     day = (key % span + codes.first_day).cast(pl.Int32).cast(pl.Date)
     return days.sort("key").select(

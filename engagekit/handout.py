@@ -75,9 +75,13 @@ def or_why(ask: Callable[[], Any]) -> Any:
     > This cannot be answered: Nobody can be judged yet.
     """
     try:
-        return ask()
+        found = ask()
     except EngagekitError as error:
         return said(f"This cannot be answered: {error}")
+    written = getattr(found, "usermeta", None)
+    if isinstance(written, dict) and not written["engagekit"]["rows"]:
+        return said(f"{' '.join(found.title.text)}.")  # a chart of nothing: its title says why
+    return found
 
 
 def facts(rows: Iterable[Any], *columns: str) -> Handout:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from engagekit.session import Session
 
 WIDE = w.Layout(width="100%", max_width="760px")
-LABEL = {"description_width": "220px"}
+LABEL = {"description_width": "240px"}
 ACCENT = "4px solid #0072B2"
 FRAME = w.Layout(border_left=ACCENT, padding="0 0 2px 12px")
-BESIDE = w.Layout(flex_flow="row wrap", margin="2px 0 2px 222px")
+BESIDE = w.Layout(flex_flow="row wrap", margin="2px 0 2px 242px")
 
 
 @dataclass(frozen=True)

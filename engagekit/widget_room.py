@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -10,14 +11,18 @@ from engagekit.definition import LINKS
 from engagekit.planning import plan
 from engagekit.playbook import PLAYS
 from engagekit.widget_panel import Panel, Shown, button, choice, lines, secret, slider, text
-from engagekit.wording import LINK_NAMES, count, many, percent, plain
+from engagekit.wording import LINK_NAMES, many, plain
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from engagekit.planning import Plan
     from engagekit.priority import Priority
     from engagekit.session import Session
 
 REVEALED = "votes revealed"
 NOBODY = "not named yet"
+MOST_WEEKS = 52
 # What can be voted for: the word stored, and how it is called.
 CHOICES = {**LINK_NAMES, "none": "None is broken", "undecided": "We cannot tell"}
 HOW_TO_VOTE = ", ".join(f"{number} {name}" for number, name in enumerate(CHOICES.values(), 1))
@@ -129,12 +134,12 @@ def card(session: Session, priority: Priority, *, today: Any) -> Panel:
             "problem": made.problem, "play": made.play, "owner": state["owner"].strip() or NOBODY, "partners": list(made.partners),
             "metric": ", ".join(made.metrics), "baseline": made.rate, "target": made.goal, "weeks": made.weeks,
             "users_needed": made.users_needed, "starts_on": str(made.starts_on), "change_our_mind": state["doubt"].strip(),
-            "look_again": None if made.visible_on is None else str(made.visible_on),
+            "look_again": str(_look_again(made)),
         }  # fmt: skip
         written = {k: v for k, v in written.items() if v not in (None, "")}
         if session.part("plan") != written:
             session.replace("plan", written)
-        return Shown(made, card_text(written, made.sentence))
+        return Shown(made, card_text(written, made))
 
     return Panel(heading, controls, answer, session, "play card", pictured=False)
 
@@ -154,16 +159,23 @@ def _play_of(link: str) -> str:
     return next((p.name for p in PLAYS if p.link == link), PLAYS[0].name)
 
 
-def card_text(written: dict[str, Any], sentence: str) -> str:
+def _look_again(made: Plan) -> date:
+    """Take the day on which the effect can be seen; a team that would wait longer than a year looks after one."""
+    latest = made.starts_on + timedelta(weeks=MOST_WEEKS)
+    return latest if made.visible_on is None else min(made.visible_on, latest)
+
+
+def card_text(written: dict[str, Any], made: Plan) -> str:
     """Write the card as it can be read aloud."""
-    when = written.get("look_again")
     lines = [
         f"We mend {LINK_NAMES[written['link']]} with {written['play']}; {_answers_for(written['owner'])}.",
-        f"From {percent(written['baseline'])} to {percent(written['target'])}, seen in: {written['metric']}.",
-        sentence,
+        made.sentence,
     ]
-    if when:
-        lines.append(f"We look again on {when} (about {count(written.get('weeks'))} weeks).")
+    if made.visible_on is None or str(made.visible_on) > written["look_again"]:
+        lines.append(
+            f"That is too long to wait, so we look again on {written['look_again']} at the latest: aim higher, "
+            "mend a link that more users reach, or agree to decide without a measurement."
+        )
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit.early_activity import ACTIVE_DAYS
 from engagekit.widget_panel import Panel, Shown, choice, slider
 from engagekit.wording import count, percent, plain
 
@@ -37,10 +38,13 @@ def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
     from engagekit import charts
     from engagekit.cohorts import cohort_curves, pooled_curve
     from engagekit.widget_verdicts import comparable
+    from engagekit.windows import usual_period
 
     controls = {
         "period": choice(
-            "Count per", [("day", "day"), ("week", "week"), ("month", "month")], "week"
+            "Count per",
+            [("day", "day"), ("week", "week"), ("month", "month")],
+            usual_period(journeys.definition),
         ),
         "mode": choice(
             "A user counts who came back",
@@ -79,7 +83,7 @@ THRESHOLDS = (
     ("activation_days", "Days allowed to activate", 60),
     ("habit_days", "Days allowed to come back", 60),
     ("depth_days", "Days allowed to go deeper", 180),
-    ("depth_uses", "Days with the same advanced action", 6),
+    ("depth_uses", "Days with one advanced action", 6),
 )
 
 
@@ -90,7 +94,8 @@ def rule_thresholds(session: Session, journeys: Journeys) -> Panel:
 
     definition = journeys.definition
     controls = {
-        key: slider(label, getattr(definition, key), 1, most) for key, label, most in THRESHOLDS
+        key: slider(label, getattr(definition, key), 1, max(most, 2 * getattr(definition, key)))
+        for key, label, most in THRESHOLDS
     }
 
     def answer(state: dict[str, Any]) -> Shown:
@@ -140,7 +145,7 @@ def threshold_explorer(session: Session, journeys: Journeys) -> Panel:
 
     def answer(state: dict[str, Any]) -> Shown:
         if not actions:
-            return Shown(None, "Nobody did anything in the first days yet.")
+            return Shown(None, "No action of the first days can be judged yet.")
         found = find_threshold(journeys, actions=state["action"])
         grid = found.filter(pl.col("action") == state["action"])
         chosen = grid.filter("chosen").to_dicts() or grid.head(1).to_dicts()
@@ -150,13 +155,16 @@ def threshold_explorer(session: Session, journeys: Journeys) -> Panel:
 
 
 def _early_actions(journeys: Journeys) -> list[str]:
-    """List the actions of the first days, those of most users first, the definition's own beginnings aside."""
-    from engagekit.matchers import event_names
+    """List the actions of the first days that a team can work on, the one that tells most first."""
+    from engagekit.errors import EngagekitError
+    from engagekit.thresholds import find_threshold
 
-    aside = [m for m in (journeys.definition.signup, journeys.definition.outreach) if m is not None]
-    counted = journeys.early.lazy().group_by(pl.col("event").cast(pl.String)).len().collect()
-    names = counted.sort("len", "event", descending=[True, False])["event"].to_list()
-    return [name for name in names if name not in {n for m in aside for n in event_names(m)}]
+    try:
+        found = find_threshold(journeys).filter("chosen", ~pl.col("part_of_definition"))
+    except EngagekitError:
+        return []
+    names: list[str] = found["action"].unique(maintain_order=True).to_list()
+    return [name for name in names if name != ACTIVE_DAYS]
 
 
 def data_end(session: Session, journeys: Journeys) -> Panel:

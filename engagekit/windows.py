@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engagekit.journeys import Journeys
     from engagekit.log import Frame
 
+SLOW_DAYS = 14  # a usual pause beyond it leaves most weeks empty
 FALLBACK_INTERVAL = 7.0  # days; used when no user has two core days
 WINDOWS = {
     "window": pl.String,
@@ -115,6 +116,18 @@ def _lengths(definition: Definition, gaps: pl.DataFrame | None = None) -> dict[s
     lengths = {window: getattr(known, window) for window in OPENS if window != "outcome_days"}
     outcome = known.outcome_days
     return lengths | {"outcome_days": outcome[1] if outcome else 0}
+
+
+def usual_period(definition: Definition) -> Literal["week", "month"]:
+    """Say by which period a product's curves are best counted: by week, unless its users usually pause for longer.
+
+    Examples
+    --------
+    >>> from engagekit import Definition
+    >>> usual_period(Definition(activation="a", core="b", usage_interval_days=30.0))
+    'month'
+    """
+    return "week" if (definition.usage_interval_days or 0) <= SLOW_DAYS else "month"
 
 
 def median_gaps(day_table: Frame) -> pl.DataFrame:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 
 import polars as pl
 
 from engagekit.guidance import HOOKED, REVIEWS
-from engagekit.handout import agenda, bullets, card, facts, said, table
+from engagekit.handout import agenda, bullets, card, facts, or_why, said, table
 from engagekit.playbook import PLAYS
 
 
@@ -64,3 +65,12 @@ def test_what_is_read_aloud_is_a_quote_and_inert():
     text = str(said("Do <b>this</b>.", "[x](javascript:y)"))
     assert text.startswith("> Do &lt;b&gt;this&lt;/b&gt;.\n>\n> ")
     assert "[x](" not in text
+
+
+def test_a_chart_of_nothing_is_said_in_words():
+    title = SimpleNamespace(text=["No step has", "been reached"])
+    empty = SimpleNamespace(usermeta={"engagekit": {"rows": []}}, title=title)
+    full = SimpleNamespace(usermeta={"engagekit": {"rows": [["a"]]}}, title=title)
+    assert str(or_why(lambda: empty)) == "> No step has been reached."
+    assert or_why(lambda: full) is full
+    assert or_why(lambda: 3) == 3

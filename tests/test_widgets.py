@@ -200,6 +200,25 @@ def test_the_card_proposes_the_missing_points_and_the_play_of_the_link(session, 
     assert (again.state["link"], again.state["play"]) == ("depth", "Repeat Value")
 
 
+def test_nobody_is_asked_to_wait_for_years(session, log):
+    few = ek.rollup(log.events, log.definition, users=log.users).where(
+        signed_up=(None, "2025-08-01")
+    )
+    panel = widgets.play_card(
+        session, ek.prioritize(few, targets={"habit": 0.9}), today="2026-01-05"
+    )
+    panel.controls["more"].value = 1
+    assert panel.value.weeks is None or panel.value.weeks > 52
+    assert session.part("plan")["look_again"] == "2027-01-04"
+    assert "too long to wait, so we look again on 2027-01-04" in panel.text
+
+
+def test_thresholds_of_slow_products_are_not_cut(session, journeys):
+    slow = dataclasses.replace(journeys.definition, habit_days=90, depth_days=365)
+    panel = widgets.rule_thresholds(session, dataclasses.replace(journeys, definition=slow))
+    assert (panel.state["habit_days"], panel.state["depth_days"]) == (90, 365)
+
+
 def test_a_log_nobody_can_be_judged_in_has_no_card(session, log):
     young = ek.rollup(log.events, log.definition, users=log.users)
     young = young.where(signed_up=("2090-01-01", None))
@@ -249,7 +268,8 @@ def test_thresholds_are_explored_by_action(session, journeys):
     panel = widgets.threshold_explorer(session, journeys)
     described(panel)
     actions = panel.controls["action"].options
-    assert set(event_names(journeys.definition.signup)).isdisjoint(actions)
+    assert set(event_names(journeys.definition.core)).isdisjoint(actions)
+    assert panel.value["action"].unique().to_list() == [actions[0]]
     panel.controls["action"].value = actions[1]
     assert set(panel.value["action"]) == {actions[1]}
     assert widgets.threshold_explorer(Session(session.folder), journeys).state == {

@@ -118,7 +118,7 @@ def engagement_matrix(matrix: pl.DataFrame) -> Any:
     ]
     x = alt.X("rate:Q", title=DID, axis=share_axis(DID), scale=alt.Scale(domain=[0, 1]))
     y = alt.Y("days:Q", title=DAYS, scale=alt.Scale(domain=[0, _top(rows)], nice=False))
-    quadrants = {"domain": list(words.QUADRANTS)}
+    quadrants: dict[str, Any] = {"domain": list(words.QUADRANTS)}
     legend = alt.Legend(title=None, orient="top", columns=4)
     base = alt.Chart(data(rows), width=WIDE, height=HEIGHT).encode(x=x, y=y)
     points = base.mark_point(filled=True, size=130, opacity=1).encode(
@@ -133,7 +133,8 @@ def engagement_matrix(matrix: pl.DataFrame) -> Any:
 
 
 def _top(rows: list[dict[str, Any]]) -> float:
-    return max([1.0, *[row["days"] for row in rows]]) * 1.08
+    most: float = max([1.0, *[row["days"] for row in rows]])
+    return most * 1.08
 
 
 def _with_room(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

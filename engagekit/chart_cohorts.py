@@ -9,7 +9,7 @@ import altair as alt
 from engagekit import table_cohorts as words
 from engagekit.chart_parts import dashes, few, series, shapes
 from engagekit.chart_theme import SERIES, TEXT, WIDE, data, finished, inked, share_axis, tips
-from engagekit.table_sheet import between, checked, group_columns, group_labels, rated, whole
+from engagekit.table_sheet import between, checked, group_columns, group_labels, known, rated, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ def heatmap(curves: pl.DataFrame, *, period: str | None = None, most: int = 40) 
             "interval": between(row["low"], row["high"]),
             "count": f"{whole(row['n'])} of {whole(row['of'])}",
         }
-        for row in words.known(shown.to_dicts())
+        for row in known(shown.to_dicts())
         if row["complete"]
     ]
     periods = [words.span(row) for row in shown.unique("period").sort("period").to_dicts()]

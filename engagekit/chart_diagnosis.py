@@ -26,6 +26,7 @@ from engagekit.definition import LINKS
 from engagekit.table_sheet import (
     LINK_WORDS,
     between,
+    checked,
     group_columns,
     group_labels,
     joined,
@@ -56,7 +57,7 @@ def diagnosis(diagnosis: pl.DataFrame) -> Any:
         One bar per rule; with groups one dot per rule and group.
     """
     page = words.diagnosis(diagnosis)
-    frame = words.checked(diagnosis, words.DIAGNOSIS, "ek.diagnose")
+    frame = checked(diagnosis, words.DIAGNOSIS, "ek.diagnose")
     keys = group_columns(frame, words.DIAGNOSIS)
     groups = group_labels(frame, keys)
     rows = [
@@ -185,7 +186,7 @@ def segments(priority: Priority) -> Any:
         One row per group, one cell per link; the named one is marked.
     """
     page = words.segments(priority)
-    frame = words.checked(priority.segments, words.SEGMENTS, "ek.prioritize(by=...)")  # type: ignore[arg-type]
+    frame = checked(priority.segments, words.SEGMENTS, "ek.prioritize(by=...)")  # type: ignore[arg-type]
     order = group_labels(frame, group_columns(frame, words.SEGMENTS))
     links = [link for link in LINKS if f"{link}_rate" in frame.columns]
     rows = [
@@ -204,7 +205,9 @@ def segments(priority: Priority) -> Any:
     return finished(_grid(rows, verdicts, [LINK_WORDS[link] for link in links]), page)
 
 
-def _grid(rows: list[dict[str, Any]], verdicts: dict[str, str], links: list[str]) -> alt.LayerChart:
+def _grid(
+    rows: list[dict[str, Any]], verdicts: dict[str, str], links: list[str]
+) -> alt.LayerChart | alt.FacetChart:
     y = alt.Y(
         "name:N",
         title=None,

@@ -9,7 +9,7 @@ import polars as pl
 
 from engagekit import table_first_days as words
 from engagekit.chart_theme import TEXT, VERMILLION, data, finished, inked, tips
-from engagekit.table_sheet import LONGEST, checked, decimals, labels, rated, whole
+from engagekit.table_sheet import LONGEST, checked, decimals, known, labels, rated, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ def day_map(daily: pl.DataFrame, *, most: int = 12) -> Any:
                 "short": f"{row['rate']:.0%}".removesuffix("%"),
                 "count": f"{whole(row['n'])} of {whole(row['of'])}",
             }
-            for row in words.known(frame.to_dicts())
+            for row in known(frame.to_dicts())
             if row["action"] in names
         ]
     )
@@ -118,7 +118,7 @@ def threshold_grid(grid: pl.DataFrame, *, action: str | None = None) -> Any:
                 "edge": VERMILLION if row["chosen"] else "white",
                 "order": int(bool(row["chosen"])),
             }
-            for row in words.known(frame.sort("chosen", "within_days", "at_least").to_dicts(), "precision")
+            for row in known(frame.sort("chosen", "within_days", "at_least").to_dicts(), "precision")
         ]
     )  # fmt: skip
     return finished(_grid(rows, frame), page)

@@ -97,7 +97,7 @@ def _shares(rows: Sequence[dict[str, Any]], order: Sequence[str]) -> Any:
     tooltip = tips(
         name="Action", said_retained="Retained", said_churned="Churned", verdict="Verdict"
     )
-    sides = {"domain": ["retained", "churned"]}
+    sides: dict[str, Any] = {"domain": ["retained", "churned"]}
     legend = alt.Legend(title=None, orient="top")
     color = alt.Color("side:N", scale=alt.Scale(**sides, range=[BLUE, VERMILLION]), legend=legend)
     shape = alt.Shape("side:N", scale=alt.Scale(**sides, range=["circle", "square"]), legend=legend)

@@ -45,7 +45,7 @@ def bars(
     step: int = 46,
     axis: alt.Axis | None = None,
     beside: int = BESIDE,
-) -> alt.LayerChart:
+) -> alt.LayerChart | alt.FacetChart:
     """Draw one horizontal bar per row: `name`, `value`, `low`, `high`, `text`, `tone` and perhaps a `target`."""
     base = alt.Chart(data(rows), width=WIDTH, height=alt.Step(step)).encode(
         y=names([str(row["name"]) for row in rows])
@@ -93,7 +93,7 @@ def dots(
     step: int = 26,
     axis: alt.Axis | None = None,
     limit: int = 200,
-) -> alt.LayerChart:
+) -> alt.LayerChart | alt.FacetChart:
     """Draw one dot with its interval per row and `group`: color and shape tell groups apart."""
     groups = list(dict.fromkeys(str(row["group"]) for row in rows))
     width = WIDTH + 200 - limit  # longer names take from the plot

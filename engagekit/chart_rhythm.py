@@ -49,7 +49,7 @@ def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Any:
     """
     page = words.lifecycle(lifecycle, most=most)
     frame, _ = words.latest_periods(lifecycle, most)
-    top = max(frame["active"].max() or 0, frame["dormant"].max() or 0)  # type: ignore[type-var]
+    top: Any = max(frame["active"].max() or 0, frame["dormant"].max() or 0)
     few = frame.height <= MOST_NUMBERS
     rows = [
         {
@@ -58,7 +58,7 @@ def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Any:
             "order": place,
             "users": -row[state] if state == "dormant" else row[state],
             "count": whole(row[state]),
-            "text": whole(row[state]) if few and row[state] > ROOM * top else "",  # type: ignore[operator]
+            "text": whole(row[state]) if few and row[state] > ROOM * top else "",
             "ink": "white" if state == "returning" and row.get("complete") is not False else INK,
             "solid": 0.4 if row.get("complete") is False else 1.0,
         }

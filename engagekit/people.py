@@ -12,8 +12,9 @@ from engagekit.instants import AT
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
-READERS = {
+READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
     ".parquet": pl.scan_parquet,
     ".csv": lambda path: pl.scan_csv(path, try_parse_dates=True, infer_schema_length=None),
     ".tsv": lambda path: pl.scan_csv(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
@@ -71,7 +71,8 @@ def heatmap_title(shown: pl.DataFrame, word: str) -> str:
     if cells.is_empty():
         return f"No cohort has seen a whole {word} after its start yet"
     first = cells.filter(pl.col("period") == pl.col("period").min())
-    share = first["n"].sum() / first["of"].sum()
+    back, started = (cast("float", first[name].sum()) for name in ("n", "of"))
+    share = back / started
     place = f"{word} {span(first.row(0, named=True))}"
     said = f"{rated(share)} come back in {place}"
     lowest, highest = rated(first["rate"].min()), rated(first["rate"].max())  # type: ignore[arg-type]
@@ -85,7 +86,7 @@ def heatmap_subtitle(frame: pl.DataFrame, word: str) -> str:
         if (frame["period"] == 0).any()
         else frame.unique("cohort")
     )
-    users = whole(starts["of"].sum())
+    users = whole(cast("float", starts["of"].sum()))
     return f"{starts.height} cohorts, {users} users. Blank: that {word} has not passed yet for the whole cohort, or nobody started."
 
 
@@ -130,7 +131,7 @@ def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Sheet:
     frame = checked(pooled, POOLED, "ek.pooled_curve")
     word = period or "period"
     groups = group_labels(frame, group_columns(frame, (*POOLED, *BRACKETS)))
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             group,
             span(r),
@@ -143,7 +144,16 @@ def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Sheet:
         )
         for group, r in zip(groups, frame.to_dicts(), strict=True)
     ]
-    headers = ("Group", word.capitalize(), "Back", "Of", "Rate", "95% interval", "Cohorts", "")
+    headers: tuple[str, ...] = (
+        "Group",
+        word.capitalize(),
+        "Back",
+        "Of",
+        "Rate",
+        "95% interval",
+        "Cohorts",
+        "",
+    )
     if not any(groups):
         headers, rows = headers[1:], [row[1:] for row in rows]
     title = curve_title(frame, groups, word)
@@ -204,7 +214,7 @@ def survival(curve: pl.DataFrame, *, projected: pl.DataFrame | None = None) -> S
     frame = checked(curve, SURVIVAL, "ek.survival")
     keys = group_columns(frame, (*SURVIVAL, "period"))
     groups = group_labels(frame, keys)
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             group,
             whole(r["time"]),
@@ -220,7 +230,13 @@ def survival(curve: pl.DataFrame, *, projected: pl.DataFrame | None = None) -> S
         for r in ahead
         if r["kind"] == "projected"
     ]
-    headers = ("Group", "Days since sign-up", "Still going", "95% interval", "Followed so far")
+    headers: tuple[str, ...] = (
+        "Group",
+        "Days since sign-up",
+        "Still going",
+        "95% interval",
+        "Followed so far",
+    )
     if not any(groups):
         headers, rows = headers[1:], [row[1:] for row in rows]
     return sheet(

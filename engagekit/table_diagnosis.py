@@ -120,7 +120,7 @@ def loop(priority: Priority) -> Sheet:
         )
         for r in table
     ]
-    headers = (
+    headers: tuple[str, ...] = (
         "Link",
         "Passed in time",
         "Of",

@@ -22,7 +22,17 @@ from engagekit.table_sheet import (
 )
 
 DAILY = ("group", "action", "day", "n", "of", "rate")
-GRID = ("action", "at_least", "within_days", "n", "of", "reach", "precision", "base_rate", "lift")
+GRID: tuple[str, ...] = (
+    "action",
+    "at_least",
+    "within_days",
+    "n",
+    "of",
+    "reach",
+    "precision",
+    "base_rate",
+    "lift",
+)
 GRID += ("sensitivity", "phi", "chosen")
 ANYTHING, ACTIVE_DAYS = "(anything)", "(active days)"
 GROUPS = ("retained", "churned")
@@ -82,7 +92,7 @@ def threshold_grid(grid: pl.DataFrame, *, action: str | None = None) -> Sheet:
         )
         for name, r in zip(labels(frame["action"].to_list()), frame.to_dicts(), strict=True)
     ]
-    headers = (
+    headers: tuple[str, ...] = (
         "Action",
         f"At least ({unit(frame)})",
         "Within days",

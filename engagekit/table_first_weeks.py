@@ -23,7 +23,14 @@ from engagekit.table_sheet import (
 if TYPE_CHECKING:
     import polars as pl
 
-COMPARED = ("action", "at_least", "n_retained", "n_churned", "share_retained", "share_churned")
+COMPARED: tuple[str, ...] = (
+    "action",
+    "at_least",
+    "n_retained",
+    "n_churned",
+    "share_retained",
+    "share_churned",
+)
 COMPARED += ("difference", "low", "high", "risk_ratio", "adjusted_risk_ratio", "adjusted_low")
 COMPARED += ("adjusted_high", "q", "verdict")
 CLEAR = ("more in retained", "more in churned")
@@ -50,7 +57,13 @@ def dumbbell(compared: pl.DataFrame, *, most: int | None = None) -> Sheet:
         )
         for name, r in zip(action_names(frame), frame.to_dicts(), strict=True)
     ]
-    headers = ("Action", "Of retained users", "Of churned users", "Difference, points", "Interval")
+    headers: tuple[str, ...] = (
+        "Action",
+        "Of retained users",
+        "Of churned users",
+        "Difference, points",
+        "Interval",
+    )
     headers += ("Times as often retained", "Among equally active", "Interval", "q", "Verdict")
     title = dumbbell_title(frame)
     return sheet("Dot chart", title, dumbbell_subtitle(frame, most), headers, rows)

@@ -94,7 +94,9 @@ def as_great_table(sheet: Sheet, name: str) -> Any:
     table = gt.GT(frame, id=identity(sheet, name)).fmt(inert, columns=keys)
     title, subtitle = gt.html(inert(sheet.title)), gt.html(inert(sheet.subtitle))
     table = table.tab_header(title=title, subtitle=subtitle)
-    headers = {key: gt.html(inert(h)) for key, h in zip(keys, sheet.headers, strict=True)}
+    headers: dict[str, Any] = {
+        key: gt.html(inert(h)) for key, h in zip(keys, sheet.headers, strict=True)
+    }
     table = table.cols_label(headers).cols_align("left", columns=keys[: sheet.texts])
     table = table.cols_align("right", columns=keys[sheet.texts :])
     for line in _more(sheet):

@@ -19,6 +19,7 @@ from engagekit.members import (
     TOO_SOON,
     Extent,
     Opened,
+    check_conditions,
     extent_of,
     people_of,
     properties_of,
@@ -50,6 +51,7 @@ def opened(
     lazy = as_portable(native)
     head = brought(lazy.head(0))
     log, dates_only = open_log(head, needs=definition.property_names())
+    check_conditions(head.schema, definition)
     zone = zone_of(definition, dates_only=dates_only)
     end = None if as_of is None else instant(as_of, timezone=zone)
     if users is not None and engine_of(users) is not None:

@@ -21,6 +21,7 @@ from engagekit.members import (
     TOO_SOON,
     Extent,
     Opened,
+    check_conditions,
     extent_of,
     members,
     people_of,
@@ -74,6 +75,7 @@ def opened(
     prepared = open_prepared(events) if is_prepared(events) else None
     raw = as_lazy(events) if prepared is None else prepared.log
     log, dates_only = _columns(raw, definition)
+    check_conditions(log.collect_schema(), definition)
     zone = zone_of(definition, dates_only=dates_only)
     end = None if as_of is None else instant(as_of, timezone=zone)
     people = people_of(

@@ -150,6 +150,31 @@ def matches(matcher: object, *, event: str = "event") -> pl.Expr:
 
 
 def _holds(column: str, values: Iterable[Value]) -> pl.Expr:
-    # Values are compared as the column holds them; true is not 1 and "1" is not 1 on any engine.
+    # Values are compared as the column holds them; true is not 1 and "1" is not 1 on any engine: see condition_faults.
     parts = [pl.col(column) == pl.lit(value) for value in values]
     return parts[0] if len(parts) == 1 else pl.any_horizontal(*parts)
+
+
+def condition_faults(schema: Mapping[str, pl.DataType], matchers: Iterable[object]) -> list[str]:
+    """Name the conditions that no value of their column can meet, such as a number asked of a text."""
+    faults = []
+    for matcher in matchers:
+        for match in as_matches(matcher):
+            for column, values in match.where:
+                kind = schema.get(column)
+                wrong = [] if kind is None else [v for v in values if not _comparable(v, kind)]
+                if wrong:
+                    faults.append(
+                        f"{match!r} asks for {wrong[0]!r}, but {column!r} holds {kind}; write the value as the column holds it."
+                    )
+    return list(dict.fromkeys(faults))
+
+
+def _comparable(value: Value, kind: pl.DataType) -> bool:
+    if kind == pl.Null:
+        return True
+    if isinstance(value, bool):
+        return kind == pl.Boolean
+    if isinstance(value, str):
+        return isinstance(kind, (pl.String, pl.Categorical, pl.Enum))
+    return kind.is_numeric()

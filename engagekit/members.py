@@ -13,9 +13,10 @@ from engagekit.errors import ColumnError, EventLogError, listing, nearest
 from engagekit.instants import AT, local_day
 from engagekit.journeys import USERS
 from engagekit.log import as_lazy, end_after, utc
+from engagekit.matchers import condition_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from engagekit.definition import Definition
     from engagekit.log import Frame
@@ -55,6 +56,12 @@ class Members:
     )  # user_id (the unit's), signed_up_at, given (by the users table), properties; sorted
     owners: pl.DataFrame  # user_id (as in the log), u (OUT: left out), signed_up_at, given
     left_out: Counter[tuple[str, str]]  # (reason, "users" | "accounts" | "events") -> how many
+
+
+def check_conditions(schema: Mapping[str, pl.DataType], definition: Definition) -> None:
+    """Refuse conditions on properties that can never hold, before an engine stumbles over them."""
+    if faults := condition_faults(schema, definition.matchers().values()):
+        raise ColumnError.from_faults("The definition does not fit the log", faults)
 
 
 def zone_of(definition: Definition, *, dates_only: bool) -> str:

@@ -169,6 +169,18 @@ def test_what_an_engine_brings_is_checked_as_ours_is(to_duckdb):
         ek.rollup(to_duckdb(log), MAKE, as_of="1999-01-01")
 
 
+@pytest.mark.parametrize("engine", ["polars", "duckdb"])
+def test_conditions_that_can_never_hold_are_told_beforehand(to_duckdb, engine):
+    log = as_frame(some_rows(random.Random(3))).with_columns(pl.lit(value=True).alias("paid"))
+    asks = [ek.Match("make", status=1), ek.Match("make", size=["1", 2]), ek.Match("make", size=True), ek.Match("make", paid=1), ek.Match("make", status="x", size=1.0, paid=False)]  # fmt: skip
+    definition = ek.Definition(signup="signup", activation=asks, core="make")
+    with pytest.raises(ColumnError) as error:
+        ek.rollup(log if engine == "polars" else to_duckdb(log), definition)
+    assert "4 faults" in str(error.value)
+    for part in ("asks for 1, but 'status' holds String", "asks for '1', but 'size' holds Int64", "asks for True", "asks for 1, but 'paid'"):  # fmt: skip
+        assert part in str(error.value)
+
+
 def test_a_users_table_may_lie_there_too(to_duckdb):
     rows = some_rows(random.Random(9), most=200)
     people = people_frame(some_people(random.Random(9), rows, sign_ups="instants"), sign_ups="instants")  # fmt: skip

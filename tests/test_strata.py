@@ -166,7 +166,8 @@ def test_q_of_a_chance_outside_its_bounds_is_refused():
 @settings(max_examples=25)
 @given(
     st.lists(
-        st.tuples(st.integers(10, 60), st.floats(0.05, 0.5), st.floats(0.05, 0.5)),
+        # Nothing is claimed of fewer than ten users on either side, so the least stratum has twenty.
+        st.tuples(st.integers(20, 60), st.floats(0.05, 0.5), st.floats(0.05, 0.5)),
         min_size=1,
         max_size=4,
     ),

@@ -100,26 +100,37 @@ def changed(definition: Definition, state: dict[str, Any]) -> Definition:
 
 def counts(definition: Definition, rows: dict[str, Any], users: int) -> str:
     """Say how many users do what was picked, and how many repeat the core action on another day."""
-    first = rows.get(event_names(definition.activation)[0])
-    lines = []
-    if first:
-        lines.append(
-            f"Activation: {count(first['users'])} users ever do it ({percent(first['users'] / users)} of all users with an event)."
-        )
-    for name in event_names(definition.core):
-        row = rows.get(name)
-        if row:
-            again = percent(row["repeating"] / row["users"])
-            lines.append(
-                f"Core action {plain(name)}: {count(row['users'])} users do it, {again} of them on more than one day."
-            )
-    same = (
-        set(event_names(definition.core)) & set(event_names(definition.advanced))
-        if definition.advanced
-        else set()
+    signup = "Sign-up: each user's first event."
+    if definition.signup is not None:
+        signup = f"Sign-up: {_who(definition.signup, rows)}."
+    activation = event_names(definition.activation)[0]
+    share = (
+        f" ({percent(rows[activation]['users'] / users)} of all users with an event)"
+        if activation in rows
+        else ""
     )
-    if same:
-        lines.append(
-            f"{', '.join(map(plain, sorted(same)))} is both core and advanced: depth would then only repeat the habit."
-        )
+    lines = [signup, f"Activation: {_who(definition.activation, rows)}{share}."]
+    for name in event_names(definition.core):
+        if name in rows:
+            again = percent(rows[name]["repeating"] / rows[name]["users"])
+            lines.append(f"Core action: {_who(name, rows)}, {again} of them on more than one day.")
+    for heading, matchers in (("Advanced", definition.advanced), ("Advocacy", definition.advocacy)):
+        picked = ", ".join(_who(matcher, rows) for matcher in matchers)
+        lines.append(f"{heading}: {picked or 'nothing picked, so this link cannot be judged'}.")
+    both = set(event_names(definition.core)) & {
+        n for m in definition.advanced for n in event_names(m)
+    }
+    if both:
+        names = ", ".join(map(plain, sorted(both)))
+        lines.append(f"{names} is both core and advanced: depth would then only repeat the habit.")
     return "\n".join(lines)
+
+
+def _who(matcher: Any, rows: dict[str, Any]) -> str:
+    """Name an event (or several) with how many users do it."""
+    return " or ".join(
+        f"{plain(name)} ({count(rows[name]['users'])} users)"
+        if name in rows
+        else f"{plain(name)} (nobody)"
+        for name in event_names(matcher)
+    )

@@ -176,6 +176,8 @@ def card_text(written: dict[str, Any], made: Plan) -> str:
             f"That is too long to wait, so we look again on {written['look_again']} at the latest: aim higher, "
             "mend a link that more users reach, or agree to decide without a measurement."
         )
+    if written.get("change_our_mind"):
+        lines.append(f"What would change our mind: {plain(written['change_our_mind'])}")
     return "\n".join(lines)
 
 

@@ -64,11 +64,14 @@ def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
             periods=state["periods"],
         )
         curve = pooled_curve(curves)
-        first = curve.filter(curve["period"] == 1).to_dicts()
-        said = [_came_back(row, state) for row in first] or [
-            "No cohort is old enough for this period yet."
-        ]
-        return Shown(curve, "\n".join(said), charts.curve(curve, period=state["period"]))
+        latest = pl.col("period").max()
+        if state["by"]:
+            latest = latest.over(state["by"])
+        ends = [pl.col("period") == 1, pl.col("period") == latest]
+        told = curve.filter(pl.col("period") > 0, pl.any_horizontal(ends)).to_dicts()
+        said = [_came_back(row, state) for row in told if row["rate"] is not None]
+        text = "\n".join(said) or "No cohort is old enough for this period yet."
+        return Shown(curve, text, charts.curve(curve, period=state["period"]))
 
     return Panel("Explore the cohort curve", controls, answer, session, "cohort explorer")
 
@@ -76,7 +79,10 @@ def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
 def _came_back(row: dict[str, Any], state: dict[str, Any]) -> str:
     who = f"{plain(row[state['by']])}: " if state["by"] else ""
     span = f"{percent(row['low'])} to {percent(row['high'])}"
-    return f"{who}{percent(row['rate'])} came back in {state['period']} 1 ({count(row['n'])} of {count(row['of'])}, 95% interval {span})."
+    return (
+        f"{who}{percent(row['rate'])} came back in {state['period']} {row['period']} "
+        f"({count(row['n'])} of {count(row['of'])}, 95% interval {span})."
+    )
 
 
 THRESHOLDS = (

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -134,11 +135,14 @@ def test_thresholds_move_the_shares_but_not_the_definition(session, journeys):
 def test_the_cohort_explorer_follows_its_controls(session, journeys):
     panel = widgets.cohort_explorer(session, journeys)
     described(panel)
-    assert "came back in week 1" in panel.text
+    assert [re.search(r"week (\d+)", line)[1] for line in panel.text.splitlines()] == ["1", "11"]
+    panel.controls["periods"].value = 5
+    assert "came back in week 4" in panel.text
     panel.controls["period"].value = "day"
     assert "came back in day 1" in panel.text
     panel.controls["by"].value = journeys.properties[0]
     assert journeys.properties[0] in panel.value.columns
+    assert len(panel.text.splitlines()) == 2 * journeys.users[journeys.properties[0]].n_unique()
 
 
 def test_the_picker_writes_the_definition(session, log, monkeypatch):
@@ -160,6 +164,14 @@ def test_the_picker_writes_the_definition(session, log, monkeypatch):
         session.definition.habit_days is None
     )  # windows of the old core action do not fit the new one
     assert "both core and advanced" not in panel.text
+    for name, words in (
+        ("signup", "Sign-up: each user's first event."),
+        ("advanced", "Advanced: nothing picked"),
+    ):
+        panel.controls[name].value = "" if name == "signup" else ()
+        assert words in panel.text
+    panel.controls["advanced"].value = (other,)
+    assert "both core and advanced" in panel.text
 
 
 def test_the_play_card_becomes_the_plan(session, journeys):
@@ -177,6 +189,9 @@ def test_the_play_card_becomes_the_plan(session, journeys):
     assert plan["starts_on"] == "2026-02-02"
     assert plan["look_again"] > "2026-02-02"
     assert "Ada answers for it" in panel.text
+    panel.controls["doubt"].value = "it rains"
+    assert panel.text.endswith("What would change our mind: it rains")
+    plan = session.part("plan")
     panel.controls["start"].value = "soon"
     assert "today is 'soon'" in panel.text
     assert session.part("plan") == plan

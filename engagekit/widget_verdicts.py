@@ -35,9 +35,14 @@ def sliders(session: Session, journeys: Journeys, *, after: Panel | None) -> Pan
         if after is not None and not revealed(session):
             return Shown(None, COVERED)
         found = prioritize(journeys, targets=shares(state))
-        return Shown(found, verdict_text(found), charts.loop(found))
+        return Shown(found, f"{_set(state)}\n{verdict_text(found)}", charts.loop(found))
 
     return Panel("Set the targets", controls, answer, session, "targets", follows=after)
+
+
+def _set(state: dict[str, int]) -> str:
+    targets = [f"{LINK_NAMES[link]} {value}%" for link, value in state.items() if value]
+    return f"Targets: {', '.join(targets)}." if targets else "No targets are set."
 
 
 def shares(state: dict[str, int]) -> dict[str, float]:

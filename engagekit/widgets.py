@@ -79,8 +79,9 @@ def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
 def _came_back(row: dict[str, Any], state: dict[str, Any]) -> str:
     who = f"{plain(row[state['by']])}: " if state["by"] else ""
     span = f"{percent(row['low'])} to {percent(row['high'])}"
+    later = " or later" if state["mode"] == "on_or_after" else ""
     return (
-        f"{who}{percent(row['rate'])} came back in {state['period']} {row['period']} "
+        f"{who}{percent(row['rate'])} came back in {state['period']} {row['period']}{later} "
         f"({count(row['n'])} of {count(row['of'])}, 95% interval {span})."
     )
 
@@ -112,7 +113,8 @@ def rule_thresholds(session: Session, journeys: Journeys) -> Panel:
             f"{r['if_users']}: {percent(r['share'])} of {count(r['of'])} judged users ({r['problem']})."
             for r in judged
         ]
-        return Shown(table, "\n".join(said), charts.diagnosis(table))
+        allowed = ", ".join(f"{label.lower()} {state[key]}" for key, label, _ in THRESHOLDS)
+        return Shown(table, "\n".join([f"With {allowed}:", *said]), charts.diagnosis(table))
 
     return Panel("Move the thresholds", controls, answer, session, "rule thresholds")
 

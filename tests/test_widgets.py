@@ -49,6 +49,7 @@ def test_targets_move_the_verdict_and_are_remembered(session, journeys):
         panel.controls[link].value = 0
     panel.controls["activation"].value = 95
     assert (panel.value.verdict, panel.value.link) == ("named", "activation")
+    assert panel.text.startswith("Targets: Activation 95%.\n")
     assert "It stays activation for any target" in panel.text
     again = widgets.target_sliders(Session(session.folder), journeys)
     assert again.state == panel.state
@@ -122,6 +123,7 @@ def test_thresholds_move_the_shares_but_not_the_definition(session, journeys):
     before = panel.value
     panel.controls["activation_days"].value = 40
     assert not panel.value.equals(before)
+    assert "days allowed to activate 40" in panel.text
     assert panel.value.equals(
         ek.diagnose(
             dataclasses.replace(
@@ -138,6 +140,8 @@ def test_the_cohort_explorer_follows_its_controls(session, journeys):
     assert [re.search(r"week (\d+)", line)[1] for line in panel.text.splitlines()] == ["1", "11"]
     panel.controls["periods"].value = 5
     assert "came back in week 4" in panel.text
+    panel.controls["mode"].value = "on_or_after"
+    assert "in week 1 or later (" in panel.text
     panel.controls["period"].value = "day"
     assert "came back in day 1" in panel.text
     panel.controls["by"].value = journeys.properties[0]

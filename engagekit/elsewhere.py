@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -28,8 +28,6 @@ from engagekit.members import (
 from engagekit.portable import Source, reduction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from engagekit.definition import Definition
     from engagekit.engines import Engine
     from engagekit.portable import Lazy
@@ -66,10 +64,8 @@ def opened(
     rows = int(brought(lazy.select(nw.len())).item())
     extent = extent_of(counts, end, dates_only=dates_only, zone=zone)
     left_out = Counter({(LACKING, "events"): rows - int(counts["len"].sum())})
-    carry = partial(engine.carried, native)
-    return Opened(
-        extent, left_out, [_reduced(shaped, carry, definition, people, extent, unit, id_type)]
-    )
+    part = _reduced(engine, native, shaped, definition, people, extent, unit, id_type)
+    return Opened(extent, left_out, [part])
 
 
 def _by_day(log: Lazy) -> pl.DataFrame:
@@ -83,8 +79,9 @@ def _by_day(log: Lazy) -> pl.DataFrame:
 
 
 def _reduced(
+    engine: Engine,
+    native: Any,
     log: Lazy,
-    carry: Callable[[pl.DataFrame], Any],
     definition: Definition,
     people: pl.DataFrame | None,
     extent: Extent,
@@ -92,25 +89,41 @@ def _reduced(
     id_type: pl.DataType,
 ) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]:
     start, end = ((at - START) // timedelta(microseconds=1) for at in (extent.start, extent.end))
+    held: dict[str, Any] = {}
 
     def bounded(frame: Lazy) -> Lazy:
         return frame.with_columns(start_t=nw.lit(start, nw.Int64), end_t=nw.lit(end, nw.Int64))
 
+    def kept(frame: Lazy) -> Lazy:
+        name = f"engagekit_{uuid.uuid4().hex}"
+        held[name] = engine.kept(frame.to_native(), name)
+        return as_portable(held[name])
+
+    told = None
+    if people is not None:
+        told = as_portable(engine.carried(native, _told(people, extent, unit)))
+    try:
+        found = reduction(Source(log, told, bounded, unit, kept), definition)
+        tables = {name: brought(frame) for name, frame in found.items()}
+    finally:
+        for name, frame in held.items():
+            engine.dropped(native, frame, name)
+    return _landed(tables, people, unit, id_type)
+
+
+def _landed(
+    tables: dict[str, pl.DataFrame], people: pl.DataFrame | None, unit: str, id_type: pl.DataType
+) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]:
+    reasons = tables["left_out"].select("reason", "unit", "count")
+    left_out = Counter({(reason, what): int(n) for reason, what, n in reasons.iter_rows()})
+    left_out[TOO_SOON, "events"] = int(tables["too_soon"].item())
     if people is not None and unit == "account":
         id_type = people.schema["account_id"]
-    told = None if people is None else as_portable(carry(_told(people, extent, unit)))
-    found = reduction(Source(log, told, bounded, unit), definition)
-    tables = {name: brought(frame) for name, frame in found.items()}
-    reasons = tables.pop("left_out").select("reason", "unit", "count")
-    left_out = Counter({(reason, what): int(n) for reason, what, n in reasons.iter_rows()})
-    left_out[TOO_SOON, "events"] = int(tables.pop("too_soon").item())
-    tables = {name: _typed(table, name, id_type) for name, table in tables.items()}
+    typed = {name: _typed(tables[name], name, id_type) for name in TABLES}
     if people is not None:
-        properties = properties_of(people, unit=unit)
-        tables["users"] = tables["users"].join(
-            properties, on="user_id", how="left", maintain_order="left"
-        )
-    return tables, left_out
+        told = properties_of(people, unit=unit)
+        typed["users"] = typed["users"].join(told, on="user_id", how="left", maintain_order="left")
+    return typed, left_out
 
 
 def _typed(table: pl.DataFrame, name: str, id_type: pl.DataType) -> pl.DataFrame:

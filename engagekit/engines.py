@@ -23,21 +23,24 @@ class Engine:
     """How one engine brings a log to the form of the portable reduction.
 
     `shaped` takes a native log, the kind of its ``at``, the time zone of local days and the properties needed;
-    `carried` takes a polars frame to where a native log lies.
+    `carried` takes a polars frame to where a native log lies; `kept` has the engine compute a native frame once and
+    hold on to it, `dropped` (given the log too) lets it go again.
     """
 
     name: str
     shaped: Callable[[Any, pl.DataType, str, Sequence[str]], Any]
     carried: Callable[[Any, pl.DataFrame], Any]
+    kept: Callable[[Any, str], Any] = lambda frame, _: frame
+    dropped: Callable[[Any, Any, str], Any] = lambda _, __, ___: None
 
 
 def engine_of(events: Any) -> Engine | None:
     """Find the engine a frame belongs to; None if polars takes it."""
     package, kind = type(events).__module__.split(".")[0], type(events).__name__
     if package in {"duckdb", "_duckdb"} and kind == "DuckDBPyRelation":
-        return Engine("DuckDB", _duckdb, _to_duckdb)
+        return Engine("DuckDB", _duckdb, _to_duckdb, _keep_in_duckdb, _drop_from_duckdb)
     if package == "pyspark":
-        return Engine("PySpark", _spark, _to_spark)
+        return Engine("PySpark", _spark, _to_spark, _keep_in_spark, _drop_from_spark)
     if package == "ibis":
         return Engine("Ibis", _ibis, _to_ibis)
     if package == "narwhals":
@@ -102,6 +105,23 @@ def _text(log: Any, column: str) -> str:
 def _to_duckdb(log: Any, frame: pl.DataFrame) -> Any:
     carried = frame.to_arrow()  # the query finds it by this name
     return log.query("_log", "select * from carried") if carried is not None else None
+
+
+def _keep_in_duckdb(frame: Any, name: str) -> Any:
+    frame.query("_part", f"create temp table {name} as select * from _part")  # noqa: S608 -- a name of our own
+    return frame.query("_part", f"select * from {name}")  # noqa: S608
+
+
+def _drop_from_duckdb(log: Any, _frame: Any, name: str) -> None:
+    log.query("_log", f"drop table if exists {name}")
+
+
+def _keep_in_spark(frame: Any, _name: str) -> Any:
+    return frame.persist()
+
+
+def _drop_from_spark(_log: Any, frame: Any, _name: str) -> None:
+    frame.unpersist()
 
 
 def _spark(log: Any, at: pl.DataType, zone: str, properties: Sequence[str]) -> Any:

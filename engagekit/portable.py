@@ -30,20 +30,22 @@ class Source:
 
     `log`: ``user_id, event, t, day`` and properties, nothing null in the first three; `people`, if there is a users
     table: ``user_id, su_t`` (sign-up), ``su_before`` (1: it lies before the log's first day) and, by account,
-    ``account_id``; `bounded` adds the log's ``start_t`` and ``end_t`` to a frame.
+    ``account_id``; `bounded` adds the log's ``start_t`` and ``end_t`` to a frame; `kept` has the engine hold on to
+    what several tables start from, where it can.
     """
 
     log: Lazy
     people: Lazy | None
     bounded: Callable[[Lazy], Lazy]
     unit: str
+    kept: Callable[[Lazy], Lazy]
 
 
 def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
     """Say how the four tables, and what is left out, follow from a log; nothing runs yet."""
     log = source.bounded(source.log).filter(nw.col("t") < nw.col("end_t")).drop("start_t", "end_t")
     base, owners, left_out = _members(log, source, definition)
-    events = log.join(owners, on="user_id", how="inner")
+    events = source.kept(log.join(owners, on="user_id", how="inner"))
     known = (
         events.filter(nw.col("t") >= nw.col("s_t")).drop("user_id").rename({"unit_id": "user_id"})
     )
@@ -106,6 +108,7 @@ def _members(log: Lazy, source: Source, definition: Definition) -> tuple[Lazy, L
         owners = table.select("user_id", nw.col("account_id").alias("unit_id"))
         table = _accounts(table)
     table = source.bounded(table).with_columns(_reason(definition).alias("reason"))
+    table = source.kept(table.drop("start_t", "end_t"))
     base = table.filter(nw.col("reason").is_null()).select("user_id", "s_t", "given")
     left = table.filter(~nw.col("reason").is_null()).group_by("reason").agg(nw.len().alias("count"))
     left = left.with_columns(nw.lit(f"{source.unit}s").alias("unit"))

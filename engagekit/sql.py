@@ -176,7 +176,13 @@ def _reduced(
         else as_portable(_told(people, bounds, dialect, zone, unit, dates_only=dates_only))
     )
     limits = as_portable(bounds)
-    source = Source(as_portable(log), told, lambda frame: frame.join(limits, how="cross"), unit)
+    source = Source(
+        as_portable(log),
+        told,
+        lambda frame: frame.join(limits, how="cross"),
+        unit,
+        lambda same: same,
+    )
     found = reduction(source, definition)
     too_soon = found.pop("too_soon").with_columns(reason=nw.lit(TOO_SOON), unit=nw.lit("events"))
     reasons = [found.pop("left_out"), too_soon]

@@ -109,7 +109,7 @@ def test_ibis(to_ibis, rng, **about):
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["duckdb", "ibis"])
 def test_many_more(engine, to_duckdb, to_ibis):
-    for seed in range(250):
+    for seed in range(80):
         rng = random.Random(seed)
         compare(
             {"duckdb": to_duckdb, "ibis": to_ibis}[engine], rng, ids=rng.choice(["int", "text"]), dates_only=rng.random() < 0.3,
@@ -167,6 +167,15 @@ def test_what_an_engine_brings_is_checked_as_ours_is(to_duckdb):
         ek.rollup(to_duckdb(log.head(0)), MAKE)
     with pytest.raises(EventLogError, match="no event before"):
         ek.rollup(to_duckdb(log), MAKE, as_of="1999-01-01")
+
+
+def test_nothing_is_left_behind_in_duckdb():
+    duckdb = pytest.importorskip("duckdb")
+    connection = duckdb.connect()
+    log = as_frame(some_rows(random.Random(3)))
+    ek.rollup(connection.from_arrow(log.to_arrow()), MAKE, users=pl.DataFrame({"user_id": [1]}))
+    assert connection.sql("select table_name from duckdb_tables()").fetchall() == []
+    assert connection.sql("select view_name from duckdb_views() where not internal").fetchall() == []  # fmt: skip
 
 
 @pytest.mark.parametrize("engine", ["polars", "duckdb"])

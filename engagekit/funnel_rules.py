@@ -44,6 +44,7 @@ PEOPLE = {
     "waiting": pl.Boolean,
 }
 MOST_FLAGS = 62  # each step and exclusion is a bit of one number
+HEADING = "This funnel cannot be computed"
 _SHAPE = "it takes a list of (event, from_step, to_step), such as [('refund', 0, 2)]."
 
 
@@ -58,6 +59,7 @@ class Asked:
     entry: Literal["best", "first"]
     exclusion: Literal["drop", "stop"]
     since: datetime | None
+    as_of: datetime | None
     by: tuple[str, ...]
 
 
@@ -71,6 +73,7 @@ def asked_of(
     entry: Any,
     exclusion: Any,
     since: Any,
+    as_of: Any,
 ) -> Asked:
     """Check what a funnel was given.
 
@@ -84,13 +87,12 @@ def asked_of(
     steps, wrong_steps = _steps(steps)
     exclusions, wrong_exclusions = _exclusions(exclude, len(steps))
     span, wrong_span = _tried(lambda: span_of(within))
-    moment, wrong_since = _tried(lambda: None if since is None else instant(since, name="since"))
-    names = (by,) if isinstance(by, str) else tuple(by or ())
-    faults += wrong_steps + wrong_exclusions + wrong_span + wrong_since
-    faults += _by_faults(names)
+    moments, wrong_moments = _moments(since, as_of)
+    names, wrong_names = _names(by)
+    faults += wrong_steps + wrong_exclusions + wrong_span + wrong_moments + wrong_names
     if faults:
-        raise ParameterError.from_faults("This funnel cannot be computed", faults)
-    return Asked(steps, exclusions, span, order, entry, exclusion, moment, names)
+        raise ParameterError.from_faults(HEADING, faults)
+    return Asked(steps, exclusions, span, order, entry, exclusion, *moments, names)
 
 
 def _tried(read: Any) -> tuple[Any, list[str]]:
@@ -112,8 +114,7 @@ def _steps(steps: Any) -> tuple[tuple[Condition, ...], list[str]]:
 
 
 def _exclusions(exclude: Any, steps: int) -> tuple[tuple[Exclusion, ...], list[str]]:
-    if exclude is None:
-        return (), []
+    exclude = () if exclude is None else exclude
     if not isinstance(exclude, Sequence) or isinstance(exclude, str):
         return (), [f"exclude is {exclude!r}; {_SHAPE}"]
     faults = [fault for each in exclude for fault in _exclusion_faults(each, steps)]
@@ -135,15 +136,32 @@ def _exclusion_faults(each: Any, steps: int) -> list[str]:
     return faults
 
 
-def _by_faults(names: tuple[Any, ...]) -> list[str]:
-    if not all(isinstance(name, str) for name in names):
-        return [f"by is {list(names)!r}; it takes a column name or a list of them."]
+def _moments(since: Any, as_of: Any) -> tuple[tuple[datetime | None, datetime | None], list[str]]:
+    given = {"since": since, "as_of": as_of}
+    tried = [
+        _tried(lambda name=name, value=value: None if value is None else instant(value, name=name))
+        for name, value in given.items()
+    ]
+    (begin, wrong_begin), (end, wrong_end) = tried
+    faults = wrong_begin + wrong_end
+    if begin and end and end <= begin:
+        faults.append(
+            f"since ({begin:%Y-%m-%d %H:%M}) is not before as_of ({end:%Y-%m-%d %H:%M}), so no event lies between them."
+        )
+    return (begin, end), faults
+
+
+def _names(by: Any) -> tuple[tuple[str, ...], list[str]]:
+    by = [by] if isinstance(by, str) else [] if by is None else by
+    if not isinstance(by, Sequence) or not all(isinstance(name, str) for name in by):
+        return (), [f"by is {by!r}; it takes a column name or a list of them."]
+    names = tuple(by)
     faults = [
         f"by holds {name!r}, which the log or this answer has for its own; rename the property."
         for name in names
         if name in {*COUNTS, *PEOPLE, "user_id"}
     ]
-    return faults + (["by names a column twice."] if len(set(names)) < len(names) else [])
+    return names, faults + (["by names a column twice."] if len(set(names)) < len(names) else [])
 
 
 def expression(condition: Condition) -> pl.Expr:
@@ -161,16 +179,21 @@ def check_conditions(log: pl.LazyFrame, asked: Asked) -> None:
     ParameterError
         With every such expression.
     """
-    named = [(f"step {place}", step) for place, step in enumerate(asked.steps)]
-    named += [(f"exclusion {place}", event) for place, (event, _, _) in enumerate(asked.exclude)]
     faults = [
         f"{name} gives {dtype}; it takes an expression that is true or false on each event."
-        for name, condition in named
+        for name, condition in _named(asked)
         if isinstance(condition, pl.Expr)
         and (dtype := log.select(condition.alias("x")).collect_schema()["x"]) != pl.Boolean
     ]
     if faults:
-        raise ParameterError.from_faults("This funnel cannot be computed", faults)
+        raise ParameterError.from_faults(HEADING, faults)
+
+
+def _named(asked: Asked) -> list[tuple[str, Condition]]:
+    named = [(f"step {place}", step) for place, step in enumerate(asked.steps)]
+    return named + [
+        (f"exclusion {place}", event) for place, (event, _, _) in enumerate(asked.exclude)
+    ]
 
 
 def needs_of(asked: Asked) -> list[str]:

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from engagekit.drop_off import step_drop_off
-from engagekit.errors import ParameterError
-from engagekit.funnel_rules import Asked, asked_of, check_conditions, expression, needs_of
-from engagekit.instants import AT, instant
+from engagekit.funnel_rules import (
+    Asked,
+    asked_of,
+    check_conditions,
+    expression,
+    needs_of,
+)
+from engagekit.instants import AT
 from engagekit.log import end_soon, open_log
 
 if TYPE_CHECKING:
@@ -129,14 +134,11 @@ def funnel(
         entry=entry,
         exclusion=exclusion,
         since=since,
+        as_of=as_of,
     )
     log, dates_only = open_log(events, needs=needs_of(asked))
     check_conditions(log, asked)
-    end = None if as_of is None else instant(as_of)
-    if asked.since and end and end <= asked.since:
-        raise ParameterError(
-            f"since ({asked.since:%Y-%m-%d %H:%M}) is not before as_of ({end:%Y-%m-%d %H:%M}), so no event lies between them."
-        )
+    end = asked.as_of
     rows, units = _rows(log, asked, end)
     if end is None:
         latest = rows.select(pl.col("_at").max().cast(AT)).item()

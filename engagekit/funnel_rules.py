@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 
+from engagekit.cohort_starts import refuse_misspelt
 from engagekit.errors import EngagekitError, ParameterError, check_choice
 from engagekit.instants import AT, instant
 from engagekit.intervals import RATE
@@ -184,6 +185,33 @@ def check_conditions(log: pl.LazyFrame, asked: Asked) -> None:
         for name, condition in _named(asked)
         if isinstance(condition, pl.Expr)
         and (dtype := log.select(condition.alias("x")).collect_schema()["x"]) != pl.Boolean
+    ]
+    if faults:
+        raise ParameterError.from_faults(HEADING, faults)
+
+
+def refuse_misspelt_steps(log: pl.LazyFrame, asked: Asked, found: int) -> None:
+    """Refuse steps and exclusions that no event fills because their names are misspelt.
+
+    Parameters
+    ----------
+    log
+        All of it.
+    asked
+        What is asked.
+    found
+        The steps and behind them the exclusions that events were found for, as bits.
+
+    Raises
+    ------
+    ParameterError
+        With the near names of each.
+    """
+    faults = [
+        fault
+        for place, (name, condition) in enumerate(_named(asked))
+        if not found >> place & 1
+        for fault in _tried(lambda n=name, c=condition: refuse_misspelt(log, n, c))[1]
     ]
     if faults:
         raise ParameterError.from_faults(HEADING, faults)

@@ -13,6 +13,7 @@ from engagekit.funnel_rules import (
     check_conditions,
     expression,
     needs_of,
+    refuse_misspelt_steps,
 )
 from engagekit.instants import AT
 from engagekit.log import end_soon, open_log
@@ -140,6 +141,7 @@ def funnel(
     check_conditions(log, asked)
     end = asked.as_of
     rows, units = _rows(log, asked, end)
+    refuse_misspelt_steps(log, asked, _any_of(rows["_flags"]))
     if end is None:
         latest = rows.select(pl.col("_at").max().cast(AT)).item()
         end = end_soon(events, latest, dates_only=dates_only)
@@ -200,6 +202,12 @@ def _flags(conditions: Sequence[pl.Expr]) -> pl.Expr:
     for part in parts[1:]:
         flags = flags | part
     return flags
+
+
+def _any_of(flags: pl.Series) -> int:
+    import numpy as np
+
+    return int(np.bitwise_or.reduce(flags.to_numpy(), initial=0))
 
 
 def _outcomes(rows: pl.DataFrame, asked: Asked) -> Outcomes:

@@ -382,6 +382,19 @@ def test_what_means_nothing_is_refused(asked, words):
     assert isinstance(error.value, ParameterError | ColumnError)
 
 
+@pytest.mark.parametrize("order", ["ordered", "strict", "any"])
+def test_misspelt_steps_are_told_with_the_nearest_names(order):
+    log = log_of("A1 B2").with_columns(pl.col("event").replace({"A": "visit", "B": "paid"}))
+    with pytest.raises(ParameterError) as error:
+        ek.funnel(log, ["vissit", "paid"], exclude=[("paids", 0, 1)], order=order)
+    assert [fault.split(" matches")[0] for fault in error.value.faults] == ["step 0", "exclusion 0"]
+    assert "Did you mean 'visit'?" in str(error.value)
+    assert "Did you mean 'paid'?" in str(error.value)
+    # What nobody did is an answer: a name unlike the log's, or one that the log has outside the dates asked for.
+    assert counts(log, ["visit", "refund"], order=order) == [1, 0]
+    assert counts(log, ["visit", "paid"], order=order, as_of="2025-12-31") == [0, 0]
+
+
 def test_an_empty_log():
     empty = log_of("A1").clear()
     assert ek.funnel(empty, ["A", "B"], as_of=END)["n"].to_list() == [0, 0]

@@ -91,13 +91,16 @@ def usage_interval(journeys: Journeys, *, people: bool = False) -> pl.DataFrame:
     whole = pl.col("gap_days").ceil().cast(pl.Int32).alias("days")
     counts = own.group_by(whole).agg(pl.len().cast(pl.Int64).alias("n"))
     longest = counts.select(pl.col("days").max().fill_null(0)).item()
-    table = pl.DataFrame({"days": pl.int_range(1, longest + 1, dtype=pl.Int32, eager=True)})
+    # `of` is no literal: polars divides by one by multiplying, and 3 of 5 becomes 0.6000000000000001.
+    table = pl.DataFrame(
+        {"days": range(1, longest + 1), "of": [own.height] * longest},
+        schema={"days": pl.Int32, "of": pl.Int64},
+    )
     return (
         table.join(counts, on="days", how="left")
         .sort("days")
         .with_columns(
             pl.col("n").fill_null(0).cum_sum(),
-            pl.lit(own.height, pl.Int64).alias("of"),
             pl.lit(own["gap_days"].quantile(0.8, "linear"), pl.Float64).alias(
                 "usage_interval_days"
             ),

@@ -125,7 +125,7 @@ def lifecycle(
     4 (0, 0, 1, 0, 1, None)
     """
     faults = calendar_faults(period, timezone, week_start) + matcher_faults("event", event)
-    _refuse("lifecycle", faults)
+    _refuse("lifecycle", faults + _moment_faults(since, as_of))
     calendar = Calendar(period, timezone, week_start)
     activity = _activity(events, event, calendar, since, as_of)
     states = _states(activity)
@@ -237,7 +237,7 @@ def stickiness(
     """
     faults = calendar_faults(period, timezone, week_start) + matcher_faults("event", event)
     faults += whole_faults("group", group) + _bound_faults(at_least, at_most)
-    _refuse("stickiness", faults)
+    _refuse("stickiness", faults + _moment_faults(since, as_of))
     calendar = Calendar(period, timezone, week_start)
     activity = _activity(events, event, calendar, since, as_of)
     users = _intervals(activity, group, at_least, at_most)
@@ -246,16 +246,17 @@ def stickiness(
         users = users.with_columns(up_to).explode("intervals") if cumulative else users
         return users.select("intervals", "user_id").sort("intervals", "user_id")
     most = -(-(activity.last - activity.first + 1) // group)
-    table = pl.DataFrame({"intervals": pl.int_range(1, most + 1, eager=True)})
+    # `of` is no literal: polars divides by one by multiplying, and 3 of 5 becomes 0.6000000000000001.
+    table = pl.DataFrame(
+        {"intervals": range(1, most + 1), "of": [users.height] * most},
+        schema={"intervals": pl.Int64, "of": pl.Int64},
+    )
     counts = users.group_by("intervals").agg(pl.len().cast(pl.Int64).alias("users"))
     count = pl.col("users").fill_null(0)
     return (
         table.join(counts, on="intervals", how="left")
         .sort("intervals")
-        .with_columns(
-            count.cum_sum(reverse=True) if cumulative else count,
-            pl.lit(users.height, pl.Int64).alias("of"),
-        )
+        .with_columns(count.cum_sum(reverse=True) if cumulative else count)
         .with_columns(*wilson_columns("users"))
         .select("intervals", "users", pl.col("rate").alias("share"), "of", "low", "high")
     )
@@ -264,6 +265,19 @@ def stickiness(
 def _refuse(what: str, faults: list[str]) -> None:
     if faults:
         raise ParameterError.from_faults(f"This {what} cannot be computed", faults)
+
+
+def _moment_faults(since: Instant | None, as_of: Instant | None) -> list[str]:
+    faults = []
+    for name, moment in {"since": since, "as_of": as_of}.items():
+        if moment is None:
+            continue
+        try:
+            # Read in UTC: whether it can be does not hang on the time zone, which may be wrong too.
+            instant(moment, name=name)
+        except ParameterError as error:
+            faults.append(str(error))
+    return faults
 
 
 def _bound_faults(at_least: object, at_most: object) -> list[str]:

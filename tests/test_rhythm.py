@@ -133,6 +133,14 @@ def test_stickiness_counts_intervals():
     assert ek.stickiness(log, at_least=9)["share"].to_list() == [None] * 4
 
 
+@pytest.mark.parametrize("users", [5, 10, 49])
+def test_shares_are_exact(users):
+    log = days_of(**{f"u{k}": "1 2 3"[: 1 + 2 * (k % 3)] for k in range(users)})
+    for cumulative in (False, True):
+        found = ek.stickiness(log, cumulative=cumulative)
+        assert found["share"].to_list() == [n / users for n in found["users"]]
+
+
 def test_the_power_user_curve():
     rows = [(u, "visit", BEGIN + timedelta(days=d)) for u in range(1, 29) for d in range(u)]
     log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
@@ -170,6 +178,16 @@ def test_logs_of_days():
         ("lifecycle", {"event": pl.col("event")}, ["true or false"]),
         ("lifecycle", {"since": "2026-02-01"}, ["since is 2026-02-01", "data end"]),
         ("lifecycle", {"since": "soon"}, ["since is 'soon'"]),
+        (
+            "lifecycle",
+            {"since": "soon", "as_of": 5, "timezone": "Berlin"},
+            ["3 faults", "as_of is 5"],
+        ),
+        (
+            "stickiness",
+            {"since": "soon", "as_of": "later", "group": 0},
+            ["3 faults", "as_of is 'later'"],
+        ),
         ("stickiness", {"group": 0}, ["group is 0"]),
         ("stickiness", {"group": True}, ["group is True"]),
         ("stickiness", {"at_least": 0}, ["at_least is 0"]),
@@ -376,6 +394,10 @@ def test_usage_interval():
         if len(set(d)) > 1
     }
     assert dict(people.select("user_id", "gap_days").rows()) == gaps
+    five = events_of(
+        ",".join(f"{u} join 1,{u} edit 1,{u} edit {2 + k}" for k, u in enumerate("fghij"))
+    )
+    assert ek.usage_interval(journeys_of(five))["rate"].to_list() == [0.2, 0.4, 0.6, 0.8, 1.0]
     nobody = ek.usage_interval(journeys.where(users=pl.col("user_id") == "d"))
     assert nobody.height == 0
     assert nobody.schema == found.schema

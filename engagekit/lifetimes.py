@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import polars as pl
 
-from engagekit.errors import ParameterError
+from engagekit.errors import ParameterError, faults_of
 from engagekit.intervals import z_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def kaplan_meier(time: Numbers, event: Numbers, *, level: float = 0.95) -> pl.Da
     Raises
     ------
     ParameterError
-        The lengths differ, or a value is missing, negative or not yes-or-no.
+        The lengths differ, a value is missing, negative, infinite or not yes-or-no, or `level` means nothing.
 
     References
     ----------
@@ -82,7 +82,7 @@ def log_rank(groups: Sequence[tuple[Numbers, Numbers]]) -> tuple[float, float]:
     Raises
     ------
     ParameterError
-        Fewer than two groups, or as `kaplan_meier`.
+        Fewer than two groups, one that is no pair, or as `kaplan_meier`: of all groups.
 
     References
     ----------
@@ -94,7 +94,20 @@ def log_rank(groups: Sequence[tuple[Numbers, Numbers]]) -> tuple[float, float]:
     >>> round(chi2, 3), round(p, 3)
     (5.052, 0.025)
     """
-    chi2, p, _ = rank_test([counted(time, event) for time, event in groups])
+    counts, faults = [], []
+    for number, group in enumerate(groups, 1):
+        try:
+            time, event = group
+        except (TypeError, ValueError):
+            faults.append(f"group {number} is no pair (time, event).")
+            continue
+        try:
+            counts.append(counted(time, event))
+        except ParameterError as error:
+            faults += [f"group {number}: {fault}" for fault in faults_of(error)]
+    if faults:
+        raise ParameterError.from_faults("These groups cannot be compared", faults)
+    chi2, p, _ = rank_test(counts)
     return chi2, p
 
 
@@ -139,20 +152,20 @@ def rmst(
 def counted(time: Numbers, event: Numbers) -> pl.DataFrame:
     """Count what ends and what leaves at each distinct time: ``time, events, left``."""
     faults = []
-    times, ended = pl.Series("time", time), pl.Series("ended", event)
-    if times.len() != ended.len():
-        faults.append(f"time has {times.len()} values, event {ended.len()}; give one of each.")
-    if times.len() and not times.dtype.is_numeric():
-        faults.append(f"time holds {times.dtype}; it takes numbers.")
-    elif times.null_count() or (times.len() and not (times.cast(pl.Float64) >= 0).all()):
-        faults.append("time has missing or negative values; leave such rows out.")
-    if ended.len() and not (ended.dtype.is_numeric() or ended.dtype == pl.Boolean):
-        faults.append(f"event holds {ended.dtype}; it takes True or False, 1 or 0.")
-    elif ended.null_count() or not ended.cast(pl.Float64).is_in([0.0, 1.0]).all():
+    times, ended = _as_floats("time", time), _as_floats("ended", event)
+    if times is None:
+        faults.append("time holds something that is no number; it takes numbers.")
+    elif times.null_count() or not (times.is_finite() & (times >= 0)).all():
+        faults.append("time has missing or negative values, or infinite ones; leave such rows out.")
+    if ended is None:
+        faults.append("event holds something else than yes or no; it takes True or False, 1 or 0.")
+    elif ended.null_count() or not ended.is_in([0.0, 1.0]).all():
         faults.append("event has values other than True and False, 1 and 0.")
-    if faults:
+    if times is not None and ended is not None and times.len() != ended.len():
+        faults.append(f"time has {times.len()} values, event {ended.len()}; give one of each.")
+    if faults or times is None or ended is None:
         raise ParameterError.from_faults("These durations cannot be used", faults)
-    frame = pl.DataFrame([times.cast(pl.Float64), ended.cast(pl.Float64).cast(pl.Int64)])
+    frame = pl.DataFrame([times, ended.cast(pl.Int64)])
     return (
         frame.group_by("time")
         .agg(
@@ -161,6 +174,24 @@ def counted(time: Numbers, event: Numbers) -> pl.DataFrame:
         )
         .sort("time")
     )
+
+
+def _as_floats(name: str, values: Numbers) -> pl.Series | None:
+    """Take numbers as floats; None if something else is among them.
+
+    One by one, as polars takes a list for what its first value is: [1, 2.5] for whole numbers, and refuses or cuts.
+    """
+    if isinstance(values, pl.Series):
+        known = values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null)
+        return values.cast(pl.Float64).alias(name) if known else None
+    try:
+        given = list(values)
+        if any(isinstance(each, (str, bytes)) for each in given):
+            return None
+        floats = [None if each is None else float(each) for each in given]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return pl.Series(name, floats, dtype=pl.Float64)
 
 
 def curve_of(counts: pl.DataFrame, *, level: float = 0.95) -> pl.DataFrame:

@@ -120,11 +120,37 @@ def test_nothing_ending_speaks_against_nothing():
         ([1, None], [1, 0], "missing"),
         ([1, 2], [1, 2], "other than True"),
         (["a"], [1], "numbers"),
+        ([1, "a"], [1, 1], "numbers"),
+        ([1, math.nan], [1, 0], "missing"),
+        ([1, math.inf], [1, 0], "infinite"),
+        (pl.Series([1.0, math.nan]), [1, 0], "missing"),
+        (5, [1], "numbers"),
     ],
 )
 def test_durations_that_mean_nothing_are_refused(time, event, said):
     with pytest.raises(ParameterError, match=said):
         kaplan_meier(time, event)
+
+
+def test_whole_numbers_and_fractions_may_stand_in_one_list():
+    """A published table has times such as 1, 2.5 and 4; polars alone would take the list for whole numbers."""
+    mixed, plain = (
+        kaplan_meier([1, 2.5, 4], [True, 0, 1.0]),
+        kaplan_meier([1.0, 2.5, 4.0], [1, 0, 1]),
+    )
+    assert mixed.equals(plain)
+    assert mixed["time"].to_list() == [1.0, 2.5, 4.0]
+    assert kaplan_meier([np.int64(1), 2.5, 4], [1, 0, 1]).equals(plain)
+    pairs = [([1, 2.5, 4], [1, 1, 0]), ([2, 3.5, 6.25], [0, 1, 1])]
+    as_floats = [([float(x) for x in time], event) for time, event in pairs]
+    assert log_rank(pairs) == log_rank(as_floats)
+
+
+def test_what_is_wrong_in_any_group_is_said_at_once():
+    with pytest.raises(ParameterError) as error:
+        log_rank([([1, -1], [1, 1]), ([1, 2], [1, 3]), (1, 2, 3)])  # type: ignore[list-item]
+    assert len(error.value.faults) == 3
+    assert "group 2: event has values other" in str(error.value)
 
 
 # The shifted-beta-geometric model

@@ -78,3 +78,38 @@ def days(count: float | pl.Expr) -> pl.Expr:
         if isinstance(count, pl.Expr)
         else round(count * 86_400_000_000)
     )
+
+
+def times_before(moment: datetime) -> pl.Expr:
+    """Count a day's `times` before an instant.
+
+    A day knows its first and last time only, so one or two are placed exactly; of more, those between are taken as
+    evenly spread.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> nine, twelve = (datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (9, 12))
+    >>> pl.DataFrame({"first_at": [nine], "last_at": [twelve], "times": [2]}).select(times_before(twelve)).item()
+    1
+    """
+    first, last, times = pl.col("first_at"), pl.col("last_at"), pl.col("times").cast(pl.Int64)
+    span = (last - first).dt.total_microseconds()
+    since = (pl.lit(moment, AT) - first).dt.total_microseconds()
+    between = (since * (times - 1) + span - 1) // span  # rounded up: the first counts
+    return (
+        pl.when(last < moment)
+        .then(times)
+        .when(first >= moment)
+        .then(0)
+        .otherwise(between)
+        .alias("times")
+    )
+
+
+def last_before(moment: datetime) -> pl.Expr:
+    """Give a day's `last_at` before an instant, spread as `times_before` says."""
+    first, last, times = pl.col("first_at"), pl.col("last_at"), pl.col("times").cast(pl.Int64)
+    span = (last - first).dt.total_microseconds()
+    cut = first + pl.duration(microseconds=span * (times_before(moment) - 1) // (times - 1))
+    return pl.when(last < moment).then(last).otherwise(cut).alias("last_at")

@@ -17,7 +17,7 @@ import polars as pl
 
 from engagekit.definition import Definition
 from engagekit.errors import ColumnError, ParameterError, StoredFileError, listing, nearest
-from engagekit.instants import AT, instant, local_day, zone
+from engagekit.instants import AT, instant, last_before, local_day, times_before, zone
 from engagekit.whole import flush, write_whole, writing
 from engagekit.wording import many
 
@@ -234,8 +234,8 @@ class Journeys:
         """Return what would have been known at an earlier instant, with the same definition and windows.
 
         ``last_seen_at`` and ``active_days`` are null for users seen at or after that instant: they are not kept
-        day by day, and no answer needs them. Actions are counted by local day, so an instant within a day counts
-        that whole day's actions of users who had acted by then; at a midnight nothing differs.
+        day by day, and no answer needs them. A day that the instant cuts in two keeps what came before it: exact for
+        one or two actions of a kind, while of more those between the first and the last are taken as evenly spread.
 
         Raises
         ------
@@ -248,9 +248,7 @@ class Journeys:
                 f"as_of is {moment:%Y-%m-%d %H:%M}, but the data end at {self.as_of:%Y-%m-%d %H:%M}; nothing is known beyond."
             )
         days = self.days.lazy().filter(pl.col("first_at") < moment)
-        days = days.with_columns(
-            pl.min_horizontal("last_at", pl.lit(moment, AT) - pl.duration(microseconds=1))
-        )
+        days = days.with_columns(last_before(moment), times_before(moment).cast(pl.UInt32))
         core = (
             days.filter(pl.col("role") == "core")
             .group_by("user_id")

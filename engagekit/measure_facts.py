@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.instants import AT, days, local_day
+from engagekit.instants import AT, days, local_day, times_before
 from engagekit.journeys import on_advanced_days, on_days
 from engagekit.links import meets_depth_rule
 from engagekit.matchers import as_matches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from engagekit.journeys import Journeys
 
@@ -49,7 +50,7 @@ def user_facts(journeys: Journeys, groups: Sequence[str]) -> pl.LazyFrame:
     Notes
     -----
     Journeys keep first and last time and count per local day. So whether anything happened in a window is exact;
-    a count takes the local day on which its window begins as a whole if anything on it lies inside.
+    a count on the local day on which its window begins is so for one or two actions, see `times_before`.
     """
     users = journeys.users.lazy().select(
         "user_id",
@@ -85,7 +86,11 @@ def user_facts(journeys: Journeys, groups: Sequence[str]) -> pl.LazyFrame:
 
 def recent_start(journeys: Journeys) -> pl.Expr:
     """Say when the last 28 days before the data end begin."""
-    return pl.lit(journeys.as_of - timedelta(days=RECENT_DAYS), AT)
+    return pl.lit(_start(journeys), AT)
+
+
+def _start(journeys: Journeys) -> datetime:
+    return journeys.as_of - timedelta(days=RECENT_DAYS)
 
 
 def _present(journeys: Journeys) -> pl.Expr:
@@ -95,13 +100,15 @@ def _present(journeys: Journeys) -> pl.Expr:
 
 def _recent(journeys: Journeys) -> pl.LazyFrame:
     role = pl.col("role").cast(pl.String)
+    inside = pl.col("times").cast(pl.Int64) - times_before(_start(journeys))
 
     def times(of_role: pl.Expr) -> pl.Expr:
-        return pl.col("times").filter(of_role).sum().cast(pl.Int64)
+        return pl.col("times").filter(of_role).sum()
 
     return (
         journeys.days.lazy()
         .filter(pl.col("last_at") >= recent_start(journeys))
+        .with_columns(inside)
         .group_by("user_id")
         .agg(
             times(role == "core").alias("core_actions"),

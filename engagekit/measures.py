@@ -106,9 +106,9 @@ def metrics(journeys: Journeys, *, by: str | Sequence[str] | None = None) -> pl.
 
     Notes
     -----
-    What cannot be observed yet is null. Whether something happened in a window is exact; a count takes the local
-    day on which the 28 days begin as a whole if anything on it lies inside them. An advanced action that is core
-    too counts once. Unprompted returns of one user are alike, so their interval widens by the design
+    What cannot be observed yet is null. Whether something happened in a window is exact; so is a count, but that of
+    three or more actions on the local day on which the 28 days begin those between the first and the last are taken
+    as evenly spread. An advanced action that is core too counts once. Unprompted returns of one user are alike, so their interval widens by the design
     effect of users. A share has Wilson's interval, a mean ``± z·sd/√of``, a median where its curve's bounds cross ½.
 
     References

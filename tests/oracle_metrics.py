@@ -62,12 +62,20 @@ class Person:
         return [at for at, event in self.rows if event in names]
 
     def recent(self, times):
-        """Events of one role in the last 28 days; the day these begin on counts whole if any of it is inside."""
-        days = {self.day_of(at) for at in times if at >= self.start}
-        return sum(self.day_of(at) in days for at in times)
+        """Events of one role in the last 28 days; on the day these begin, those between first and last evenly spread."""
+        days = defaultdict(list)
+        for at in sorted(times):
+            days[self.day_of(at)].append(at)
+        return sum(at >= self.start for on in days.values() for at in spread(on))
 
     def later_core(self):
         return [at for at in self.core if self.day_of(at) > self.day_of(self.activated)]
+
+
+def spread(times):
+    """The same number of instants between the same first and last, evenly spread."""
+    steps = max(1, len(times) - 1)
+    return [times[0] + k * (times[-1] - times[0]) / steps for k in range(len(times))]
 
 
 def share(people, of, did):

@@ -7,11 +7,15 @@ from statistics import NormalDist
 
 import polars as pl
 
+from engagekit.errors import ParameterError
+
 RATE = {"n": pl.Int64, "of": pl.Int64, "rate": pl.Float64, "low": pl.Float64, "high": pl.Float64}
 
 
 def z_of(level: float) -> float:
     """Return the normal quantile of a two-sided level: 1.96 for 0.95."""
+    if not 0 < level < 1:
+        raise ParameterError(f"level is {level!r}; it takes a share between 0 and 1, such as 0.95.")
     return NormalDist().inv_cdf(0.5 + level / 2)
 
 
@@ -34,6 +38,11 @@ def wilson(n: float, of: float, *, level: float = 0.95) -> tuple[float, float]:
     tuple
         ``(low, high)``, both between 0 and 1.
 
+    Raises
+    ------
+    ParameterError
+        `n` is not from 0 to `of`, or `level` is not between 0 and 1.
+
     References
     ----------
     Wilson (1927), Journal of the American Statistical Association 22, 209-212.
@@ -44,9 +53,12 @@ def wilson(n: float, of: float, *, level: float = 0.95) -> tuple[float, float]:
     >>> round(low, 7), round(high, 7)
     (0.4313609, 0.5686391)
     """
-    if of <= 0:
-        return 0.0, 1.0
+    # Effective counts are divided, so that `n` may exceed an equal `of` in its last digit.
+    if not (0 <= n <= of * (1 + 1e-9) and math.isfinite(of)):
+        raise ParameterError(f"n is {n!r} of {of!r}; it takes a count from 0 to all of them.")
     z = z_of(level)
+    if of == 0:
+        return 0.0, 1.0
     share, z2 = n / of, z * z / of
     middle = share + z2 / 2
     half = math.sqrt(max(0.0, share * (1 - share)) * z2 + z2 * z2 / 4)
@@ -78,6 +90,11 @@ def newcombe(
         ``(difference, low, high)`` of first minus second, each between -1 and 1;
         not-a-number with the widest interval where a group is empty.
 
+    Raises
+    ------
+    ParameterError
+        As `wilson`, of either group.
+
     References
     ----------
     Newcombe (1998), Statistics in Medicine 17, 873-890.
@@ -87,10 +104,10 @@ def newcombe(
     >>> [round(x, 4) for x in newcombe(56, 70, 48, 80)]
     [0.2, 0.0524, 0.3339]
     """
-    if of1 <= 0 or of2 <= 0:
+    (l1, u1), (l2, u2) = wilson(n1, of1, level=level), wilson(n2, of2, level=level)
+    if of1 == 0 or of2 == 0:
         return math.nan, -1.0, 1.0
     p1, p2 = n1 / of1, n2 / of2
-    (l1, u1), (l2, u2) = wilson(n1, of1, level=level), wilson(n2, of2, level=level)
     difference = p1 - p2
     return (
         difference,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import polars as pl
 
 from engagekit.errors import ColumnError, ParameterError, TooFewUsersError, nearest
 from engagekit.intervals import wilson
+from engagekit.log import as_lazy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +74,7 @@ def fit_sbg(active: Sequence[float]) -> tuple[float, float, float]:
     >>> round(alpha, 3), round(beta, 3), round(log_likelihood, 3)
     (0.704, 1.182, -1680.265)
     """
-    counts = [float(n) for n in active]
+    counts = [float(n) if isinstance(n, numbers.Real) else math.nan for n in active]
     if any(not math.isfinite(n) or n < 0 for n in counts):
         raise ParameterError("active holds missing or negative numbers; give users per period.")
     pairs = list(pairwise(counts))
@@ -127,7 +129,7 @@ def flattening(curve: Frame, *, periods: int = 4, below: float = 0.01) -> pl.Dat
     faults = []
     if not isinstance(periods, int) or isinstance(periods, bool) or periods < 1:
         faults.append(f"periods is {periods!r}; it takes a whole number of at least 1.")
-    if not 0 < below < 1:
+    if not isinstance(below, numbers.Real) or not 0 < below < 1:
         faults.append(f"below is {below!r}; it takes a share between 0 and 1.")
     if faults:
         raise ParameterError.from_faults("The curve cannot be judged", faults)
@@ -318,7 +320,7 @@ def _shape(at: Any) -> tuple[float, float]:
 
 
 def _opened(curve: Frame, needs: Sequence[str]) -> tuple[pl.DataFrame, list[str]]:
-    frame = curve.lazy().collect()
+    frame = as_lazy(curve, what="The curve").collect()
     if missing := [c for c in needs if c not in frame.columns]:
         faults = [f"there is no column {c!r}.{nearest(c, frame.columns)}" for c in missing]
         raise ColumnError.from_faults(

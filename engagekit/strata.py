@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -161,7 +162,7 @@ def association(a: float, b: float, c: float, d: float) -> Association:
     Raises
     ------
     ParameterError
-        A count is negative.
+        A count is negative or missing.
 
     Examples
     --------
@@ -169,8 +170,8 @@ def association(a: float, b: float, c: float, d: float) -> Association:
     >>> round(found.phi, 4), found.reach, round(found.lift, 3)
     (0.3536, 0.2, 2.0)
     """
-    if min(a, b, c, d) < 0:
-        raise ParameterError(f"The counts are {(a, b, c, d)}; none can be negative.")
+    if not all(isinstance(n, numbers.Real) and 0 <= n < math.inf for n in (a, b, c, d)):
+        raise ParameterError(f"The counts are {(a, b, c, d)}; none can be negative or missing.")
     all_users = a + b + c + d
     base_rate, ppv = _share(a + c, all_users), _share(a, a + b)
     return Association(

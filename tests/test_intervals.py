@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engagekit.errors import ParameterError
 from engagekit.intervals import newcombe, newcombe_columns, wilson, wilson_columns, z_of
 
 counts = st.integers(0, 500).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of)))
@@ -48,3 +49,20 @@ def test_newcombe_agrees_with_its_own_expression(first, second, level):
         assert found == (None, None, None)
     else:
         assert found == pytest.approx(newcombe(*first, *second, level=level), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "count", [(5, 3), (-1, 3), (1, -3), (math.nan, 3), (1, math.nan), (1, math.inf)]
+)
+def test_what_is_no_share_is_refused(count):
+    with pytest.raises(ParameterError, match="from 0 to all of them"):
+        wilson(*count)
+    with pytest.raises(ParameterError, match="from 0 to all of them"):
+        newcombe(1, 2, *count)
+
+
+@pytest.mark.parametrize("level", [0, 1, 95, -0.5, math.nan])
+def test_a_level_that_is_no_share_is_refused(level):
+    for asked in (wilson, wilson_columns):
+        with pytest.raises(ParameterError, match="level is"):
+            asked(*((1, 2) if asked is wilson else ()), level=level)

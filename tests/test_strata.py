@@ -136,6 +136,12 @@ def test_association_is_within_bounds_and_turns_with_the_outcome(a, b, c, d):
         assert found.lift == pytest.approx(found.ppv / found.base_rate)
 
 
+@pytest.mark.parametrize("count", [-1, None, math.nan, math.inf, "5"])
+def test_association_of_what_is_no_count_is_refused(count):
+    with pytest.raises(ParameterError, match="negative or missing"):
+        association(1, 2, count, 4)
+
+
 def test_association_of_nobody_says_nothing():
     found = association(0, 0, 0, 0)
     assert math.isnan(found.base_rate)

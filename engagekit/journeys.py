@@ -280,9 +280,11 @@ class Journeys:
             self.steps.lazy()
             .filter(pl.col("reached_at") < moment)
             .with_columns(
-                pl.min_horizontal(
-                    "last_reached_at", pl.lit(moment, AT) - pl.duration(microseconds=1)
-                ),
+                # Of a step reached again later, only the first time is known to lie before.
+                pl.when(pl.col("last_reached_at") < moment)
+                .then("last_reached_at")
+                .otherwise("reached_at")
+                .alias("last_reached_at"),
                 pl.when(pl.col("completed_at") < moment).then("completed_at").alias("completed_at"),
             )
         )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -87,6 +88,16 @@ def test_a_day_that_an_instant_cuts_keeps_what_came_before_it():
         at(9, 11) + timedelta(minutes=40),
         at(9, 10),
     ]
+
+
+def test_a_step_reached_again_later_was_not_the_latest_before():
+    rows = [(1, "signup", at(1)), (1, "open", at(2)), (1, "pick", at(5)), (1, "open", at(25))]
+    log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
+    steps = [ek.Step("Connect", "open", "done"), ek.Step("Template", "pick", "picked")]
+    definition = dataclasses.replace(DEFINITION, steps=steps, activation_days=7)
+    journeys = ek.rollup(log, definition)
+    assert ek.label_users(journeys)["step"].to_list() == ["Connect"]
+    assert ek.label_users(journeys.at(at(20)))["step"].to_list() == ["Template"]
 
 
 def test_nothing_is_known_beyond_the_end(journeys):

@@ -41,7 +41,7 @@ def user_facts(journeys: Journeys, groups: Sequence[str]) -> pl.LazyFrame:
         `user_id`, the groups, `signed_up_at`, `activated_at`, and: `returned_at` (first core action on a later
         local day than activation); `core_actions`, `advanced_actions`, `beyond_core` (the advanced ones that are not core), `errors`,
         `support` (counts) and `present`
-        (did any of what the definition names) in the last 28 days; ``adopted_<i>`` (depth rule met with that
+        (signed up, activated, came to a step or through it, or did any of what else the definition names) in the last 28 days; ``adopted_<i>`` (depth rule met with that
         advanced action alone within ``depth_days`` of activation); ``reached_<i>``, ``completed_<i>`` of each step;
         `asked_at`, `gave_at` (first asked, last gave feedback); `contacted_at` (first outreach after ``habit_days``
         of silence), `came_back`, `stayed`; `returns`, `unprompted` (core days after the activation's, and those with
@@ -94,8 +94,11 @@ def _start(journeys: Journeys) -> datetime:
 
 
 def _present(journeys: Journeys) -> pl.Expr:
-    newcomer = pl.col("signed_up_at") >= recent_start(journeys)
-    return (pl.col("present").fill_null(value=False) | newcomer).alias("present")
+    # No role of a day tells of those who are still on their way: sign-up, steps and activation do.
+    since = pl.max_horizontal("signed_up_at", "activated_at", "stepped_at") >= recent_start(
+        journeys
+    )
+    return (pl.col("present").fill_null(value=False) | since).alias("present")
 
 
 def _recent(journeys: Journeys) -> pl.LazyFrame:
@@ -205,6 +208,7 @@ def _steps(journeys: Journeys) -> pl.LazyFrame:
         .agg(
             *[(pl.col("step") == k).any().alias(f"reached_{k}") for k in places],
             *[((pl.col("step") == k) & done).any().alias(f"completed_{k}") for k in places],
+            pl.max_horizontal(pl.col("last_reached_at", "completed_at").max()).alias("stepped_at"),
         )
     )
 

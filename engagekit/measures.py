@@ -96,8 +96,8 @@ def metrics(journeys: Journeys, *, by: str | Sequence[str] | None = None) -> pl.
         - post-return retention: core action in the three weeks after those 7 days, of users re-engaged at least 28
           days ago.
         - unprompted share: core days without outreach in the 72 hours before, of all core days after activation.
-        - error rate, support rate: how many in the last 28 days, per user present in them: who signed up, or did
-          anything that the definition names.
+        - error rate, support rate: how many in the last 28 days, per user present in them: who signed up, activated,
+          came to a step or through it, or did anything else that the definition names.
 
     Raises
     ------
@@ -106,10 +106,11 @@ def metrics(journeys: Journeys, *, by: str | Sequence[str] | None = None) -> pl.
 
     Notes
     -----
-    What cannot be observed yet is null. Whether something happened in a window is exact; so is a count, but that of
-    three or more actions on the local day on which the 28 days begin those between the first and the last are taken
-    as evenly spread. An advanced action that is core too counts once. Unprompted returns of one user are alike, so their interval widens by the design
-    effect of users. A share has Wilson's interval, a mean ``± z·sd/√of``, a median where its curve's bounds cross ½.
+    What cannot be observed yet is null. Whether something happened in a window is exact, and so is a count, except
+    on the local day on which the 28 days begin: of three or more actions on it, those between the first and the last
+    are taken as evenly spread. An advanced action that is core too counts once. Unprompted returns of one user are
+    alike, so their interval widens by the design effect of users. A share has Wilson's interval, a mean
+    ``± z·sd/√of``, a median where its curve's bounds cross ½.
 
     References
     ----------

@@ -268,7 +268,12 @@ def rates(people, definition, as_of):
     active += [definition.errors, definition.support]
 
     def present(p):
-        return p.signed >= p.start or any(at >= p.start for m in active for at in p.times(m))
+        ways = [p.times(m) for m in active]
+        ways += [p.times(definition.activation)[:1]]
+        for step in definition.steps:
+            # of a step, its last reaching and its first completion are known
+            ways += [p.times(step.reached), p.times(step.completed)[:1]]
+        return p.signed >= p.start or any(at >= p.start for times in ways for at in times)
 
     found = {}
     for metric, matcher in (

@@ -285,6 +285,13 @@ def test_depth_is_a_mean_with_its_interval():
     assert (found["low"], found["high"]) == pytest.approx((2 - 1.959964, 2 + 1.959964))
 
 
+def test_who_is_on_the_way_to_activation_is_present_too():
+    rows = [(u, "join", 0) for u in range(5)]
+    rows += [(0, "err", 50), (1, "open1", 50), (2, "done1", 50), (3, "first", 50)]
+    found = row(small(rows, 60), "error rate")
+    assert (found["n"], found["of"]) == (1, 4)  # user 4 did nothing in the last 28 days
+
+
 def test_an_advanced_action_that_is_core_too_is_one_action():
     rows = [(1, "join", 0), (1, "first", 1), (1, "core", 30), (1, "core2", 30), (1, "adv1", 31)]
     table = small(rows, 40, advanced=["core2", ek.Match("core"), "adv1"])

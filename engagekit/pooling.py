@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engagekit.log import Frame
 
 FEW_COHORTS, FEW_USERS = 2, 30
+ANSWERED = ("cohorts", "thin", "average")  # beside the columns that cohort tables have too
 
 
 def pooled_curve(curves: Frame, *, average: Literal["pooled", "mean"] = "pooled") -> pl.DataFrame:
@@ -41,7 +42,7 @@ def pooled_curve(curves: Frame, *, average: Literal["pooled", "mean"] = "pooled"
     Raises
     ------
     ColumnError
-        A column is missing.
+        A column is missing, or a group bears the name of one of the answer's: all of them.
     ParameterError
         `average` is neither of the two.
 
@@ -63,13 +64,15 @@ def pooled_curve(curves: Frame, *, average: Literal["pooled", "mean"] = "pooled"
         raise ParameterError(faults[0])
     lazy = as_lazy(curves, what="The cohort table")
     have = lazy.collect_schema().names()
-    missing = [c for c in ("period", "n", "of", "complete") if c not in have]
-    if missing:
-        raise ColumnError.from_faults(
-            "The cohort table cannot be pooled",
-            [f"there is no column {c!r}.{nearest(c, have)}" for c in missing],
-        )
     by = [c for c in have if c not in TAKEN]
+    faults = [
+        f"there is no column {c!r}.{nearest(c, have)}"
+        for c in ("period", "n", "of", "complete")
+        if c not in have
+    ]
+    faults += [f"{c!r} is a column of this answer; rename the group." for c in by if c in ANSWERED]
+    if faults:
+        raise ColumnError.from_faults("The cohort table cannot be pooled", faults)
     extra = [c for c in ("from_period", "to_period") if c in have]
     keys = [*by, "period", *extra]
     pooled = (
@@ -77,7 +80,7 @@ def pooled_curve(curves: Frame, *, average: Literal["pooled", "mean"] = "pooled"
         .group_by(keys)
         .agg(
             pl.col("n", "of").sum(),
-            (pl.col("n") / pl.col("of")).mean().alias("mean"),
+            (pl.col("n") / pl.col("of")).mean().alias("_mean"),
             pl.len().cast(pl.Int64).alias("cohorts"),
         )
         .sort(keys, nulls_last=True)
@@ -85,7 +88,7 @@ def pooled_curve(curves: Frame, *, average: Literal["pooled", "mean"] = "pooled"
     rate, low, high = wilson_columns()
     if average == "mean":
         unknown = pl.lit(None, pl.Float64)
-        rate, low, high = pl.col("mean").alias("rate"), unknown.alias("low"), unknown.alias("high")
+        rate, low, high = pl.col("_mean").alias("rate"), unknown.alias("low"), unknown.alias("high")
     thin = (pl.col("cohorts") < FEW_COHORTS) | (pl.col("of") < FEW_USERS)
     return pooled.select(
         *keys, "n", "of", rate, low, high, "cohorts", thin.alias("thin"),

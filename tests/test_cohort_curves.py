@@ -141,3 +141,14 @@ def test_pooled_curve_says_what_it_lacks():
         ek.pooled_curve(pl.DataFrame({"period": [1], "n": [1], "of": [1]}))
     with pytest.raises(ParameterError, match="pooled"):
         ek.pooled_curve(ek.retention(LOG, **DAILY), average="median")
+
+
+def test_pooled_curve_takes_groups_of_any_name_but_its_own():
+    curves = ek.retention(LOG.with_columns(mean=pl.lit("x")), **DAILY, by="mean")
+    plain = ek.retention(LOG, **DAILY)
+    for average in ("pooled", "mean"):
+        pooled = ek.pooled_curve(curves, average=average)
+        assert pooled.drop("mean").equals(ek.pooled_curve(plain, average=average))
+    with pytest.raises(ColumnError, match="'thin' is a column of this answer; rename") as error:
+        ek.pooled_curve(curves.rename({"mean": "thin"}).with_columns(average=pl.lit("y")))
+    assert len(error.value.faults) == 2

@@ -110,12 +110,13 @@ def metrics(journeys: Journeys, *, by: str | Sequence[str] | None = None) -> pl.
     on the local day on which the 28 days begin: of three or more actions on it, those between the first and the last
     are taken as evenly spread. An advanced action that is core too counts once. Unprompted returns of one user are
     alike, so their interval widens by the design effect of users. A share has Wilson's interval, a mean
-    ``± z·sd/√of``, a median where its curve's bounds cross ½.
+    number of actions ``± z·sd/√of``, a rate of errors or support Garwood's, widened where few users have most of
+    them, and a median where its curve's bounds cross ½.
 
     References
     ----------
     The metric equations of the user engagement guide (`METRICS` holds them); Wilson (1927); Brookmeyer and
-    Crowley (1982), Biometrics 38, 29-41.
+    Crowley (1982), Biometrics 38, 29-41; Garwood (1936), Biometrika 28, 437-442.
 
     Examples
     --------
@@ -253,7 +254,7 @@ def _means(definition: Definition) -> list[Mean]:
         "support rate": (definition.support, "support"),
     }
     return found + [
-        Mean(metric, span, "per user", pl.col(count), pl.col("present"))
+        Mean(metric, span, "per user", pl.col(count), pl.col("present"), rare=True)
         for metric, (matcher, count) in rates.items()
         if matcher is not None
     ]

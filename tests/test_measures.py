@@ -5,15 +5,18 @@ from __future__ import annotations
 import random
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle_metrics import metrics_of
+from scipy.stats import chi2
 
 import engagekit as ek
 from engagekit.errors import ParameterError
 from engagekit.intervals import wilson
+from engagekit.measure_rows import rare_events
 from engagekit.measures import BESIDE, MEASURES
 from engagekit.playbook import METRICS
 
@@ -290,6 +293,33 @@ def test_who_is_on_the_way_to_activation_is_present_too():
     rows += [(0, "err", 50), (1, "open1", 50), (2, "done1", 50), (3, "first", 50)]
     found = row(small(rows, 60), "error rate")
     assert (found["n"], found["of"]) == (1, 4)  # user 4 did nothing in the last 28 days
+
+
+def test_rates_near_none_carry_poissons_interval():
+    rows = [(u, "join", 50) for u in range(100)]
+    none = row(small(rows, 60), "error rate")
+    assert (none["value"], none["low"]) == (0, 0)
+    assert none["high"] == pytest.approx(chi2.ppf(0.975, 2) / 200)  # 3.69 events in 100 users
+    some = row(small(rows + [(u, "err", 55) for u in range(5)], 60), "error rate")
+    exact = chi2.ppf(0.025, 10) / 200, chi2.ppf(0.975, 12) / 200
+    assert (some["low"], some["high"]) == pytest.approx(exact)
+    # Five errors of one user tell about one user: their variance is five times their mean.
+    alike = row(small(rows + [(1, "err", 55)] * 5, 60), "error rate")
+    assert (alike["low"], alike["high"]) == pytest.approx(
+        (chi2.ppf(0.025, 2) / 40, chi2.ppf(0.975, 4) / 40)
+    )
+
+
+@pytest.mark.parametrize(("rate", "shape"), [(0.05, None), (0.05, 0.5), (0.2, 0.5), (1.0, 2.0)])
+def test_intervals_of_rates_hold_in_95_of_100_cases(rate, shape):
+    rng = np.random.default_rng(7)
+    held = 0
+    for _ in range(1000):
+        own = rate if shape is None else rng.gamma(shape, rate / shape, 200)
+        counts = rng.poisson(own, 200)
+        low, high = rare_events(int(counts.sum()), 200, float(counts.var(ddof=1)))
+        held += low <= rate <= high
+    assert held >= 930
 
 
 def test_an_advanced_action_that_is_core_too_is_one_action():

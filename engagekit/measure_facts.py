@@ -155,16 +155,11 @@ def _returns(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _prompted(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
-    # A day's first and last mail suffice: whatever lies between them is as close to a return as its first.
-    mails = on_days(journeys, "outreach")
-    sent = pl.concat(
-        [mails.select("user_id", pl.col(c).alias("sent")) for c in ("first_at", "last_at")]
-    )
     before = (
         _core_after(journeys, users)
         .sort("first_at")
         .join_asof(
-            sent.sort("sent"),
+            _mails(journeys).sort("sent"),
             left_on="first_at",
             right_on="sent",
             by="user_id",
@@ -176,6 +171,14 @@ def _prompted(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
     prompted = pl.col("sent") >= pl.col("first_at") - timedelta(hours=PROMPT_HOURS)
     alone = ~prompted.fill_null(value=False)
     return before.group_by("user_id").agg(alone.sum().cast(pl.Int64).alias("unprompted"))
+
+
+def _mails(journeys: Journeys) -> pl.LazyFrame:
+    # A day's first and last mail suffice: whatever lies between them is as close to a return as its first.
+    mails = on_days(journeys, "outreach")
+    return pl.concat(
+        [mails.select("user_id", pl.col(c).alias("sent")) for c in ("first_at", "last_at")]
+    )
 
 
 def _adopted(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
@@ -231,8 +234,8 @@ def _contacts(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
     silence = timedelta(days=journeys.definition.habit_days or 0)
     core = on_days(journeys, "core").select("user_id", "first_at", "last_at").sort("first_at")
     last_before = (
-        on_days(journeys, "outreach")
-        .select("user_id", pl.col("first_at").alias("contacted_at"))
+        _mails(journeys)
+        .rename({"sent": "contacted_at"})
         .join(users.select("user_id", "activated_at").drop_nulls(), on="user_id")
         .sort("contacted_at")
         .join_asof(

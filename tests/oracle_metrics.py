@@ -213,11 +213,11 @@ def comebacks(people, definition, as_of):
         return {(metric, None): None for metric, _ in names}
 
     def contact(p):
-        """The first mail (each day's first) after a silence as long as the habit window."""
-        days = {}
+        """The first mail (of each day's first and last) after a silence as long as the habit window."""
+        days = defaultdict(list)
         for at in p.times(definition.outreach):
-            days.setdefault(p.day_of(at), at)
-        for at in days.values():
+            days[p.day_of(at)].append(at)
+        for at in sorted({at for on in days.values() for at in (on[0], on[-1])}):
             alive = [t for t in [p.activated, *p.core] if t is not None and t < at]
             if (
                 p.activated is not None

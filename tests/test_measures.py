@@ -250,6 +250,12 @@ def test_silence_is_counted_from_the_last_core_action_and_contact_once():
     assert (unprompted["n"], unprompted["of"]) == (2, 3)  # day 12 comes a day after a mail
 
 
+def test_the_second_mail_of_a_day_can_be_the_one_after_the_silence():
+    rows = [(1, "join", 0), (1, "first", 1.5), (1, "mail", 6.2), (1, "mail", 6.7), (1, "core", 9)]
+    back = row(small(rows, 60), "re-engagement")
+    assert (back["n"], back["of"]) == (1, 1)  # 5 days of silence are over at 6.5
+
+
 def test_what_cannot_be_seen_yet_is_null():
     table = small([(1, "join", 0)], 5)
     found = row(table, "activation rate")

@@ -11,7 +11,7 @@ import polars as pl
 from engagekit.errors import ColumnError, ParameterError, nearest
 from engagekit.instants import instant
 from engagekit.log import end_soon
-from engagekit.matchers import event_names, matches, property_names
+from engagekit.matchers import condition_faults, event_names, matches, property_names
 from engagekit.periods import begins_at, last_index, period_index, since_index
 from engagekit.ticks import ticks
 
@@ -39,16 +39,19 @@ def columns_of(matcher: Matcher | pl.Expr | None) -> tuple[str, ...]:
 
 
 def try_expression(log: pl.LazyFrame, name: str, matcher: object) -> None:
-    """Refuse an expression that the log cannot answer with true or false.
+    """Refuse a matcher or an expression that the log cannot answer with true or false.
 
     Raises
     ------
     ColumnError
-        It looks at a column that is not there.
+        An expression looks at a column that is not there, or a condition at one of another kind.
     ParameterError
-        It gives something else than true or false.
+        An expression gives something else than true or false.
     """
     if not isinstance(matcher, pl.Expr):
+        asked = [] if matcher is None else [matcher]
+        if faults := condition_faults(log.collect_schema(), asked):
+            raise ColumnError.from_faults(f"{name} does not fit the log", faults)
         return
     try:
         schema = log.select(matcher).collect_schema()

@@ -132,7 +132,7 @@ def retention(
     Raises
     ------
     ColumnError
-        A column is missing.
+        A column is missing, or holds another kind of value than a matcher asks for.
     ParameterError
         Parameters mean nothing or exclude each other: all of them.
     EventLogError
@@ -173,7 +173,8 @@ def retention(
         "min_times": min_times,
     }
     faults += matcher_faults("start", start) + matcher_faults("back", back)
-    refuse("Retention", faults + terms_faults(calendar, **given, limit=limit, by=names))
+    asked = given | {"limit": limit, "by": names, "since": since, "as_of": as_of}
+    refuse("Retention", faults + terms_faults(calendar, **asked))
     back = start if back is None else back
     whole, dates_only = open_log(events, needs=[*names, *columns_of(start), *columns_of(back)])
     try_expression(whole, "start", start)

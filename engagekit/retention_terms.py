@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import polars as pl
 
 from engagekit.errors import EngagekitError, ParameterError, check_choice, listing
+from engagekit.instants import instant
 from engagekit.matchers import as_matches
 from engagekit.periods import Calendar, calendar_faults
 
@@ -65,7 +66,20 @@ def terms_faults(calendar: Calendar, **given: Any) -> list[str]:
         faults += check_choice(name, given.get(name, choices[0]), choices)
     for name in ("periods", "min_times"):
         faults += whole_faults(name, given.get(name, 1))
+    for name in ("since", "as_of"):
+        faults += _moment_faults(name, given.get(name))
     return faults + _bracket_faults(given.get("brackets")) + _joint_faults(given)
+
+
+def _moment_faults(name: str, moment: Any) -> list[str]:
+    if moment is None:
+        return []
+    try:
+        # Read in UTC: whether it can be read does not hang on the time zone, which may be wrong too.
+        instant(moment, name=name)
+    except ParameterError as error:
+        return [str(error)]
+    return []
 
 
 def whole_faults(name: str, value: object) -> list[str]:

@@ -294,6 +294,16 @@ def test_all_faults_are_named_at_once():
     with pytest.raises(ParameterError) as error:
         ek.retention(LOG, start="s", period="moon", periods=-1, granularity="truncated", limit=0)
     assert "5 faults" in str(error.value)
+    with pytest.raises(ParameterError, match="3 faults"):
+        ek.retention(LOG, start="s", since="soon", as_of=5, timezone="Mars/Base")  # type: ignore[arg-type]
+
+
+def test_conditions_that_no_value_can_meet_are_refused():
+    log = LOG.with_columns(plan=pl.lit("pro"))
+    with pytest.raises(ColumnError, match="'plan' holds String; write the value"):
+        ek.retention(log, start=ek.Match("s", plan=5))
+    with pytest.raises(ColumnError, match="back does not fit the log"):
+        ek.retention(log, start="s", back=["r", ek.Match("s", plan=True)])
 
 
 def test_missing_columns_are_named_with_near_ones():

@@ -101,7 +101,8 @@ def funnel(
     Raises
     ------
     ParameterError
-        A parameter means nothing, with every fault found.
+        A parameter means nothing, or a step or exclusion has a name that is not in the log, but near one that is;
+        with every fault found.
     ColumnError
         The log lacks a column.
 

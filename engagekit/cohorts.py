@@ -19,7 +19,7 @@ from engagekit.cohort_starts import (
     try_expression,
 )
 from engagekit.core_returns import core_hits, sign_ups
-from engagekit.groups import group_names
+from engagekit.groups import names_and_faults
 from engagekit.log import open_log
 from engagekit.periods import Calendar, calendar_for, since_index
 from engagekit.pooling import pooled_curve
@@ -268,10 +268,10 @@ def cohort_curves(
     >>> cohort_curves(journeys, periods=3).head(3).select("period", "n", "of", "complete").rows()
     [(0, 2, 2, True), (1, 1, 2, False), (2, 1, 2, False)]
     """
+    names, faults = names_and_faults(journeys, by, taken=TAKEN)
     calendar = Calendar(period, journeys.timezone, journeys.definition.week_start)
-    faults = terms_faults(calendar, periods=periods, window=window, mode=mode)
+    faults += terms_faults(calendar, periods=periods, window=window, mode=mode)
     refuse("Cohort curves", faults + hour_faults(period))
-    names = group_names(journeys, by, taken=TAKEN)
     terms = Terms(calendar, periods, window=window, mode=mode, dates_only=journeys.dates_only)
     begun = sign_ups(journeys, names, terms)
     first = first_cohort(None, None, begun, terms)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import polars as pl
 
 from engagekit.errors import ParameterError, listing, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from engagekit.journeys import Journeys
+from engagekit.journeys import Journeys
 
 
 def group_names(
@@ -31,9 +27,22 @@ def group_names(
     Raises
     ------
     ParameterError
-        A name is no property, stands twice, or is a column of the answer: all of them.
+        A name is no property, stands twice, or is a column of the answer: all of them. Or these are no journeys.
     """
-    names = [] if by is None else [by] if isinstance(by, str) else list(by)
+    names, faults = names_and_faults(journeys, by, taken=taken)
+    if faults:
+        raise ParameterError.from_faults(f"by={by!r} cannot be used", faults)
+    return names
+
+
+def names_and_faults(
+    journeys: Journeys, by: str | Sequence[str] | None, *, taken: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:
+    """List the properties to split by, and what is wrong with them; see `group_names`."""
+    check_journeys(journeys)
+    names = [] if by is None else [by] if isinstance(by, str) else by
+    if not isinstance(names, Sequence):
+        return [], [f"by is {by!r}; it takes a property or a list of them."]
     known = journeys.properties
     faults = [
         f"{name!r} is no property of the users." + (nearest(str(name), known) or _known(known))
@@ -45,11 +54,23 @@ def group_names(
         for name in names
         if name in taken
     ]
-    if len(set(names)) < len(names):
+    if len(set(map(str, names))) < len(names):
         faults.append("a property stands twice.")
-    if faults:
-        raise ParameterError.from_faults(f"by={by!r} cannot be used", faults)
-    return names
+    return list(names), faults
+
+
+def check_journeys(journeys: object) -> None:
+    """Refuse what is no journeys: most often a log that has not been rolled up.
+
+    Raises
+    ------
+    ParameterError
+        It is something else.
+    """
+    if not isinstance(journeys, Journeys):
+        raise ParameterError(
+            f"journeys is a {type(journeys).__name__}; it takes what ek.rollup(events, definition) gives."
+        )
 
 
 def _known(known: Sequence[str]) -> str:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import polars as pl
 
 from engagekit.errors import ParameterError, check_choice
-from engagekit.groups import group_names
+from engagekit.groups import names_and_faults
 from engagekit.instants import AT, local_day
 from engagekit.lifetimes import curve_of, kaplan_meier, log_rank, mean_until, rank_test, rmst
 from engagekit.projection import fit_sbg, flattening, project_curve
+from engagekit.retention_terms import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +97,7 @@ def survival(
     Raises
     ------
     ParameterError
-        `quiet_days` or `period` means nothing, or there is no such property.
+        `quiet_days` or `period` means nothing, or there is no such property: all of them.
 
     Notes
     -----
@@ -120,9 +121,9 @@ def survival(
     >>> survival(journeys, quiet_days=7).select("time", pl.col("survival").round(2), "at_risk").head(4).rows()
     [(0, 1.0, 3), (7, 0.33, 1), (14, 0.33, 1), (21, 0.0, 0)]
     """
-    if faults := check_choice("period", period, list(PERIOD_DAYS)):
-        raise ParameterError(faults[0])
-    keys = group_names(journeys, by, taken=list(SURVIVAL))
+    keys, faults = names_and_faults(journeys, by, taken=list(SURVIVAL))
+    faults += day_faults("quiet_days", quiet_days)
+    refuse("Survival", faults + check_choice("period", period, list(PERIOD_DAYS)))
     groups = _groups(_counts(journeys, quiet_days, keys), keys)
     step, last = PERIOD_DAYS[period], max(followed_to(part) for _, part in groups)
     parts = [_by_period(part, step, last).select(*values, *SURVIVAL) for values, part in groups]
@@ -181,9 +182,9 @@ def compare_survival(
     >>> compare_survival(journeys, quiet_days=7, by="plan").select("plan", "users", "quiet", "rmst").rows()
     [('free', 2, 2, 1.5), ('paid', 1, 1, 19.0)]
     """
-    if until is not None and (not isinstance(until, int) or until < 1):
-        raise ParameterError(f"until is {until!r}; it takes a whole number of days of at least 1.")
-    keys = group_names(journeys, by, taken=list(COMPARISON))
+    keys, faults = names_and_faults(journeys, by, taken=list(COMPARISON))
+    faults += day_faults("quiet_days", quiet_days)
+    refuse("Survival", faults + ([] if until is None else day_faults("until", until)))
     groups = [
         (v, p) for v, p in _groups(_counts(journeys, quiet_days, keys), keys) if p["time"].len()
     ]
@@ -212,6 +213,13 @@ def compare_survival(
     )
 
 
+def day_faults(name: str, value: object) -> list[str]:
+    """Return the fault of what should be a number of whole days."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return []
+    return [f"{name} is {value!r}; it takes a whole number of days of at least 1."]
+
+
 def _said(p: float, groups: int) -> str:
     found = "differ" if p < 0.05 else "cannot be told apart"
     return f"; the {groups} groups {found} (log-rank p {p:.2g})."
@@ -225,10 +233,6 @@ def _mean_said(mean: float, low: float, high: float, tau: int) -> str:
 
 def _counts(journeys: Journeys, quiet_days: int, keys: list[str]) -> pl.DataFrame:
     """Count per group and day who is last seen going on it and who is only followed to it."""
-    if not isinstance(quiet_days, int) or isinstance(quiet_days, bool) or quiet_days < 1:
-        raise ParameterError(
-            f"quiet_days is {quiet_days!r}; it takes a whole number of days of at least 1."
-        )
     start = local_day(pl.col("signed_up_at"), journeys.timezone)
     final = local_day(pl.lit(journeys.as_of - timedelta(microseconds=1), AT), journeys.timezone)
     came = (local_day(pl.col("last_core_at"), journeys.timezone) - start).dt.total_days()

@@ -78,6 +78,12 @@ def test_each_refusal_says_why(call, words):
         (lambda j: ek.survival(j, quiet_days=28, period="fortnight"), "it takes 'day'"),
         (lambda j: ek.compare_survival(j, quiet_days=28, by="plan", until=0), "at least 1"),
         (lambda j: ek.survival(j, quiet_days=28, by="plann"), "Did you mean 'plan'"),
+        (lambda j: ek.survival(j, quiet_days=0, by="plann", period="moon"), "3 faults"),
+        (lambda j: ek.compare_survival(j, quiet_days=0, by="plann", until=True), "3 faults"),
+        (lambda j: ek.cohort_curves(j, by="plann", period="hour", periods=0), "3 faults"),
+        (lambda j: ek.cohort_curves(j, by=5), "by is 5; it takes a property"),
+        (lambda j: ek.cohort_curves(j.users), "journeys is a DataFrame; it takes what ek.rollup"),
+        (lambda j: ek.survival(j.users, quiet_days=7), "journeys is a DataFrame"),
     ],
 )
 def test_each_refusal_about_journeys_says_why(journeys, call, words):

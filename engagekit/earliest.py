@@ -182,16 +182,22 @@ def judge(seen: Evidence) -> Judgment:
     chances[NONE_BROKEN] = p_none
     ranked = sorted(chances, key=lambda name: -chances[name])
     top, unseen = ranked[0], seen.unseen()
-    sure = chances[top] >= SURE and top not in unseen and not (top == NONE_BROKEN and unseen)
+    judgeable = len(chances) > 1  # else no link has a mark, and nothing can be held against one
+    sure = (
+        judgeable
+        and chances[top] >= SURE
+        and top not in unseen
+        and not (top == NONE_BROKEN and unseen)
+    )
     verdict: Verdict = "undecided" if not sure else NONE_BROKEN if top == NONE_BROKEN else "named"
     return Judgment(
         verdict=verdict,
         link=top if verdict == "named" else None,
-        probability=chances[top],
+        probability=chances[top] if judgeable else 0.0,
         p_broken=tuple(seen.p_broken()),
         p_earliest=tuple(p_earliest),
         p_none=p_none,
-        candidates=() if sure else tuple(ranked[:2]),
+        candidates=() if sure or not judgeable else tuple(ranked[:2]),
     )
 
 

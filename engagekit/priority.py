@@ -41,9 +41,9 @@ class Priority:
 
     `verdict` is ``"named"``, ``"undecided"`` or ``"none broken"``; `link`, `problem` and `play` are null unless
     named (a problem of acquisition or tracking, or of advocacy, has no play). `probability` is that of the verdict,
-    or of the likelier candidate; `p_none` that no link is broken. From `holds_from` to `holds_to` the link's
+    or of the likelier candidate (0 where no link can be judged); `p_none` that no link is broken. From `holds_from` to `holds_to` the link's
     target could move without changing the answer (without targets: the share that counts as "most").
-    `candidates` are the two an undecided case lies between, and `more_users` about how many more sign-ups would
+    `candidates` are the two an undecided case lies between (none where no link can be judged), and `more_users` about how many more sign-ups would
     settle it (null where hardly any number would). `sentence` can be read aloud. `table` is the loop,
     `by_quarter` the same per quarter of sign-up, `segments` one row per value of `by`, `drift` the share of those
     who came back and drifted since. `warnings` say what to bear in mind. `basis`, `definition` and
@@ -201,7 +201,7 @@ def _more_users(found: Loop) -> int | None:
     times = times_to_settle(found.seen)
     side = "reached_of" if found.seen.lost else "of"
     signups = found.table[side][0]
-    if found.judgment.verdict != "undecided" or times is None or not signups or found.seen.unseen():
+    if found.judgment.verdict != "undecided" or times is None or not signups:
         return None
     return _roughly((times - 1) * signups)
 

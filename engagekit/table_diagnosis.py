@@ -145,6 +145,8 @@ def mark(row: dict[str, Any], priority: Priority) -> str:
 def loop_title(priority: Priority) -> str:
     """State the verdict with its numbers."""
     rows = {row["link"]: row for row in priority.table.to_dicts()}
+    if priority.verdict == "undecided" and not priority.candidates:
+        return "No link can be judged against a target"
     if priority.verdict == "undecided":
         names = [LINK_WORDS.get(c, "no link at all") for c in priority.candidates]
         return f"Undecided which link breaks first: {' or '.join(names)}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from engagekit.definition import LINKS
 from engagekit.earliest import NONE_BROKEN
 from engagekit.links import windows_of
@@ -52,7 +54,7 @@ def _named(
     else:
         first = (
             f"Momentum breaks earliest at {link}: {percent(row['rate'])} "
-            f"({row['n']:,} of {row['of']:,}) {_did(link, definition)}, against {_mark(row)} of {percent(row['target'])} ({sure} sure)."
+            f"({row['n']:,} of {row['of']:,}) {_did(link, definition)}, against {_mark(row)} ({sure} sure)."
         )
     return " ".join(filter(None, [first, _what_to_do(link, rule), _how_firm(found, link, holds)]))
 
@@ -62,10 +64,11 @@ def _sure(probability: float | None) -> str:
 
 
 def _mark(row: dict[str, Any]) -> str:
+    target = percent(row["target"])
     return {
-        "previous quarter": "at least what the quarter before leaves plausible,",
-        "best cohort": "the best cohort's, shrunk towards the mean,",
-    }.get(row["target_from"], "a target")
+        "previous quarter": f"the {target} that the quarter before leaves plausible at the least",
+        "best cohort": f"{target} in the best cohort, shrunk towards the mean",
+    }.get(row["target_from"], f"a target of {target}")
 
 
 def _did(link: str, definition: Definition) -> str:
@@ -98,6 +101,8 @@ def _how_firm(found: Loop, link: str, holds: tuple[float, float] | None) -> str:
 
 
 def _undecided(found: Loop, more_users: int | None) -> str:
+    if not found.judgment.candidates:
+        return f"No link can be judged against a target: the definition names no events for {_all(_set_for(found))}."
     if "activation" in found.seen.unseen():
         return "Nothing can be said yet: nobody's time to activate is over."
     names = sorted(found.judgment.candidates, key=[*LINKS, NONE_BROKEN].index)  # "no link" last
@@ -107,11 +112,19 @@ def _undecided(found: Loop, more_users: int | None) -> str:
     }
     sure = " and ".join(_sure(chances[name]) for name in names)
     first = f"It is undecided whether momentum breaks earliest {one} or {other} ({sure} sure)."
+    if more_users is not None:
+        return f"{first} About {many(more_users, 'more sign-up', 'more sign-ups')} at the present rates would settle it."
     if unseen := found.seen.unseen():
-        return f"{first} Nobody's time for {' and '.join(unseen)} is over yet; wait for that."
-    if more_users is None:
-        return f"{first} The rates lie so near their marks that more users would hardly settle it."
-    return f"{first} About {many(more_users, 'more sign-up', 'more sign-ups')} at the present rates would settle it."
+        return f"{first} {_waiting(found, unseen)}"
+    return f"{first} The rates lie so near their marks that more users would hardly settle it."
+
+
+def _waiting(found: Loop, unseen: list[str]) -> str:
+    before = LINKS.index(unseen[0])
+    passed = zip(found.seen.n[:before], found.seen.of[:before], strict=True)
+    if not found.seen.lost and any(of > 0 and not n for n, of in passed):
+        return f"Nobody got as far as {unseen[0]} yet, so it cannot be judged."
+    return f"Nobody's time for {_all(unseen)} is over yet; wait for that."
 
 
 def _none_broken(found: Loop, rows: dict[str, dict[str, Any]]) -> str:
@@ -122,11 +135,23 @@ def _none_broken(found: Loop, rows: dict[str, dict[str, Any]]) -> str:
             f"No link loses most users: {percent(rows[last]['reached'])} get as far as {last} "
             f"({sure} sure). Targets would set the bar higher."
         )
-    set_for = [link for link in LINKS if rows[link]["target"] is not None]
-    held = [link for link in set_for if found.seen.marks[LINKS.index(link)] is not None]
-    if not held:
-        return f"No link can be judged against a target: the definition names no events for {' and '.join(set_for)}."
-    return f"No link is broken: {' and '.join(held)} meet{'s' if len(held) == 1 else ''} what was set for {'it' if len(held) == 1 else 'them'} ({sure} sure)."
+    held = [link for link in LINKS if found.seen.marks[LINKS.index(link)] is not None]
+    one = len(held) == 1
+    said = f"No link is broken: {_all(held)} meet{'s' if one else ''} what was set for {'it' if one else 'them'} ({sure} sure)."
+    rest = [link for link in _set_for(found) if link not in held]
+    if not rest:
+        return said
+    has, them = ("has a target", "it") if len(rest) == 1 else ("have targets", "them")
+    return f"{said} {_all(rest).capitalize()} {has} too, but cannot be judged: the definition names no events for {them}."
+
+
+def _set_for(found: Loop) -> list[str]:
+    return found.table.filter(pl.col("target").is_not_null())["link"].to_list()
+
+
+def _all(names: list[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _drifting(drift: dict[str, Any]) -> str:

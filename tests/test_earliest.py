@@ -92,6 +92,9 @@ def test_probabilities_sum_to_one_and_the_verdict_follows_them(pairs, targets):
     elif judged.verdict == "none broken":
         assert p_none >= 0.8 - 1e-12
         assert not unseen
+        assert targets.count(None) < len(targets)
+    elif targets.count(None) == len(targets):
+        assert (judged.candidates, judged.probability) == ((), 0)
     else:
         assert top < 0.8 + 1e-12 or unseen
         assert len(judged.candidates) == 2

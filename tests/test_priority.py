@@ -13,6 +13,7 @@ from engagekit.earliest import Evidence, below, judge, times_to_settle
 from engagekit.errors import ParameterError
 from engagekit.intervals import wilson
 from engagekit.priority import earliest_broken
+from engagekit.table_diagnosis import loop_title
 
 
 def test_the_earliest_is_named_not_the_worst():
@@ -57,7 +58,7 @@ def test_none_broken_is_an_answer():
         "none broken", None, None, None, None, None,
     )  # fmt: skip
     assert found.sentence.startswith(
-        "No link is broken: activation and habit and depth meet what was set"
+        "No link is broken: activation, habit and depth meet what was set for them"
     )
 
 
@@ -246,6 +247,27 @@ def test_links_nobody_reached_yet_are_waited_for():
     assert found.table.row(2, named=True)["low"] is None
 
 
+def test_links_nobody_got_to_need_more_users_not_more_time():
+    targets = {"activation": 0.5, "habit": 0.3, "depth": 0.5}
+    found = found_in(going_as_far_as(8, 3, 0), targets=targets)  # nobody came back
+    assert (found.verdict, found.candidates) == ("undecided", ("activation", "habit"))
+    assert found.more_users is not None
+    assert "more sign-ups at the present rates would settle it" in found.sentence
+    only = found_in(going_as_far_as(8, 3, 0), targets={"depth": 0.5})
+    assert only.more_users is None
+    assert "Nobody got as far as depth yet, so it cannot be judged." in only.sentence
+    early = found_in(going_as_far_as(8, 3, 0), targets={"habit": 0.5}, as_of=2)
+    assert "Nobody's time for habit is over yet; wait for that." in early.sentence
+
+
+def test_what_a_link_is_held_against_is_said():
+    rows = going_as_far_as(200, 150, 120) + going_as_far_as(200, 60, 40, first=200, day=100)
+    before = found_in(rows, as_of=160, targets="previous quarter").sentence
+    assert "against the 69% that the quarter before leaves plausible at the least (over" in before
+    best = found_in(rows, as_of=160, targets="best cohort").sentence
+    assert "against 75% in the best cohort, shrunk towards the mean (over 99% sure)" in best
+
+
 def test_extra_users_stand_in_the_table():
     table = found_in(going_as_far_as(400, 300, 110, 60, 30)).table
     row = table.row(1, named=True)
@@ -383,13 +405,27 @@ def test_a_target_that_cannot_be_judged_is_never_said_to_be_met():
         signup=None, activation="make", core="make", burn_in_days=0, activation_days=3, habit_days=2,
         depth_days=6, usage_interval_days=1, targets={"depth": 0.5},
     )  # fmt: skip
-    alone = found_in(going_as_far_as(20, 10, 5), definition=bare).sentence
+    found = found_in(going_as_far_as(20, 10, 5), definition=bare)
+    assert (found.verdict, found.link, found.candidates) == ("undecided", None, ())
+    assert (found.probability, found.more_users) == (0, None)
+    assert set(found.by_quarter["verdict"]) == {"undecided"}
+    assert loop_title(found) == "No link can be judged against a target"
+    alone = found.sentence
     assert alone.startswith(
         "No link can be judged against a target: the definition names no events for depth."
     )
     both = dataclasses.replace(bare, targets={"depth": 0.5, "activation": 0.01})
     beside = found_in(going_as_far_as(20, 10, 5), definition=both).sentence
     assert beside.startswith("No link is broken: activation meets what was set for it")
+    assert (
+        "Depth has a target too, but cannot be judged: the definition names no events for it."
+        in beside
+    )
+    more = dataclasses.replace(both, targets=both.targets | {"advocacy": 0.1})
+    assert (
+        "Depth and advocacy have targets too, but cannot be judged: the definition names no events for them."
+        in found_in(going_as_far_as(20, 10, 5), definition=more).sentence
+    )
 
 
 def test_the_present_rate_of_sign_ups_is_that_of_eight_weeks():

@@ -124,6 +124,10 @@ def plan(
     chosen, playbook = _choices(priority, play, link)
     row = rate_of(priority, chosen)
     p = row["rate"]
+    if p >= 1:
+        raise ParameterError(
+            f"Everyone who is judged passes {chosen}: there is nothing to improve."
+        )
     aim = _goal(row) if goal is None else goal
     if isinstance(aim, bool) or not isinstance(aim, (int, float)) or not p < aim < 1:
         raise ParameterError(
@@ -230,8 +234,10 @@ def _sentence(
     visible: date | None,
 ) -> str:
     who = (
-        f"Play: {play.name}, led by {play.primary_lead} with {' and '.join(play.key_partners)}. Watch for: {play.watch_for}."
+        f"Play: {play.name}, led by {play.primary_lead.replace(', ', ' and ')} with {' and '.join(play.key_partners)}. Watch for: {play.watch_for}."
         if play
+        else "No play mends this: advocacy validates what comes before it."
+        if link == "advocacy"
         else "No play mends this; find out first where these users come from and whether their steps are tracked."
     )
     now = f"{link.capitalize()} stands at {percent(row['rate'])} ({count(row['n'])} of {count(row['of'])}); the goal is {percent(goal)}."

@@ -143,7 +143,26 @@ def test_a_problem_without_a_play_has_a_plan_without_one():
         None,
         (),
     )
-    assert made.sentence.startswith("No play mends this")
+    assert made.sentence.startswith("No play mends this; find out first")
+
+
+def test_a_plan_for_advocacy_says_that_no_play_makes_it():
+    made = ek.plan(found_in(going_as_far_as(40, 30, 20, 20, 5)), link="advocacy")
+    assert made.play is None
+    assert made.sentence.startswith(
+        "No play mends this: advocacy validates what comes before it. Advocacy stands at 25%"
+    )
+
+
+def test_leads_of_a_play_are_joined_in_words():
+    made = ek.plan(found_in(going_as_far_as(40, 30, 20, 10)), link="depth")
+    assert "led by Product and Product Marketing with Customer Marketing" in made.sentence
+
+
+def test_where_everyone_passes_there_is_nothing_to_plan():
+    found = found_in(going_as_far_as(40, 40, 20, 10))
+    with pytest.raises(ParameterError, match="Everyone who is judged passes activation"):
+        ek.plan(found, link="activation")
 
 
 def test_a_link_nobody_can_be_judged_on_has_no_plan():

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import polars as pl
 
 from engagekit.cohort_starts import refuse_misspelt
-from engagekit.errors import EngagekitError, ParameterError, check_choice
+from engagekit.errors import ColumnError, EngagekitError, ParameterError, check_choice
 from engagekit.instants import AT, instant
 from engagekit.intervals import RATE
-from engagekit.matchers import matches, property_names
+from engagekit.matchers import condition_faults, matches, property_names
 from engagekit.spans import span_of
 
 if TYPE_CHECKING:
@@ -173,21 +173,27 @@ def expression(condition: Condition) -> pl.Expr:
 
 
 def check_conditions(log: pl.LazyFrame, asked: Asked) -> None:
-    """Refuse expressions that are not true or false.
+    """Refuse conditions that no value can meet, and expressions that are not true or false.
 
     Raises
     ------
+    ColumnError
+        With every fault, if a column holds another kind of value than a matcher asks for.
     ParameterError
-        With every such expression.
+        With every expression that is at fault.
     """
+    conditions = [condition for _, condition in _named(asked)]
+    matchers = [each for each in conditions if not isinstance(each, pl.Expr)]
+    unmet = condition_faults(log.collect_schema(), matchers)
     faults = [
         f"{name} gives {dtype}; it takes an expression that is true or false on each event."
         for name, condition in _named(asked)
         if isinstance(condition, pl.Expr)
         and (dtype := log.select(condition.alias("x")).collect_schema()["x"]) != pl.Boolean
     ]
-    if faults:
-        raise ParameterError.from_faults(HEADING, faults)
+    if unmet or faults:
+        kind = ColumnError if unmet else ParameterError
+        raise kind.from_faults(HEADING, unmet + faults)
 
 
 def refuse_misspelt_steps(log: pl.LazyFrame, asked: Asked, found: int) -> None:

@@ -104,7 +104,7 @@ def funnel(
         A parameter means nothing, or a step or exclusion has a name that is not in the log, but near one that is;
         with every fault found.
     ColumnError
-        The log lacks a column.
+        The log lacks a column, or one holds another kind of value than a matcher asks for.
 
     Notes
     -----

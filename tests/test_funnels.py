@@ -371,6 +371,8 @@ def test_event_names_of_every_kind():
         ({"steps": ["A", ek.Match("B", pln=1)]}, ["no column 'pln'"]),
         ({"steps": ["A", pl.col("evnt") == "B"]}, ["no column 'evnt'"]),
         ({"steps": ["A", pl.col("event")]}, ["step 1", "true or false"]),
+        ({"steps": ["A", ek.Match("B", user_id=5)]}, ["asks for 5", "'user_id' holds String"]),
+        ({"exclude": [(ek.Match("x", at="2026-01-01"), 0, 1)], "steps": ["A", pl.col("event")]}, ["2 faults", "'at' holds"]),
         ({"order": "x", "entry": "y", "within": "z", "steps": []}, ["4 faults"]),
     ],
 )  # fmt: skip

@@ -67,16 +67,17 @@ def terms_faults(calendar: Calendar, **given: Any) -> list[str]:
     for name in ("periods", "min_times"):
         faults += whole_faults(name, given.get(name, 1))
     for name in ("since", "as_of"):
-        faults += _moment_faults(name, given.get(name))
+        faults += moment_faults(name, given.get(name))
     return faults + _bracket_faults(given.get("brackets")) + _joint_faults(given)
 
 
-def _moment_faults(name: str, moment: Any) -> list[str]:
+def moment_faults(name: str, moment: object) -> list[str]:
+    """Return the fault of what should be a datetime, a date or ISO text; None is none."""
     if moment is None:
         return []
     try:
         # Read in UTC: whether it can be read does not hang on the time zone, which may be wrong too.
-        instant(moment, name=name)
+        instant(moment, name=name)  # type: ignore[arg-type]  # whatever was given is read
     except ParameterError as error:
         return [str(error)]
     return []

@@ -23,7 +23,7 @@ from engagekit.periods import (
     period_table,
     since_index,
 )
-from engagekit.retention_terms import matcher_faults, whole_faults
+from engagekit.retention_terms import matcher_faults, moment_faults, whole_faults
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -125,7 +125,8 @@ def lifecycle(
     4 (0, 0, 1, 0, 1, None)
     """
     faults = calendar_faults(period, timezone, week_start) + matcher_faults("event", event)
-    _refuse("lifecycle", faults + _moment_faults(since, as_of))
+    faults += moment_faults("since", since) + moment_faults("as_of", as_of)
+    _refuse("lifecycle", faults)
     calendar = Calendar(period, timezone, week_start)
     activity = _activity(events, event, calendar, since, as_of)
     states = _states(activity)
@@ -237,7 +238,8 @@ def stickiness(
     """
     faults = calendar_faults(period, timezone, week_start) + matcher_faults("event", event)
     faults += whole_faults("group", group) + _bound_faults(at_least, at_most)
-    _refuse("stickiness", faults + _moment_faults(since, as_of))
+    faults += moment_faults("since", since) + moment_faults("as_of", as_of)
+    _refuse("stickiness", faults)
     calendar = Calendar(period, timezone, week_start)
     activity = _activity(events, event, calendar, since, as_of)
     users = _intervals(activity, group, at_least, at_most)
@@ -265,19 +267,6 @@ def stickiness(
 def _refuse(what: str, faults: list[str]) -> None:
     if faults:
         raise ParameterError.from_faults(f"This {what} cannot be computed", faults)
-
-
-def _moment_faults(since: Instant | None, as_of: Instant | None) -> list[str]:
-    faults = []
-    for name, moment in {"since": since, "as_of": as_of}.items():
-        if moment is None:
-            continue
-        try:
-            # Read in UTC: whether it can be does not hang on the time zone, which may be wrong too.
-            instant(moment, name=name)
-        except ParameterError as error:
-            faults.append(str(error))
-    return faults
 
 
 def _bound_faults(at_least: object, at_most: object) -> list[str]:

@@ -20,6 +20,7 @@ from engagekit.cohort_starts import (
 )
 from engagekit.core_returns import core_hits, sign_ups
 from engagekit.groups import names_and_faults
+from engagekit.instants import clock_time
 from engagekit.log import open_log
 from engagekit.periods import Calendar, calendar_for, since_index
 from engagekit.pooling import pooled_curve
@@ -179,6 +180,9 @@ def retention(
     whole, dates_only = open_log(events, needs=[*names, *columns_of(start), *columns_of(back)])
     try_expression(whole, "start", start)
     try_expression(whole, "back", back)
+    if dates_only:
+        since = None if since is None else clock_time(since, timezone)
+        as_of = None if as_of is None else clock_time(as_of, timezone)
     given |= {"brackets": tuple(brackets) if brackets else None, "dates_only": dates_only}
     terms = Terms(calendar_for(calendar, dates_only=dates_only), **given)
     log = before(whole, as_of, terms)

@@ -56,6 +56,23 @@ def instant(value: Instant, *, timezone: str = "UTC", name: str = "as_of") -> da
         ) from None
 
 
+def clock_time(value: Instant, timezone: str) -> Instant:
+    """Read an instant that has an offset off the local clock; what has none is local already.
+
+    So it is compared with a log that only knows days: those are local days, whatever UTC shows.
+
+    Examples
+    --------
+    >>> str(clock_time("2026-03-03T00:00:00+01:00", "Europe/Berlin"))
+    '2026-03-03 00:00:00'
+    """
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value.strip())
+    if isinstance(value, datetime) and value.tzinfo:
+        return value.astimezone(zone(timezone)).replace(tzinfo=None)
+    return value
+
+
 def local_day(at: pl.Expr, timezone: str) -> pl.Expr:
     """Take the local calendar day of an instant."""
     return at.dt.date() if timezone == "UTC" else at.dt.convert_time_zone(timezone).dt.date()

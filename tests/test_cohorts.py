@@ -369,3 +369,21 @@ def test_hours_of_days_and_an_empty_log_are_refused():
 
 
 # Cohort curves of journeys.
+
+
+@pytest.mark.parametrize(
+    ("zone", "since", "as_of"),
+    [
+        ("Europe/Berlin", "2026-03-03T00:00:00+01:00", "2026-03-05T00:00:00+01:00"),
+        ("America/New_York", "2026-03-03T00:00:00-05:00", "2026-03-05T00:00:00-05:00"),
+        ("Australia/Sydney", "2026-03-02T13:00:00Z", datetime(2026, 3, 4, 13, tzinfo=UTC)),
+    ],
+)
+def test_days_of_a_log_of_dates_are_local_ones(zone, since, as_of):
+    """The instant at which the fifth of March begins there ends the fourth, whatever the day is in UTC."""
+    days = LOG.with_columns(pl.col("at").dt.date())
+    asked = DAILY | {"timezone": zone, "cohorts": "each", "back": None, "start": pl.lit(value=True)}
+    local = ek.retention(days, **asked | {"since": "2026-03-03", "as_of": "2026-03-05"})
+    assert local["cohort"].unique().to_list() == [date(2026, 3, 3), date(2026, 3, 4)]
+    assert local.filter(pl.col("period") == 0)["complete"].all()
+    assert ek.retention(days, **asked | {"since": since, "as_of": as_of}).equals(local)

@@ -334,4 +334,5 @@ class _Callable(ModuleType):
 
 _Callable.__call__.__doc__ = survival.__doc__
 _this: Any = sys.modules[__name__]
+_this.__doc__ = survival.__doc__  # what is shown of ek.survival is how to call it and its columns
 _this.__class__ = _Callable

@@ -406,3 +406,8 @@ def test_survival_is_module_and_function_in_any_order_of_imports(order):
         "assert 'sign-up' in ek.survival.__call__.__doc__; import sys; assert 'scipy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", check], check=True)
+
+
+def test_what_is_shown_of_survival_says_its_columns():
+    for column in ("period", "time", "survival", "low", "high", "at_risk", "events", "exposed"):
+        assert f"`{column}`" in (ek.survival.__doc__ or "")

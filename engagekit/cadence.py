@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engagekit.groups import check_journeys
 from engagekit.instants import days
 from engagekit.intervals import RATE, wilson_columns
 from engagekit.journeys import on_days
@@ -49,6 +50,11 @@ def usage_interval(journeys: Journeys, *, people: bool = False) -> pl.DataFrame:
 
         With ``people=True`` a row per user of `of`: `user_id, gap_days` (the own interval), `core_days`.
 
+    Raises
+    ------
+    ParameterError
+        These are no journeys.
+
     Notes
     -----
     In the denominator are users with at least two core days by `as_of`; who came once only has no interval. The
@@ -72,6 +78,7 @@ def usage_interval(journeys: Journeys, *, people: bool = False) -> pl.DataFrame:
     >>> usage_interval(journeys).select("days", "n", "of", "usage_interval_days").rows()
     [(1, 0, 2, 2.8), (2, 1, 2, 2.8), (3, 2, 2, 2.8)]
     """
+    check_journeys(journeys)
     gap = (pl.col("day") - pl.col("day").shift(1)).dt.total_days()
     own = (
         on_days(journeys, "core")
@@ -137,6 +144,11 @@ def engagement_matrix(journeys: Journeys, *, people: bool = False) -> pl.DataFra
 
         With ``people=True`` a row per event and user of `n`: `event, user_id, days, times`.
 
+    Raises
+    ------
+    ParameterError
+        These are no journeys.
+
     Notes
     -----
     In the denominator are all users whose first days are over by `as_of`. Every event of the log is there, also the
@@ -159,6 +171,7 @@ def engagement_matrix(journeys: Journeys, *, people: bool = False) -> pl.DataFra
     >>> engagement_matrix(journeys).select("event", "n", "of", "days", "quadrant").rows()
     [('join', 2, 2, 1.0, 'many, often'), ('edit', 1, 2, 2.0, 'many, often'), ('share', 1, 2, 1.0, 'many, often')]
     """
+    check_journeys(journeys)
     over = pl.col("signed_up_at") + days(journeys.definition.first_days) <= journeys.as_of
     judged = journeys.users.lazy().filter(over).select("user_id")
     done = (

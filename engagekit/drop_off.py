@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engagekit.groups import check_journeys
 from engagekit.instants import days
 from engagekit.intervals import RATE, wilson_columns
 
@@ -42,6 +43,11 @@ def step_drop_off(journeys: Journeys, *, people: bool = False) -> pl.DataFrame:
 
         With ``people=True`` a row per step and user of `n`: `step, position, user_id, reached_at`.
 
+    Raises
+    ------
+    ParameterError
+        These are no journeys.
+
     Notes
     -----
     Judged, and so in `of`, are users whose `activation_days` since sign-up have passed by `as_of`, activated or not.
@@ -68,6 +74,7 @@ def step_drop_off(journeys: Journeys, *, people: bool = False) -> pl.DataFrame:
     >>> step_drop_off(journeys, people=True)["user_id"].to_list()
     [2]
     """
+    check_journeys(journeys)
     names = _step_names(journeys)
     over = pl.col("signed_up_at") + days(journeys.definition.activation_days) <= journeys.as_of
     users = journeys.users.lazy().select("user_id", over.alias("over"))

@@ -363,6 +363,12 @@ def events_of(text):
     return pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
 
 
+@pytest.mark.parametrize("name", ["usage_interval", "engagement_matrix", "step_drop_off"])
+def test_a_log_is_no_journeys(name):
+    with pytest.raises(ParameterError, match=r"journeys is a DataFrame; it takes what ek\.rollup"):
+        getattr(ek, name)(days_of(a="1 2"))
+
+
 def test_usage_interval():
     core = {"a": [1, 2, 3, 9], "b": [1, 5], "c": [1, 3, 6], "d": [4], "e": [1, 1, 8]}
     log = events_of(

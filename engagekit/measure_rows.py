@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engagekit.definition import Definition
     from engagekit.journeys import Journeys
 
+MICROSECONDS = 86_400_000_000  # of a day
 LATE_SHARE = 0.2  # above this share of late activations, a warning
 
 UNPROMPTED = (
@@ -155,18 +156,19 @@ def _row(
 def wait(journeys: Journeys) -> tuple[pl.Expr, pl.Expr]:
     """Say how long each user took to activate, or has been waiting."""
     until = pl.coalesce("activated_at", pl.lit(journeys.as_of, AT)) - pl.col("signed_up_at")
-    return (
-        (until.dt.total_microseconds() / 86_400_000_000).alias("days"),
-        pl.col("activated_at").is_not_null().alias("activated"),
-    )
+    # Whole numbers until the end: the last digit of polars' own division depends on how many rows there are.
+    return until.dt.total_microseconds().alias("waited"), pl.col(
+        "activated_at"
+    ).is_not_null().alias("activated")
 
 
 def time_to_value(waits: pl.DataFrame, definition: Definition) -> Iterator[dict[str, Any]]:
     """Write the row of the median, by Kaplan and Meier."""
     n, of = int(waits["activated"].sum()), waits.height
-    curve = kaplan_meier(waits["days"], waits["activated"])
+    curve = kaplan_meier(waits["waited"], waits["activated"])
     found = {c: _first_below_half(curve, c) for c in ("survival", "low", "high")}
-    late = int((waits["activated"] & (waits["days"] >= definition.activation_days)).sum())
+    window = definition.activation_days * MICROSECONDS
+    late = int((waits["activated"] & (waits["waited"] >= window)).sum())
     note = None
     if found["survival"] is None:
         note = "Fewer than half are known to activate, so there is no median."
@@ -180,4 +182,4 @@ def time_to_value(waits: pl.DataFrame, definition: Definition) -> Iterator[dict[
 
 def _first_below_half(curve: pl.DataFrame, column: str) -> float | None:
     below = curve.filter(pl.col(column) <= 0.5 + 1e-12)["time"]
-    return float(below[0]) if below.len() else None
+    return float(below[0]) / MICROSECONDS if below.len() else None

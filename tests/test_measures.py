@@ -189,6 +189,14 @@ def test_time_to_value_counts_those_still_waiting():
     assert (median["n"], median["of"], median["value"], median["unit"]) == (3, 5, 9.0, "days")
 
 
+def test_time_to_value_is_the_same_to_the_last_digit_alone_and_among_others():
+    for hours in (5, 7, 10, 24, 127, 336):
+        rows = [(u, e, d) for u in range(3) for e, d in (("join", 0), ("first", hours / 24))]
+        found = row(small(rows, 60, activation_days=14), "time to value")
+        assert found["value"] == row(small(rows[:2], 60), "time to value")["value"] == hours / 24
+    assert found["note"].startswith("3 of 3 activations come after")  # at 14 days of 14
+
+
 def test_time_to_value_has_no_median_where_most_never_activate():
     rows = [(u, "join", 0) for u in range(4)] + [(0, "first", 1)]
     median = row(small(rows, 50), "time to value", "median")

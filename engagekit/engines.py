@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engagekit.portable import Lazy
 
 DAY_US = 86_400_000_000
+LOG, PART = "_engagekit_log", "_engagekit_part"  # by these names queries call what they start from
 KNOWN = "a polars, pandas or Arrow table, a DuckDB relation, a PySpark frame or an Ibis table"
 
 
@@ -104,16 +105,18 @@ def _text(log: Any, column: str) -> str:
 
 def _to_duckdb(log: Any, frame: pl.DataFrame) -> Any:
     carried = frame.to_arrow()  # the query finds it by this name
-    return log.query("_log", "select * from carried") if carried is not None else None
+    return log.query(LOG, "select * from carried") if carried is not None else None
 
 
 def _keep_in_duckdb(frame: Any, name: str) -> Any:
-    frame.query("_part", f"create temp table {name} as select * from _part")  # noqa: S608 -- a name of our own
-    return frame.query("_part", f"select * from {name}")  # noqa: S608
+    frame.query(PART, f"create temp table {name} as select * from {PART}")  # noqa: S608 -- names of our own
+    return frame.query(PART, f"select * from {name}")  # noqa: S608
 
 
 def _drop_from_duckdb(log: Any, _frame: Any, name: str) -> None:
-    log.query("_log", f"drop table if exists {name}")
+    # Before 2.0 DuckDB makes views of the names that relations are queried by.
+    for thing in (f"table if exists {name}", f"view if exists {PART}", f"view if exists {LOG}"):
+        log.query(LOG, f"drop {thing}")
 
 
 def _keep_in_spark(frame: Any, _name: str) -> Any:

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 WIDE = w.Layout(width="100%", max_width="760px")
 LABEL = {"description_width": "240px"}
 ACCENT = "4px solid #0072B2"
+# JupyterLab takes arrows and letters pressed on a list or a slider for commands to the notebook (D twice deletes the
+# cell); while a control has the focus, its keys are its own.
+CONTROLS = "engagekit-controls"
+OWN_KEYS = (
+    "<script>window.engagekitKeys = window.engagekitKeys || (document.addEventListener('focusin', function (event) {"
+    f" if (event.target.closest && event.target.closest('.{CONTROLS}'))"
+    " { event.target.setAttribute('data-lm-suppress-shortcuts', 'true'); } }), true);</script>"
+)
 FRAME = w.Layout(border_left=ACCENT, padding="0 0 2px 12px")
 BESIDE = w.Layout(flex_flow="row wrap", margin="2px 0 2px 242px")
 
@@ -67,6 +75,7 @@ class Panel:
             parts.append(w.HTML(f"<p style='margin:0 0 6px'>{in_html(self.help)}</p>"))
         row = [w.HBox(list(self.buttons), layout=BESIDE)] if self.buttons else []
         self.box = w.VBox([*parts, *self.controls.values(), *row], layout=FRAME)
+        self.box.add_class(CONTROLS)
         if self.follows is not None:
             self.follows.followers.append(self)
         self.shown = self._answered()
@@ -136,7 +145,8 @@ def _as_html(text: str) -> Any:
 
     lines = "<br>".join(in_html(line) for line in text.splitlines())
     style = f"font-size:17px;line-height:1.5;max-width:760px;margin:0;padding:2px 0 6px 12px;border-left:{ACCENT}"
-    return HTML(f'<p class="engagekit-text" aria-live="polite" style="{style}">{lines}</p>')  # type: ignore[no-untyped-call]
+    said = f'<p class="engagekit-text" aria-live="polite" style="{style}">{lines}</p>'
+    return HTML(said + OWN_KEYS)  # type: ignore[no-untyped-call]
 
 
 def _plain(value: Any) -> Any:

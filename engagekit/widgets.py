@@ -70,10 +70,19 @@ def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
         ends = [pl.col("period") == 1, pl.col("period") == latest]
         told = curve.filter(pl.col("period") > 0, pl.any_horizontal(ends)).to_dicts()
         said = [_came_back(row, state) for row in told if row["rate"] is not None]
-        text = "\n".join(said) or "No cohort is old enough for this period yet."
+        known = max((row["period"] for row in told if row["rate"] is not None), default=0)
+        text = "\n".join([_looked_at(state, known), *said])
         return Shown(curve, text, charts.curve(curve, period=state["period"]))
 
     return Panel("Explore the cohort curve", controls, answer, session, "cohort explorer")
+
+
+def _looked_at(state: dict[str, Any], known: int) -> str:
+    period, last = state["period"], state["periods"] - 1
+    if not known:
+        return f"Up to {period} {last}: no cohort is old enough for any of them yet."
+    yet = "" if known == last else f", known up to {period} {known}"
+    return f"Up to {period} {last}{yet}:"
 
 
 def _came_back(row: dict[str, Any], state: dict[str, Any]) -> str:

@@ -74,9 +74,19 @@ table = pd.DataFrame({
         "pl.scan_parquet(log).select(pl.all().max()).collect()\n",
     ),
 }
+# Without a segment and metrics it computes nothing; these are the nearest it has to the bare tables.
 RETENTIONEERING = (
     "import pandas as pd\nfrom retentioneering.eventstream import Eventstream\n",
-    "stream = Eventstream(pd.read_parquet(log).rename(columns={'at': 'timestamp'}))\nstream.segment_overview()\n",
+    """
+frame = pd.read_parquet(log).rename(columns={"at": "timestamp"})
+frame["month"] = frame.groupby("user_id")["timestamp"].transform("min").dt.strftime("%Y-%m")
+stream = Eventstream(frame, schema={"segment_cols": ["month"]})
+events = ["create_item", "edit_item", "share_item", "report", "integrate", "template", "invite"]
+shares = [{"metric": "has_event", "metric_args": {"event": e}, "agg": "mean"} for e in events]
+means = [{"metric": m, "agg": "mean"} for m in ("length", "active_days", "duration")]
+overview = stream.segment_overview(segment_col="month", metrics=[*means, *shares])
+assert not overview.error and "active_days_mean" in overview.result, overview.error
+""",
 )
 
 

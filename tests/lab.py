@@ -28,12 +28,14 @@ CHROMIUM_FLAGS = [
     "--disable-component-update", "--disable-sync", "--disable-default-apps",
 ]  # fmt: skip
 LOOPBACK = {"127.0.0.1", "localhost", "::1", ""}
+# Cells out of sight are drawn too, so that what a test looks for is there.
 SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {
         "fetchNews": "false",
         "checkForUpdates": False,
         "doNotDisturbMode": True,
-    }
+    },
 }
 
 
@@ -112,10 +114,11 @@ CELLS = """() => Array.from(window.panel.content.widgets).filter(c => c.model.ty
 
 @dataclass
 class Lab:
-    """One browser page on one JupyterLab; `outside` lists every request that left this machine."""
+    """One browser page on one JupyterLab; `outside` lists requests that left this machine, `dialogs` what popped up."""
 
     page: object
     outside: list[str]
+    dialogs: list[str]
     folder: Path
 
     def open(self, name: str) -> None:
@@ -144,6 +147,10 @@ class Lab:
     def close(self) -> None:
         self.page.evaluate(CLOSE)
 
+    def output(self):
+        """The outputs of the open notebook."""
+        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell-outputArea")
+
     def text(self) -> str:
         """All that the outputs show, as a person reads it."""
         return "\n".join(self.page.locator(".jp-OutputArea-output").all_inner_texts())
@@ -155,6 +162,7 @@ def lab(folder: Path, home: Path, *, width: int = 1280, height: int = 900):
     from playwright.sync_api import sync_playwright
 
     outside: list[str] = []
+    dialogs: list[str] = []
     with jupyter(folder, home) as (address, token), sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport={"width": width, "height": height})
@@ -167,11 +175,16 @@ def lab(folder: Path, home: Path, *, width: int = 1280, height: int = 900):
             ):
                 outside.append(request.url)
 
+        def dismiss(dialog) -> None:
+            dialogs.append(dialog.message)
+            dialog.dismiss()
+
         page.on("request", watch)
+        page.on("dialog", dismiss)
         page.goto(f"{address}/lab?token={token}&reset")
         page.wait_for_function("() => window.jupyterapp !== undefined", timeout=90_000)
         page.evaluate("async () => { await window.jupyterapp.restored; }")
         try:
-            yield Lab(page, outside, folder)
+            yield Lab(page, outside, dialogs, folder)
         finally:
             browser.close()

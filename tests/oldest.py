@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
         python = Path(folder) / ("Scripts" if os.name == "nt" else "bin") / "python"
         commands = [
             [*UV, "venv", "--quiet", "--clear", "--python", sys.executable, folder],
-            [*UV, "pip", "install", "--quiet", "--python", str(python), "--resolution", "lowest-direct", "--editable", ".[lab,duckdb]", "--group", "test"],
+            [*UV, "pip", "install", "--quiet", "--python", str(python), "--resolution", "lowest-direct", "--editable", ".[lab,duckdb,ibis]", "--group", "test"],
             [*UV, "pip", "list", "--quiet", "--python", str(python)],
             [str(python), *PYTEST, *arguments],
         ]  # fmt: skip

@@ -74,7 +74,11 @@ def planted() -> str:
 
 
 def flipped() -> str:
-    return _lines("mutation_score.txt")[-1].removeprefix("all: ")
+    counts = [re.match(r"(\w+) +(\d+) of (\d+)", line) for line in _lines("mutation_score.txt")]
+    rows = {found[1]: (int(found[2]), int(found[3])) for found in counts if found}
+    told = [f"{rows[name][0]} of {rows[name][1]} in {name}" for name in ("diagnosis", "priority")]
+    all_killed, of = (sum(row[i] for row in rows.values()) for i in (0, 1))
+    return f"{' and '.join(told)} ({all_killed} of {of} with what they stand on)"
 
 
 def _lines(name: str) -> list[str]:
@@ -92,7 +96,7 @@ FIGURES = {
     "engines whose results are the same to the last count": engines,
     "published cases reproduced": published,
     "logs with a planted broken link": planted,
-    "comparisons flipped in diagnosis and priority": flipped,
+    "flipped comparisons that a test noticed": flipped,
 }
 
 

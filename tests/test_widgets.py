@@ -137,16 +137,21 @@ def test_thresholds_move_the_shares_but_not_the_definition(session, journeys):
 def test_the_cohort_explorer_follows_its_controls(session, journeys):
     panel = widgets.cohort_explorer(session, journeys)
     described(panel)
-    assert [re.search(r"week (\d+)", line)[1] for line in panel.text.splitlines()] == ["1", "11"]
+    head, *said = panel.text.splitlines()
+    assert head == "Up to week 11:"
+    assert [re.search(r"week (\d+)", line)[1] for line in said] == ["1", "11"]
     panel.controls["periods"].value = 5
     assert "came back in week 4" in panel.text
     panel.controls["mode"].value = "on_or_after"
     assert "in week 1 or later (" in panel.text
     panel.controls["period"].value = "day"
     assert "came back in day 1" in panel.text
+    panel.controls["period"].value = "month"
+    panel.controls["periods"].value = 24
+    assert re.match(r"Up to month 23, known up to month \d:", panel.text)
     panel.controls["by"].value = journeys.properties[0]
     assert journeys.properties[0] in panel.value.columns
-    assert len(panel.text.splitlines()) == 2 * journeys.users[journeys.properties[0]].n_unique()
+    assert len(panel.text.splitlines()) == 1 + 2 * journeys.users[journeys.properties[0]].n_unique()
 
 
 def test_the_picker_writes_the_definition(session, log, monkeypatch):

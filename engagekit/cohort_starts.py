@@ -16,7 +16,7 @@ from engagekit.periods import begins_at, last_index, period_index, since_index
 from engagekit.ticks import ticks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from engagekit.instants import Instant
@@ -215,8 +215,12 @@ def shown_groups(
     return ordered.join(labels, on=shown, how="left", nulls_equal=True)
 
 
-def refuse_misspelt(log: pl.LazyFrame, name: str, matcher: Matcher | pl.Expr | None) -> None:
+def refuse_misspelt(
+    log: pl.LazyFrame, name: str, matcher: Matcher | pl.Expr | None, *, meant: Collection[str] = ()
+) -> None:
     """Refuse a matcher that found nothing because its names are misspelt: none is in the log, but near ones are.
+
+    Names `meant` elsewhere are no slips for those here: who asks for sign-ups and for sign-ins means both.
 
     Raises
     ------
@@ -233,7 +237,7 @@ def refuse_misspelt(log: pl.LazyFrame, name: str, matcher: Matcher | pl.Expr | N
     faults = [
         f"no event is named {event!r}.{nearest(event, near)}"
         for event in asked
-        if (near := _misspelt(event, known))
+        if (near := _misspelt(event, [each for each in known if each not in meant]))
     ]
     if faults:
         raise ParameterError.from_faults(f"{name} matches nothing", faults)

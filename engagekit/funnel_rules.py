@@ -12,7 +12,7 @@ from engagekit.cohort_starts import refuse_misspelt
 from engagekit.errors import ColumnError, EngagekitError, ParameterError, check_choice
 from engagekit.instants import AT, instant
 from engagekit.intervals import RATE
-from engagekit.matchers import condition_faults, matches, property_names
+from engagekit.matchers import condition_faults, event_names, matches, property_names
 from engagekit.spans import span_of
 
 if TYPE_CHECKING:
@@ -213,11 +213,18 @@ def refuse_misspelt_steps(log: pl.LazyFrame, asked: Asked, found: int) -> None:
     ParameterError
         With the near names of each.
     """
+    named = _named(asked)
+    meant = {
+        event
+        for place, (_, condition) in enumerate(named)
+        if found >> place & 1 and not isinstance(condition, pl.Expr)
+        for event in event_names(condition)
+    }
     faults = [
         fault
-        for place, (name, condition) in enumerate(_named(asked))
+        for place, (name, condition) in enumerate(named)
         if not found >> place & 1
-        for fault in _tried(lambda n=name, c=condition: refuse_misspelt(log, n, c))[1]
+        for fault in _tried(lambda n=name, c=condition: refuse_misspelt(log, n, c, meant=meant))[1]
     ]
     if faults:
         raise ParameterError.from_faults(HEADING, faults)

@@ -386,14 +386,16 @@ def test_what_means_nothing_is_refused(asked, words):
 
 @pytest.mark.parametrize("order", ["ordered", "strict", "any"])
 def test_misspelt_steps_are_told_with_the_nearest_names(order):
-    log = log_of("A1 B2").with_columns(pl.col("event").replace({"A": "visit", "B": "paid"}))
+    names = {"A": "visit", "B": "paid", "C": "cancel"}
+    log = log_of("A1 B2 C3").with_columns(pl.col("event").replace(names))
     with pytest.raises(ParameterError) as error:
-        ek.funnel(log, ["vissit", "paid"], exclude=[("paids", 0, 1)], order=order)
+        ek.funnel(log, ["vissit", "paid"], exclude=[("cancell", 0, 1)], order=order)
     assert [fault.split(" matches")[0] for fault in error.value.faults] == ["step 0", "exclusion 0"]
     assert "Did you mean 'visit'?" in str(error.value)
-    assert "Did you mean 'paid'?" in str(error.value)
+    assert "Did you mean 'cancel'?" in str(error.value)
     # What nobody did is an answer: a name unlike the log's, or one that the log has outside the dates asked for.
     assert counts(log, ["visit", "refund"], order=order) == [1, 0]
+    assert counts(log, ["visit", "visits"], order=order) == [1, 0]  # the near name is a step itself
     assert counts(log, ["visit", "paid"], order=order, as_of="2025-12-31") == [0, 0]
 
 

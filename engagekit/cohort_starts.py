@@ -73,6 +73,23 @@ def held(by: Sequence[str]) -> list[pl.Expr]:
     return [pl.col(name).alias(f"by:{name}") for name in by]
 
 
+def check_limit(log: pl.LazyFrame, by: Sequence[str], limit: int | None) -> None:
+    """Refuse to name the smaller groups "Other" where a column holds lists or structs, which have no names.
+
+    Raises
+    ------
+    ColumnError
+        The columns: all of them.
+    """
+    schema = log.collect_schema()
+    nested = [name for name in by if schema[name].is_nested()]
+    if limit is not None and nested:
+        raise ColumnError.from_faults(
+            "limit cannot be used",
+            [f"{name!r} holds {schema[name]}; it takes text or numbers." for name in nested],
+        )
+
+
 def starts(
     log: pl.LazyFrame,
     matcher: Matcher | pl.Expr | None,

@@ -9,6 +9,7 @@ import polars as pl
 from engagekit.cells import answer
 from engagekit.cohort_starts import (
     before,
+    check_limit,
     check_since,
     columns_of,
     data_end,
@@ -178,6 +179,7 @@ def retention(
     refuse("Retention", faults + terms_faults(calendar, **asked))
     back = start if back is None else back
     whole, dates_only = open_log(events, needs=[*names, *columns_of(start), *columns_of(back)])
+    check_limit(whole, names, limit)
     try_expression(whole, "start", start)
     try_expression(whole, "back", back)
     if dates_only:

@@ -306,6 +306,14 @@ def test_conditions_that_no_value_can_meet_are_refused():
         ek.retention(log, start="s", back=["r", ek.Match("s", plan=True)])
 
 
+def test_lists_have_no_other():
+    log = LOG.with_columns(tags=pl.lit(["x", "y"], pl.List(pl.String)))
+    split = ek.retention(log, **DAILY, by="tags")
+    assert split.drop("tags").equals(ek.retention(LOG, **DAILY))
+    with pytest.raises(ColumnError, match=r"'tags' holds List\(String\)"):
+        ek.retention(log, **DAILY, by=["event", "tags"], limit=1)
+
+
 def test_missing_columns_are_named_with_near_ones():
     log = LOG.with_columns(pl.lit("x").alias("channel"))
     with pytest.raises(ColumnError, match="'channel'"):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engagekit.definition import Definition
 from engagekit.errors import ParameterError, listing, nearest
-from engagekit.journeys import Journeys
+
+if TYPE_CHECKING:
+    from engagekit.journeys import Journeys
 
 
 def group_names(
@@ -67,7 +71,8 @@ def check_journeys(journeys: object) -> None:
     ParameterError
         It is something else.
     """
-    if not isinstance(journeys, Journeys):
+    # Told by their definition, as journeys themselves stand on modules that stand on this one.
+    if not isinstance(getattr(journeys, "definition", None), Definition):
         raise ParameterError(
             f"journeys is a {type(journeys).__name__}; it takes what ek.rollup(events, definition) gives."
         )

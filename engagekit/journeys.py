@@ -198,7 +198,7 @@ class Journeys:
         ColumnError
             `users` asks for a column that the users do not have.
         ParameterError
-            `signed_up` is no pair, or a bound of it is no instant.
+            `users` is no condition, or compares what cannot be; `signed_up` is no pair, or a bound of it is no instant.
         """
         keep = [] if users is None else [self._known(users)]
         for bound, name in zip(_pair(signed_up), ("since", "until"), strict=True):
@@ -209,8 +209,12 @@ class Journeys:
         return self._narrowed(self.users.lazy().filter(*keep)) if keep else self
 
     def _known(self, expression: pl.Expr) -> pl.Expr:
+        said = f"users={expression!s} cannot narrow the users; give a condition such as pl.col('plan') == 'pro'"
+        if not isinstance(expression, pl.Expr):
+            raise ParameterError(f"{said}.")
         try:
-            self.users.lazy().select(expression).collect_schema()
+            # One row is computed: what cannot be compared shows only then.
+            kinds = self.users.lazy().head(1).select(expression).collect().dtypes
         except pl.exceptions.ColumnNotFoundError:
             columns = self.users.lazy().collect_schema().names()
             missing = sorted(set(expression.meta.root_names()) - set(columns))
@@ -218,6 +222,10 @@ class Journeys:
                 f"The users (columns {listing(columns)}) cannot be narrowed so",
                 [f"there is no column {name!r}.{nearest(name, columns)}" for name in missing],
             ) from None
+        except pl.exceptions.PolarsError as error:
+            raise ParameterError(f"{said}: {str(error).splitlines()[0]}.") from None
+        if kinds != [pl.Boolean]:
+            raise ParameterError(f"{said}; this one gives {listing(map(str, kinds))}.")
         return expression
 
     def _narrowed(self, users: pl.LazyFrame, **tables: pl.LazyFrame) -> Journeys:

@@ -63,6 +63,16 @@ def test_where_names_what_it_cannot_use(journeys):
         journeys.where(signed_up="2026-01-05")
 
 
+def test_where_refuses_what_is_no_condition(journeys):
+    for users, said in (
+        (pl.col("plan"), "this one gives 'String'"),
+        ("plan", "give a condition such as"),
+        (pl.col("plan") > 3, "cannot compare string with numeric"),
+    ):
+        with pytest.raises(ParameterError, match=said):
+            journeys.where(users=users)
+
+
 def test_at_an_earlier_instant_only_what_was_known_then_is_left(journeys):
     for moment in (at(2), at(9, 8), at(9, 15), at(21), journeys.as_of):
         then, anew = journeys.at(moment), ek.rollup(LOG, DEFINITION, users=PEOPLE, as_of=moment)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Real
 from typing import TYPE_CHECKING, Literal
 
 from engagekit.definition import LINKS
@@ -47,7 +48,7 @@ def earliest_broken(
     Raises
     ------
     ParameterError
-        The three differ in length.
+        The three differ in length, more passed than could have, or a target is no share.
 
     References
     ----------
@@ -63,11 +64,26 @@ def earliest_broken(
         raise ParameterError(
             f"passed has {len(passed)} links, eligible {len(eligible)}, targets {len(targets)}; give one number per link."
         )
+    faults = [
+        f"{n!r} of {of!r} passed; it takes numbers, 0 or more, and no more than could have."
+        for n, of in zip(passed, eligible, strict=True)
+        if not (_is_number(n) and _is_number(of) and 0 <= n <= of < math.inf)
+    ] + [
+        f"a target is {mark!r}; it takes a share between 0 and 1, or None."
+        for mark in targets
+        if mark is not None and not (_is_number(mark) and 0 <= mark <= 1)
+    ]
+    if faults:
+        raise ParameterError.from_faults("No link can be judged", faults)
     p_earliest, unbroken = [], 1.0
     for p in [below(*counts) for counts in zip(passed, eligible, targets, strict=True)]:
         p_earliest.append(unbroken * (p or 0.0))
         unbroken *= 1 - (p or 0.0)
     return p_earliest, unbroken
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def below(n: float, of: float, mark: float | None) -> float | None:

@@ -51,6 +51,13 @@ def test_one_number_per_link():
         earliest_broken([1, 2], [3], [0.5, 0.5])
 
 
+def test_what_is_no_share_is_refused_at_once():
+    with pytest.raises(ParameterError, match="5 faults") as refused:
+        earliest_broken([5, -1, "1", float("nan")], [1, 1, 1, 1], [0.5, 0.5, 0.5, 1.5])
+    assert "5 of 1 passed" in str(refused.value)
+    assert "a target is 1.5" in str(refused.value)
+
+
 def test_agrees_with_drawing_rates():
     """Draw each rate from its Beta many times, and count which link is the first below its target."""
     passed, eligible, targets = [33, 14, 6], [100, 33, 14], [0.32, 0.5, 0.4]

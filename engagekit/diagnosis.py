@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engagekit.basis import basis
-from engagekit.groups import group_names
+from engagekit.groups import check_journeys, group_names
 from engagekit.instants import local_day
 from engagekit.intervals import wilson_columns
 from engagekit.links import windows_of
@@ -127,6 +127,7 @@ def label_users(journeys: Journeys) -> pl.DataFrame:
     >>> label_users(journeys).select("user_id", "label", "step").rows()
     [('ann', 'vanished', None), ('bob', 'friction', 'Setup')]
     """
+    check_journeys(journeys)
     columns = ("user_id", "label", "step", "silence_days", "usual_gap_days", "times_usual")
     return labelled(journeys).select(columns).sort("user_id").collect()
 
@@ -316,6 +317,7 @@ def watch_list(journeys: Journeys) -> pl.DataFrame:
     >>> watch_list(ek.rollup(log, definition, as_of="2026-01-22")).rows()
     [(1, 8, 4.0, 2.0, datetime.date(2026, 1, 25))]
     """
+    check_journeys(journeys)
     times = SILENCE / USUAL_GAP
     left = pl.max_horizontal(DRIFT_TIMES * USUAL_GAP, "habit_days").ceil() - SILENCE
     last = pl.lit(journeys.as_of, pl.Datetime("us", "UTC")) - pl.duration(microseconds=1)

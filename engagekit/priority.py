@@ -12,7 +12,7 @@ from engagekit.basis import Basis, basis
 from engagekit.diagnosis import RULES, Rule, diagnose, largest_early_problem
 from engagekit.earliest import Verdict, earliest_broken, holds_between, times_to_settle
 from engagekit.errors import ParameterError
-from engagekit.groups import group_names
+from engagekit.groups import check_journeys, group_names
 from engagekit.instants import AT, days
 from engagekit.intervals import wilson_columns
 from engagekit.linkcounts import accounts_of
@@ -137,6 +137,7 @@ def prioritize(
     >>> found.verdict, found.link, found.play, round(found.probability, 3)
     ('named', 'habit', 'Repeat Value', 0.999)
     """
+    check_journeys(journeys)
     accounts = accounts_of(journeys)
     groups = group_names(journeys, by, taken=[*SEGMENT, "problem", "elsewhere", *FLAGS])
     keep = list(dict.fromkeys(filter(None, [*groups, accounts])))

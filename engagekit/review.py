@@ -10,6 +10,7 @@ import polars as pl
 
 from engagekit.definition import LINKS
 from engagekit.errors import ParameterError, check_choice
+from engagekit.groups import check_journeys
 from engagekit.instants import AT, day_of, instant
 from engagekit.intervals import newcombe, wilson
 from engagekit.linkcounts import accounts_of, link_counts
@@ -113,6 +114,7 @@ def track(journeys: Journeys, *, since: Instant, link: str) -> Tracked:
     >>> found.verdict, found.table.select("n", "of").rows()
     ('improved', [(35, 140), (108, 144)])
     """
+    check_journeys(journeys)
     faults = check_choice("link", link, defined_links(journeys.definition))
     start = instant(since, timezone=journeys.timezone, name="since")
     if not journeys.log_start < start < journeys.as_of:
@@ -180,6 +182,7 @@ def changes(journeys: Journeys, *, review: Literal["weekly", "monthly"] = "weekl
     >>> changes(journeys).select("link", "n", "of", "of_before", "verdict").rows()[0]
     ('activation', 0, 7, 7, 'cannot tell yet')
     """
+    check_journeys(journeys)
     if faults := check_choice("review", review, list(REVIEW_DAYS)):
         raise ParameterError(faults[0])
     span = timedelta(days=REVIEW_DAYS[review])

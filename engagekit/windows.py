@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from engagekit.errors import ParameterError
 from engagekit.instants import AT, days
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ def suggest_windows(journeys: Journeys) -> pl.DataFrame:
     within max(30, 2 x habit); outcome from max(28, 2 x habit) to max(42, 3 x habit). A low ``rate`` means that most
     users are too new for that window: wait, or shorten it.
 
+    Raises
+    ------
+    ParameterError
+        These are no journeys.
+
     References
     ----------
     The project's contract, section on the definition.
@@ -81,6 +87,10 @@ def suggest_windows(journeys: Journeys) -> pl.DataFrame:
     [('usage_interval_days', 12.0, 12.0, 1, 1, 1.0), ('activation_days', 14.0, None, 0, 2, 0.0),
      ('habit_days', 14.0, 14.0, 0, 1, 0.0)]
     """
+    if not hasattr(journeys, "definition"):  # journeys themselves stand on this module
+        raise ParameterError(
+            f"journeys is a {type(journeys).__name__}; it takes what ek.rollup(events, definition) gives."
+        )
     gaps = median_gaps(journeys.days)
     in_use, found = _lengths(journeys.definition), _lengths(_free(journeys.definition), gaps)
     users = journeys.users.lazy()

@@ -294,6 +294,16 @@ def test_the_users_behind_each_row_are_as_many_as_it_says():
     assert sizes.rows() == counts.select("plan", "label", "n").rows()
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [ek.label_users, ek.diagnose, ek.watch_list, ek.metrics, ek.prioritize, ek.suggest_windows,
+     lambda log: ek.track(log, since="2026-04-01", link="habit")],
+)  # fmt: skip
+def test_a_log_that_was_not_rolled_up_is_refused(ask):
+    with pytest.raises(ParameterError, match="journeys is a DataFrame; it takes what"):
+        ask(pl.DataFrame({"user_id": [1], "event": ["join"]}))
+
+
 def test_journeys_without_users_have_an_answer():
     journeys = rolled(log_of(("join", 0))).where(users=pl.col("user_id") == 9)
     answer = ek.diagnose(journeys)

@@ -13,13 +13,12 @@ from engagekit.instants import day_of, instant
 from engagekit.intervals import z_of
 from engagekit.links import span_days
 from engagekit.playbook import PLAYS
-from engagekit.priority import rate_of
+from engagekit.priority import Priority, rate_of
 from engagekit.wording import count, day, many, percent
 
 if TYPE_CHECKING:
     from engagekit.instants import Instant
     from engagekit.playbook import Play
-    from engagekit.priority import Priority
 
 POWER = 0.8  # of ten plays that bring the improvement, eight will be seen to
 LEVEL = 0.95
@@ -105,7 +104,8 @@ def plan(
     Raises
     ------
     ParameterError
-        No link is named and none given, the link has no rate yet, or the goal is not above it.
+        No link is named and none given, the link has no rate yet or is passed by all, the goal is not above it, or
+        `signups_per_week` is no number of them.
 
     Notes
     -----
@@ -121,6 +121,10 @@ def plan(
     >>> users_for(0.40, 0.50)
     388
     """
+    if not isinstance(priority, Priority):
+        raise ParameterError(
+            f"priority is a {type(priority).__name__}; it takes what ek.prioritize(journeys) gives."
+        )
     chosen, playbook = _choices(priority, play, link)
     row = rate_of(priority, chosen)
     p = row["rate"]
@@ -135,6 +139,12 @@ def plan(
         )
     needed = math.ceil(users_for(p, aim) * row["design_effect"])
     per_week = priority.signups_per_week if signups_per_week is None else signups_per_week
+    if (
+        isinstance(per_week, bool)
+        or not isinstance(per_week, (int, float))
+        or not 0 <= per_week < math.inf
+    ):
+        raise ParameterError(f"signups_per_week is {per_week!r}; it takes a number, 0 or more.")
     share = math.prod(priority.table["rate"][: LINKS.index(chosen)])
     signups = math.ceil(needed / share)
     weeks = math.ceil(signups / per_week) if per_week > 0 else None

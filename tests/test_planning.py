@@ -159,6 +159,15 @@ def test_leads_of_a_play_are_joined_in_words():
     assert "led by Product and Product Marketing with Customer Marketing" in made.sentence
 
 
+def test_what_no_plan_can_be_made_of_is_refused():
+    found = found_in(going_as_far_as(40, 30, 20, 10))
+    for per_week in (-1, math.nan, "5"):
+        with pytest.raises(ParameterError, match="signups_per_week is"):
+            ek.plan(found, link="habit", signups_per_week=per_week)
+    with pytest.raises(ParameterError, match="priority is a DataFrame; it takes what"):
+        ek.plan(found.table, link="habit")
+
+
 def test_where_everyone_passes_there_is_nothing_to_plan():
     found = found_in(going_as_far_as(40, 40, 20, 10))
     with pytest.raises(ParameterError, match="Everyone who is judged passes activation"):

@@ -82,12 +82,12 @@ def amount(value: float | None, unit: str) -> str:
 
     Examples
     --------
-    >>> amount(0.41, "share"), amount(2.5, "days"), amount(None, "days")
-    ('41%', '2.5 days', '')
+    >>> amount(0.41, "share"), amount(2.5, "days"), amount(0.0312, "per user"), amount(None, "days")
+    ('41%', '2.5 days', '0.031 per user', '')
     """
     if value is None:
         return UNKNOWN
-    return rated(value) if unit == SHARE else f"{decimals(value, 1)} {unit}"
+    return rated(value) if unit == SHARE else f"{decimals(value, _digits(unit))} {unit}"
 
 
 def amount_between(row: dict[str, Any]) -> str:
@@ -95,4 +95,10 @@ def amount_between(row: dict[str, Any]) -> str:
     low, high = row["low"], row["high"]
     if row["unit"] == SHARE or low is None or high is None:
         return between(low, high)
-    return f"{decimals(low, 1)}–{decimals(high, 1)}"
+    digits = _digits(row["unit"])
+    return f"{decimals(low, digits)}–{decimals(high, digits)}"
+
+
+def _digits(unit: str) -> int:
+    # Errors and support are rare: most rates lie below one in ten users.
+    return 3 if unit == "per user" else 1

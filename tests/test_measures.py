@@ -19,6 +19,7 @@ from engagekit.intervals import wilson
 from engagekit.measure_rows import rare_events
 from engagekit.measures import BESIDE, MEASURES
 from engagekit.playbook import METRICS
+from engagekit.table_measures import metrics as metrics_sheet
 
 EVENTS = [
     "join",
@@ -322,6 +323,14 @@ def test_rates_near_none_carry_poissons_interval():
     assert (alike["low"], alike["high"]) == pytest.approx(
         (chi2.ppf(0.025, 2) / 40, chi2.ppf(0.975, 4) / 40)
     )
+
+
+def test_rates_are_written_finely_enough_to_differ_from_none():
+    rows = [(u, "join", 50) for u in range(100)] + [(u, "err", 55) for u in range(3)]
+    sheet = {r[0]: r for r in metrics_sheet(small(rows, 60)).rows}
+    assert sheet["error rate, last 28 days"][3:] == (
+        "3", "100", "0.030 per user", "0.006–0.088",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("rate", "shape"), [(0.05, None), (0.05, 0.5), (0.2, 0.5), (1.0, 2.0)])

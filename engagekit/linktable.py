@@ -33,6 +33,7 @@ TABLE: dict[str, Any] = {
     "reached_n": pl.Int64,
     "reached_of": pl.Int64,
     "design_effect": pl.Float64,
+    "reached_design_effect": pl.Float64,
 }
 
 
@@ -95,6 +96,7 @@ def _row(counts: dict[str, Any], marks: Marks) -> dict[str, Any]:
         "reached_n": counts["reached_n"],
         "reached_of": counts["reached_of"],
         "design_effect": effect,
+        "reached_design_effect": counts["reached_design_effect"],
     }
 
 

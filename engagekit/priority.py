@@ -105,7 +105,8 @@ def prioritize(
         `target_from` (team, given, previous quarter, best cohort), `p_broken`, `p_earliest`, `extra_users` (how
         many more would reach the end, if the link rose to its target and the new ones went on like the others),
         `extra_users_half` and `extra_users_zero` (if half as likely; if none went on), `extra_passing` (more past
-        this link), `reached_n`, `reached_of`, `design_effect`.
+        this link), `reached_n`, `reached_of`, `design_effect` (of `n` and `of`) and
+        `reached_design_effect` (of `reached_n` and `reached_of`, which decide where there are no targets).
         `segments` has the groups, `users`, `verdict`, `link`, `problem`, `probability`, `candidates`,
         `elsewhere` (breaks at another link than all users together) and each link's rate and count.
 
@@ -118,7 +119,7 @@ def prioritize(
     -----
     Each link judges those who passed the one before and whose window is over; `of` of activation leaves out who
     signed up too recently. Where users have an `account_id`, `n` and `of` behind intervals and probabilities are
-    divided by `design_effect`. Neither the lowest rate nor the largest loss decides: the first belongs to the
+    divided by the design effect of the accounts. Neither the lowest rate nor the largest loss decides: the first belongs to the
     rarest action, the second to the first link, whatever is broken.
 
     References

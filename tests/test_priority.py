@@ -375,7 +375,11 @@ def test_accounts_make_users_count_for_less():
     assert row["p_broken"] == pytest.approx(p)
     assert clustered.verdict == "undecided"
     lost = found_in(rows, users=users, targets={})
-    assert lost.table.row(1, named=True)["p_broken"] == pytest.approx(p)
+    row = lost.table.row(1, named=True)
+    assert row["p_broken"] == pytest.approx(p)
+    effect = row["reached_design_effect"]  # what decided is shown
+    assert effect == pytest.approx(120 / 11)
+    assert below(row["reached_n"] / effect, row["reached_of"] / effect, 0.5) == row["p_broken"]
 
 
 def test_warnings_say_what_cannot_be_judged():

@@ -10,7 +10,6 @@ from engagekit import table_diagnosis as words
 from engagekit.chart_parts import bars, dots
 from engagekit.chart_theme import (
     BAR,
-    BESIDE,
     BLUE,
     DEEP,
     INK,
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
     from engagekit.priority import Priority
 
-GRID = 460
+GRID, GRID_BESIDE = 520, 150  # of the cells together, and of the verdicts to their right
 TONES = {"healthy": BLUE, "never_started": LATER}
 
 
@@ -212,7 +211,7 @@ def _grid(
         "name:N",
         title=None,
         scale=alt.Scale(domain=list(verdicts)),
-        axis=alt.Axis(domain=False, ticks=False, labelPadding=10, labelLimit=190),
+        axis=alt.Axis(domain=False, ticks=False, labelPadding=10, labelLimit=160),
     )
     x = alt.X(
         "link:N",
@@ -233,11 +232,9 @@ def _grid(
     boxes = base.mark_rect(stroke="white", strokeWidth=3).encode(
         color=alt.Color("tone:N", scale=None), tooltip=tips(name="Who", link="Link", text="Passes")
     )
-    text = base.mark_text(fontSize=TEXT + 1).encode(
-        text="text:N", color=alt.Color("ink:N", scale=None)
-    )
+    text = base.mark_text(fontSize=TEXT).encode(text="text:N", color=alt.Color("ink:N", scale=None))
     ends = alt.Chart(data([{"name": k, "verdict": v} for k, v in verdicts.items()]))
-    verdict = ends.mark_text(align="left", fontSize=TEXT, limit=BESIDE).encode(
+    verdict = ends.mark_text(align="left", fontSize=TEXT, limit=GRID_BESIDE).encode(
         y=y, x=alt.value(GRID + 12), text="verdict:N"
     )
     return alt.layer(boxes, text, verdict)

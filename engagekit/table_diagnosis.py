@@ -22,6 +22,7 @@ from engagekit.table_sheet import (
     sure,
     whole,
 )
+from engagekit.wording import LINK_NAMES
 
 if TYPE_CHECKING:
     from engagekit.priority import Priority
@@ -205,7 +206,7 @@ def quarter_verdict(row: dict[str, Any]) -> str:
     """Write the verdict of one quarter."""
     if row["named"] is None:
         return str(row["verdict"])
-    return LINK_WORDS[row["named"]] + (" (changed)" if row["changed"] else "")
+    return LINK_NAMES[row["named"]] + (" (changed)" if row["changed"] else "")
 
 
 def quarter(day: Any) -> str:
@@ -251,7 +252,7 @@ def segment_verdict(row: dict[str, Any]) -> str:
     """Write the verdict of one group."""
     if row["link"] is None:
         return str(row["verdict"])
-    return f"{LINK_WORDS[row['link']]}, {sure(row['probability'])} sure"
+    return f"{LINK_NAMES[row['link']]}, {sure(row['probability'])} sure"
 
 
 def segments_title(frame: pl.DataFrame, groups: list[str]) -> str:

@@ -21,6 +21,9 @@ from engagekit import (
     table_rhythm,
     tables,
 )
+from engagekit.chart_diagnosis import GRID
+from engagekit.chart_theme import TEXT
+from engagekit.definition import LINKS
 from engagekit.errors import ColumnError, EngagekitError, ParameterError
 
 
@@ -134,6 +137,21 @@ def test_the_link_to_mend_stands_out_by_words_and_color():
     assert by_name["Depth"]["tone"] == by_name["Advocacy"]["tone"] != by_name["Activation"]["tone"]
     assert by_name["Advocacy"]["value"] is None
     assert by_name["Advocacy"]["text"] == "nobody to judge yet"
+
+
+def test_the_cells_of_a_large_product_hold_their_text():
+    frame = frames.quarters().with_columns(of=pl.lit(123_456), rate=pl.lit(0.42))
+    cells = [
+        cell["text"]
+        for rows in charts.loop_by_quarter(frames.priority(by_quarter=frame))
+        .to_dict()["datasets"]
+        .values()
+        for cell in rows
+        if "text" in cell
+    ]
+    assert any(cell.startswith("←") for cell in cells)
+    # Letters of the theme's font are about 0.55 of its size wide.
+    assert max(map(len, cells)) * 0.55 * TEXT < GRID / len(LINKS)
 
 
 @pytest.mark.parametrize(

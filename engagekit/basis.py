@@ -31,10 +31,10 @@ class Basis:
         """Write the basis as one sentence."""
         if self.signed_up_from is None or self.signed_up_to is None:
             return f"No {self.unit} signed up; data complete up to {self.until}."
-        span = f"{day(self.signed_up_from)} to {day(self.signed_up_to)}"
-        return (
-            f"{many(self.users, self.unit)} who signed up {span}; data complete up to {self.until}."
-        )
+        first, last = day(self.signed_up_from), day(self.signed_up_to)
+        span = f"on {first}" if first == last else f"{first} to {last}"
+        who = "who" if self.unit == "user" else "that"
+        return f"{many(self.users, self.unit)} {who} signed up {span}; data complete up to {self.until}."
 
     @property
     def until(self) -> str:

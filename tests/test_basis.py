@@ -29,7 +29,7 @@ def test_an_answer_says_what_it_stands_on():
 
 def test_narrowed_journeys_stand_on_less():
     journeys = rolled(ROWS, DEFINITION, 10)
-    assert "1 user who signed up 2026-03-30 to 2026-03-30" in str(
+    assert "1 user who signed up on 2026-03-30" in str(
         basis(journeys.where(users=pl.col("user_id") == 2))
     )
     assert str(basis(journeys.where(users=pl.col("user_id") == 9))) == (
@@ -68,4 +68,4 @@ def test_what_to_bear_in_mind():
 def test_accounts_are_named_as_such():
     users = pl.DataFrame({"user_id": [1, 2], "account_id": ["a", "a"]})
     journeys = rolled(ROWS, DEFINITION, 10, users=users, unit="account")
-    assert str(basis(journeys)).startswith("1 account who signed up 2026-03-27")
+    assert str(basis(journeys)).startswith("1 account that signed up 2026-03-27")

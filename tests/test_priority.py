@@ -103,7 +103,7 @@ def test_the_sentence_says_what_it_stands_on():
         "Momentum breaks earliest at habit: 37% (110 of 300) came back on a later day within 2 days of activating, "
         "against a target of 50% (over 99% sure). The problem is Repeat value; start with the play Repeat Value. "
         "It stays habit for any target from 39% up. "
-        "400 users who signed up 2026-03-27 to 2026-03-27; data complete up to the end of 2026-05-25."
+        "400 users who signed up on 2026-03-27; data complete up to the end of 2026-05-25."
     )
     assert str(found) == found.sentence
 
@@ -458,4 +458,4 @@ def test_accounts_as_the_unit():
     journeys = rolled(rows, WITH_TARGETS, 60, users=users, unit="account")
     found = ek.prioritize(journeys)
     assert found.table.select("n", "of", "design_effect").rows()[1] == (5, 12, 1.0)
-    assert "12 accounts who signed up" in found.sentence
+    assert "12 accounts that signed up" in found.sentence

@@ -68,4 +68,4 @@ def test_what_to_bear_in_mind():
 def test_accounts_are_named_as_such():
     users = pl.DataFrame({"user_id": [1, 2], "account_id": ["a", "a"]})
     journeys = rolled(ROWS, DEFINITION, 10, users=users, unit="account")
-    assert str(basis(journeys)).startswith("1 account that signed up 2026-03-27")
+    assert str(basis(journeys)).startswith("1 account that signed up on 2026-03-27")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit.errors import ParameterError
+from engagekit.groups import check_journeys
 from engagekit.instants import AT, days
 
 if TYPE_CHECKING:
@@ -87,10 +87,7 @@ def suggest_windows(journeys: Journeys) -> pl.DataFrame:
     [('usage_interval_days', 12.0, 12.0, 1, 1, 1.0), ('activation_days', 14.0, None, 0, 2, 0.0),
      ('habit_days', 14.0, 14.0, 0, 1, 0.0)]
     """
-    if not hasattr(journeys, "definition"):  # journeys themselves stand on this module
-        raise ParameterError(
-            f"journeys is a {type(journeys).__name__}; it takes what ek.rollup(events, definition) gives."
-        )
+    check_journeys(journeys)
     gaps = median_gaps(journeys.days)
     in_use, found = _lengths(journeys.definition), _lengths(_free(journeys.definition), gaps)
     users = journeys.users.lazy()

@@ -271,19 +271,26 @@ def _with_groups(
     each = each.with_columns(
         pl.when("enough").then((pl.col("chance") * pl.col("tried")).clip(0, 1)).alias("p")
     )
-    verdicts = pl.concat([judged(g, q) for g in each.partition_by(keys, maintain_order=True)])
+    verdicts = pl.concat([judged(g, q) for g in _split(each, keys)])
     figures = shown(each.drop("at_least", "tried", "part_of_definition", "p"), verdicts, keys)
     parts = []
-    for group in figures.partition_by(keys, maintain_order=True):
+    for group in _split(figures, keys):
+        if not (group["verdict"] == CHURNED).any():
+            parts.append(group)
+            continue
         own = [pl.col(k).eq_missing(pl.lit(group[k][0], group.schema[k])) for k in keys]
-        blamed = (group["verdict"] == CHURNED).any()
-        of_group = Early(early.people.filter(*own), early.did) if blamed else early
-        parts.append(guarded(group, of_group, counts.only(*own)) if blamed else group)
+        of_group = Early(early.people.filter(*own), early.did)
+        parts.append(guarded(group, of_group, counts.only(*own)))
     groups = pl.concat(parts).with_columns(pl.lit("group").alias("scope"))
     both_ways = opposed(table, groups)
     return pl.concat(
         [table.with_columns(pl.lit("all").alias("scope")), groups], how="diagonal"
     ).join(both_ways, on="event", how="left")
+
+
+def _split(frame: pl.DataFrame, keys: Sequence[str]) -> list[pl.DataFrame]:
+    # Where nobody is judged there is no group; the empty frame still has the columns.
+    return frame.partition_by(keys, maintain_order=True) or [frame]
 
 
 def _finished(table: pl.DataFrame, counts: Tally, first_days: int) -> pl.DataFrame:

@@ -172,6 +172,11 @@ def test_a_log_too_young_to_judge_gives_an_empty_table_of_the_same_columns(twelv
     assert table.is_empty()
     assert table.schema == compare_first_weeks(twelve).schema
     assert ek.outcomes(young)["n"].to_list()[:3] == [0, 0, 10]
+    plans = young.users.select("user_id", plan=pl.lit("free"))
+    split = dataclasses.replace(young, users=young.users.join(plans, on="user_id"))
+    grouped = compare_first_weeks(split, by="plan")
+    assert grouped.is_empty()
+    assert grouped.columns == ["plan", "scope", "opposite", *table.columns]
 
 
 def test_outreach_is_no_action_of_users(twelve):

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit.errors import ColumnError, ParameterError, nearest
+from engagekit.groups import check_journeys
 from engagekit.instants import AT, days
 from engagekit.intervals import RATE, wilson_columns
 from engagekit.journeys import on_days
+from engagekit.log import as_lazy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +42,7 @@ def outcomes(
         Rolled-up journeys.
     outcome
         A frame ``user_id, retained`` (true or false) that says it in place of the rule: renewed, passed, still paying.
-        Users who are not in it, or null, count as not yet observable.
+        Users who are not in it, or null, count as not yet observable; so do users whose first days are not over.
     among
         A frame with `user_id`: only these users.
     core_days
@@ -58,9 +60,11 @@ def outcomes(
     Raises
     ------
     ColumnError
-        `outcome` or `among` lacks a column.
+        `outcome` or `among` lacks a column or holds the wrong kind.
+    EventLogError
+        `outcome` or `among` is no table.
     ParameterError
-        `core_days` means nothing.
+        `core_days` means nothing, or stands beside `outcome`.
 
     Notes
     -----
@@ -83,7 +87,7 @@ def outcomes(
     counts = frame.group_by("outcome").agg(pl.len().cast(pl.Int64).alias("n")).collect()
     known = dict(counts.iter_rows())
     judged = known.get(RETAINED, 0) + known.get(CHURNED, 0)
-    waiting = "no outcome is given" if outcome is not None else _window_said(journeys)
+    waiting = _window_said(journeys) if outcome is None else _waiting_said(journeys, frame)
     rows = [(name, "", known.get(name, 0), judged) for name in (RETAINED, CHURNED)]
     rows += [(TOO_NEW, waiting, known[TOO_NEW], None)] if TOO_NEW in known else []
     rows += (
@@ -124,6 +128,18 @@ def _window_said(journeys: Journeys) -> str:
     return f"days {start} to {end} since sign-up are not over"
 
 
+def _waiting_said(journeys: Journeys, frame: pl.LazyFrame) -> str:
+    """Say why users cannot be judged by an outcome from outside: it is not given, or they are too new all the same."""
+    first_days = journeys.definition.first_days
+    too_new = pl.col("signed_up_at") + days(first_days) > pl.lit(journeys.as_of, AT)
+    waiting = frame.filter(pl.col("outcome") == TOO_NEW).select(too_new.sum(), n=pl.len())
+    young, n = waiting.collect().row(0)
+    if not young:
+        return "no outcome is given"
+    said = f"days 0 to {first_days} since sign-up are not over"
+    return said if young == n else f"no outcome is given, or {said} ({young:,} of them)"
+
+
 def outcome_window(journeys: Journeys) -> tuple[int, int]:
     """Return the resolved outcome window of journeys, in days since sign-up."""
     window = journeys.definition.outcome_days
@@ -143,8 +159,13 @@ def _classed(
     keys: Sequence[str] = (),
 ) -> pl.LazyFrame:
     """Give every user of the journeys an outcome."""
+    check_journeys(journeys)
     if not isinstance(core_days, int) or isinstance(core_days, bool) or core_days < 1:
         raise ParameterError(f"core_days is {core_days!r}; it takes a whole number of at least 1.")
+    if outcome is not None and core_days != 1:
+        raise ParameterError(
+            f"core_days={core_days} and outcome both say who was retained; leave one of them out."
+        )
     users = journeys.users.lazy().select("user_id", "signed_up_at", *keys)
     end = pl.lit(journeys.as_of, AT)
     if outcome is None:
@@ -152,9 +173,7 @@ def _classed(
         known = _returned(journeys, users, core_days)
     else:
         after = journeys.definition.first_days
-        known = _given(outcome, users, "outcome", ["retained"]).select(
-            "user_id", pl.col("retained").cast(pl.Boolean)
-        )
+        known = _given(outcome, users, "outcome", ["retained"])
     table = users.join(known, on="user_id", how="left", maintain_order="left")
     if outcome is None:
         table = table.with_columns(pl.col("retained").fill_null(value=False))
@@ -195,14 +214,14 @@ def _given(
     frame: Frame, users: pl.LazyFrame, name: str, columns: Sequence[str] = ()
 ) -> pl.LazyFrame:
     """Check a frame of users that came from outside, and keep one row for each of them."""
-    lazy = frame.lazy()
+    lazy = as_lazy(frame, what=f"The frame given as {name}")
     schema, ids = lazy.collect_schema(), users.collect_schema()["user_id"]
     faults = [
         f"there is no column {c!r}.{nearest(c, schema.names())}"
         for c in ("user_id", *columns)
         if c not in schema
     ]
-    if not faults and schema["user_id"] != ids:
+    if not faults and not _same_kind(schema["user_id"], ids):
         faults.append(
             f"'user_id' holds {schema['user_id']}, the journeys' holds {ids}; cast one to the other."
         )
@@ -213,10 +232,38 @@ def _given(
     ]
     if faults:
         raise ColumnError.from_faults(f"The frame given as {name} cannot be used", faults)
-    lazy = lazy.select("user_id", *columns).drop_nulls("user_id").unique()
+    # An id that the journeys' type cannot hold is none of theirs.
+    same = pl.col("user_id").cast(ids, strict=False)
+    lazy = lazy.select(same, *columns).drop_nulls("user_id")
+    for column in columns:
+        lazy = _true_or_false(lazy, column, name)
+    lazy = lazy.unique()
     twice = lazy.filter(pl.col("user_id").is_duplicated()).select("user_id").head(1).collect()
     if twice.height:
         raise ColumnError(
             f"The frame given as {name} says two things about user {twice.item()!r}; keep one row for each."
         )
     return lazy
+
+
+def _same_kind(one: pl.DataType, other: pl.DataType) -> bool:
+    """Say whether ids of two types can be the same ids: both whole numbers, or both text."""
+    texts = (pl.String, pl.Categorical, pl.Enum)
+    return (one.is_integer() and other.is_integer()) or all(
+        isinstance(each, texts) for each in (one, other)
+    )
+
+
+def _true_or_false(lazy: pl.LazyFrame, column: str, name: str) -> pl.LazyFrame:
+    """Read 1 and 0 as true and false, not-a-number as unknown; refuse other numbers, such as probabilities."""
+    schema = lazy.collect_schema()
+    if schema[column] == pl.Boolean:
+        return lazy
+    if schema[column].is_float():
+        lazy = lazy.with_columns(pl.col(column).fill_nan(None))
+    other = lazy.filter(pl.col(column) != 0, pl.col(column) != 1).select(column).head(1).collect()
+    if other.height:
+        raise ColumnError(
+            f"The frame given as {name} cannot be used: {column!r} holds {other.item()!r}; it takes true and false, or 1 and 0."
+        )
+    return lazy.with_columns(pl.col(column) == 1)

@@ -9,6 +9,7 @@ import polars as pl
 
 from engagekit.early_activity import Early, early_of, launches
 from engagekit.errors import ParameterError, TooFewUsersError, listing, nearest
+from engagekit.groups import check_journeys
 from engagekit.instants import days
 from engagekit.log import open_log
 from engagekit.matchers import event_names
@@ -110,6 +111,7 @@ def find_threshold(
     >>> found.filter(action="tour_taken", chosen=True).select("at_least", pl.col("lift").round(1)).rows()
     [(1, 1.9)]
     """
+    check_journeys(journeys)
     span = journeys.definition.first_days
     _check(thresholds, within, span)
     unit = "days" if events is None else "times"

@@ -14,7 +14,7 @@ from planted_weeks import planted
 
 import engagekit as ek
 from engagekit.early_activity import volume_classes
-from engagekit.errors import ColumnError, ParameterError
+from engagekit.errors import ColumnError, EventLogError, ParameterError
 from engagekit.first_weeks import compare_first_weeks
 from engagekit.intervals import newcombe
 from engagekit.strata import mantel_haenszel
@@ -153,12 +153,63 @@ def test_narrowing_and_outcomes_from_outside(twelve):
             ColumnError,
             "true and false",
         ),
+        (
+            {"outcome": pl.DataFrame({"user_id": [1, 2], "retained": [1.0, 0.4]})},
+            ColumnError,
+            "holds 0.4",
+        ),
+        (
+            {"outcome": pl.DataFrame({"user_id": [1], "retained": [True]}), "core_days": 2},
+            ParameterError,
+            "leave one of them out",
+        ),
         ({"among": pl.DataFrame({"user": [1]})}, ColumnError, "user_id"),
+        ({"among": [1, 2]}, EventLogError, "given as among is a list"),
     ],
 )
 def test_questions_that_mean_nothing_are_refused(twelve, settings, error, said):
     with pytest.raises(error, match=said):
         compare_first_weeks(twelve, **settings)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [ek.outcomes, ek.how_soon, ek.how_often, ek.first_paths, ek.day_by_day, ek.find_threshold],
+)
+def test_a_log_is_no_journeys(ask):
+    log = pl.DataFrame({"user_id": [1], "event": ["tour"], "at": [SIGNUP]})
+    with pytest.raises(ParameterError, match="journeys is a DataFrame"):
+        ask(log)
+
+
+def test_users_and_outcomes_come_from_any_table(twelve):
+    plain = pl.DataFrame({"user_id": [1, 2, 6, 7], "retained": [True, True, False, None]})
+    wanted = ek.outcomes(twelve, outcome=plain)
+    tables = [
+        plain.to_pandas(),
+        plain.to_arrow(),
+        plain.lazy(),
+        plain.cast({"user_id": pl.Int32, "retained": pl.Int8}),
+        plain.with_columns(retained=pl.Series([1.0, 1.0, 0.0, float("nan")])),
+    ]
+    for table in tables:
+        assert ek.outcomes(twelve, outcome=table).equals(wanted)
+        found = ek.outcomes(twelve, among=table)
+        assert found["n"].to_list()[:2] == [2, 2]
+
+
+def test_users_too_new_for_an_outcome_from_outside_are_said_to_be(twelve):
+    young = twelve.at("2026-02-05")  # user 11 signed up four days before
+    paid = pl.DataFrame({"user_id": [*range(1, 10), 11], "retained": [True] * 10})
+    waiting = pl.col("outcome") == "not yet observable"
+    found = ek.outcomes(young, outcome=paid).filter(waiting)
+    said = "days 0 to 14 since sign-up are not over"
+    assert found.select("n", "reason").rows() == [
+        (2, f"no outcome is given, or {said} (1 of them)")
+    ]
+    everyone = pl.DataFrame({"user_id": range(1, 12), "retained": [True] * 11})
+    found = ek.outcomes(young, outcome=everyone).filter(waiting)
+    assert found.select("n", "reason").rows() == [(1, said)]
 
 
 def test_two_faults_are_told_at_once(twelve):

@@ -231,10 +231,8 @@ def start(
     log = None if events is None else _scan(events, reading, definition, keep=keep or ())
     people = None
     if users is not None:
-        from engagekit.people import read_users
-
         zone = "UTC" if definition is None else definition.timezone
-        people = read_users(users, ids=None if log is None else _id_type(log), timezone=zone)
+        people = _users(users, reading, ids=None if log is None else _id_type(log), timezone=zone)
     made = make(
         folder,
         events=log,
@@ -311,9 +309,7 @@ def _journeys(
             f"What success is in your product is not said: give --definition FILE.toml{_how_to_define()}"
         )
     if users is not None:
-        from engagekit.people import read_users
-
-        people = read_users(users, ids=_id_type(log), timezone=definition.timezone)
+        people = _users(users, reading, ids=_id_type(log), timezone=definition.timezone)
     journeys = ek.rollup(log, definition, users=people, as_of=as_of or end)
     return journeys, ek.check_events(_frame(log), definition, as_of=journeys.as_of)
 
@@ -382,6 +378,16 @@ def _scan(
         cache=reading.cache,
         at_format=reading.at_format,
         bad_times=reading.bad_times,
+        encoding=reading.encoding,
+    )
+
+
+def _users(path: Path, reading: Reading, *, ids: pl.DataType | None, timezone: str) -> pl.DataFrame:
+    return ek.read_users(
+        path,
+        ids=ids,
+        timezone=reading.at_timezone or timezone,
+        at_format=reading.at_format,
         encoding=reading.encoding,
     )
 

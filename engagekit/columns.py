@@ -12,7 +12,7 @@ from engagekit.errors import listing, nearest
 from engagekit.presets import likely
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from engagekit import presets
     from engagekit.times import Form
@@ -53,6 +53,7 @@ class Reading:
     preset: presets.Preset | None = None
     drop_bad_times: bool = False
     aliases: tuple[presets.Path, ...] = ()
+    can_drop: bool = True  # whether events whose time cannot be read may be left out
 
     def called(self, role: str) -> str:
         """Name a role's columns as the person wrote them."""
@@ -102,14 +103,14 @@ def as_log(
     log = rows.select(
         user.alias("user_id"),
         fields.as_text(event, event_dtype).alias("event"),
-        at.alias("at") if known else _text_of_time(at).alias("at"),
+        at.alias("at") if known else text_of_time(at).alias("at"),
         *kept,
         *_alias(rows, schema, reading),
         *([FILE] if FILE in rows.collect_schema() else []),
     )
     nothing = pl.lit(None, dtype=pl.String).alias(RAW)
     if isinstance(dtype, pl.Datetime):
-        return log.with_columns(_known_time(pl.col("at"), dtype, reading.timezone), nothing)
+        return log.with_columns(known_time(pl.col("at"), dtype, reading.timezone), nothing)
     if known:
         return log.with_columns(nothing)
     # In steps, so that each time is parsed once.
@@ -148,7 +149,8 @@ def dtype_of(rows: pl.LazyFrame, value: pl.Expr) -> Any:
     return rows.select(value.alias("value")).collect_schema()["value"]
 
 
-def _known_time(at: pl.Expr, dtype: pl.Datetime, timezone: str) -> pl.Expr:
+def known_time(at: pl.Expr, dtype: pl.Datetime, timezone: str) -> pl.Expr:
+    """Bring typed times to UTC microseconds; naive ones are local to `timezone`."""
     if dtype.time_zone is None:
         return times.localized(at, timezone)
     return at.dt.convert_time_zone("UTC").dt.cast_time_unit("us")
@@ -159,11 +161,12 @@ def first_form(
 ) -> tuple[Form | None, pl.Series]:
     """Tell from a log's first times how they are written; also returns those times, as text."""
     at = _required(schema, reading, "at")
-    sample = rows.select(_text_of_time(at).alias("at")).head(SAMPLE).collect().to_series()
+    sample = rows.select(text_of_time(at).alias("at")).head(SAMPLE).collect().to_series()
     return reading.form or times.choose(sample), sample
 
 
-def _text_of_time(at: pl.Expr) -> pl.Expr:
+def text_of_time(at: pl.Expr) -> pl.Expr:
+    """Write times of any type as text; what stands for nothing is null."""
     text = at.cast(pl.String).str.strip_chars()
     return pl.when(~text.is_in(fields.NOTHING)).then(text)
 
@@ -195,7 +198,7 @@ def settle_times(
                 return forms, []
             return forms, _unreadable(log, unread, sample, reading, where)
         if kind is not None and form.kind != kind:
-            return forms, [_mixed(log, unread, kind, form, reading, where)]
+            return forms, [_mixed(log, forms, unread, kind, form, reading, where)]
         kind = form.kind
         forms.append(form)
 
@@ -218,21 +221,34 @@ def _unreadable(
                 count=count if len(sorts) == 1 else known,
                 where=stands,
                 stated=reading.form,
+                can_drop=reading.can_drop,
             )
         )
     return faults
 
 
 def _mixed(
-    log: pl.LazyFrame, unread: pl.Expr, kind: str, form: Form, reading: Reading, where: Where
+    log: pl.LazyFrame,
+    forms: Sequence[Form],
+    unread: pl.Expr,
+    kind: str,
+    form: Form,
+    reading: Reading,
+    where: Where,
 ) -> str:
-    other = times.parsed(pl.col(RAW), form, timezone=reading.timezone).is_not_null()
+    read, other = [
+        times.reading(these, timezone=reading.timezone, raw=pl.col(RAW)).is_not_null()
+        for these in (forms or [form], [form])
+    ]
+    first = pl.col("at").is_not_null() | read if forms else pl.col("at").is_not_null()
+    if kind == "local":  # shown as the file has it: without an offset, where it was local
+        wall = pl.col("at").dt.convert_time_zone(reading.timezone)
+        shown = log.with_columns(wall.dt.to_string("%Y-%m-%d %H:%M:%S%.f"))
+    else:
+        shown = log
     return times.mixed(
         reading.called("at"),
-        [
-            (kind, where(log, pl.col("at").is_not_null(), 1)),
-            (form.kind, where(log, unread & other, 2)),
-        ],
+        [(kind, where(shown, first, 1)), (form.kind, where(log, unread & other, 2))],
     )
 
 

@@ -165,11 +165,17 @@ def unit_of(number: float) -> str | None:
 
 
 def unreadable(
-    column: str, values: Sequence[str], *, count: int | None, where: str, stated: Form | None = None
+    column: str,
+    values: Sequence[str],
+    *,
+    count: int | None,
+    where: str,
+    stated: Form | None = None,
+    can_drop: bool = True,
 ) -> str:
     """Say why values are no times one could read: a number, day and month in doubt, or no time at all."""
     first, what = values[0], _many(count)
-    remedy = "or pass bad_times='null' to leave such events out, counted"
+    remedy = ", or pass bad_times='null' to leave such events out, counted" if can_drop else ""
     years = f"the years {EARLIEST.year} to {LATEST.year - 1}"
     if re.match(NUMBER, first) and (stated is None or stated.kind == "epoch"):
         return _epoch_fault(column, first, count=count, where=where, remedy=remedy, stated=stated)
@@ -177,12 +183,12 @@ def unreadable(
         form = (
             f"{UNIT_NAMES[stated.pattern]} since 1970" if stated.kind == "epoch" else stated.pattern
         )
-        return f"{column} holds {what} that cannot be read as {form!r} within {years} ({where}). Mend them, say another at_format, {remedy}."
+        return f"{column} holds {what} that cannot be read as {form!r} within {years} ({where}). Mend them, or say another at_format{remedy}."
     if DAY_MONTH.match(first):
         return _day_month_fault(column, values, count=count, where=where)
     if _are_times_beyond([first]):
-        return f"{column} holds {what} outside {years} ({where}), from a wrong unit or a wrong clock. Mend or remove them, {remedy}."
-    return f"{column} holds {what} that cannot be read as a time ({where}). Write times as '2026-03-01 09:30:00', say their pattern (such as at_format='%Y%m%d %H%M'), {remedy}."
+        return f"{column} holds {what} outside {years} ({where}), from a wrong unit or a wrong clock. Mend or remove them{remedy}."
+    return f"{column} holds {what} that cannot be read as a time ({where}). Write times as '2026-03-01 09:30:00', or say their pattern (such as at_format='%Y%m%d %H%M'){remedy}."
 
 
 def _epoch_fault(
@@ -192,12 +198,12 @@ def _epoch_fault(
     if unit is None and (compact := _compact(value)):
         return f"{column} holds {what} that look like dates written without marks ({where}). If they are, say at_format={compact!r}."
     if unit is None:
-        return f"{column} holds {what} that, counted from 1970, lie outside the years {EARLIEST.year} to {LATEST.year - 1} in every unit ({where}). Name the column that holds the time (at=...), {remedy}."
+        return f"{column} holds {what} that, counted from 1970, lie outside the years {EARLIEST.year} to {LATEST.year - 1} in every unit ({where}). Name the column that holds the time (at=...){remedy}."
     moment = datetime.fromtimestamp(float(value) * UNITS[unit] / 1_000_000, UTC)
     meant = f"taken as {UNIT_NAMES[unit]} since 1970, {value} is {moment:%Y-%m-%d %H:%M} UTC. If that is right, say at_format={unit!r}"
     if stated is None:
         return f"{column} holds {what} whose unit is not said ({where}); {meant}."
-    return f"{column} holds {what} that mean no time of our days in {UNIT_NAMES[stated.pattern]} ({where}); {meant}, {remedy}."
+    return f"{column} holds {what} that mean no time of our days in {UNIT_NAMES[stated.pattern]} ({where}); {meant}{remedy}."
 
 
 def _compact(value: str) -> str | None:

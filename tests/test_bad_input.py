@@ -122,6 +122,11 @@ def test_mixed_times_are_refused_with_example_rows(refused):
     naive, aware, day = "2026-03-01 09:30:00", "2026-03-02T09:30:00Z", "2026-03-03"
     both = refused(f"user_id,event,at\nann,open,{naive}\nann,open,{aware}\n")
     says(both, "mixes times without an offset", "row 1", "times with an offset", "row 2", aware)
+    # What is naive is shown as the file has it, also where it was read as local to a zone.
+    tokyo = refused(
+        f"user_id,event,at\nann,open,{naive}\nann,open,{aware}\n", timezone="Asia/Tokyo"
+    )
+    says(tokyo, "row 1 of", f": '{naive}') beside times with an offset")
     says(
         refused(f"user_id,event,at\nann,open,{naive}\nann,open,{day}\n"),
         "dates without a time",

@@ -13,7 +13,7 @@ import polars as pl
 from engagekit.buckets import is_prepared, open_prepared
 from engagekit.errors import EngagekitWarning
 from engagekit.instants import Instant, instant
-from engagekit.log import as_lazy, open_log
+from engagekit.log import APART, as_lazy, open_log
 from engagekit.members import (
     LACKING,
     NO_ACCOUNT,
@@ -87,7 +87,8 @@ def opened(
         asked = first_look(log)
         if rows <= LARGE:
             asked.append(first_signups(log, definition, before=end))
-        counts, named, *more = pl.collect_all(asked, engine="streaming")
+        at_once = pl.QueryOptFlags() if rows <= LARGE else APART
+        counts, named, *more = pl.collect_all(asked, engine="streaming", optimizations=at_once)
         names, signups = named["event"].cast(pl.String).to_list(), more[0] if more else None
     else:
         rows, counts, names = prepared.rows, prepared.days, prepared.names

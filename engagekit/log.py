@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Frame: TypeAlias = pl.LazyFrame | pl.DataFrame
 COLUMNS = ("user_id", "event", "at")
+# What several questions read at once, polars would keep in memory whole; a large log is rather read once for each.
+APART = pl.QueryOptFlags(comm_subplan_elim=False)
 
 
 def as_lazy(frame: Any, *, what: str = "The event log") -> pl.LazyFrame:

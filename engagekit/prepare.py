@@ -20,7 +20,7 @@ from engagekit.buckets import (
     read_manifest,
 )
 from engagekit.errors import EventLogError, StoredFileError
-from engagekit.log import as_lazy, by_day, open_log
+from engagekit.log import APART, as_lazy, by_day, open_log
 from engagekit.progress import ticking
 from engagekit.whole import write_whole, writing
 
@@ -134,6 +134,7 @@ def _plan(raw: pl.LazyFrame, files: list[list[Any]] | None) -> dict[str, Any]:
             ),
         ],
         engine="streaming",
+        optimizations=APART,
     )
     if not days.height:
         raise EventLogError("The event log holds no events, so there is nothing to prepare.")

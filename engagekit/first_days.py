@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.early_activity import Early, early_of
+from engagekit.early_activity import Early, early_of, launches
 from engagekit.errors import ParameterError
+from engagekit.first_weeks_words import late_said
+from engagekit.instants import AT
 from engagekit.intervals import RATE, newcombe_columns, wilson_columns, z_of
 from engagekit.matchers import event_names
 from engagekit.ranks import rank_compare
 from engagekit.retained import judged_users
 from engagekit.strata import benjamini_hochberg
+from engagekit.tallies import all_exposed, exposures, only_exposed
 from engagekit.wording import percent
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ _TEST: dict[str, Any] = {
     "adjusted_rank_biserial": pl.Float64,
     "p": pl.Float64,
     "q": pl.Float64,
+    "launched_at": AT,
     "sentence": pl.String,
 }
 SOON: dict[str, Any] = (
@@ -57,7 +61,11 @@ DAILY: dict[str, Any] = {"group": pl.String, "action": pl.String, "day": pl.Int6
 
 
 def how_soon(
-    journeys: Journeys, *, outcome: Frame | None = None, among: Frame | None = None
+    journeys: Journeys,
+    *,
+    outcome: Frame | None = None,
+    among: Frame | None = None,
+    core_days: int = 1,
 ) -> pl.DataFrame:
     """Say whether retained users did each action sooner after sign-up than churned users.
 
@@ -65,7 +73,7 @@ def how_soon(
 
     Parameters
     ----------
-    journeys, outcome, among
+    journeys, outcome, among, core_days
         As for `engagekit.first_weeks.compare_first_weeks`.
 
     Returns
@@ -74,7 +82,8 @@ def how_soon(
         One row per action, soonest among the retained first: `action`; `n_retained`, `n_churned` users compared;
         `did_retained`, `did_churned`; `median_days_retained`, `median_days_churned` of those who did; `rank_biserial` from
         -1 to 1, above 0 where the retained are sooner; `adjusted_rank_biserial`, the same among equally active users, with
-        its `p` and `q` over actions; `sentence`.
+        its `p` and `q` over actions; `launched_at`: the action was launched late and only users who signed up later are
+        compared; `sentence`.
 
     Raises
     ------
@@ -93,17 +102,21 @@ def how_soon(
     >>> how_soon(journeys).columns[:3]
     ['action', 'n_retained', 'n_churned']
     """
-    early = _early(journeys, outcome, among)
+    early, late = _exposed(journeys, _early(journeys, outcome, among, core_days))
     since = (pl.col("first_at") - pl.col("signed_up_at")).dt.total_hours()
     # Turned round, so that sooner is larger, and never the smallest of all.
-    table = _compared(early, -1 - since, nothing=-(10**6))
+    table = _compared(early, late, -1 - since, nothing=-(10**6))
     days = (pl.col("first_at") - pl.col("signed_up_at")).dt.total_seconds() / 86_400
     table = table.join(_per_group(early, days.median(), "median_days"), on="event", how="left")
     return _told(table, SOON, "median_days_retained", _soon_said)
 
 
 def how_often(
-    journeys: Journeys, *, outcome: Frame | None = None, among: Frame | None = None
+    journeys: Journeys,
+    *,
+    outcome: Frame | None = None,
+    among: Frame | None = None,
+    core_days: int = 1,
 ) -> pl.DataFrame:
     """Say whether retained users did each action more often in their first days than churned users.
 
@@ -111,7 +124,7 @@ def how_often(
 
     Parameters
     ----------
-    journeys, outcome, among
+    journeys, outcome, among, core_days
         As for `engagekit.first_weeks.compare_first_weeks`.
 
     Returns
@@ -120,7 +133,8 @@ def how_often(
         One row per action, the largest adjusted figure first: `action`; `n_retained`, `n_churned` users compared;
         `did_retained`, `did_churned`; `mean_times_retained`, `mean_times_churned` over all users of the group;
         `rank_biserial` from -1 to 1, above 0 where the retained do it more often; `adjusted_rank_biserial`, the same among
-        equally active users, with its `p` and `q` over actions; `sentence`.
+        equally active users, with its `p` and `q` over actions; `launched_at`: the action was launched late and only users who signed up later are
+        compared; `sentence`.
 
     Raises
     ------
@@ -135,8 +149,8 @@ def how_often(
     >>> how_often(journeys)["mean_times_retained"].min() >= 0
     True
     """
-    early = _early(journeys, outcome, among)
-    table = _compared(early, pl.col("times").cast(pl.Int64), nothing=0)
+    early, late = _exposed(journeys, _early(journeys, outcome, among, core_days))
+    table = _compared(early, late, pl.col("times").cast(pl.Int64), nothing=0)
     sums = _per_group(early, pl.col("times").cast(pl.Int64).sum(), "times")
     means = [
         (pl.col(f"times_{g}").fill_null(0) / pl.when(pl.col(f"n_{g}") > 0).then(f"n_{g}")).alias(
@@ -154,6 +168,7 @@ def first_paths(
     outcome: Frame | None = None,
     among: Frame | None = None,
     most: int = 200,
+    core_days: int = 1,
 ) -> pl.DataFrame:
     """Say which first actions lead to which next ones, for retained against churned users.
 
@@ -161,7 +176,7 @@ def first_paths(
 
     Parameters
     ----------
-    journeys, outcome, among
+    journeys, outcome, among, core_days
         As for `engagekit.first_weeks.compare_first_weeks`.
     most
         How many pairs to return, those with the most users.
@@ -195,7 +210,7 @@ def first_paths(
     """
     if not isinstance(most, int) or isinstance(most, bool) or most < 1:
         raise ParameterError(f"most is {most!r}; it takes a whole number of at least 1.")
-    early = _early(journeys, outcome, among)
+    early = _early(journeys, outcome, among, core_days)
     signing = [] if journeys.definition.signup is None else event_names(journeys.definition.signup)
     acts = early.did.lazy().select("person", pl.col("event").cast(pl.String), "first_at")
     acts = acts.filter(~pl.col("event").is_in(list(signing))).with_columns(
@@ -231,7 +246,11 @@ def first_paths(
 
 
 def day_by_day(
-    journeys: Journeys, *, outcome: Frame | None = None, among: Frame | None = None
+    journeys: Journeys,
+    *,
+    outcome: Frame | None = None,
+    among: Frame | None = None,
+    core_days: int = 1,
 ) -> pl.DataFrame:
     """Say what share of retained and of churned users did each action on each of their first days.
 
@@ -239,7 +258,7 @@ def day_by_day(
 
     Parameters
     ----------
-    journeys, outcome, among
+    journeys, outcome, among, core_days
         As for `engagekit.first_weeks.compare_first_weeks`.
 
     Returns
@@ -261,7 +280,7 @@ def day_by_day(
     >>> day_by_day(journeys).filter(group="retained", action="(anything)", day=0)["rate"].to_list()
     [1.0]
     """
-    early = _early(journeys, outcome, among)
+    early = _early(journeys, outcome, among, core_days)
     group = pl.when("retained").then(pl.lit("retained")).otherwise(pl.lit("churned")).alias("group")
     people = early.people.lazy().with_columns(group)
     acts = early.did.lazy().select(
@@ -301,8 +320,16 @@ def day_by_day(
     )
 
 
-def _early(journeys: Journeys, outcome: Frame | None, among: Frame | None) -> Early:
-    return early_of(journeys, judged_users(journeys, outcome=outcome, among=among))
+def _early(journeys: Journeys, outcome: Frame | None, among: Frame | None, core_days: int) -> Early:
+    users = judged_users(journeys, outcome=outcome, among=among, core_days=core_days)
+    return early_of(journeys, users)
+
+
+def _exposed(journeys: Journeys, early: Early) -> tuple[Early, pl.DataFrame]:
+    """Leave out what users did of actions launched after they signed up; and those launches, in their order."""
+    late = exposures(launches(journeys, early))
+    did = only_exposed(early.did, early.people["signed_up_at"], late)
+    return Early(early.people, did), late
 
 
 def _both(name: str) -> list[pl.Expr]:
@@ -325,16 +352,28 @@ def _per_group(early: Early, measure: pl.Expr, name: str) -> pl.DataFrame:
     return sides[0].join(sides[1], on="event", how="full", coalesce=True).collect()
 
 
-def _compared(early: Early, value: pl.Expr, *, nothing: int) -> pl.DataFrame:
+def _compared(early: Early, late: pl.DataFrame, value: pl.Expr, *, nothing: int) -> pl.DataFrame:
     """Compare the groups by rank, plainly and within strata; users without the action have the value `nothing`."""
     people = early.people.lazy().select("person", "signed_up_at", "retained", "stratum")
     rows = early.did.lazy().join(people, on="person").with_columns(value.alias("value"))
     did = rows.group_by("event", "stratum", "value").agg(_both("did"))
     reached = did.group_by("event", "stratum").agg(pl.col("did_retained", "did_churned").sum())
-    sizes = people.group_by("stratum").agg(_both("n"))
-    events = early.did.lazy().select(pl.col("event").unique())
+    # Whoever signed up before a late launch could not do it, and is not compared.
+    sides = early.people.select("signed_up_at", "retained", "half", "stratum")
+    sizes = (
+        all_exposed(sides, late)
+        .lazy()
+        .group_by("exposure", "stratum")
+        .agg(pl.col("m1").sum().alias("n_retained"), pl.col("m0").sum().alias("n_churned"))
+    )
+    events = (
+        early.did.lazy()
+        .select(pl.col("event").unique())
+        .join(late.lazy(), on="event", how="left")
+        .with_columns(pl.col("exposure").fill_null(0))
+    )
     rest = (
-        events.join(sizes, how="cross")
+        events.join(sizes, on="exposure")
         .join(reached, on=["event", "stratum"], how="left")
         .select(
             "event",
@@ -351,9 +390,10 @@ def _compared(early: Early, value: pl.Expr, *, nothing: int) -> pl.DataFrame:
     plain = rank_compare(counts.with_columns(stratum=pl.lit(0)), ["event"]).drop("p")
     fair = rank_compare(counts, ["event"]).rename({"rank_biserial": "adjusted_rank_biserial"})
     totals = reached.group_by("event").agg(pl.col("did_retained", "did_churned").sum())
-    everyone = sizes.select(pl.col("n_retained", "n_churned").sum())
+    able = sizes.group_by("exposure").agg(pl.col("n_retained", "n_churned").sum())
     return (
-        totals.join(everyone, how="cross")
+        totals.join(events, on="event")
+        .join(able, on="exposure")
         .collect()
         .join(plain, on="event", how="left")
         .join(fair, on="event", how="left")
@@ -376,7 +416,7 @@ def _soon_said(row: dict[str, Any]) -> str:
     shares = [_share(row, g) for g in GROUPS]
     return (
         f"{row['action']!r}: {shares[0]} of the retained did it, half of those {after[0]}; "
-        f"{shares[1]} of the churned, {after[1]}. {_verdict(row, 'sooner', 'later')}"
+        f"{shares[1]} of the churned, {after[1]}. {_verdict(row, 'sooner', 'later')}{late_said(row)}"
     )
 
 
@@ -385,7 +425,7 @@ def _often_said(row: dict[str, Any]) -> str:
     written = ["–" if m is None else f"{m:.2f}" for m in means]
     return (
         f"{row['action']!r}: {written[0]} times per retained and {written[1]} per churned user. "
-        f"{_verdict(row, 'more often', 'less often')}"
+        f"{_verdict(row, 'more often', 'less often')}{late_said(row)}"
     )
 
 

@@ -26,7 +26,7 @@ def sentence(row: Row, first_days: int) -> str:
         return (
             f"{said} It is part of what counts as retained, so it says little about what to change."
         )
-    return f"{said} {_adjusted(row)}{_late(row)}{_both_ways(row)}"
+    return f"{said} {_adjusted(row)}{late_said(row)}{_both_ways(row)}"
 
 
 def question(row: Row) -> str | None:
@@ -89,7 +89,8 @@ def _more(row: Row) -> str | None:
     )
 
 
-def _late(row: Row) -> str:
+def late_said(row: Row) -> str:
+    """Say who alone is compared where an action was launched late."""
     if row["launched_at"] is None:
         return ""
     return f" Launched late: only users who signed up from {row['launched_at']:%Y-%m-%d} on are compared."

@@ -56,8 +56,10 @@ def tally(
     With `activity`, the days on which users were active at all stand beside the actions.
     """
     sides = early.people.select("signed_up_at", "retained", "half", "stratum", *keys)
-    late = launched.sort("launched_at").with_row_index("exposure", offset=1)
-    rows = _exposed(_with_activity(early) if activity else early.did, sides["signed_up_at"], late)
+    late = exposures(launched)
+    rows = only_exposed(
+        _with_activity(early) if activity else early.did, sides["signed_up_at"], late
+    )
     # Everything that counts are split by, as one number: users are many, their kinds are few.
     at = ["half", *keys, "stratum", "retained"]
     kinds = sides.select(at).unique().with_row_index("kind")
@@ -84,7 +86,7 @@ def tally(
         "event", pl.col("exposure").fill_null(0).cast(pl.UInt32), "launched_at"
     )
     did = counted.join(events.select("event", "exposure"), on="event")
-    return Tally(did, _everyone(sides, late, keys), events, tuple(keys))
+    return Tally(did, all_exposed(sides, late, keys), events, tuple(keys))
 
 
 def numbers(tally: Tally, *, keys: Sequence[str] = (), half: bool | None = None) -> pl.DataFrame:
@@ -174,7 +176,12 @@ def _chances(sums: pl.DataFrame) -> pl.Series:
     return chances(sums["_excess"], sums["_spread"], sums["_lean"])
 
 
-def _exposed(rows: pl.DataFrame, signed_up: pl.Series, late: pl.DataFrame) -> pl.DataFrame:
+def exposures(launched: pl.DataFrame) -> pl.DataFrame:
+    """Give late launches numbers in their order, from 1; 0 stands for what was there for every user."""
+    return launched.sort("launched_at").with_row_index("exposure", offset=1)
+
+
+def only_exposed(rows: pl.DataFrame, signed_up: pl.Series, late: pl.DataFrame) -> pl.DataFrame:
     """Drop what users did of actions that were launched after they signed up."""
     if late.is_empty():
         return rows
@@ -199,7 +206,7 @@ def _activity_name() -> pl.DataFrame:
     return pl.DataFrame({"event": [ACTIVE_DAYS]}, schema={"event": pl.Categorical})
 
 
-def _everyone(sides: pl.DataFrame, late: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+def all_exposed(sides: pl.DataFrame, late: pl.DataFrame, keys: Sequence[str] = ()) -> pl.DataFrame:
     """Count all users who could, for every user and for those who signed up after each late launch."""
     # How many of the late launches a user signed up after, which are the first ones in their order.
     came = late["launched_at"].search_sorted(sides["signed_up_at"], side="right")

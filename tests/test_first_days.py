@@ -178,6 +178,30 @@ def test_among_the_equally_active_noise_is_done_neither_sooner_nor_more_often():
         assert sum("no difference is clear" in row["sentence"] for row in rows) >= 3
 
 
+@pytest.mark.parametrize("ask", [ek.how_often, ek.how_soon])
+def test_a_late_launch_is_compared_among_later_users_only(ask):
+    made = noisy(101, users=6000, launched=0.6)
+    rows = {row["action"]: row for row in ask(made).iter_rows(named=True)}
+    row = rows["noise"]
+    later = made.users.filter(pl.col("signed_up_at") >= row["launched_at"])
+    assert row["n_retained"] + row["n_churned"] == later.height
+    did = made.early.filter(event="noise").join(later, on="user_id", how="semi")
+    assert row["did_retained"] + row["did_churned"] == did.height
+    # Later users stay less long; against everybody, noise would be done less often by the retained.
+    assert row["q"] > 0.3
+    assert "no difference is clear. Launched late: only users" in row["sentence"]
+    assert rows["other_1"]["launched_at"] is None
+    assert rows["other_1"]["n_retained"] + rows["other_1"]["n_churned"] == 6000
+
+
+def test_retained_may_take_more_core_days(six):
+    for ask in (ek.how_often, ek.how_soon):
+        assert ask(six, core_days=2).select("n_retained", "n_churned").row(0) == (0, 6)
+    daily = ek.day_by_day(six, core_days=2)
+    assert set(daily.filter(group="churned")["of"]) == {6}
+    assert ek.first_paths(six, core_days=2)["n_retained"].sum() == 0
+
+
 def test_an_action_that_matters_is_done_more_often():
     made = planted(6, users=4000, actions=12, true=1, effect=1.5)
     row = ek.how_often(made.journeys).row(0, named=True)

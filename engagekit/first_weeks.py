@@ -13,9 +13,8 @@ from engagekit.errors import ParameterError
 from engagekit.first_weeks_words import question, sentence
 from engagekit.groups import group_names
 from engagekit.instants import AT
-from engagekit.matchers import event_names
-from engagekit.retained import judged_users
-from engagekit.tallies import Tally, numbers, tally, weighed
+from engagekit.retained import defining, judged_users
+from engagekit.tallies import MOST_TIMES, Tally, numbers, tally, weighed
 from engagekit.weighing import (
     CHURNED,
     NOT_CLEAR,
@@ -158,7 +157,7 @@ def compare_first_weeks(
     ladder = sorted(set(thresholds))
     early, counts = _counted(journeys, outcome, among, core_days, ladder, keys)
     pooled = weighed(numbers(counts))
-    best = best_marks(pooled, ladder, _defining(journeys, outcome), q)
+    best = best_marks(pooled, ladder, defining(journeys, outcome), q)
     table = guarded(shown(pooled, best), early, counts)
     table = table.join(disagreement(counts, table), on="event", how="left")
     table = table.join(held_out(counts), on="event", how="left")
@@ -211,7 +210,7 @@ def strongest(
     _check(thresholds, q)
     ladder = sorted(set(thresholds))
     early, counts = _counted(journeys, outcome, among, core_days, ladder, [])
-    best = best_marks(weighed(numbers(counts, half=True)), ladder, _defining(journeys, outcome), q)
+    best = best_marks(weighed(numbers(counts, half=True)), ladder, defining(journeys, outcome), q)
     choosing = guarded(
         best,
         dataclasses.replace(early, people=early.people.filter("half")),
@@ -231,18 +230,16 @@ def strongest(
 def _check(thresholds: Sequence[int], q: float) -> None:
     faults = []
     whole = isinstance(thresholds, Sequence) and all(
-        isinstance(k, int) and not isinstance(k, bool) and k >= 1 for k in thresholds
+        isinstance(k, int) and not isinstance(k, bool) and 1 <= k <= MOST_TIMES for k in thresholds
     )
     if not whole or not thresholds:
-        faults.append(f"thresholds is {thresholds!r}; it takes whole numbers of at least 1.")
+        faults.append(
+            f"thresholds is {thresholds!r}; it takes whole numbers of at least 1, up to a billion."
+        )
     if isinstance(q, bool) or not isinstance(q, (int, float)) or not 0 < q < 1:
         faults.append(f"q is {q!r}; it takes a share between 0 and 1.")
     if faults:
         raise ParameterError.from_faults("The first weeks cannot be compared", faults)
-
-
-def _defining(journeys: Journeys, outcome: Frame | None) -> Sequence[str]:
-    return event_names(journeys.definition.core) if outcome is None else ()
 
 
 def _counted(

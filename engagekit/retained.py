@@ -12,6 +12,7 @@ from engagekit.instants import AT, days
 from engagekit.intervals import RATE, wilson_columns
 from engagekit.journeys import on_days
 from engagekit.log import as_lazy
+from engagekit.matchers import event_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,6 +124,11 @@ def judged_users(
     )
 
 
+def defining(journeys: Journeys, outcome: Frame | None) -> Sequence[str]:
+    """Name the actions that decide who is retained; an outcome from outside is decided by none."""
+    return event_names(journeys.definition.core) if outcome is None else ()
+
+
 def _window_said(journeys: Journeys) -> str:
     start, end = outcome_window(journeys)
     return f"days {start} to {end} since sign-up are not over"
@@ -221,7 +227,7 @@ def _given(
         for c in ("user_id", *columns)
         if c not in schema
     ]
-    if not faults and not _same_kind(schema["user_id"], ids):
+    if not faults and not same_kind(schema["user_id"], ids):
         faults.append(
             f"'user_id' holds {schema['user_id']}, the journeys' holds {ids}; cast one to the other."
         )
@@ -246,7 +252,7 @@ def _given(
     return lazy
 
 
-def _same_kind(one: pl.DataType, other: pl.DataType) -> bool:
+def same_kind(one: pl.DataType, other: pl.DataType) -> bool:
     """Say whether ids of two types can be the same ids: both whole numbers, or both text."""
     texts = (pl.String, pl.Categorical, pl.Enum)
     return (one.is_integer() and other.is_integer()) or all(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LEAST_USERS = 10  # on either side of an action, or it is not judged
+MOST_TIMES = 10**9  # nobody does anything more often, and larger numbers fit no column
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.early_activity import Early, early_of, launches
-from engagekit.errors import ParameterError, TooFewUsersError, listing, nearest
+from engagekit.early_activity import ACTIVE_DAYS, Early, early_of, launches
+from engagekit.errors import ColumnError, ParameterError, TooFewUsersError, listing, nearest
 from engagekit.groups import check_journeys
 from engagekit.instants import days
 from engagekit.log import open_log
-from engagekit.matchers import event_names
-from engagekit.retained import judged_users
+from engagekit.retained import defining, judged_users, same_kind
 from engagekit.strata import benjamini_hochberg, pooled_ratios
-from engagekit.tallies import LEAST_USERS, numbers, tally, weighed
+from engagekit.tallies import LEAST_USERS, MOST_TIMES, numbers, tally, weighed
 from engagekit.wording import percent
 
 if TYPE_CHECKING:
@@ -49,6 +48,8 @@ GRID: dict[str, Any] = {
     "sentence": pl.String,
 }
 
+ANOTHER_LOG = "give the log that they were rolled up from (of accounts: with the account in place of the user)."
+
 
 def find_threshold(
     journeys: Journeys,
@@ -59,6 +60,7 @@ def find_threshold(
     thresholds: Sequence[int] = (1, 2, 3, 5, 10),
     within: Sequence[int] = (1, 3, 7, 14),
     events: Any = None,
+    core_days: int = 1,
 ) -> pl.DataFrame:
     """Say which "did it at least k times within d days" goes with being retained, and how well it tells.
 
@@ -67,7 +69,7 @@ def find_threshold(
 
     Parameters
     ----------
-    journeys, outcome, among
+    journeys, outcome, among, core_days
         As for `engagekit.first_weeks.compare_first_weeks`.
     actions
         An event name or a list of them; None: all.
@@ -86,13 +88,16 @@ def find_threshold(
         `at_least`, `within_days`, `unit` (``"days"`` or ``"times"``); on the half of the users that did not choose: `n` users
         who did, of `of`; `reach`; `precision` beside `base_rate` and `lift`; `sensitivity`, `specificity`, `npv`;
         `risk_ratio`; `adjusted_risk_ratio` with `adjusted_low`, `adjusted_high` (null with fewer than 10 users on a side);
-        `phi`; then `phi_choosing` on the half that chose; `chosen`; for chosen cells `p` and, over actions, `q`;
-        `part_of_definition`; `sentence`.
+        `phi`; then `phi_choosing` on the half that chose; `chosen`; for chosen cells `p` and, over actions, `q`
+        (which does not count active days, nor actions that define the outcome); `part_of_definition`; `sentence`.
 
     Raises
     ------
     ParameterError
-        `thresholds` or `within` means nothing, or an action is not in the first days: all faults.
+        `thresholds` or `within` means nothing, or an action is not in the first days: all faults. Or `events` is not
+        the log of these journeys.
+    ColumnError
+        `outcome`, `among` or `events` lacks a column or holds the wrong kind.
     TooFewUsersError
         Nobody can be judged yet.
 
@@ -121,7 +126,7 @@ def find_threshold(
         for k in sorted({*thresholds})
         if unit == "times" or k <= d
     ]
-    judged = judged_users(journeys, outcome=outcome, among=among)
+    judged = judged_users(journeys, outcome=outcome, among=among, core_days=core_days)
     if judged.is_empty():
         raise TooFewUsersError("Nobody's outcome is known yet, so no threshold can be found.")
     early = early_of(journeys, judged)
@@ -132,18 +137,19 @@ def find_threshold(
     marks = [_mark(k, d, unit) for k, d in grid]
     counts = tally(early, marks, launched, activity=unit == "days")
     halves = [weighed(numbers(counts, half=half)) for half in (True, False)]
-    core = [] if outcome is not None else list(event_names(journeys.definition.core))
-    return _told(_chosen(*halves), grid, unit, core)
+    return _told(_chosen(*halves), grid, unit, defining(journeys, outcome))
 
 
 def _check(thresholds: Sequence[int], within: Sequence[int], span: int) -> None:
     faults = []
     for name, values, most in (("thresholds", thresholds, None), ("within", within, span)):
         whole = isinstance(values, Sequence) and all(
-            isinstance(v, int) and not isinstance(v, bool) and v >= 1 for v in values
+            isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= MOST_TIMES for v in values
         )
         if not whole or not values:
-            faults.append(f"{name} is {values!r}; it takes whole numbers of at least 1.")
+            faults.append(
+                f"{name} is {values!r}; it takes whole numbers of at least 1, up to a billion."
+            )
         elif most is not None and max(values) > most:
             faults.append(
                 f"{name} goes up to {max(values)}; journeys know the first {most} days (first_days)."
@@ -173,17 +179,33 @@ def _mark(k: int, d: int, unit: str) -> pl.Expr:
 def _timed(early: Early, events: Any, within: Sequence[int]) -> Early:
     """Count every action within each number of days, from the log."""
     log, _ = open_log(events)
+    ids = early.people.schema["user_id"]
+    if not same_kind(log.collect_schema()["user_id"], ids):
+        raise ColumnError(
+            f"'user_id' of events holds {log.collect_schema()['user_id']}, the journeys' holds {ids}; {ANOTHER_LOG}"
+        )
     people = early.people.lazy().select("user_id", "person", "signed_up_at")
     since = pl.col("at") - pl.col("signed_up_at")
     counted = (
-        log.select("user_id", pl.col("event").cast(pl.String).cast(pl.Categorical), "at")
+        log.select(
+            pl.col("user_id").cast(ids, strict=False),
+            pl.col("event").cast(pl.String).cast(pl.Categorical),
+            "at",
+        )
         .join(people, on="user_id")
         .filter(since >= days(0), since < days(max(within)))
         .group_by("person", "event")
         .agg([(since < days(d)).sum().cast(pl.UInt32).alias(f"within_{d}") for d in within])
         .collect()
     )
-    return Early(early.people, early.did.join(counted, on=["person", "event"]))
+    did = early.did.join(early.people.select("person", "signed_up_at"), on="person")
+    did = did.filter(pl.col("first_at") < pl.col("signed_up_at") + days(max(within)))
+    found = early.did.join(counted, on=["person", "event"])
+    if missing := did.height - found.height:
+        raise ParameterError(
+            f"events lacks {missing:,} of the {did.height:,} early actions that these journeys know; {ANOTHER_LOG}"
+        )
+    return Early(early.people, found)
 
 
 def _chosen(choosing: pl.DataFrame, telling: pl.DataFrame) -> pl.DataFrame:
@@ -254,7 +276,9 @@ def _told(
         .join(sides, on="mark")
         .sort("rank", "action", ~pl.col("chosen"), "mark", nulls_last=True)
     )
-    family = table.select(pl.when(~pl.col("part_of_definition")).then("p"))["p"].to_list()
+    # Active days and what defines the outcome are sure to stand out, and would make the rest look surer.
+    apart = pl.col("part_of_definition") | (name == ACTIVE_DAYS)
+    family = table.select(pl.when(~apart).then("p"))["p"].to_list()
     table = table.with_columns(
         pl.Series("q", benjamini_hochberg(family), dtype=pl.Float64).fill_nan(None)
     )

@@ -134,6 +134,7 @@ def test_narrowing_and_outcomes_from_outside(twelve):
         ({"thresholds": ()}, ParameterError, "thresholds"),
         ({"thresholds": (0, 2)}, ParameterError, "thresholds"),
         ({"thresholds": 3}, ParameterError, "thresholds"),
+        ({"thresholds": (1, 2**63)}, ParameterError, "up to a billion"),
         ({"q": 1.5}, ParameterError, "q is 1.5"),
         ({"by": "plan"}, ParameterError, "plan"),
         ({"core_days": 0}, ParameterError, "core_days"),

@@ -11,8 +11,8 @@ from test_first_weeks import DEFINITION, SIGNUP, random_log
 
 import engagekit as ek
 from engagekit.early_activity import halves
-from engagekit.errors import ParameterError, TooFewUsersError
-from engagekit.strata import association
+from engagekit.errors import ColumnError, ParameterError, TooFewUsersError
+from engagekit.strata import association, benjamini_hochberg
 
 AS_OF = SIGNUP + timedelta(days=60)
 
@@ -107,10 +107,46 @@ def test_actions_that_define_the_outcome_are_marked_and_outside_the_family(small
     assert not grid.filter(pl.col("action") != "work")["part_of_definition"].any()
 
 
+def test_active_days_do_not_make_other_actions_look_surer():
+    made = planted(5, users=1500, actions=10, true=0).journeys
+    grid = ek.find_threshold(made).filter("chosen")
+    active = pl.col("action") == "(active days)"
+    days = grid.filter(active).row(0, named=True)
+    assert days["p"] < 1e-6
+    assert days["q"] is None
+    others = grid.filter(~active, ~pl.col("part_of_definition"))
+    assert others["q"].to_list() == pytest.approx(benjamini_hochberg(others["p"]))
+
+
+def test_retained_may_take_more_core_days(small):
+    base = ek.find_threshold(small[3], actions="a")["base_rate"].max()
+    assert ek.find_threshold(small[3], actions="a", core_days=4)["base_rate"].max() < base
+
+
+def test_a_log_that_is_not_that_of_the_journeys_is_refused(small):
+    _, _, log, journeys = small
+    with pytest.raises(ParameterError, match=r"events lacks .* early actions"):
+        ek.find_threshold(journeys, events=log.filter(pl.col("event") != "a"))
+    ek.find_threshold(journeys, actions="b", events=log.filter(event="b"))  # all that is asked for
+    with pytest.raises(ColumnError, match="holds String"):
+        ek.find_threshold(journeys, events=log.with_columns(pl.col("user_id").cast(pl.String)))
+    # Accounts whose log speaks of users would find nobody, or somebody else.
+    users = log.select("user_id").unique().with_columns(account_id=pl.col("user_id") // 2 + 1000)
+    accounts = ek.rollup(log, DEFINITION, users=users, unit="account", as_of=AS_OF)
+    with pytest.raises(ParameterError, match="with the account in place of the user"):
+        ek.find_threshold(accounts, events=log)
+    renamed = log.with_columns(pl.col("user_id") // 2 + 1000)
+    wanted = ek.find_threshold(ek.rollup(renamed, DEFINITION, as_of=AS_OF), events=renamed)
+    assert ek.find_threshold(accounts, events=renamed).equals(wanted)
+    narrow = renamed.with_columns(pl.col("user_id").cast(pl.Int32))
+    assert ek.find_threshold(accounts, events=narrow).equals(wanted)
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
         ({"thresholds": (0,)}, "thresholds"),
+        ({"thresholds": (1, 10**30)}, "up to a billion"),
         ({"within": (3, 15)}, "first 14 days"),
         ({"within": ()}, "within"),
         ({"actions": ["a", "bb"]}, "'bb'"),

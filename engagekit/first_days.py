@@ -13,12 +13,14 @@ from engagekit.instants import AT
 from engagekit.intervals import RATE, newcombe_columns, wilson_columns, z_of
 from engagekit.matchers import event_names
 from engagekit.ranks import rank_compare
-from engagekit.retained import judged_users
+from engagekit.retained import defining, judged_users
 from engagekit.strata import benjamini_hochberg
 from engagekit.tallies import all_exposed, exposures, only_exposed
 from engagekit.wording import percent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engagekit.journeys import Journeys
     from engagekit.log import Frame
 
@@ -35,6 +37,7 @@ _TEST: dict[str, Any] = {
     "adjusted_rank_biserial": pl.Float64,
     "p": pl.Float64,
     "q": pl.Float64,
+    "part_of_definition": pl.Boolean,
     "launched_at": AT,
     "sentence": pl.String,
 }
@@ -82,7 +85,7 @@ def how_soon(
         One row per action, soonest among the retained first: `action`; `n_retained`, `n_churned` users compared;
         `did_retained`, `did_churned`; `median_days_retained`, `median_days_churned` of those who did; `rank_biserial` from
         -1 to 1, above 0 where the retained are sooner; `adjusted_rank_biserial`, the same among equally active users, with
-        its `p` and `q` over actions; `launched_at`: the action was launched late and only users who signed up later are
+        its `p` and `q` over actions; `part_of_definition`: the action defines the outcome, and `q` does not count it; `launched_at`: the action was launched late and only users who signed up later are
         compared; `sentence`.
 
     Raises
@@ -108,7 +111,8 @@ def how_soon(
     table = _compared(early, late, -1 - since, nothing=-(10**6))
     days = (pl.col("first_at") - pl.col("signed_up_at")).dt.total_seconds() / 86_400
     table = table.join(_per_group(early, days.median(), "median_days"), on="event", how="left")
-    return _told(table, SOON, "median_days_retained", _soon_said)
+    core = defining(journeys, outcome)
+    return _told(table, SOON, core, "median_days_retained", _soon_said)
 
 
 def how_often(
@@ -133,7 +137,7 @@ def how_often(
         One row per action, the largest adjusted figure first: `action`; `n_retained`, `n_churned` users compared;
         `did_retained`, `did_churned`; `mean_times_retained`, `mean_times_churned` over all users of the group;
         `rank_biserial` from -1 to 1, above 0 where the retained do it more often; `adjusted_rank_biserial`, the same among
-        equally active users, with its `p` and `q` over actions; `launched_at`: the action was launched late and only users who signed up later are
+        equally active users, with its `p` and `q` over actions; `part_of_definition`: the action defines the outcome, and `q` does not count it; `launched_at`: the action was launched late and only users who signed up later are
         compared; `sentence`.
 
     Raises
@@ -159,7 +163,8 @@ def how_often(
         for g in GROUPS
     ]
     table = table.join(sums, on="event", how="left").with_columns(means)
-    return _told(table, OFTEN, "adjusted_rank_biserial", _often_said, descending=True)
+    core = defining(journeys, outcome)
+    return _told(table, OFTEN, core, "adjusted_rank_biserial", _often_said, descending=True)
 
 
 def first_paths(
@@ -265,7 +270,7 @@ def day_by_day(
     -------
     DataFrame
         ``group, action, day, n, of, rate, low, high``: both groups (``"retained"``, ``"churned"``), every action and
-        ``(anything)``, every day from 0, those with nobody included; days are each user's own 24 hours since sign-up.
+        ``(anything)``, every day from 0, those with nobody included (without a rate where the group is empty); days are each user's own 24 hours since sign-up.
 
     Raises
     ------
@@ -306,8 +311,10 @@ def day_by_day(
         ]
     )
     sizes = people.group_by("group").agg(pl.len().cast(pl.Int64).alias("of")).collect()
+    both = pl.DataFrame({"group": GROUPS}).join(sizes, on="group", how="left")
     grid = (
-        sizes.join(masks.select("action").unique(), how="cross")
+        both.with_columns(pl.col("of").fill_null(0))
+        .join(masks.select("action").unique(), how="cross")
         .join(pl.DataFrame({"day": list(span)}, schema={"day": pl.Int64}), how="cross")
         .join(counts, on=["group", "action", "day"], how="left")
         .with_columns(pl.col("n").fill_null(0))
@@ -401,10 +408,20 @@ def _compared(early: Early, late: pl.DataFrame, value: pl.Expr, *, nothing: int)
 
 
 def _told(
-    table: pl.DataFrame, schema: dict[str, Any], order: str, say: Any, *, descending: bool = False
+    table: pl.DataFrame,
+    schema: dict[str, Any],
+    core: Sequence[str],
+    order: str,
+    say: Any,
+    *,
+    descending: bool = False,
 ) -> pl.DataFrame:
-    q = pl.Series("q", benjamini_hochberg(table["p"].to_list()), dtype=pl.Float64).fill_nan(None)
-    table = table.with_columns(q, pl.col("event").cast(pl.String).alias("action"))
+    name = pl.col("event").cast(pl.String)
+    table = table.with_columns(name.alias("action"), part_of_definition=name.is_in(list(core)))
+    # What defines the outcome is sure to differ, and would make the rest look surer.
+    family = table.select(pl.when(~pl.col("part_of_definition")).then("p"))["p"].to_list()
+    q = pl.Series("q", benjamini_hochberg(family), dtype=pl.Float64).fill_nan(None)
+    table = table.with_columns(q)
     table = table.sort(order, "action", descending=[descending, False], nulls_last=True)
     told = pl.Series("sentence", [say(row) for row in table.iter_rows(named=True)], dtype=pl.String)
     return table.with_columns(told).select([pl.col(c).cast(t) for c, t in schema.items()])
@@ -435,6 +452,8 @@ def _share(row: dict[str, Any], group: str) -> str:
 
 
 def _verdict(row: dict[str, Any], more: str, less: str) -> str:
+    if row["part_of_definition"]:
+        return "It is part of what counts as retained, so it says little about what to change."
     if row["q"] is None or row["q"] > 0.05:
         return "Among equally active users no difference is clear."
     way = more if row["adjusted_rank_biserial"] > 0 else less

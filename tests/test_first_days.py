@@ -15,6 +15,7 @@ import engagekit as ek
 from engagekit.errors import ParameterError
 from engagekit.intervals import newcombe, wilson
 from engagekit.ranks import rank_compare
+from engagekit.strata import benjamini_hochberg
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +180,19 @@ def test_among_the_equally_active_noise_is_done_neither_sooner_nor_more_often():
 
 
 @pytest.mark.parametrize("ask", [ek.how_often, ek.how_soon])
+def test_what_defines_the_outcome_is_marked_and_outside_the_family(ask):
+    table = ask(noisy(1, users=3000))
+    core = table.filter("part_of_definition").row(0, named=True)
+    assert core["action"] == "core"
+    assert core["q"] is None
+    assert "part of what counts as retained" in core["sentence"]
+    others = table.filter(~pl.col("part_of_definition"))
+    assert others["q"].to_list() == pytest.approx(benjamini_hochberg(others["p"]))
+    paid = pl.DataFrame({"user_id": range(3000), "retained": [n % 2 == 0 for n in range(3000)]})
+    assert not ask(noisy(1, users=3000), outcome=paid)["part_of_definition"].any()
+
+
+@pytest.mark.parametrize("ask", [ek.how_often, ek.how_soon])
 def test_a_late_launch_is_compared_among_later_users_only(ask):
     made = noisy(101, users=6000, launched=0.6)
     rows = {row["action"]: row for row in ask(made).iter_rows(named=True)}
@@ -199,6 +213,9 @@ def test_retained_may_take_more_core_days(six):
         assert ask(six, core_days=2).select("n_retained", "n_churned").row(0) == (0, 6)
     daily = ek.day_by_day(six, core_days=2)
     assert set(daily.filter(group="churned")["of"]) == {6}
+    nobody = daily.filter(group="retained")
+    assert nobody.height == daily.height / 2
+    assert nobody.select("n", "of", "rate").unique().rows() == [(0, 0, None)]
     assert ek.first_paths(six, core_days=2)["n_retained"].sum() == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -328,7 +329,8 @@ def _ranked(table: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     order = {RETAINED: 0, CHURNED: 1, NOT_CLEAR: 3, TOO_FEW: 4}
     tier = pl.col("verdict").replace_strict(order, return_dtype=pl.Int32)
     tier = pl.when(apart & (pl.col("verdict") != TOO_FEW)).then(2).otherwise(tier)
-    strength = -pl.col("adjusted_risk_ratio").log().abs()
+    # A claim without a ratio is the strongest: of those who did not, nobody comparable was retained.
+    strength = -pl.col("adjusted_risk_ratio").log().abs().fill_null(math.inf)
     pooled = table.filter(pl.col("scope") == "all") if keys else table
     ranks = (
         pooled.with_columns(

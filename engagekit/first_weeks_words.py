@@ -18,6 +18,8 @@ NO_CAUSE = "They go together; whether one leads to the other only an experiment 
 def sentence(row: Row, first_days: int) -> str:
     """Say in words what one row shows."""
     said = f"{_doing(row, first_days)}: {_shares(row)}"
+    if nobody := _nobody(row):
+        return f"{said} {nobody}"
     if row["verdict"] == "too few":
         return f"{said} Too few did it, or did not, to compare."
     if row["action"] == ACTIVE_DAYS:
@@ -36,6 +38,12 @@ def question(row: Row) -> str | None:
     if row["verdict"] == "more in churned":
         return f"What are new users looking for when they turn to {row['action']!r}{_often(row['at_least'])}?"
     return None
+
+
+def _nobody(row: Row) -> str | None:
+    if not row["n_churned"]:
+        return "Nobody churned, so there is nothing to compare."
+    return None if row["n_retained"] else "Nobody was retained, so there is nothing to compare."
 
 
 def _doing(row: Row, first_days: int) -> str:

@@ -310,6 +310,23 @@ def test_the_table_agrees_with_plain_python(seed, users):
             )
 
 
+def test_an_action_of_all_retained_and_no_churned_users_comes_first():
+    # Everybody has two acts on day 0; "sign" is done by the 40 retained alone, "like" by 28 of them and 14 of the rest.
+    likes = {*range(28), *range(40, 54)}
+    rows = [(user, "signed_up", at(0)) for user in range(80)]
+    rows += [(user, "sign" if user < 40 else "look", at(0, 1)) for user in range(80)]
+    rows += [(user, "like" if user in likes else "look", at(0, 2)) for user in range(80)]
+    log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
+    kept = pl.DataFrame({"user_id": range(80), "retained": [user < 40 for user in range(80)]})
+    journeys = ek.rollup(log, DEFINITION, as_of=SIGNUP + timedelta(days=60))
+    table = compare_first_weeks(journeys, outcome=kept)
+    claims = table.filter(verdict="more in retained")
+    assert claims["action"].to_list() == ["sign", "like"]
+    assert claims["adjusted_difference"].to_list() == pytest.approx([1, 28 / 42 - 12 / 38])
+    assert claims["adjusted_risk_ratio"].is_null().to_list() == [True, False]
+    assert "100 points more often" in claims["sentence"][0]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_order_of_users_and_where_tables_lie_change_nothing(tmp_path, seed):
     made = planted(seed, users=400, actions=12, true=2).journeys

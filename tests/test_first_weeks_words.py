@@ -28,6 +28,11 @@ ROW = {
         ({"verdict": "not clear"}, "which may be chance"),
         ({"verdict": "not clear", "withdrawn": True}, "so nothing is claimed"),
         ({"verdict": "too few"}, "Too few did it, or did not"),
+        (
+            {"n_churned": 0, "share_churned": None, "verdict": "not clear"},
+            "– of 0 churned users. Nobody churned, so there is nothing to compare.",
+        ),
+        ({"n_retained": 0, "share_retained": None}, "Nobody was retained, so there is nothing"),
         ({"part_of_definition": True}, "part of what counts as retained"),
         ({"adjusted_risk_ratio": None}, "10 points more often"),
         ({"adjusted_risk_ratio": None, "adjusted_difference": None}, "too few to compare"),

@@ -65,8 +65,10 @@ def diagnosis(diagnosis: pl.DataFrame) -> Any:
         if row["label"] != "too_early"
     ]
     shown = tips(name="Users who", problem="Problem", group="Group", text="Share", count="Users")
-    draw = dots if keys else bars
-    return finished(draw(rows, title="Share of judged users", tips=shown), page)
+    title = "Share of judged users"
+    if keys:
+        return finished(dots(rows, title=title, tips=shown), page)
+    return finished(bars(rows, title=title, tips=shown, width=425, beside=230), page)
 
 
 def _rule(row: dict[str, Any], group: str) -> dict[str, Any]:
@@ -108,7 +110,7 @@ def loop(priority: Priority) -> Any:
 def _link(row: dict[str, Any], priority: Priority) -> dict[str, Any]:
     lost = words.is_lost(priority)
     value, counts = ("reached", ("reached_n", "reached_of")) if lost else ("rate", ("n", "of"))
-    low, high = (None, None) if lost else (row["low"], row["high"])
+    low, high = (row.get(f"reached_{end}" if lost else end) for end in ("low", "high"))
     judged = row[value] is not None
     n, of = (row.get(name) for name in counts)
     rate = f"{rated(row[value])} of {whole(of)}" if judged else "nobody to judge yet"

@@ -44,10 +44,11 @@ def bars(
     tips: Sequence[alt.Tooltip],
     step: int = 46,
     axis: alt.Axis | None = None,
+    width: int = WIDTH,
     beside: int = BESIDE,
 ) -> alt.LayerChart | alt.FacetChart:
     """Draw one horizontal bar per row: `name`, `value`, `low`, `high`, `text`, `tone` and perhaps a `target`."""
-    base = alt.Chart(data(rows), width=WIDTH, height=alt.Step(step)).encode(
+    base = alt.Chart(data(rows), width=width, height=alt.Step(step)).encode(
         y=names([str(row["name"]) for row in rows])
     )
     x = alt.X("value:Q", title=title, axis=axis or share_axis(title), scale=SHARE_SCALE)
@@ -58,7 +59,7 @@ def bars(
         *intervals(base, title),
         *targets(base, rows, title),
         base.mark_text(align="left", fontSize=TEXT + 1, limit=beside).encode(
-            x=alt.value(WIDTH + 12), text="text:N"
+            x=alt.value(width + 12), text="text:N"
         ),
     ]
     return alt.layer(*layers)

@@ -32,6 +32,8 @@ TABLE: dict[str, Any] = {
     "extra_passing": pl.Float64,
     "reached_n": pl.Int64,
     "reached_of": pl.Int64,
+    "reached_low": pl.Float64,
+    "reached_high": pl.Float64,
     "design_effect": pl.Float64,
     "reached_design_effect": pl.Float64,
 }
@@ -82,6 +84,9 @@ def _row(counts: dict[str, Any], marks: Marks) -> dict[str, Any]:
     link, n, of, effect = (counts[c] for c in ("link", "n", "of", "design_effect"))
     known = link in marks.defined and of > 0
     low, high = wilson(n / effect, of / effect) if known else (None, None)
+    reached_n, reached_of = counts["reached_n"], counts["reached_of"]
+    alike = counts["reached_design_effect"]
+    span = wilson(reached_n / alike, reached_of / alike) if reached_of else (None, None)
     target = marks.targets.get(link)
     return {
         "link": link,
@@ -90,13 +95,15 @@ def _row(counts: dict[str, Any], marks: Marks) -> dict[str, Any]:
         "rate": n / of if known else None,
         "low": low,
         "high": high,
-        "reached": counts["reached_n"] / counts["reached_of"] if counts["reached_of"] else None,
+        "reached": reached_n / reached_of if reached_of else None,
         "target": target,
         "target_from": None if target is None else marks.source,
-        "reached_n": counts["reached_n"],
-        "reached_of": counts["reached_of"],
+        "reached_n": reached_n,
+        "reached_of": reached_of,
+        "reached_low": span[0],
+        "reached_high": span[1],
         "design_effect": effect,
-        "reached_design_effect": counts["reached_design_effect"],
+        "reached_design_effect": alike,
     }
 
 

@@ -105,7 +105,7 @@ def prioritize(
         `target_from` (team, given, previous quarter, best cohort), `p_broken`, `p_earliest`, `extra_users` (how
         many more would reach the end, if the link rose to its target and the new ones went on like the others),
         `extra_users_half` and `extra_users_zero` (if half as likely; if none went on), `extra_passing` (more past
-        this link), `reached_n`, `reached_of`, `design_effect` (of `n` and `of`) and
+        this link), `reached_n`, `reached_of`, `reached_low`, `reached_high` (95 %), `design_effect` (of `n` and `of`) and
         `reached_design_effect` (of `reached_n` and `reached_of`, which decide where there are no targets).
         `segments` has the groups, `users`, `verdict`, `link`, `problem`, `probability`, `candidates`,
         `elsewhere` (breaks at another link than all users together) and each link's rate and count.

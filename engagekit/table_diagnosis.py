@@ -113,6 +113,7 @@ def loop(priority: Priority) -> Sheet:
             rated(r["rate"]),
             between(r["low"], r["high"]),
             rated(r["reached"]),
+            between(r.get("reached_low"), r.get("reached_high")),
             rated(r["target"]),
             rated(r["p_broken"]),
             rated(r["p_earliest"]),
@@ -128,6 +129,7 @@ def loop(priority: Priority) -> Sheet:
         "Rate",
         "95% interval",
         "Sign-ups that get this far",
+        "Its interval",
         "Target",
     )
     headers += ("Chance it is broken", "Chance it is the first broken", "More users at target", "")
@@ -167,7 +169,7 @@ def loop_subtitle(priority: Priority) -> str:
         else ""
     )
     bars = (
-        "Bars: sign-ups that get this far; black tick: half of them."
+        "Bars: sign-ups that get this far; line: 95% interval; black tick: half of them."
         if is_lost(priority)
         else "Bars: users who pass the link in time, of those judged; line: 95% interval; black tick: target."
     )

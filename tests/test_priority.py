@@ -378,6 +378,8 @@ def test_accounts_make_users_count_for_less():
     row = lost.table.row(1, named=True)
     assert row["p_broken"] == pytest.approx(p)
     effect = row["reached_design_effect"]  # what decided is shown
+    span = wilson(row["reached_n"] / effect, row["reached_of"] / effect)
+    assert (row["reached_low"], row["reached_high"]) == pytest.approx(span)
     assert effect == pytest.approx(120 / 11)
     assert below(row["reached_n"] / effect, row["reached_of"] / effect, 0.5) == row["p_broken"]
 

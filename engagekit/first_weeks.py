@@ -14,7 +14,7 @@ from engagekit.errors import ParameterError
 from engagekit.first_weeks_words import question, sentence
 from engagekit.groups import group_names
 from engagekit.instants import AT
-from engagekit.retained import defining, judged_users
+from engagekit.retained import defining, judged_users, stand_ins
 from engagekit.tallies import MOST_TIMES, Tally, numbers, tally, weighed
 from engagekit.weighing import (
     CHURNED,
@@ -164,7 +164,7 @@ def compare_first_weeks(
     table = table.join(held_out(counts), on="event", how="left")
     if keys:
         table = _with_groups(table, best, early, counts, q)
-    return _finished(table, counts, journeys.definition.first_days)
+    return _finished(table, counts, journeys.definition.first_days, keys)
 
 
 def strongest(
@@ -254,7 +254,7 @@ def _counted(
     users = judged_users(journeys, outcome=outcome, among=among, core_days=core_days, keys=keys)
     early = early_of(journeys, users)
     marks = [pl.col("times") >= k for k in ladder]
-    return early, tally(early, marks, launches(journeys, early), keys=keys)
+    return early, tally(early, marks, launches(journeys, early), keys=stand_ins(keys))
 
 
 def _with_groups(
@@ -291,31 +291,32 @@ def _split(frame: pl.DataFrame, keys: Sequence[str]) -> list[pl.DataFrame]:
     return frame.partition_by(keys, maintain_order=True) or [frame]
 
 
-def _finished(table: pl.DataFrame, counts: Tally, first_days: int) -> pl.DataFrame:
+def _finished(
+    table: pl.DataFrame, counts: Tally, first_days: int, names: Sequence[str] = ()
+) -> pl.DataFrame:
     """Name, rank and describe the rows: claims first, strongest first, each action's groups below it."""
     keys = list(counts.keys)
-    grouped: dict[str, Any] = {k: counts.everyone.schema[k] for k in keys} | (
-        GROUPED if keys else {}
-    )
     table = table.join(counts.events.select("event", "launched_at"), on="event", how="left")
     table = table.with_columns(pl.col("event").cast(pl.String).alias("action"))
     ranked = _ranked(table, keys)
     words = [
         (sentence(row, first_days), question(row))
-        for row in ranked.with_columns(_group_said(keys)).iter_rows(named=True)
+        for row in ranked.with_columns(_group_said(keys, names)).iter_rows(named=True)
     ]
     told = pl.DataFrame(words, schema={"sentence": pl.String, "question": pl.String}, orient="row")
-    columns = grouped | COLUMNS
+    columns: dict[str, Any] = (GROUPED if keys else {}) | COLUMNS
     return pl.concat([ranked, told], how="horizontal").select(
-        [pl.col(c).cast(t) for c, t in columns.items()]
+        *[pl.col(key).alias(name) for key, name in zip(keys, names, strict=True)],
+        *[pl.col(c).cast(t) for c, t in columns.items()],
     )
 
 
-def _group_said(keys: Sequence[str]) -> pl.Expr:
+def _group_said(keys: Sequence[str], names: Sequence[str]) -> pl.Expr:
     if not keys:
         return pl.lit(None, pl.String).alias("group")
     parts = [
-        pl.format("{}: {}", pl.lit(k), pl.col(k).cast(pl.String).fill_null("none")) for k in keys
+        pl.format("{}: {}", pl.lit(name), pl.col(key).cast(pl.String).fill_null("none"))
+        for key, name in zip(keys, names, strict=True)
     ]
     return (
         pl.when(pl.col("scope") == "group")

@@ -115,13 +115,23 @@ def judged_users(
     core_days: int = 1,
     keys: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """Take the users whose outcome is known: ``user_id, signed_up_at, retained`` and the columns of `keys`."""
+    """Take the users whose outcome is known: ``user_id, signed_up_at, retained`` and the properties as `stand_ins`."""
     frame = _classed(journeys, outcome=outcome, among=among, core_days=core_days, keys=keys)
     return (
         frame.filter(pl.col("outcome").is_in([RETAINED, CHURNED]))
-        .select("user_id", "signed_up_at", (pl.col("outcome") == RETAINED).alias("retained"), *keys)
+        .select(
+            "user_id",
+            "signed_up_at",
+            (pl.col("outcome") == RETAINED).alias("retained"),
+            *stand_ins(keys),
+        )
         .collect()
     )
+
+
+def stand_ins(keys: Sequence[str]) -> list[str]:
+    """Name properties by their place while counting: a property may bear the name of any column in between."""
+    return [f"_by_{place}" for place in range(len(keys))]
 
 
 def defining(journeys: Journeys, outcome: Frame | None) -> Sequence[str]:
@@ -172,7 +182,9 @@ def _classed(
         raise ParameterError(
             f"core_days={core_days} and outcome both say who was retained; leave one of them out."
         )
-    users = journeys.users.lazy().select("user_id", "signed_up_at", *keys)
+    inner = stand_ins(keys)
+    properties = [pl.col(key).alias(name) for key, name in zip(keys, inner, strict=True)]
+    users = journeys.users.lazy().select("user_id", "signed_up_at", *properties)
     end = pl.lit(journeys.as_of, AT)
     if outcome is None:
         after = outcome_window(journeys)[1]
@@ -198,7 +210,7 @@ def _classed(
         .then(pl.lit(RETAINED))
         .otherwise(pl.lit(CHURNED))
     )
-    return table.select("user_id", "signed_up_at", named.alias("outcome"), *keys)
+    return table.select("user_id", "signed_up_at", named.alias("outcome"), *inner)
 
 
 def _returned(journeys: Journeys, users: pl.LazyFrame, core_days: int) -> pl.LazyFrame:

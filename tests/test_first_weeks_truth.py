@@ -129,6 +129,30 @@ def test_groups_add_up_and_agree_with_narrowing():
     assert inside.select(counts).sort("action").equals(alone.select(counts).sort("action"))
 
 
+def test_a_property_may_bear_any_name_but_that_of_a_column():
+    made = planted(3, users=300, actions=6, true=1)
+    plan = pl.Series("plan", ["free", "paid", None] * 100)
+    people = made.journeys.users.with_columns(plan)
+    wanted = compare_first_weeks(dataclasses.replace(made.journeys, users=people), by="plan")
+    for name in [
+        "retained",
+        "event",
+        "kind",
+        "mark",
+        "half",
+        "stratum",
+        "person",
+        "exposure",
+        "a",
+        "did",
+        "_asked",
+    ]:
+        named = dataclasses.replace(made.journeys, users=people.rename({"plan": name}))
+        found = compare_first_weeks(named, by=name)
+        assert found.drop("sentence").rename({name: "plan"}).equals(wanted.drop("sentence"))
+        assert found["sentence"].str.contains(f"({name}: paid)", literal=True).any()
+
+
 def test_halves_are_fixed_even_and_blind_to_parity():
     numbers = pl.Series("user_id", range(20_000))
     split = halves(numbers)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit.columns import ROW
 from engagekit.errors import listing, nearest
 from engagekit.identities import excluded
 from engagekit.instants import instant, last_day, local_day
@@ -33,6 +34,7 @@ SCHEMA = {
 LEAST_SHARE, TIMES_A_BUSY_USER, LEAST_USERS = 0.01, 20, 10
 # A last day that lies this far after all others, in a log too small for the rule of 0.1 %.
 FAR_AHEAD = timedelta(days=90)
+COPIES = "engagekit:copies"
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def _nulls(raw: pl.LazyFrame) -> Iterator[Finding]:
     for name in COLUMNS:
         example = None
         if found[name]:
-            numbered = raw.with_row_index("__row").filter(pl.col(name).is_null())
+            numbered = raw.with_row_index(ROW).filter(pl.col(name).is_null())
             first = numbered.head(3).collect()
             example = "; ".join(_shown(row) for row in first.iter_rows(named=True))
         yield Finding(
@@ -159,7 +161,7 @@ def _nulls(raw: pl.LazyFrame) -> Iterator[Finding]:
 def _shown(row: dict[str, Any]) -> str:
     event = "no name" if row["event"] is None else repr(row["event"])
     at = "no time" if row["at"] is None else f"{row['at']:%Y-%m-%d %H:%M}"
-    return f"row {row['__row'] + 1}: {event}, {at}"
+    return f"row {row[ROW] + 1}: {event}, {at}"
 
 
 def _duplicates(raw: pl.LazyFrame) -> Finding:
@@ -173,13 +175,13 @@ def _duplicates(raw: pl.LazyFrame) -> Finding:
     )
     check, example = "exact duplicates", None
     if rows > distinct:
-        twice = raw.group_by(compared).len("__copies").filter(pl.col("__copies") > 1)
+        twice = raw.group_by(compared).len(COPIES).filter(pl.col(COPIES) > 1)
         first = twice.sort("at", "event", nulls_last=True).head(1).collect()
-        extra = twice.select((pl.col("__copies") - 1).sum()).collect().item()
+        extra = twice.select((pl.col(COPIES) - 1).sum()).collect().item()
         distinct = rows - extra
         if first.height:
             row = first.row(0, named=True)
-            example = f"{row['event']!r} at {row['at']}, {row['__copies']} times for one user"
+            example = f"{row['event']!r} at {row['at']}, {row[COPIES]} times for one user"
     return Finding(
         check,
         rows - distinct,

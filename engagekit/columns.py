@@ -35,7 +35,10 @@ OFTEN = {
 }
 ROLES = {"user": "user", "event": "event's name", "at": "event's time"}
 WHOLE, DECIMAL = r"^-?(0|[1-9]\d{0,17})$", r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$"
-RAW, FILE, ROW, ALIAS = "__raw", "__file", "__row", "__alias"
+# Columns beside those of the log while it is read, by names that no log has.
+RAW, FILE, ROW, ALIAS, MORE = (
+    f"engagekit:{name}" for name in ("raw", "file", "row", "alias", "more")
+)
 SAMPLE = 1000
 MOST_FORMS = 8
 # Says where rows that meet a condition stand, with their times: "row 3: 'yesterday'".
@@ -106,7 +109,7 @@ def as_log(
         at.alias("at") if known else text_of_time(at).alias("at"),
         *kept,
         *_alias(rows, schema, reading),
-        *([FILE] if FILE in rows.collect_schema() else []),
+        *(name for name in (FILE, MORE) if name in rows.collect_schema()),
     )
     nothing = pl.lit(None, dtype=pl.String).alias(RAW)
     if isinstance(dtype, pl.Datetime):
@@ -175,6 +178,8 @@ def kind_of(dtype: Any, form: Form | None) -> str | None:
     """Name the kind of a column of times: instants, local times, days or numbers."""
     if isinstance(dtype, pl.Date):
         return "day"
+    if isinstance(dtype, pl.Datetime):
+        return "local" if dtype.time_zone is None else "instant"
     return form.kind if form else None
 
 

@@ -48,9 +48,20 @@ def from_parquet(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
             logs.append(_read_table(rows, dict(schema), reading, name))
         except damage.BAD as error:
             faults += _faults(error, name)
+    faults += _mixed_files(groups, reading)
     if faults:
         raise EventLogError.from_faults(HEADING, faults)
     return _joined(logs)
+
+
+def _mixed_files(groups: Mapping[Any, list[Path]], reading: Reading) -> list[str]:
+    found = {}
+    for schema, members in groups.items():
+        at = fields.first_of(dict(schema), reading.places["at"])
+        dtype = None if at is None else columns.dtype_of(pl.LazyFrame(schema=dict(schema)), at)
+        if isinstance(dtype, pl.Datetime) and (kind := columns.kind_of(dtype, None)):
+            found[kind] = f"in {str(members[0])!r}"
+    return [times.mixed(reading.called("at"), list(found.items()))] if len(found) > 1 else []
 
 
 def _faults(error: BaseException, name: str) -> list[str]:

@@ -10,7 +10,7 @@ import polars as pl
 
 from engagekit import columns, damage, fields, times
 from engagekit.columns import RAW
-from engagekit.errors import EngagekitError, EventLogError, faults_of, listing, nearest
+from engagekit.errors import EventLogError, listing, nearest
 from engagekit.instants import AT, zone
 from engagekit.sources import PACKED, open_files
 
@@ -101,10 +101,9 @@ def _read(path: Path, encoding: str) -> tuple[pl.DataFrame, bool]:
     """Read the file; also say whether it holds its values as text."""
     heading = f"The users table {str(path)!r} cannot be read"
     with tempfile.TemporaryDirectory(prefix="engagekit-") as folder:
-        try:
-            files = open_files([path], preset=None, encoding=encoding, workdir=Path(folder))
-        except EngagekitError as error:
-            raise EventLogError.from_faults(heading, faults_of(error)) from None
+        files, faults = open_files([path], preset=None, encoding=encoding, workdir=Path(folder))
+        if faults:
+            raise EventLogError.from_faults(heading, faults)
         if len(files) > 1:
             raise EventLogError(f"{heading}: it is an archive of {len(files)} files; give one.")
         try:

@@ -128,13 +128,13 @@ def _in_folder(folder: Path) -> list[Path]:
 
 def open_files(
     paths: Sequence[Path], *, preset: Preset | None, encoding: str, workdir: Path
-) -> list[LogFile]:
+) -> tuple[list[LogFile], list[str]]:
     """Unpack archives, bring text to UTF-8, and tell each file's format; temporary files go to `workdir`.
 
-    Raises
-    ------
-    EventLogError
-        Files that are empty, damaged or of a kind that cannot be read: all of them, by name.
+    Returns
+    -------
+    tuple
+        The files that can be read, and the faults of those that are empty, damaged or of another kind, by name.
     """
     files: list[LogFile] = []
     faults: list[str] = []
@@ -145,9 +145,7 @@ def open_files(
             faults += faults_of(error)
         except Exception as error:  # damaged archives raise whatever they meet
             faults.append(f"{str(path)!r} cannot be opened: {error}.")
-    if faults:
-        raise EventLogError.from_faults("The event log cannot be read", faults)
-    return files
+    return files, list(dict.fromkeys(faults))
 
 
 def _open(

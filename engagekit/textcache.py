@@ -19,7 +19,7 @@ from engagekit.errors import EventLogError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-VERSION = 1  # of what lies in the cache; raised whenever the same text would be read differently
+VERSION = 2  # of what lies in the cache; raised whenever the same text would be read differently
 GENERATIONS = 2  # of one log: the newest, and the one before, which a notebook may still be reading
 A_DAY = 86_400
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit import columns, damage, fields
-from engagekit.columns import ALIAS, FILE, RAW
+from engagekit import columns, damage, fields, times
+from engagekit.columns import ALIAS, FILE, MORE, RAW
 from engagekit.errors import EngagekitError, EventLogError, listing
 from engagekit.sources import LogFile, open_files
 
@@ -35,6 +35,15 @@ class Group:
     def name(self) -> str:
         """Name the files for a message."""
         return listing([file.shown for file in self.files], most=3)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What was read of a group, and the form of its times."""
+
+    path: Path
+    group: Group
+    form: Form | None
 
 
 def write_log(
@@ -63,25 +72,26 @@ def write_log(
 def _write_log(
     paths: Sequence[Path], reading: Reading, *, encoding: str, target: Path, workdir: Path
 ) -> None:
-    files = open_files(paths, preset=reading.preset, encoding=encoding, workdir=workdir)
-    groups, faults = _grouped(files, reading)
+    files, faults = open_files(paths, preset=reading.preset, encoding=encoding, workdir=workdir)
+    groups, found = _grouped(files, reading)
+    faults += found
+    parts: list[Part] = []
+    # What is sound is read to its end also where something else is not: so all faults are told at once.
     for group in groups:
-        faults += columns.missing(group.schema, reading, group.name)
-        faults += _doubled(group, reading)
-    groups = [g for g in groups if fields.first_of(g.schema, reading.places["at"]) is not None]
-    forms, parts = [], []
-    for number, group in enumerate(groups):
-        groups[number], form, found = _form(group, reading)
-        forms.append(form)
+        found = columns.missing(group.schema, reading, group.name) + _doubled(group, reading)
+        sound = not found
+        if fields.first_of(group.schema, reading.places["at"]) is not None:
+            rest, form, more = _form(group, reading)
+            found += more
+            if rest is not None and sound:
+                path = workdir / f"part-{len(parts):05}.parquet"
+                rest, more = _sink(rest, form, reading, path)
+                found += more
+                parts += [Part(path, rest, form)] if rest is not None else []
         faults += found
-    _raise(faults)
-    for number, form in enumerate(forms):
-        part = workdir / f"part-{number:05}.parquet"
-        groups[number], found = _sink(groups[number], form, reading, part)
-        faults += found
-        parts.append(part)
-    _raise(faults)
-    _finish(parts, groups, forms, reading, target)
+    if not parts:
+        _raise(faults)
+    _finish(parts, reading, target, faults)
 
 
 def read_into_memory(paths: Sequence[Path], reading: Reading, *, encoding: str) -> pl.LazyFrame:
@@ -129,19 +139,21 @@ def _columns(file: LogFile, reading: Reading) -> tuple[tuple[str, Any], ...]:
     return tuple(scan.collect_schema().items())
 
 
-def _scan(files: Sequence[LogFile], schema: dict[str, Any]) -> pl.LazyFrame:
+def _scan(files: Sequence[LogFile], schema: Mapping[str, Any]) -> pl.LazyFrame:
     paths, file = [each.path for each in files], files[0]
     path_column = FILE if len(files) > 1 else None
     if file.kind == "parquet":
         return pl.scan_parquet(paths, include_file_paths=path_column, glob=False)
     if file.kind == "ndjson":
-        return pl.scan_ndjson(paths, schema=schema, include_file_paths=path_column)
+        return pl.scan_ndjson(paths, schema=dict(schema), include_file_paths=path_column)
     return pl.scan_csv(
         paths,
         separator=file.separator,
         has_header=file.header,
         quote_char='"' if file.quoted else None,
-        schema=schema,
+        # polars tells rows of too many fields only if it reads all columns, so the first field too many is read.
+        schema={**schema, MORE: pl.String},
+        missing_columns="insert",
         include_file_paths=path_column,
         glob=False,
     )
@@ -158,48 +170,73 @@ def _doubled(group: Group, reading: Reading) -> list[str]:
     ]
 
 
-def _form(group: Group, reading: Reading) -> tuple[Group, Form | None, list[str]]:
+def _form(group: Group, reading: Reading) -> tuple[Group | None, Form | None, list[str]]:
+    """Tell how a group's times are written; the group comes back without its broken files, or None if none can be read."""
     at = fields.first_of(group.schema, reading.places["at"])
     if at is not None and columns.dtype_of(group.rows, at).is_temporal():
         return group, None, []
     try:
         form, sample = columns.first_form(group.rows, group.schema, reading)
     except damage.BAD as error:
-        faults = _explained(group, error)
-        if not faults:
-            return _form(_loosely(group), reading)
-        return group, None, faults
-    return (
-        group,
-        form,
-        []
-        if form
-        else columns.faults_of_sample(sample, reading, group.name, alone=len(group.files) == 1),
-    )
+        faults, rest = _explained(group, error)
+        if rest is None:
+            return None, None, faults
+        rest, form, more = _form(rest, reading)
+        return rest, form, faults + more
+    if form:
+        return group, form, []
+    faults = columns.faults_of_sample(sample, reading, group.name, alone=len(group.files) == 1)
+    return (None if faults else group), None, faults
 
 
-def _sink(group: Group, form: Form | None, reading: Reading, part: Path) -> tuple[Group, list[str]]:
+def _sink(
+    group: Group, form: Form | None, reading: Reading, part: Path
+) -> tuple[Group | None, list[str]]:
+    """Write a group's events; the group comes back without its broken files, or None if none is sound."""
     log = columns.as_log(group.rows, group.schema, reading, form)
     log = log.with_columns(pl.col("user_id").cast(pl.String))
     try:
         log.sink_parquet(part, compression="zstd", compression_level=1)
     except damage.BAD as error:
-        faults = _explained(group, error)
-        return (group, faults) if faults else _sink(_loosely(group), form, reading, part)
-    return group, []
+        faults, rest = _explained(group, error)
+    else:
+        faults, rest = _too_long(group, part)
+        if not faults:
+            return group, []
+    if rest is None:
+        return None, faults
+    rest, more = _sink(rest, form, reading, part)
+    return rest, faults + more
 
 
-def _explained(group: Group, error: BaseException) -> list[str]:
-    """Find what is wrong with a group's files; nothing, if JSON is sound and only its shapes differ."""
+def _too_long(group: Group, part: Path) -> tuple[list[str], Group | None]:
+    """Find rows with more fields than columns: a separator in a name would cut it in silence."""
+    log = pl.scan_parquet(part, glob=False)
+    if MORE not in log.collect_schema():
+        return [], None
+    if not log.select(pl.col(MORE).is_not_null().any()).collect().item():
+        return [], None
+    return _broken(group)
+
+
+def _explained(group: Group, error: BaseException) -> tuple[list[str], Group | None]:
+    """Find what is wrong with a group's files, and what is left to read: the sound ones, or JSON of uneven shapes."""
     if damage.no_room(error):
         raise error
-    found = [damage.find(file) for file in group.files]
-    if faults := [fault for fault in found if fault]:
-        return faults
+    faults, rest = _broken(group)
+    if faults:
+        return faults, rest
     uneven = group.files[0].kind == "ndjson" and any(
         not isinstance(dtype, pl.String) for dtype in group.schema.values()
     )
-    return [] if uneven else [damage.plainly(group.name, error)]
+    return ([], _loosely(group)) if uneven else ([damage.plainly(group.name, error)], None)
+
+
+def _broken(group: Group) -> tuple[list[str], Group | None]:
+    found = {file: damage.find(file) for file in group.files}
+    faults = [fault for fault in found.values() if fault]
+    sound = tuple(file for file, fault in found.items() if not fault)
+    return faults, Group(sound, _scan(sound, group.schema), group.schema) if sound else None
 
 
 def _loosely(group: Group) -> Group:
@@ -213,32 +250,29 @@ def _loosely(group: Group) -> Group:
     return Group(group.files, rows, dict.fromkeys(group.schema, pl.String()))
 
 
-def _finish(
-    parts: list[Path],
-    groups: list[Group],
-    forms: list[Form | None],
-    reading: Reading,
-    target: Path,
-) -> None:
+def _finish(parts: list[Part], reading: Reading, target: Path, faults: list[str]) -> None:
     """Check what was read, read what was left over, and write the one file."""
+    groups = [part.group for part in parts]
     shown = {str(file.path): file.shown for group in groups for file in group.files}
-    log = _together(parts, groups)
-    kinds = {form.kind for form in forms if form}
-    kind = next(iter(kinds)) if len(kinds) == 1 else None
+    log = _together(parts)
+    kinds = _kinds(parts, reading)
     where = columns.rows_of(shown)
-    faults = [_mixed_files(groups, forms, reading)] if len(kinds) > 1 else []
     later: list[Form] = []
-    if not faults:
-        later, faults = columns.settle_times(log, kind, reading, where)
     profile = _profile(log, reading)
-    faults += _empty_faults(profile, groups, reading)
-    faults += _id_faults(profile, log, reading, where)
+    if not faults:  # where a file could not be read, what the others lack may stand in it
+        faults = _empty_faults(profile, groups, reading)
+    if len(kinds) > 1:
+        faults = [*faults, times.mixed(reading.called("at"), list(kinds.items()))]
+    else:
+        later, found = columns.settle_times(log, next(iter(kinds), None), reading, where)
+        faults = faults + found
+    faults = faults + _id_faults(profile, log, reading, where)
     _raise(faults)
     casts = columns.narrowed(profile, reading.keep)
     log = columns.settled(log, later, reading).with_columns(casts)
     blank = pl.all_horizontal(pl.col("user_id", "event", "at").is_null())
     if len(parts) == 1 and not later and not casts and not profile["blank"]:
-        parts[0].replace(target)
+        parts[0].path.replace(target)
     else:
         names = ["user_id", "event", "at", *reading.keep, *([ALIAS] if reading.aliases else [])]
         log.filter(~blank | pl.col(RAW).is_not_null()).select(names).sink_parquet(
@@ -246,21 +280,27 @@ def _finish(
         )
 
 
-def _together(parts: list[Path], groups: list[Group]) -> pl.LazyFrame:
+def _together(parts: list[Part]) -> pl.LazyFrame:
     scans = []
-    for part, group in zip(parts, groups, strict=True):
-        scan = pl.scan_parquet(part, glob=False)
-        if len(group.files) == 1:
-            scan = scan.with_columns(pl.lit(str(group.files[0].path)).alias(FILE))
-        scans.append(scan)
+    for part in parts:
+        scan = pl.scan_parquet(part.path, glob=False).drop(MORE, strict=False)
+        files = part.group.files
+        file = pl.lit(str(files[0].path)).alias(FILE) if len(files) == 1 else pl.col(FILE)
+        scans.append(scan.select(pl.exclude(FILE), file))
     return pl.concat(scans, how="vertical_relaxed") if len(scans) > 1 else scans[0]
 
 
-def _mixed_files(groups: list[Group], forms: list[Form | None], reading: Reading) -> str:
-    from engagekit.times import mixed
-
-    examples = {form.kind: f"in {g.name}" for g, form in zip(groups, forms, strict=True) if form}
-    return mixed(reading.called("at"), list(examples.items()))
+def _kinds(parts: list[Part], reading: Reading) -> dict[str, str]:
+    """List the kinds of times there are, each with files that hold it; numbers whose unit is said are instants."""
+    found = {}
+    for part in parts:
+        at = fields.first_of(part.group.schema, reading.places["at"])
+        dtype = None if at is None else columns.dtype_of(part.group.rows, at)
+        if kind := columns.kind_of(dtype, part.form):
+            found[kind] = f"in {part.group.name}"
+    if {"epoch", "instant"} <= set(found):
+        del found["instant"]
+    return found
 
 
 def _profile(log: pl.LazyFrame, reading: Reading) -> dict[str, Any]:

@@ -48,6 +48,7 @@ GRID: dict[str, Any] = {
     "sentence": pl.String,
 }
 
+DEFAULT_WITHIN = (1, 3, 7, 14)
 ANOTHER_LOG = "give the log that they were rolled up from (of accounts: with the account in place of the user)."
 
 
@@ -58,7 +59,7 @@ def find_threshold(
     outcome: Frame | None = None,
     among: Frame | None = None,
     thresholds: Sequence[int] = (1, 2, 3, 5, 10),
-    within: Sequence[int] = (1, 3, 7, 14),
+    within: Sequence[int] | None = None,
     events: Any = None,
     core_days: int = 1,
 ) -> pl.DataFrame:
@@ -76,7 +77,8 @@ def find_threshold(
     thresholds
         The k of the grid.
     within
-        The d of the grid, in days since sign-up, up to the definition's `first_days`.
+        The d of the grid, in days since sign-up, up to the definition's `first_days`; None: 1, 3, 7, 14 below these, and
+        all of them.
     events
         The event log. Journeys know on which of the first days an action was done, not how often on each; so without
         the log k counts different days, with it every time.
@@ -118,6 +120,8 @@ def find_threshold(
     """
     check_journeys(journeys)
     span = journeys.definition.first_days
+    if within is None:
+        within = [*[d for d in DEFAULT_WITHIN if d < span], span]
     _check(thresholds, within, span)
     unit = "days" if events is None else "times"
     grid = [

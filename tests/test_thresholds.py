@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -70,6 +71,16 @@ def test_days_that_cannot_be_are_not_asked_for(small):
     grid = ek.find_threshold(small[3], actions="a", thresholds=(1, 2, 5), within=(1, 3))
     cells = grid.filter(action="a").select("at_least", "within_days").rows()
     assert sorted(cells) == [(1, 1), (1, 3), (2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("first_days", "within"),
+    [(1, [1]), (7, [1, 3, 7]), (14, [1, 3, 7, 14]), (20, [1, 3, 7, 14, 20])],
+)
+def test_the_grid_reaches_as_far_as_the_first_days(small, first_days, within):
+    definition = dataclasses.replace(DEFINITION, first_days=first_days)
+    grid = ek.find_threshold(ek.rollup(small[2], definition, as_of=AS_OF), thresholds=(1,))
+    assert grid["within_days"].unique().sort().to_list() == within
 
 
 def test_what_is_chosen_by_noise_is_told_by_the_other_half():

@@ -77,15 +77,21 @@ def missing(schema: Mapping[str, Any], reading: Reading, where: str) -> list[str
         if fields.first_of(schema, places) is None
     ]
     if faults:
-        preset = likely(known) if reading.preset is None else None
-        hint = f" They look like what preset={preset!r} reads." if preset else ""
-        faults[-1] += f" Its columns are {listing(known)}.{hint}"
+        faults[-1] += f" Its columns are {listing(known)}.{preset_hint(known, reading)}"
     return faults
+
+
+def preset_hint(known: list[str], reading: Reading) -> str:
+    """Name the preset that the columns look like, if none was said."""
+    preset = likely(known) if reading.preset is None else None
+    return f" They look like what preset={preset!r} reads." if preset else ""
 
 
 def suggested(role: str, reading: Reading, known: list[str]) -> str:
     """Suggest the columns that may be meant: those of a near name, or of a name often used for this."""
-    near = nearest(reading.places[role][0][-1], known)
+    name = reading.places[role][0][-1]
+    known = [each for each in known if each != name]  # it is there, but holds nothing
+    near = nearest(name, known)
     often = [name for name in known if name.split(".")[-1] in OFTEN[role]]
     return near or (f" Is it {listing(often[:3], last='or')}?" if often else "")
 

@@ -105,7 +105,9 @@ PRESETS = {
         user=_paths("userId", "user_id", "anonymousId", "anonymous_id"),
         aliases=_paths("anonymousId", "anonymous_id"),
         event=_paths("event", "type"),
-        at=_paths("timestamp", "originalTimestamp", "receivedAt", "received_at"),
+        at=_paths(
+            "timestamp", "originalTimestamp", "original_timestamp", "receivedAt", "received_at"
+        ),
         bags=_paths("properties", "traits", "context"),
     ),
     "snowplow": Preset(
@@ -134,10 +136,19 @@ def preset_of(name: str | None) -> Preset | None:
 def likely(columns: list[str]) -> str | None:
     """Name the preset whose columns these look like, to suggest it."""
     have = set(columns)
-    for name, preset in PRESETS.items():
-        first = [
-            {place[0] for place in places} for places in (preset.user, preset.event, preset.at)
-        ]
-        if not preset.columns and not preset.local and all(have & each for each in first):
-            return name
+    told = [
+        (name, preset) for name, preset in PRESETS.items() if not (preset.columns or preset.local)
+    ]
+    for certain in (True, False):
+        for name, preset in told:
+            roles = (preset.user, preset.event, preset.at)
+            # A visitor's id tells an export from a log that merely has columns of plain names.
+            visitor = not preset.aliases or _any_in(have, preset.aliases, certain=certain)
+            if visitor and all(_any_in(have, places, certain=certain) for places in roles):
+                return name
     return None
+
+
+def _any_in(have: set[str], places: tuple[Path, ...], *, certain: bool) -> bool:
+    # What lies inside a column is certain only where its name is known with dots.
+    return any((".".join(place) if certain else place[0]) in have for place in places)

@@ -332,6 +332,8 @@ def _empty_faults(profile: dict[str, Any], groups: list[Group], reading: Reading
         for role, meaning in columns.ROLES.items()
         if not profile[role]
     ]
+    if faults and (hint := columns.preset_hint(known, reading)):
+        faults[-1] += hint.replace("They look", "The rows look")
     for name in reading.keep:
         declared = any(group.files[0].kind == "ndjson" for group in groups)
         if not profile[f"kept {name}"] and (declared or "." in name or reading.preset):

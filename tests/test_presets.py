@@ -385,6 +385,36 @@ def test_unknown_preset_and_unused_one_are_told(scan):
         )
 
 
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [("posthog", posthog_row), ("mixpanel", mixpanel_row), ("amplitude", amplitude_row), ("segment", segment_row), ("ga4", ga4_row)],
+)  # fmt: skip
+def test_the_preset_is_told_from_the_rows_or_columns_of_an_export(scan, name, row):
+    # A log's own plain names (user_id, event, timestamp) are no export's; what lies in 'properties' may be anyone's.
+    flat = {k: json.dumps(v) if isinstance(v, (dict, list)) else v for k, v in row().items()}
+    for content, file in ((lines(row()), "a.ndjson"), (table(flat), "a.csv")):
+        if name == "mixpanel" and file == "a.csv":
+            continue  # without a column of its own
+        with pytest.raises(ek.EngagekitError) as error:
+            scan(content, file, at="when")
+        assert f"look like what preset={name!r} reads" in str(error.value)
+    with pytest.raises(ek.EngagekitError) as error:
+        scan(b"user_id,event,timestamp\na,e,2026-03-01\n", "plain.csv")
+    assert "look like" not in str(error.value)
+
+
+def test_what_is_there_but_holds_nothing_is_not_suggested(scan):
+    with pytest.raises(ek.EngagekitError) as error:
+        scan(lines(amplitude_row(user_id=None)), "a.ndjson", event="event_type", at="event_time")
+    assert "Did you mean 'user_id'" not in str(error.value)
+
+
+def test_segment_warehouse_rows_without_timestamp_take_the_original_one(scan):
+    row = {"user_id": "", "anonymous_id": "x", "event": "order", "timestamp": ""}
+    rows = table(row | {"original_timestamp": "2026-03-01 09:30:00 UTC", "received_at": "2026-03-02 00:00:00 UTC"})  # fmt: skip
+    assert scan(rows, "tracks.csv", preset="segment").rows() == [("x", "order", NINE)]
+
+
 def test_a_property_nobody_has_is_refused_with_the_nearest(scan):
     with pytest.raises(ek.EngagekitError, match=r"'plna'.*Did you mean 'plan'"):
         scan(lines(posthog_row()), "events.jsonl", preset="posthog", keep="plna")

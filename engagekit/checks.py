@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit.columns import ROW
-from engagekit.errors import listing, nearest
-from engagekit.identities import excluded
+from engagekit.definition import Definition
+from engagekit.errors import ParameterError, listing, nearest
+from engagekit.identities import LEFT_OUT, excluded
 from engagekit.instants import instant, last_day, local_day
 from engagekit.log import COLUMNS, as_lazy, open_log
-from engagekit.matchers import event_names, label, matches, property_names
+from engagekit.matchers import condition_faults, event_names, label, matches, property_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engagekit.definition import Definition
     from engagekit.instants import Instant
     from engagekit.log import Frame
 
@@ -81,6 +81,8 @@ def check_events(
     ------
     ColumnError
         A column is missing or of the wrong kind.
+    ParameterError
+        `definition` is none.
 
     Notes
     -----
@@ -95,6 +97,10 @@ def check_events(
     >>> check_events(log).filter(pl.col("count") > 0).select("check", "count").rows()
     [('null user_id', 1), ('names that differ only by case or blanks', 1)]
     """
+    if definition is not None and not isinstance(definition, Definition):
+        raise ParameterError(
+            f"definition is a {type(definition).__name__}; it takes an ek.Definition, such as ek.Definition.load(path) reads."
+        )
     raw = as_lazy(events)
     log, _ = open_log(raw)
     zone = definition.timezone if definition is not None else "UTC"
@@ -297,7 +303,7 @@ def _names(
         return
     wanted = definition.event_names()
     unknown = [name for name in wanted if name not in counts]
-    told = "; ".join(f"{name!r} is in no event.{nearest(name, counts)}" for name in unknown[:5])
+    told = " ".join(f"{name!r} is in no event.{nearest(name, counts)}" for name in unknown[:5])
     yield Finding(
         "unknown events in the definition",
         len(unknown),
@@ -316,7 +322,12 @@ def _commonest(counts: dict[str, int]) -> str:
 def _undone(log: pl.LazyFrame, definition: Definition, counts: dict[str, int]) -> Finding:
     meant = definition.matchers()
     schema = log.collect_schema()
-    known = {r: m for r, m in meant.items() if all(c in schema for c in property_names(m))}
+    # What asks for a property there is not, or for a text where numbers are, can be true of no event.
+    known = {
+        r: m
+        for r, m in meant.items()
+        if all(c in schema for c in property_names(m)) and not condition_faults(schema, [m])
+    }
     done = log.select(matches(m).any().alias(role) for role, m in known.items()).collect()
     never = [role for role in known if not (done.height and done[role].item())]
     never += [role for role in meant if role not in known]
@@ -395,12 +406,12 @@ def _left_out(raw: pl.LazyFrame, exclude: Any) -> Finding:
     check, total = "left out", raw.select(pl.len()).collect().item()
     if exclude is None:
         return Finding(check)
-    what = excluded(exclude)
+    what = excluded(exclude, raw.collect_schema())
     user = pl.col("user_id").cast(pl.String)
     if isinstance(what, pl.Expr):
         gone = raw.filter(what)
     else:
-        gone = raw.join(what, left_on=user, right_on="__left_out", how="semi")
+        gone = raw.join(what, left_on=user, right_on=LEFT_OUT, how="semi")
     events, users = gone.select(pl.len(), pl.col("user_id").n_unique().alias("n")).collect().row(0)
     told = f"{events:,} events of {users:,} users"
     return Finding(check, events, total, told, "These are what exclude names.")

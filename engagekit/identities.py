@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from engagekit.columns import ALIAS
 from engagekit.errors import ColumnError, EventLogError, listing, nearest
 from engagekit.log import as_lazy
-from engagekit.matchers import Match, matches
+from engagekit.matchers import Match, condition_faults, matches, property_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LEFT_OUT = "engagekit:left out"
 
 
 def seen_together(log: pl.LazyFrame) -> pl.DataFrame:
@@ -44,15 +49,32 @@ def join_identities(log: pl.LazyFrame, identities: Any) -> pl.LazyFrame:
     return log.with_columns(user.replace(pairs["alias"], pairs["user_id"]).alias("user_id"))
 
 
+def as_id(column: pl.Expr, dtype: Any) -> pl.Expr:
+    """Write ids as the text a log has them in: whole numbers that pandas made decimals, for want of a null, as whole."""
+    if dtype.is_float():
+        whole = column.cast(pl.Int64, strict=False)
+        return pl.when(column == whole).then(whole.cast(pl.String)).otherwise(column.fill_nan(None))
+    return column.cast(pl.String)
+
+
+def _frame(value: Any, name: str, takes: str) -> pl.LazyFrame:
+    try:
+        return as_lazy(value)
+    except EventLogError:
+        raise ColumnError(f"{name} is a {type(value).__name__}; it takes {takes}.") from None
+
+
 def _pairs(identities: Any) -> pl.DataFrame:
-    frame = as_lazy(identities, what="identities").collect()
+    frame = _frame(identities, "identities", "a frame with 'alias' and 'user_id'").collect()
     absent = [name for name in ("alias", "user_id") if name not in frame.columns]
     if absent:
         raise ColumnError.from_faults(
             f"identities (columns {', '.join(map(repr, frame.columns))}) cannot be used",
             [f"there is no column {name!r}.{nearest(name, frame.columns)}" for name in absent],
         )
-    pairs = frame.select(pl.col("alias", "user_id").cast(pl.String)).unique(maintain_order=True)
+    pairs = frame.select(
+        as_id(pl.col(name), frame.schema[name]) for name in ("alias", "user_id")
+    ).unique(maintain_order=True)
     faults = []
     if nulls := pairs.filter(pl.any_horizontal(pl.all().is_null())).height:
         faults.append(f"{nulls} rows lack the alias or the user_id.")
@@ -86,24 +108,41 @@ def _followed(pairs: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     return pairs, sorted(still.head(5).to_list())
 
 
-def excluded(exclude: Any) -> pl.Expr | pl.LazyFrame:
-    """Tell what to leave out: an expression on events for a matcher, a frame of ids for a frame."""
+def excluded(exclude: Any, schema: Mapping[str, pl.DataType]) -> pl.Expr | pl.LazyFrame:
+    """Tell what to leave out: an expression on events for a matcher, a frame of ids for a frame.
+
+    Raises
+    ------
+    ColumnError
+        It is neither, or asks for what no event of a log with this schema can have.
+    """
     if isinstance(exclude, (str, Match, list, tuple, dict)):
+        faults = [
+            f"exclude looks at {name!r}, which the log does not have.{nearest(name, schema)}"
+            for name in property_names(exclude)
+            if name not in schema
+        ]
+        if faults := faults + condition_faults(schema, [exclude]):
+            raise ColumnError.from_faults("exclude cannot be used", faults)
         return matches(exclude)
-    ids = as_lazy(exclude, what="exclude")
+    takes = (
+        "a matcher (an event name, a list of names, ek.Match), or a frame with a column 'user_id'"
+    )
+    ids = _frame(exclude, "exclude", takes)
     names = ids.collect_schema().names()
     column = "user_id" if "user_id" in names else names[0] if len(names) == 1 else None
     if column is None:
         raise ColumnError(
             f"exclude has the columns {listing(names)}; it takes a matcher, or a frame with a column 'user_id'.{nearest('user_id', names)}"
         )
-    return ids.select(pl.col(column).cast(pl.String).alias("__left_out")).drop_nulls().unique()
+    dtype = ids.collect_schema()[column]
+    return ids.select(as_id(pl.col(column), dtype).alias(LEFT_OUT)).drop_nulls().unique()
 
 
 def leave_out(log: pl.LazyFrame, exclude: Any) -> pl.LazyFrame:
     """Leave out the events a matcher means, or all events of the users a frame lists."""
-    what = excluded(exclude)
+    what = excluded(exclude, log.collect_schema())
     if isinstance(what, pl.Expr):
         return log.filter(~what)
     user = pl.col("user_id").cast(pl.String)
-    return log.join(what, left_on=user, right_on="__left_out", how="anti", maintain_order="left")
+    return log.join(what, left_on=user, right_on=LEFT_OUT, how="anti", maintain_order="left")

@@ -306,3 +306,15 @@ def test_travelse_facts_that_are_known(shared):
     before = found(events, "events before sign-up", definition)
     assert (before["count"], before["example"]) == (1306, "of 413 users")
     assert round(found(events, "users with a sign-up only", definition)["share"], 3) == 0.209
+
+
+def test_a_condition_that_no_value_can_meet_is_counted_and_ends_no_check():
+    events = pl.DataFrame({"user_id": ["a"], "event": ["made"], "at": [DAY], "plan": ["pro"]})
+    asked = ek.Definition(activation=ek.Match("made", plan=3), core="made")
+    row = found(events, "events no one did", asked)
+    assert (row["count"], row["example"]) == (1, "activation: made (plan: 3)")
+
+
+def test_what_is_no_definition_is_refused():
+    with pytest.raises(ek.EngagekitError, match=r"definition is a str; .*ek.Definition.load"):
+        ek.check_events(log(("a", "made", 0)), "definition.toml")

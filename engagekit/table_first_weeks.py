@@ -94,6 +94,8 @@ def verdict(row: dict[str, Any]) -> str:
     remarks = [row["verdict"]]
     if row.get("part_of_definition"):
         remarks.append("part of what counts as retained")
+    if row.get("launched_at") is not None:
+        remarks.append(f"launched late: users from {row['launched_at']:%Y-%m-%d} on")
     if row.get("opposite"):
         remarks.append("groups and total point in opposite directions")
     return ", ".join(remarks)

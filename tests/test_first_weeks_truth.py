@@ -11,6 +11,7 @@ from planted_weeks import journeys_of, noisy, planted
 import engagekit as ek
 from engagekit.early_activity import halves
 from engagekit.first_weeks import compare_first_weeks, strongest
+from engagekit.table_first_weeks import dumbbell
 
 CLAIMS = ["more in retained", "more in churned"]
 
@@ -51,6 +52,10 @@ def test_a_late_launch_is_seen_and_only_later_users_are_compared():
     assert row["n_retained"] + row["n_churned"] == later
     assert row["verdict"] == "not clear"
     assert "Launched late" in row["sentence"]
+    # Chart and table, too, say that this row stands on fewer users than the rest.
+    told = {line[0].split(",")[0]: line[-1] for line in dumbbell(compare_first_weeks(made)).rows}
+    assert told["noise"].startswith("not clear, launched late: users from 2026-03-1")
+    assert told["other_1"] == "not clear"
     # Whoever signed up earlier stays longer, so against everybody the action would look harmful.
     did = made.early.filter(pl.col("event") == "noise").select("user_id")
     retained = ek.outcomes(made, people=True).filter(outcome="retained")

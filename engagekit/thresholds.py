@@ -9,6 +9,7 @@ import polars as pl
 
 from engagekit.early_activity import ACTIVE_DAYS, Early, early_of, launches
 from engagekit.errors import ColumnError, ParameterError, TooFewUsersError, listing, nearest
+from engagekit.first_weeks_words import late_said
 from engagekit.groups import check_journeys
 from engagekit.instants import days
 from engagekit.log import open_log
@@ -122,7 +123,7 @@ def find_threshold(
     span = journeys.definition.first_days
     if within is None:
         within = [*[d for d in DEFAULT_WITHIN if d < span], span]
-    _check(thresholds, within, span)
+    _check(thresholds, within, span, actions)
     unit = "days" if events is None else "times"
     grid = [
         (k, d)
@@ -144,7 +145,7 @@ def find_threshold(
     return _told(_chosen(*halves), grid, unit, defining(journeys, outcome))
 
 
-def _check(thresholds: Sequence[int], within: Sequence[int], span: int) -> None:
+def _check(thresholds: Sequence[int], within: Sequence[int], span: int, actions: object) -> None:
     faults = []
     for name, values, most in (("thresholds", thresholds, None), ("within", within, span)):
         whole = isinstance(values, Sequence) and all(
@@ -158,6 +159,9 @@ def _check(thresholds: Sequence[int], within: Sequence[int], span: int) -> None:
             faults.append(
                 f"{name} goes up to {max(values)}; journeys know the first {most} days (first_days)."
             )
+    names = [actions] if actions is None or isinstance(actions, str) else actions
+    if not isinstance(names, Sequence) or not names:
+        faults.append(f"actions is {actions!r}; it takes an event name or a list of them.")
     if faults:
         raise ParameterError.from_faults("No threshold can be looked for", faults)
 
@@ -313,7 +317,9 @@ def _said(row: dict[str, Any]) -> str:
     )
     fair = row["adjusted_risk_ratio"]
     beside = "" if fair is None else f"Among equally active users {fair:.2f} times as often. "
-    return f"{told}{beside}It tells who stays; that it makes them stay is not shown."
+    return (
+        f"{told}{beside}It tells who stays; that it makes them stay is not shown.{late_said(row)}"
+    )
 
 
 def _share(n: pl.Expr, of: pl.Expr) -> pl.Expr:

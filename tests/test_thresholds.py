@@ -7,7 +7,7 @@ import numpy as np
 import oracle_first_weeks as oracle
 import polars as pl
 import pytest
-from planted_weeks import planted
+from planted_weeks import noisy, planted
 from test_first_weeks import DEFINITION, SIGNUP, random_log
 
 import engagekit as ek
@@ -96,6 +96,14 @@ def test_what_is_chosen_by_noise_is_told_by_the_other_half():
     assert abs(np.mean(outside)) < 0.05
 
 
+def test_a_late_launch_is_said_where_it_narrows_the_users():
+    grid = ek.find_threshold(noisy(300, users=6000, launched=0.6), thresholds=(1,), within=(14,))
+    rows = {row["action"]: row for row in grid.iter_rows(named=True)}
+    assert rows["noise"]["of"] < rows["other_1"]["of"] / 2
+    assert "Launched late: only users who signed up from" in rows["noise"]["sentence"]
+    assert "Launched late" not in rows["other_1"]["sentence"]
+
+
 def test_a_true_action_comes_first_and_is_said_with_the_base_rate():
     made = planted(4, users=5000, actions=10, true=1, effect=1.5)
     grid = ek.find_threshold(made.journeys, within=(14,))
@@ -162,6 +170,8 @@ def test_a_log_that_is_not_that_of_the_journeys_is_refused(small):
         ({"within": ()}, "within"),
         ({"actions": ["a", "bb"]}, "'bb'"),
         ({"thresholds": 3, "within": (99,)}, "2 faults"),
+        ({"actions": 5}, "actions is 5"),
+        ({"actions": [], "within": ()}, "2 faults"),
     ],
 )
 def test_questions_that_mean_nothing_are_refused(small, settings, said):

@@ -143,7 +143,11 @@ def diagnose(
     else:
         _say(
             terminal.screen(
-                journeys, _worth_saying(notes), priority, diagnosis, strongest(journeys).head(3)
+                journeys,
+                terminal.worth_saying(notes),
+                priority,
+                diagnosis,
+                strongest(journeys).head(3),
             )
         )
         if report is not None:
@@ -404,12 +408,6 @@ def _id_type(log: Any) -> pl.DataType:
     return found
 
 
-def _worth_saying(notes: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
-    return notes.filter(pl.col("count") > 0).head(6)
-
-
 def _answers(
     journeys: ek.Journeys, notes: pl.DataFrame, priority: ek.Priority, diagnosis: pl.DataFrame
 ) -> dict[str, Any]:
@@ -456,7 +454,8 @@ def _plain_value(value: object) -> object:
 def _say(text: str) -> None:
     from engagekit.terminal import encodable
 
-    print(encodable(text, sys.stdout.encoding))
+    shown = "\n".join(map(plain, text.split("\n")))  # paths too may hold what a terminal obeys
+    print(encodable(shown, sys.stdout.encoding))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engagekit.priority import Priority
 
 WIDTH = 96
+MOST_NOTES = 6
 # For consoles that lack these characters.
 ASCII = str.maketrans({"–": "-", "—": "-", "…": "...", "·": "|", "◀": "<", "×": "x", "≥": ">=", "─": "-", "’": "'", "“": '"', "”": '"', "−": "-", "→": "->"})  # fmt: skip
 
@@ -31,7 +32,7 @@ def screen(
         heading(journeys),
         data_notes(journeys, notes),
         loop(priority),
-        verdict(priority),
+        verdict(priority, notes),
         segments(priority),
         problems(diagnosis),
         differences(strongest),
@@ -52,6 +53,18 @@ SAID_ABOVE = frozenset(
 )
 
 
+# Checks that tell of events which the verdict stands on and nobody did; a misspelt name is the usual cause.
+GRAVE = ("unknown events in the definition", "events no one did")
+
+
+def worth_saying(notes: pl.DataFrame) -> pl.DataFrame:
+    """Keep the first checks that found something, and the grave ones wherever they stand."""
+    import polars as pl
+
+    found = notes.filter(pl.col("count") > 0).with_row_index("place")
+    return found.filter((pl.col("place") < MOST_NOTES) | pl.col("check").is_in(GRAVE)).drop("place")
+
+
 def data_notes(journeys: Journeys, notes: pl.DataFrame) -> str:
     """List what is not counted, and the faults found in the log."""
     lines = [
@@ -59,8 +72,12 @@ def data_notes(journeys: Journeys, notes: pl.DataFrame) -> str:
         for r in journeys.left_out.to_dicts()
     ]
     found = [r for r in notes.to_dicts() if r["check"] not in SAID_ABOVE]
-    lines += [f"  {plain(r['check'])}: {count(r['count'])} ({percent(r['share'])})" for r in found]
-    return _section("Data notes (engagekit check says what to do)", [_cut(line) for line in lines])
+    lines = [_cut(line) for line in lines]
+    for r in found:
+        lines.append(_cut(f"  {plain(r['check'])}: {count(r['count'])} ({percent(r['share'])})"))
+        if r["check"] in GRAVE:
+            lines += [f"  {line}" for line in _wrapped(plain(r["example"]), lines=3)]
+    return _section("Data notes (engagekit check says what to do)", lines)
 
 
 def loop(priority: Priority) -> str:
@@ -87,9 +104,12 @@ def loop(priority: Priority) -> str:
     return _section("The loop", _aligned(rows))
 
 
-def verdict(priority: Priority) -> str:
-    """Say the verdict as it can be read aloud."""
+def verdict(priority: Priority, notes: pl.DataFrame) -> str:
+    """Say the verdict as it can be read aloud, and what makes it doubtful."""
     lines = _wrapped(plain(priority.sentence))
+    if any(check in GRAVE for check in notes["check"]):
+        told = "The definition names events that nobody did (see Data notes); they count as never done. If a name is wrong, correct it before you trust this."
+        lines += _wrapped(f"Mind: {told}")
     for warning in priority.warnings:
         lines += _wrapped(f"Mind: {plain(warning)}")
     return _section("Verdict", lines)
@@ -183,10 +203,17 @@ def _is_number(cell: str) -> bool:
     return cell in {"–", ""} or cell[0].isdigit()
 
 
-def _wrapped(text: str) -> list[str]:
+def _wrapped(text: str, *, lines: int | None = None) -> list[str]:
     import textwrap
 
-    return textwrap.wrap(text, WIDTH - 2, initial_indent="  ", subsequent_indent="  ")
+    return textwrap.wrap(
+        text,
+        WIDTH - 2,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        max_lines=lines,
+        placeholder=" …",
+    )
 
 
 def _cut(line: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 import engagekit as ek
 from engagekit.cli import main
-from engagekit.terminal import encodable
+from engagekit.terminal import encodable, worth_saying
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +207,33 @@ def test_hostile_names_do_not_reach_the_terminal(capsys, tmp_path):
     status, out, err = call(capsys, "diagnose", tmp_path / "e.parquet", "-d", tmp_path / "d.toml")
     assert status == 0
     assert not set("\x1b\x07\u202e") & set(out + err)
+
+
+def test_a_misspelt_event_makes_the_verdict_doubtful_and_shows_the_name_that_was_meant(
+    capsys, files, tmp_path
+):
+    folder, log = files
+    text = (folder / "definition.toml").read_text(encoding="utf-8")
+    (tmp_path / "d.toml").write_text(text.replace('"first_project"', '"frist_project"'), "utf-8")
+    given = [folder / "events.parquet", "-d"]
+    status, out, _ = call(capsys, "diagnose", *given, tmp_path / "d.toml")
+    assert status == 0
+    assert "'frist_project' is in no event. Did you mean 'first_project'?" in out
+    assert "Mind: The definition names events that nobody did" in out
+    assert "Mind: The definition" not in call(capsys, "diagnose", *given, folder / "definition.toml")[1]  # fmt: skip
+    # Also where the log has so many other faults that not all are shown.
+    notes = ek.check_events(log.events, ek.Definition.load(tmp_path / "d.toml"))
+    crowded = notes.with_columns(pl.lit(1, pl.Int64).alias("count"))
+    assert "unknown events in the definition" in worth_saying(crowded)["check"].to_list()
+
+
+def test_paths_do_not_command_the_terminal(capsys, files, tmp_path):
+    status, out, err = call(
+        capsys, "prepare", files[0] / "events.parquet", tmp_path / "log\x1b[31m"
+    )
+    assert status == 0
+    assert "\x1b" not in out + err
+    assert r"log\x1b[31m" in out
 
 
 def test_consoles_that_lack_characters_get_plain_ones():

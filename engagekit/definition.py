@@ -53,6 +53,7 @@ WHOLE_DAYS = (
     "depth_within_days",
     "burn_in_days",
 )
+MOST_DAYS = 36_500  # a hundred years: what is longer is a slip
 LONGEST_FIRST_DAYS = 31  # the early days of a user are kept as the bits of one 32-bit number
 
 
@@ -233,9 +234,11 @@ class Definition:
             if (
                 not isinstance(value, int)
                 or isinstance(value, bool)
-                or not least <= value <= 36_500
+                or not least <= value <= MOST_DAYS
             ):
-                faults.append(f"{name} is {value!r}; it takes a whole number of at least {least}.")
+                faults.append(
+                    f"{name} is {value!r}; it takes a whole number of at least {least}, and at most {MOST_DAYS:,}."
+                )
         if isinstance(self.first_days, int) and self.first_days > LONGEST_FIRST_DAYS:
             faults.append(
                 f"first_days is {self.first_days}; it can be at most {LONGEST_FIRST_DAYS}."
@@ -244,9 +247,11 @@ class Definition:
         if interval is not None and (
             isinstance(interval, bool)
             or not isinstance(interval, (int, float))
-            or not 0 < interval <= 36_500
+            or not 0 < interval <= MOST_DAYS
         ):
-            faults.append(f"usage_interval_days is {interval!r}; it takes a number above 0.")
+            faults.append(
+                f"usage_interval_days is {interval!r}; it takes a number above 0, and at most {MOST_DAYS:,}."
+            )
         return faults + self._outcome_faults()
 
     def _outcome_faults(self) -> list[str]:
@@ -259,8 +264,10 @@ class Definition:
             and all(isinstance(d, int) and not isinstance(d, bool) for d in window)
         ):
             return [f"outcome_days is {window!r}; it takes two whole numbers, such as [28, 42]."]
-        if not window[0] < window[1] <= 36_500:
+        if not window[0] < window[1]:
             return [f"outcome_days is {list(window)}; the window must end after it starts."]
+        if window[1] > MOST_DAYS:
+            return [f"outcome_days is {list(window)}; it ends at most on day {MOST_DAYS:,}."]
         if isinstance(self.first_days, int) and window[0] < self.first_days:
             return [
                 f"outcome_days starts on day {window[0]}, inside the first {self.first_days} days; "

@@ -61,6 +61,9 @@ def test_a_saved_definition_loads_as_it_was(tmp_path):
         ({"steps": [ek.Step("a"), ek.Step("a")]}, "steps are named twice"),
         ({"steps": [ek.Step(" ")]}, "needs one in words"),
         ({"name": ""}, "name is ''"),
+        ({"activation_days": 99_999}, "at most 36,500"),
+        ({"usage_interval_days": 99_999}, "at most 36,500"),
+        ({"outcome_days": (28, 99_999)}, "ends at most on day 36,500"),
     ],
 )
 def test_each_fault_is_named(changes, words):

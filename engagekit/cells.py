@@ -142,6 +142,23 @@ def answer(
     return _table(counted, cells, labels, terms, end)
 
 
+def added_up(tables: Sequence[pl.DataFrame], by: Sequence[str], *, people: bool) -> pl.DataFrame:
+    """Put together the tables of users who were taken part by part, all from the same first cohort on."""
+    places = [*by, "cohort", "period"]
+    both = pl.concat(tables)
+    if people:
+        return both.sort(*places, "user_id", nulls_last=True)
+    same = [pl.col(c).first() for c in both.columns if c not in (*places, "n", "of", *RATES)]
+    begun = pl.col("n").is_not_null().all()
+    summed = both.group_by(places).agg(
+        pl.when(begun).then(pl.col("n").sum()), pl.col("of").sum(), *same
+    )
+    rates = [
+        pl.when("complete").then(e).alias(n) for n, e in zip(RATES, wilson_columns(), strict=True)
+    ]
+    return summed.with_columns(rates).sort(places, nulls_last=True).select(both.columns)
+
+
 def _as_shown(rows: pl.LazyFrame, groups: pl.DataFrame) -> pl.LazyFrame:
     if (groups["_shown"] == groups["_group"]).all():
         return rows

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit.cells import answer
+from engagekit.cells import added_up, answer
 from engagekit.cohort_starts import (
     before,
     check_limit,
@@ -19,7 +19,7 @@ from engagekit.cohort_starts import (
     starts,
     try_expression,
 )
-from engagekit.core_returns import core_hits, sign_ups
+from engagekit.core_returns import core_hits, first_signup, sign_ups
 from engagekit.groups import names_and_faults
 from engagekit.instants import clock_time
 from engagekit.log import open_log
@@ -279,8 +279,12 @@ def cohort_curves(
     faults += terms_faults(calendar, periods=periods, window=window, mode=mode)
     refuse("Cohort curves", faults + hour_faults(period))
     terms = Terms(calendar, periods, window=window, mode=mode, dates_only=journeys.dates_only)
-    begun = sign_ups(journeys, names, terms)
-    first = first_cohort(None, None, begun, terms)
-    begun, groups = in_groups(begun, names, None)
-    found = core_hits(journeys, begun, terms)
-    return answer(found, begun, groups, terms, first, journeys.as_of, people=people)
+    first = first_signup(journeys, terms)
+
+    def table(part: Journeys) -> pl.DataFrame:
+        begun, groups = in_groups(sign_ups(part, names, terms), names, None)
+        found = core_hits(part, begun, terms)
+        return answer(found, begun, groups, terms, first, part.as_of, people=people)
+
+    tables = [table(part) for part in journeys.parts()]
+    return tables[0] if len(tables) == 1 else added_up(tables, names, people=people)

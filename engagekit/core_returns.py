@@ -27,6 +27,13 @@ def sign_ups(journeys: Journeys, by: Sequence[str], terms: Terms) -> pl.DataFram
     return journeys.users.lazy().select("user_id", *held(by), cohort, *rolling).collect()
 
 
+def first_signup(journeys: Journeys, terms: Terms) -> int | None:
+    """Give the number of the period that holds the first sign-up; None without any."""
+    first = period_index(pl.col("signed_up_at").min(), terms.calendar)
+    found = journeys.users.lazy().select(first).collect().item()
+    return None if found is None else int(found)
+
+
 def core_hits(journeys: Journeys, begun: pl.DataFrame, terms: Terms) -> pl.LazyFrame:
     """Find the periods in which users did the core action: their keys, `cohort` and `k` (1 or more), each once."""
     keys = [c for c in begun.columns if c != "tick"]

@@ -11,6 +11,7 @@ from engagekit.basis import basis
 from engagekit.groups import check_journeys, group_names
 from engagekit.instants import local_day
 from engagekit.intervals import wilson_columns
+from engagekit.journeys import gathered
 from engagekit.links import windows_of
 from engagekit.standing import standing
 
@@ -129,7 +130,8 @@ def label_users(journeys: Journeys) -> pl.DataFrame:
     """
     check_journeys(journeys)
     columns = ("user_id", "label", "step", "silence_days", "usual_gap_days", "times_usual")
-    return labelled(journeys).select(columns).sort("user_id").collect()
+    found = gathered(journeys, lambda part: labelled(part).select(columns))
+    return found.sort("user_id").collect()
 
 
 def labelled(journeys: Journeys) -> pl.LazyFrame:
@@ -208,24 +210,36 @@ def diagnose(
      ('Are too new to judge', None, 1, None)]
     """
     groups = group_names(journeys, by, taken=[*ANSWER, "user_id", "step"])
-    users = labelled(journeys)
-    if groups:
-        users = users.join(journeys.users.lazy().select("user_id", *groups), on="user_id")
+    users = gathered(journeys, lambda part: _grouped(part, groups))
     if people:
         return _in_order(users.select(*groups, "label", "user_id", "step").collect(), groups)
-    per_label = users.group_by(*groups, "label").agg(
-        pl.len().cast(pl.Int64).alias("n"),
-        pl.col("step").drop_nulls().mode().sort().first().alias("_step"),
-        pl.col("step").drop_nulls().unique_counts().max().alias("_at_step"),
-        pl.col("times_usual").median().alias("_times"),
-    )
+    place = [*groups, "label"]
+    at_steps = users.drop_nulls("step").group_by(*place, "step").agg(pl.len().alias("_at_step"))
+    asked = [
+        users.group_by(place).agg(pl.len().cast(pl.Int64).alias("n")),
+        at_steps.sort("_at_step", "step", descending=[True, False])
+        .group_by(place, maintain_order=True)
+        .agg(pl.col("_at_step").first(), pl.col("step").first().alias("_step")),
+        users.drop_nulls("times_usual")
+        .group_by(place)
+        .agg(pl.col("times_usual").median().alias("_times")),
+    ]
     per_group = users.group_by(groups or pl.lit(1).alias("_all")).agg(
         pl.len().cast(pl.Int64).alias("_everyone"),
         (pl.col("label") != TOO_EARLY).sum().cast(pl.Int64).alias("_judged"),
         pl.col("^_among_.*$").sum().cast(pl.Int64),
     )
-    labels_found, totals = pl.collect_all([per_label, per_group])
-    return _answer(labels_found, totals, groups, basis(journeys).caveats)
+    found, steps, times, totals = pl.collect_all([*asked, per_group])
+    for part in (steps, times):
+        found = found.join(part, on=place, how="left", nulls_equal=True)
+    return _answer(found, totals, groups, basis(journeys).caveats)
+
+
+def _grouped(journeys: Journeys, groups: list[str]) -> pl.LazyFrame:
+    users = labelled(journeys).drop("silence_days", "usual_gap_days")
+    if not groups:
+        return users
+    return users.join(journeys.users.lazy().select("user_id", *groups), on="user_id")
 
 
 def _answer(
@@ -322,8 +336,8 @@ def watch_list(journeys: Journeys) -> pl.DataFrame:
     left = pl.max_horizontal(DRIFT_TIMES * USUAL_GAP, "habit_days").ceil() - SILENCE
     last = pl.lit(journeys.as_of, pl.Datetime("us", "UTC")) - pl.duration(microseconds=1)
     return (
-        standing(journeys, silent_for=1)
-        .filter(REPEATED, times >= WATCH_TIMES, times < DRIFT_TIMES)
+        gathered(journeys, lambda part: standing(part, silent_for=1).filter(REPEATED))
+        .filter(times >= WATCH_TIMES, times < DRIFT_TIMES)
         .select(
             "user_id",
             "silence_days",

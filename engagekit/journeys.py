@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
-import shutil
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,17 +15,17 @@ import polars as pl
 from engagekit.definition import Definition
 from engagekit.errors import ColumnError, ParameterError, StoredFileError, listing, nearest
 from engagekit.instants import AT, instant, last_before, local_day, times_before, zone
-from engagekit.whole import flush, write_whole, writing
+from engagekit.shelf import FILE, names, pieces_in, refuse_newer, settle, tables_in, tidy
+from engagekit.whole import writing
 from engagekit.wording import many
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from engagekit.instants import Instant
     from engagekit.log import Frame
 
-SCHEMA_VERSION = 1
 # What each table holds; `user_id` has the log's own type, `users` has the properties behind these columns.
 USERS: dict[str, Any] = {
     "signed_up_at": AT,
@@ -59,7 +56,6 @@ DAYS: dict[str, Any] = {
     "times": pl.UInt32,
 }
 TABLES = {"users": USERS, "steps": STEPS, "early": EARLY, "days": DAYS}
-OURS = rf"({'|'.join(TABLES)})-[0-9a-f]{{12}}\.parquet"  # names of tables on disk; nothing else is ever cleared away
 LEFT_OUT = {"reason": pl.String, "count": pl.Int64, "unit": pl.String}
 
 
@@ -88,6 +84,7 @@ class Journeys:
     dates_only: bool
     left_out: pl.DataFrame
     unit: str = "user"
+    pieces: tuple[Mapping[str, pl.LazyFrame], ...] = ()  # the same tables, some users at a time
 
     @classmethod
     def from_frames(
@@ -178,6 +175,14 @@ class Journeys:
             if c != "user_id" and c not in USERS
         ]
 
+    def parts(self) -> Iterator[Journeys]:
+        """Take the users part by part, as they lie on disk; in memory they are one part."""
+        if not self.pieces:
+            yield self
+        for piece in self.pieces:
+            tables: dict[str, Any] = dict(piece)
+            yield dataclasses.replace(self, **tables, pieces=())
+
     def where(
         self,
         *,
@@ -206,7 +211,18 @@ class Journeys:
                 moment = instant(bound, timezone=self.timezone, name=name)
                 column = pl.col("signed_up_at")
                 keep.append(column >= moment if name == "since" else column < moment)
-        return self._narrowed(self.users.lazy().filter(*keep)) if keep else self
+        if not keep:
+            return self
+        whole = self._narrowed(self.users.lazy().filter(*keep))
+        if not self.pieces:
+            return whole
+        # A condition may look at all users, so each part is told who is left.
+        ids = whole.users.lazy().select("user_id").collect().lazy()
+        parts = [
+            part._narrowed(part.users.lazy().join(ids, on="user_id", how="semi"))  # noqa: SLF001
+            for part in self.parts()
+        ]
+        return dataclasses.replace(whole, pieces=tuple(map(_tables, parts)))
 
     def _known(self, expression: pl.Expr) -> pl.Expr:
         said = f"users={expression!s} cannot narrow the users; give a condition such as pl.col('plan') == 'pro'"
@@ -255,6 +271,11 @@ class Journeys:
             raise ParameterError(
                 f"as_of is {moment:%Y-%m-%d %H:%M}, but the data end at {self.as_of:%Y-%m-%d %H:%M}; nothing is known beyond."
             )
+        whole = self._at(moment)
+        pieces = tuple(_tables(part._at(moment)) for part in self.parts()) if self.pieces else ()  # noqa: SLF001
+        return dataclasses.replace(whole, pieces=pieces)
+
+    def _at(self, moment: datetime) -> Journeys:
         days = self.days.lazy().filter(pl.col("first_at") < moment)
         days = days.with_columns(last_before(moment), times_before(moment).cast(pl.UInt32))
         core = (
@@ -309,16 +330,15 @@ class Journeys:
         """Write the journeys into a folder, whole or not at all: what was there stays readable until the end."""
         folder = Path(folder)
         refuse_newer(folder)
-        tag = uuid.uuid4().hex[:12]
-        tables = {name: f"{name}-{tag}.parquet" for name in TABLES}
+        files = names(uuid.uuid4().hex[:12])
         try:
             with writing(str(folder)):
                 folder.mkdir(parents=True, exist_ok=True)
-                for name, file in tables.items():
+                for name, file in files.items():
                     getattr(self, name).lazy().sink_parquet(folder / file)
-            settle(self, folder, tables)
+            settle(about(self), folder, files)
         finally:
-            _tidy(folder)
+            tidy(folder)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], *, lazy: bool = False) -> Journeys:
@@ -331,20 +351,21 @@ class Journeys:
         """
         folder = Path(folder)
         try:
-            about = json.loads((folder / "journeys.json").read_text(encoding="utf-8"))
+            known = json.loads((folder / FILE).read_text(encoding="utf-8"))
             refuse_newer(folder)
-            paths = {name: folder / about["tables"][name] for name in TABLES}
-            tables: dict[str, Any] = {
-                n: pl.scan_parquet(p) if lazy else pl.read_parquet(p) for n, p in paths.items()
-            }
+            files = {name: known["tables"][name] for name in TABLES}
+            tables: dict[str, Any] = tables_in(folder, files)
+            if not lazy:
+                tables = {name: pl.read_parquet(folder / file) for name, file in files.items()}
             return cls(
                 **tables,
-                definition=Definition.from_table(about["definition"], source=str(folder)),
-                as_of=datetime.fromisoformat(about["as_of"]).astimezone(UTC),
-                log_start=datetime.fromisoformat(about["log_start"]).astimezone(UTC),
-                dates_only=about["dates_only"],
-                left_out=pl.DataFrame(about["left_out"], schema=LEFT_OUT),
-                unit=about["unit"],
+                definition=Definition.from_table(known["definition"], source=str(folder)),
+                as_of=datetime.fromisoformat(known["as_of"]).astimezone(UTC),
+                log_start=datetime.fromisoformat(known["log_start"]).astimezone(UTC),
+                dates_only=known["dates_only"],
+                left_out=pl.DataFrame(known["left_out"], schema=LEFT_OUT),
+                unit=known["unit"],
+                pieces=pieces_in(folder, files) if lazy else (),
             )
         except FileNotFoundError as error:
             raise StoredFileError(
@@ -358,11 +379,9 @@ class Journeys:
             ) from None
 
 
-def settle(journeys: Journeys, folder: Path, tables: dict[str, str]) -> None:
-    """Make tables that lie in a folder already the ones that count, and clear away those before."""
-    about = {
-        "schema_version": SCHEMA_VERSION,
-        "tables": tables,
+def about(journeys: Journeys) -> dict[str, Any]:
+    """Say what stands beside the tables, as a JSON file holds it."""
+    return {
         "definition": journeys.definition.to_table(),
         "as_of": journeys.as_of.isoformat(),
         "log_start": journeys.log_start.isoformat(),
@@ -370,44 +389,17 @@ def settle(journeys: Journeys, folder: Path, tables: dict[str, str]) -> None:
         "unit": journeys.unit,
         "left_out": journeys.left_out.to_dicts(),
     }
-    with writing(str(folder)):
-        for name in tables.values():
-            for file in [folder / name, *(folder / name).glob("*.parquet")]:
-                flush(file)
-    write_whole(folder / "journeys.json", json.dumps(about, indent=1).encode())
-    _tidy(folder)
 
 
-def _tidy(folder: Path) -> None:
-    """Clear away tables that do not count: those before, and those of writing that came to nothing."""
-    try:
-        used = json.loads((folder / "journeys.json").read_text(encoding="utf-8"))["tables"].values()
-    except FileNotFoundError:
-        used = ()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return
-    for old in [*folder.glob("*-????????????.parquet")]:
-        if old.name in used or not re.fullmatch(OURS, old.name):
-            continue
-        if old.is_dir():
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            with suppress(OSError):  # open elsewhere, on Windows: the next time clears it away
-                old.unlink()
+def gathered(journeys: Journeys, question: Callable[[Journeys], pl.LazyFrame]) -> pl.LazyFrame:
+    """Ask about users part by part, so that memory holds the answers and one part of the journeys."""
+    if not journeys.pieces:
+        return question(journeys)
+    return pl.concat([question(part).collect() for part in journeys.parts()], rechunk=False).lazy()
 
 
-def refuse_newer(folder: Path) -> None:
-    """Leave alone what a newer engagekit wrote."""
-    try:
-        version = json.loads((folder / "journeys.json").read_text(encoding="utf-8"))[
-            "schema_version"
-        ]
-    except (OSError, ValueError, KeyError, TypeError):
-        return  # nothing there, or nothing that could be newer
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise StoredFileError(
-            f"{str(folder)!r} was written by a newer engagekit (schema {version}); install that one."
-        )
+def _tables(journeys: Journeys) -> dict[str, pl.LazyFrame]:
+    return {name: getattr(journeys, name).lazy() for name in TABLES}
 
 
 def _pair(signed_up: object) -> Sequence[Instant | None]:

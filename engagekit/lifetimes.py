@@ -165,15 +165,20 @@ def counted(time: Numbers, event: Numbers) -> pl.DataFrame:
         faults.append(f"time has {times.len()} values, event {ended.len()}; give one of each.")
     if faults or times is None or ended is None:
         raise ParameterError.from_faults("These durations cannot be used", faults)
-    frame = pl.DataFrame([times, ended.cast(pl.Int64)])
-    return (
-        frame.group_by("time")
-        .agg(
-            pl.col("ended").sum().alias("events"),
-            (pl.len() - pl.col("ended").sum()).cast(pl.Int64).alias("left"),
-        )
-        .sort("time")
-    )
+    # In order, each time's last row says how many have ended and left by then; no grouping of what may be millions.
+    last = (pl.col("time") != pl.col("time").shift(-1)).fill_null(value=True)
+    so_far = pl.col("ended").cum_sum(), pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("gone")
+    frame = pl.DataFrame([times, ended.cast(pl.Int64)]).sort("time").with_columns(*so_far)
+    events, gone = (pl.col(c) - pl.col(c).shift(1, fill_value=0) for c in ("ended", "gone"))
+    return frame.filter(last).select("time", events.alias("events"), (gone - events).alias("left"))
+
+
+def at_ends(counts: pl.DataFrame) -> pl.DataFrame:
+    """Keep the times at which something ends, where alone the curve falls; who leaves in between leaves with the end before."""
+    earlier = pl.col("left").cum_sum() - pl.col("left")
+    ends = counts.with_columns(earlier.alias("earlier")).filter(pl.col("events") > 0)
+    until = pl.col("earlier").shift(-1, fill_value=counts["left"].sum())
+    return ends.select("time", "events", (until - pl.col("earlier")).alias("left"))
 
 
 def _as_floats(name: str, values: Numbers) -> pl.Series | None:

@@ -11,7 +11,7 @@ import polars as pl
 from engagekit.design_effect import design_effect
 from engagekit.instants import AT
 from engagekit.intervals import wilson, z_of
-from engagekit.lifetimes import kaplan_meier
+from engagekit.lifetimes import at_ends, counted, curve_of
 from engagekit.measure_facts import PROMPT_HOURS
 
 if TYPE_CHECKING:
@@ -52,21 +52,28 @@ class Mean:
     rare: bool = False
 
 
-def share_sums(shares: Sequence[Share]) -> Iterator[pl.Expr]:
-    """Sum up who is judged and who did, for each share."""
+def facts_of(shares: Sequence[Share], means: Sequence[Mean]) -> Iterator[pl.Expr]:
+    """Say of each user, in few bytes, what shares and means are summed from."""
     for place, share in enumerate(shares):
         of = share.of.fill_null(value=False)
-        yield of.sum().cast(pl.Int64).alias(f"share_{place}_of")
-        yield (of & share.n.fill_null(value=False)).sum().cast(pl.Int64).alias(f"share_{place}_n")
-
-
-def mean_sums(means: Sequence[Mean]) -> Iterator[pl.Expr]:
-    """Sum up users, counts and their squares, for each mean."""
+        yield of.alias(f"share_{place}_of")
+        yield (of & share.n.fill_null(value=False)).alias(f"share_{place}_n")
     for place, mean in enumerate(means):
-        count = mean.count.filter(mean.of)
-        yield mean.of.sum().cast(pl.Int64).alias(f"mean_{place}_of")
-        yield count.sum().cast(pl.Int64).alias(f"mean_{place}_n")
-        yield (count * count).sum().cast(pl.Int64).alias(f"mean_{place}_squares")
+        yield mean.of.alias(f"mean_{place}_of")
+        yield pl.when(mean.of).then(mean.count).cast(pl.UInt32).alias(f"mean_{place}_n")
+    yield pl.col("returns", "unprompted").cast(pl.UInt32)
+
+
+def sums_of(shares: Sequence[Share], means: Sequence[Mean]) -> Iterator[pl.Expr]:
+    """Sum up what `facts_of` says: users judged, those who did, counts and their squares."""
+    for place, _ in enumerate(shares):
+        yield pl.col(f"share_{place}_of", f"share_{place}_n").sum().cast(pl.Int64)
+    for place, _ in enumerate(means):
+        count = pl.col(f"mean_{place}_n").cast(pl.Int64)
+        yield pl.col(f"mean_{place}_of").sum().cast(pl.Int64)
+        yield count.sum()
+        yield (count * count).sum().alias(f"mean_{place}_squares")
+    yield from UNPROMPTED
 
 
 def share_rows(shares: Sequence[Share], found: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -165,7 +172,7 @@ def wait(journeys: Journeys) -> tuple[pl.Expr, pl.Expr]:
 def time_to_value(waits: pl.DataFrame, definition: Definition) -> Iterator[dict[str, Any]]:
     """Write the row of the median, by Kaplan and Meier."""
     n, of = int(waits["activated"].sum()), waits.height
-    curve = kaplan_meier(waits["waited"], waits["activated"])
+    curve = curve_of(at_ends(counted(waits["waited"], waits["activated"])))
     found = {c: _first_below_half(curve, c) for c in ("survival", "low", "high")}
     window = definition.activation_days * MICROSECONDS
     late = int((waits["activated"] & (waits["waited"] >= window)).sum())

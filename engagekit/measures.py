@@ -8,6 +8,7 @@ import polars as pl
 
 from engagekit.groups import group_names
 from engagekit.instants import AT, days
+from engagekit.journeys import gathered
 from engagekit.measure_facts import (
     BACK_DAYS,
     RECENT_DAYS,
@@ -17,13 +18,12 @@ from engagekit.measure_facts import (
     user_facts,
 )
 from engagekit.measure_rows import (
-    UNPROMPTED,
     Mean,
     Share,
+    facts_of,
     mean_rows,
-    mean_sums,
     share_rows,
-    share_sums,
+    sums_of,
     time_to_value,
     unprompted_row,
     wait,
@@ -134,10 +134,12 @@ def metrics(journeys: Journeys, *, by: str | Sequence[str] | None = None) -> pl.
     definition = journeys.definition
     shares, means = _shares(journeys), _means(definition)
     keys = [f"by_{place}" for place in range(len(groups))] or ["everyone"]
-    facts = user_facts(journeys, groups).with_columns(pl.lit(0).alias("everyone"))
-    sums = [*share_sums(shares), *mean_sums(means), *UNPROMPTED]
+    facts = gathered(
+        journeys, lambda part: _facts(part, groups, [*facts_of(shares, means), *wait(part)])
+    )
+    sums = list(sums_of(shares, means))
     summed = facts.group_by(keys).agg(sums).sort(keys) if groups else facts.select(*sums)
-    counted, waits = pl.collect_all([summed, facts.select(*keys, *wait(journeys))])
+    counted, waits = pl.collect_all([summed, facts.select(*keys, "waited", "activated")])
     parts = waits.partition_by(keys, as_dict=True, include_key=False)
     nobody = waits.clear().drop(keys)
     rows = []
@@ -152,6 +154,11 @@ def metrics(journeys: Journeys, *, by: str | Sequence[str] | None = None) -> pl.
         rows += [group | answer for answer in [*answers, *_missing(answers, definition)]]
     properties = {name: counted.schema[key] for name, key in zip(groups, keys, strict=False)}
     return _table(rows, properties)
+
+
+def _facts(journeys: Journeys, groups: Sequence[str], facts: Sequence[pl.Expr]) -> pl.LazyFrame:
+    found = user_facts(journeys, groups).with_columns(pl.lit(0, pl.UInt8).alias("everyone"))
+    return found.select("^by_.*$", "everyone", *facts)
 
 
 def _table(rows: list[dict[str, Any]], properties: dict[str, Any]) -> pl.DataFrame:

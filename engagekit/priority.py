@@ -15,6 +15,7 @@ from engagekit.errors import ParameterError
 from engagekit.groups import check_journeys, group_names
 from engagekit.instants import AT, days
 from engagekit.intervals import wilson_columns
+from engagekit.journeys import gathered
 from engagekit.linkcounts import accounts_of
 from engagekit.links import FLAGS, link_flags
 from engagekit.linktable import Loop, Marks, loop
@@ -142,7 +143,7 @@ def prioritize(
     accounts = accounts_of(journeys)
     groups = group_names(journeys, by, taken=[*SEGMENT, "problem", "elsewhere", *FLAGS])
     keep = list(dict.fromkeys(filter(None, [*groups, accounts])))
-    flags = link_flags(journeys, keep=keep).collect().lazy()  # read several times
+    flags = gathered(journeys, lambda part: link_flags(part, keep=keep)).collect().lazy()
     counts, marks = marks_for(journeys, flags, targets, accounts)
     found = loop(counts, marks)
     labels = diagnose(journeys)

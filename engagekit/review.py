@@ -13,6 +13,7 @@ from engagekit.errors import ParameterError, check_choice
 from engagekit.groups import check_journeys
 from engagekit.instants import AT, day_of, instant
 from engagekit.intervals import newcombe, wilson
+from engagekit.journeys import gathered
 from engagekit.linkcounts import accounts_of, link_counts
 from engagekit.links import defined_links, link_flags, span_days
 from engagekit.priority import prioritize
@@ -209,9 +210,8 @@ def _whole_spans(journeys: Journeys) -> pl.LazyFrame:
         for c in ("n", "of")
     ]
     keep = list(filter(None, [accounts_of(journeys)]))
-    return (
-        link_flags(journeys, keep=keep).with_columns(whole).collect().lazy()
-    )  # read several times
+    flags = gathered(journeys, lambda part: link_flags(part, keep=keep).with_columns(whole))
+    return flags.collect().lazy()  # read several times
 
 
 def _counts(

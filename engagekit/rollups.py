@@ -11,7 +11,7 @@ import polars as pl
 from engagekit import locally, shelf
 from engagekit.engines import engine_of
 from engagekit.errors import ParameterError, check_choice
-from engagekit.journeys import LEFT_OUT, TABLES, Journeys, landed, refuse_newer, settle
+from engagekit.journeys import LEFT_OUT, TABLES, Journeys, about, landed
 from engagekit.windows import interval_of, median_gaps
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def rollup(
         raise ParameterError(faults[0])
     folder, tag = None if into is None else Path(into), uuid.uuid4().hex[:12]
     if folder is not None:
-        refuse_newer(folder)
+        shelf.refuse_newer(folder)
     engine = engine_of(events)
     if engine is None:
         opened = locally.opened(events, definition, users, unit, as_of, progress)
@@ -141,7 +141,7 @@ def rollup(
     if folder is None:
         found = {name: pl.concat([part[name] for part in kept]) for name in TABLES}
     else:
-        found = shelf.tables_in(folder, tag)
+        found = shelf.tables_in(folder, shelf.names(tag))
     journeys = Journeys(
         **found,
         definition=definition.resolved(interval_of(pl.concat(gaps))),
@@ -150,9 +150,10 @@ def rollup(
         dates_only=opened.extent.dates_only,
         left_out=_as_frame(left_out),
         unit=unit,
+        pieces=() if folder is None else shelf.pieces_in(folder, shelf.names(tag)),
     )
     if folder is not None:
-        settle(journeys, folder, shelf.names(tag))
+        shelf.settle(about(journeys), folder, shelf.names(tag))
     return journeys
 
 

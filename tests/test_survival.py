@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import engagekit as ek
+from engagekit import lifetimes
 from engagekit.errors import ColumnError, ParameterError, TooFewUsersError
 from engagekit.survival import fit_sbg, flattening, kaplan_meier, log_rank, project_curve, rmst
 
@@ -411,3 +412,10 @@ def test_survival_is_module_and_function_in_any_order_of_imports(order):
 def test_what_is_shown_of_survival_says_its_columns():
     for column in ("period", "time", "survival", "low", "high", "at_risk", "events", "exposed"):
         assert f"`{column}`" in (ek.survival.__doc__ or "")
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), max_size=30))
+def test_between_ends_the_curve_does_not_fall(spans):
+    counts = lifetimes.counted([time for time, _ in spans], [ended for _, ended in spans])
+    whole = lifetimes.curve_of(counts).filter(pl.col("events") > 0)
+    assert lifetimes.curve_of(lifetimes.at_ends(counts)).equals(whole)

@@ -105,19 +105,33 @@ def _not_utf8(file: LogFile) -> str | None:
 
 
 def _bad_json(file: LogFile) -> str | None:
+    first, more = None, []
     with _open(file) as source:
         for number, line in enumerate(source, 1):
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                cut = not line.endswith(b"\n")
-                why = "is cut off" if cut else f"is no JSON ({error})"
-                return f"line {number} of {file.shown!r} {why}: {_shown(line)}. Each line takes one JSON object."
-            if not isinstance(value, dict):
-                return f"line {number} of {file.shown!r} is no JSON object: {_shown(line)}."
-    return None
+            fault = _fault_of_json(line) if line.strip() else None
+            if fault and first is None:
+                first = f"line {number} of {file.shown!r} {fault}"
+            elif fault:
+                more.append(number)
+    return first and first + _also(more)
+
+
+def _fault_of_json(line: bytes) -> str | None:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        cut = not line.endswith(b"\n")
+        why = "is cut off" if cut else f"is no JSON ({error})"
+        return f"{why}: {_shown(line)}. Each line takes one JSON object."
+    return None if isinstance(value, dict) else f"is no JSON object: {_shown(line)}."
+
+
+def _also(lines: list[int]) -> str:
+    """Say how many more lines are broken, and which the first of them are."""
+    if not lines:
+        return ""
+    which = ", ".join(map(str, lines[:5])) + (", …" if len(lines) > 5 else "")
+    return f" So is line {which}." if len(lines) == 1 else f" So are {len(lines):,} more ({which})."
 
 
 def _shown(line: bytes) -> str:
@@ -150,14 +164,18 @@ def _stray_quote(file: LogFile) -> str | None:
 
 
 def _ragged(file: LogFile, rows: Any) -> str | None:
-    width, line = None, 1
+    width, line, first, more = None, 1, None, []
     for row in rows:
         if row and width is None:
             width = len(row)
-        if width is not None and len(row) > width:
-            return f"line {line} of {file.shown!r} has {len(row)} fields where {width} are expected: {_shown(file.separator.join(row).encode())}. A separator inside a field must be quoted."
+        if width is not None and len(row) > width and first is None:
+            first = f"line {line} of {file.shown!r} has {len(row)} fields where {width} are expected: {_shown(file.separator.join(row).encode())}. A separator inside a field must be quoted."
+        elif width is not None and len(row) > width:
+            more.append(line)
         line = rows.line_num + 1
-    return None
+    return first and first + _also(more).replace("So is", "So it is in").replace(
+        "So are", "So it is in"
+    )
 
 
 def keys_of(files: Iterable[LogFile]) -> list[str]:

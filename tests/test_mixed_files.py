@@ -124,3 +124,18 @@ def test_properties_may_bear_any_name(folder, name):
     counts = dict(ek.check_events(log).select("check", "count").iter_rows())
     assert (counts["null user_id"], counts["exact duplicates"]) == (3, 4)
     assert ek.scan_events(rows, keep=name).collect()[name].item() == "x"
+
+
+def test_all_broken_lines_of_a_file_are_counted(refused):
+    good = '{"user_id":"ann","event":"open","at":"2026-03-01"}\n'
+    message = refused(
+        {
+            "one.ndjson": good + "x\n" + good + "[1]\n",
+            "many.ndjson": good + "x\n" * 7,
+            "rows.csv": HEADER + "ann,open,2026-03-01,more\nann,open,2026-03-01\nbob,open,2026-03-01,more\n",
+        }
+    )  # fmt: skip
+    assert "line 2 of" in message
+    assert "So is line 4." in message
+    assert "So are 6 more (3, 4, 5, 6, 7, …)." in message
+    assert "So it is in line 4." in message

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engagekit.times import Form
 
 HEADING = "The event log cannot be read"
+FIELDS_BEYOND = 3  # separators at the end of a row, as some exports write them, cut nothing
 
 
 @dataclass(frozen=True)
@@ -146,17 +147,19 @@ def _scan(files: Sequence[LogFile], schema: Mapping[str, Any]) -> pl.LazyFrame:
         return pl.scan_parquet(paths, include_file_paths=path_column, glob=False)
     if file.kind == "ndjson":
         return pl.scan_ndjson(paths, schema=dict(schema), include_file_paths=path_column)
-    return pl.scan_csv(
+    # polars tells rows of too many fields only if it reads all columns, so the first fields too many are read.
+    more = [f"{MORE} {number}" for number in range(FIELDS_BEYOND)]
+    rows = pl.scan_csv(
         paths,
         separator=file.separator,
         has_header=file.header,
         quote_char='"' if file.quoted else None,
-        # polars tells rows of too many fields only if it reads all columns, so the first field too many is read.
-        schema={**schema, MORE: pl.String},
+        schema={**schema, **dict.fromkeys(more, pl.String())},
         missing_columns="insert",
         include_file_paths=path_column,
         glob=False,
     )
+    return rows.with_columns(pl.coalesce(more).alias(MORE)).drop(more)
 
 
 def _doubled(group: Group, reading: Reading) -> list[str]:

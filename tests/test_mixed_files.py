@@ -98,6 +98,14 @@ def test_a_separator_in_a_name_does_not_cut_it_in_silence(refused):
     message = refused({"a.csv": "user_id,at,event,url,ip\nann,2026-03-01,Buy, now,/x,::1\n"})
     assert "line 2" in message
     assert "6 fields where 5 are expected" in message
+    # Also where the first field too many is empty.
+    message = refused({"a.csv": "user_id,at,event\nann,2026-03-01,Buy,, now\n"})
+    assert "5 fields where 3 are expected" in message
+
+
+def test_separators_at_the_end_of_rows_cut_nothing(folder):
+    (folder / "a.csv").write_text("user_id,at,event\nann,2026-03-01,open,\n", encoding="utf-8")
+    assert ek.scan_events(folder).collect().rows() == [("ann", "open", date(2026, 3, 1))]
 
 
 def test_a_field_too_many_in_a_file_without_header_is_refused(refused):

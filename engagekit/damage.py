@@ -118,12 +118,17 @@ def _bad_json(file: LogFile) -> str | None:
 
 def _fault_of_json(line: bytes) -> str | None:
     try:
-        value = json.loads(line)
+        value = json.loads(line, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         cut = not line.endswith(b"\n")
         why = "is cut off" if cut else f"is no JSON ({error})"
         return f"{why}: {_shown(line)}. Each line takes one JSON object."
     return None if isinstance(value, dict) else f"is no JSON object: {_shown(line)}."
+
+
+def _no_constant(name: str) -> None:
+    # Python writes and reads these; nothing else takes them for JSON.
+    raise ValueError(f"{name} is no value of JSON, write null")
 
 
 def _also(lines: list[int]) -> str:

@@ -203,7 +203,7 @@ def _sink(
     except damage.BAD as error:
         faults, rest = _explained(group, error)
     else:
-        faults, rest = _too_long(group, part)
+        faults, rest = _lost(group, part)
         if not faults:
             return group, []
     if rest is None:
@@ -212,14 +212,18 @@ def _sink(
     return rest, faults + more
 
 
-def _too_long(group: Group, part: Path) -> tuple[list[str], Group | None]:
-    """Find rows with more fields than columns: a separator in a name would cut it in silence."""
+def _lost(group: Group, part: Path) -> tuple[list[str], Group | None]:
+    """Find what polars passes over in silence: fields behind the last column, and lines that are no JSON to it."""
     log = pl.scan_parquet(part, glob=False)
     if MORE not in log.collect_schema():
         return [], None
-    if not log.select(pl.col(MORE).is_not_null().any()).collect().item():
+    lost = log.filter(pl.col(MORE).is_not_null()).select(MORE).head(1).collect()
+    if lost.is_empty():
         return [], None
-    return _broken(group)
+    faults, rest = _broken(group)
+    if group.files[0].kind == "ndjson" and not faults:
+        return [f"{group.name} holds what cannot be read as JSON: {lost.item()[:60]!r}."], None
+    return faults, rest
 
 
 def _explained(group: Group, error: BaseException) -> tuple[list[str], Group | None]:
@@ -247,8 +251,10 @@ def _loosely(group: Group) -> Group:
     several = FILE if len(group.files) > 1 else None
     lines = pl.scan_lines([f.path for f in group.files], glob=False, include_file_paths=several)
     values = [fields.from_json(pl.col("line"), [key]).alias(key) for key in group.schema]
+    # A line that is no JSON to polars, if it is to Python, would give nothing but nulls.
+    unread = pl.when(pl.col("line").str.json_path_match("$").is_null()).then("line").alias(MORE)
     rows = lines.filter(pl.col("line").str.strip_chars() != "").select(
-        *values, *([FILE] if several else [])
+        *values, unread, *([FILE] if several else [])
     )
     return Group(group.files, rows, dict.fromkeys(group.schema, pl.String()))
 

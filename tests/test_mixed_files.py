@@ -147,3 +147,22 @@ def test_all_broken_lines_of_a_file_are_counted(refused):
     assert "So is line 4." in message
     assert "So are 6 more (3, 4, 5, 6, 7, …)." in message
     assert "So it is in line 4." in message
+
+
+ROW = '{"user_id": "%s", "event": "open", "at": "2026-03-01", %s}\n'
+UNEVEN = ROW % ("bob", '"p": [1]') + ROW % ("eva", '"p": {"x": 1}, "x": 1')
+
+
+@pytest.mark.parametrize("value", ['"x": NaN', '"x": -Infinity', '"p": {"x": NaN}'])
+@pytest.mark.parametrize("keep", [(), "x", "p.x"])
+def test_events_with_numbers_that_only_python_takes_for_json_are_not_lost(refused, value, keep):
+    message = refused({"a.ndjson": ROW % ("ann", value) + UNEVEN}, keep=keep)
+    assert "line 1 of" in message
+    assert "is no value of JSON, write null" in message
+
+
+@pytest.mark.parametrize("value", ["1e999", r'"\ud83d"'])
+def test_events_that_polars_alone_cannot_read_are_not_lost(refused, value):
+    row = ROW % ("ann", f'"p": {{"x": {value}}}')
+    message = refused({"a.ndjson": row + UNEVEN}, keep="p.x")
+    assert "a.ndjson' holds what cannot be read as JSON" in message

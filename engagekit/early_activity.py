@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from itertools import accumulate
 from math import isqrt
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from engagekit.instants import AT, days
 from engagekit.matchers import as_matches
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from engagekit.journeys import Journeys
 
@@ -24,6 +25,7 @@ STRIDE = 64  # above any number of volume classes: a stratum is active days x 64
 LATE_EXPECTED = 10.0
 LATE_SEEN = 0.05
 TESTERS = 0.01
+HASHED = 100_000  # ids that are hashed at a time
 
 
 @dataclass(frozen=True)
@@ -33,29 +35,41 @@ class Early:
     - `people`: one row per judged user: `person`, `user_id`, `signed_up_at`, `retained`, `half`, `on_days`
       (bit k: active on day k), `active_days`, `volume`,
       `volume_class`, `stratum`, and the columns asked for.
-    - `did`: one row per judged user and action of the first days: `person, event, first_at, times, days`.
+    - `pieces`: one row per judged user and action of the first days: `person, event, first_at, times, days`;
+      each piece holds some users, so that memory need not hold all.
     """
 
     people: pl.DataFrame
-    did: pl.DataFrame
+    pieces: tuple[pl.LazyFrame, ...]
+
+    @property
+    def did(self) -> pl.DataFrame:
+        """All pieces together."""
+        return pl.concat(piece.collect() for piece in self.pieces)
+
+    def asked(self, question: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.LazyFrame:
+        """Ask one piece after the other, and put the answers together."""
+        return pl.concat(question(piece).collect() for piece in self.pieces).lazy()
 
 
-def early_of(journeys: Journeys, judged: pl.DataFrame) -> Early:
+def early_of(journeys: Journeys, judged: Sequence[pl.DataFrame]) -> Early:
     """Give the judged users numbers, take their early actions (outreach aside) and put them in strata of activity."""
-    people = judged.with_row_index("person")
-    received = _only_names(journeys.definition.outreach)
-    aside = [~pl.col("event").cast(pl.String).is_in(received)] if received else []
-    did = (
-        journeys.early.lazy()
-        .filter(*aside)
-        .join(people.lazy().select("user_id", "person"), on="user_id")
-        .select("person", pl.col("event").cast(pl.Categorical), "first_at", "times", "days")
-        .collect()
-    )
-    activity = did.group_by("person").agg(
-        pl.col("days").bitwise_or().alias("on_days"),
-        pl.col("times").sum().cast(pl.Int64).alias("volume"),
-    )
+    starts = accumulate((part.height for part in judged), initial=0)
+    numbered = [
+        part.with_row_index("person", offset=start)
+        for part, start in zip(judged, starts, strict=False)
+    ]
+    pieces = [_actions(part, users) for part, users in zip(journeys.parts(), numbered, strict=True)]
+    if len(pieces) == 1:
+        pieces = [pieces[0].collect().lazy()]  # in memory it is looked up once
+    people = pl.concat(numbered)
+    early = Early(people, tuple(pieces))
+    activity = early.asked(
+        lambda did: did.group_by("person").agg(
+            pl.col("days").bitwise_or().alias("on_days"),
+            pl.col("times").sum().cast(pl.Int64).alias("volume"),
+        )
+    ).collect()
     people = people.join(activity, on="person", how="left", maintain_order="left").with_columns(
         pl.col("on_days", "volume").fill_null(0), halves(people["user_id"])
     )
@@ -63,7 +77,20 @@ def early_of(journeys: Journeys, judged: pl.DataFrame) -> Early:
     classes = volume_classes(people.height)
     shares = (pl.col("volume").rank("average") - 0.5) / pl.len()
     people = people.with_columns((shares * classes).cast(pl.UInt32).alias("volume_class"))
-    return Early(people.with_columns(stratum_of(pl.col("volume_class")).alias("stratum")), did)
+    return Early(
+        people.with_columns(stratum_of(pl.col("volume_class")).alias("stratum")), early.pieces
+    )
+
+
+def _actions(journeys: Journeys, users: pl.DataFrame) -> pl.LazyFrame:
+    received = _only_names(journeys.definition.outreach)
+    aside = [~pl.col("event").cast(pl.String).is_in(received)] if received else []
+    return (
+        journeys.early.lazy()
+        .filter(*aside)
+        .join(users.lazy().select("user_id", "person"), on="user_id")
+        .select("person", pl.col("event").cast(pl.Categorical), "first_at", "times", "days")
+    )
 
 
 def volume_classes(users: int) -> int:
@@ -83,8 +110,12 @@ def stratum_of(volume_class: pl.Expr) -> pl.Expr:
 def halves(users: pl.Series) -> pl.Series:
     """Split users into two fixed halves by a hash of their id: the same on every machine and in every version."""
     # A checksum alone keeps parity and neighbours together; multiplied, its top bit does not.
-    checksums = map(zlib.crc32, users.cast(pl.String).cast(pl.Binary).to_list())
-    spread = pl.Series("half", list(checksums), dtype=pl.UInt64) * 0x9E3779B1
+    texts = users.cast(pl.String).cast(pl.Binary)
+    checksums = [
+        pl.Series(list(map(zlib.crc32, texts.slice(start, HASHED))), dtype=pl.UInt64)
+        for start in range(0, max(1, users.len()), HASHED)
+    ]
+    spread = pl.concat(checksums).alias("half") * 0x9E3779B1
     return (spread // (1 << 31)) % 2 == 1
 
 
@@ -99,19 +130,24 @@ def launches(journeys: Journeys, early: Early) -> pl.DataFrame:
     signed_up = early.people.select((pl.col("signed_up_at") + span).alias("over")).sort("over")
     known = pl.lit(signed_up["over"].min(), AT)
     # A launch before anybody's first days were over cannot be seen, so most actions need no second look.
-    early_on = (pl.col("first_at") < known).sum() > TESTERS * pl.len()
+    counts = early.asked(
+        lambda did: did.group_by("event").agg(
+            (pl.col("first_at") < known).sum().alias("early_on"), pl.len()
+        )
+    )
     unseen = (
-        early.did.lazy()
-        .group_by("event")
-        .agg(early_on.alias("early_on"))
-        .filter(~pl.col("early_on"))
+        counts.group_by("event")
+        .agg(pl.col("early_on", "len").sum())
+        .filter(pl.col("early_on") <= TESTERS * pl.col("len"))
+        .select("event")
+        .collect()
+        .lazy()
     )
-    by_hour = (
-        early.did.lazy()
-        .join(unseen, on="event", how="semi")
-        .group_by("event", pl.col("first_at").dt.truncate("1h").alias("at"))
-        .len()
+    hour = pl.col("first_at").dt.truncate("1h").alias("at")
+    by_hour = early.asked(
+        lambda did: did.join(unseen, on="event", how="semi").group_by("event", hour).len()
     )
+    by_hour = by_hour.group_by("event", "at").agg(pl.col("len").sum())
     so_far = pl.col("len").cum_sum().over("event", order_by="at")
     candidates = (
         by_hour.filter(so_far > TESTERS * pl.col("len").sum().over("event"))
@@ -125,23 +161,23 @@ def launches(journeys: Journeys, early: Early) -> pl.DataFrame:
         return candidates
     before = signed_up["over"].search_sorted(candidates["launched_at"], side="right")
     exposed = pl.col("signed_up_at") >= pl.col("launched_at")
-    seen = (
-        early.did.lazy()
-        .join(candidates.lazy(), on="event")
-        .join(early.people.lazy().select("person", "signed_up_at"), on="person")
-        .group_by("event")
-        .agg(
-            exposed.sum().alias("later"),
-            (pl.col("signed_up_at") + span <= pl.col("launched_at")).sum().alias("seen"),
+    over_by_then = pl.col("signed_up_at") + span <= pl.col("launched_at")
+    people = early.people.lazy().select("person", "signed_up_at")
+    seen = early.asked(
+        lambda did: (
+            did.join(candidates.lazy(), on="event")
+            .join(people, on="person")
+            .group_by("event")
+            .agg(exposed.sum().alias("later"), over_by_then.sum().alias("seen"))
         )
-        .collect()
     )
+    seen_in_all = seen.group_by("event").agg(pl.col("later", "seen").sum()).collect()
     starts = early.people["signed_up_at"].sort()
     able = starts.len() - starts.search_sorted(candidates["launched_at"], side="left")
     expected = pl.col("before") * pl.col("later") / pl.col("able")
     return (
         candidates.with_columns(before.alias("before"), able.alias("able"))
-        .join(seen, on="event")
+        .join(seen_in_all, on="event")
         .filter(
             pl.col("able") > 0, expected >= LATE_EXPECTED, pl.col("seen") <= LATE_SEEN * expected
         )

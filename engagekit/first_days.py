@@ -336,7 +336,7 @@ def _exposed(journeys: Journeys, early: Early) -> tuple[Early, pl.DataFrame]:
     """Leave out what users did of actions launched after they signed up; and those launches, in their order."""
     late = exposures(launches(journeys, early))
     did = only_exposed(early.did, early.people["signed_up_at"], late)
-    return Early(early.people, did), late
+    return Early(early.people, (did.lazy(),)), late
 
 
 def _both(name: str) -> list[pl.Expr]:

@@ -277,7 +277,7 @@ def _with_groups(
             parts.append(group)
             continue
         own = [pl.col(k).eq_missing(pl.lit(group[k][0], group.schema[k])) for k in keys]
-        of_group = Early(early.people.filter(*own), early.did)
+        of_group = Early(early.people.filter(*own), early.pieces)
         parts.append(guarded(group, of_group, counts.only(*own)))
     groups = pl.concat(parts).with_columns(pl.lit("group").alias("scope"))
     both_ways = opposed(table, groups)

@@ -393,7 +393,9 @@ def about(journeys: Journeys) -> dict[str, Any]:
 
 def gathered(journeys: Journeys, question: Callable[[Journeys], pl.LazyFrame]) -> pl.LazyFrame:
     """Ask about users part by part, so that memory holds the answers and one part of the journeys."""
-    if not journeys.pieces:
+    if not getattr(
+        journeys, "pieces", ()
+    ):  # whoever gave something else is told so by the question
         return question(journeys)
     return pl.concat([question(part).collect() for part in journeys.parts()], rechunk=False).lazy()
 

@@ -10,7 +10,7 @@ from engagekit.errors import ColumnError, ParameterError, nearest
 from engagekit.groups import check_journeys
 from engagekit.instants import AT, days
 from engagekit.intervals import RATE, wilson_columns
-from engagekit.journeys import on_days
+from engagekit.journeys import gathered, on_days
 from engagekit.log import as_lazy
 from engagekit.matchers import event_names
 
@@ -82,7 +82,10 @@ def outcomes(
     >>> outcomes(rollup(log, definition, as_of="2026-03-10")).select("outcome", "n", "of").rows()
     [('retained', 1, 2), ('churned', 1, 2), ('not yet observable', 1, None)]
     """
-    frame = _classed(journeys, outcome=outcome, among=among, core_days=core_days)
+    if outcome is None and among is None:
+        frame = gathered(journeys, lambda part: _classed(part, core_days=core_days))
+    else:
+        frame = _classed(journeys, outcome=outcome, among=among, core_days=core_days)
     if people:
         return frame.select("outcome", "user_id").sort("outcome", "user_id").collect()
     counts = frame.group_by("outcome").agg(pl.len().cast(pl.Int64).alias("n")).collect()
@@ -114,19 +117,30 @@ def judged_users(
     among: Frame | None = None,
     core_days: int = 1,
     keys: Sequence[str] = (),
-) -> pl.DataFrame:
-    """Take the users whose outcome is known: ``user_id, signed_up_at, retained`` and the properties as `stand_ins`."""
-    frame = _classed(journeys, outcome=outcome, among=among, core_days=core_days, keys=keys)
-    return (
-        frame.filter(pl.col("outcome").is_in([RETAINED, CHURNED]))
-        .select(
-            "user_id",
-            "signed_up_at",
-            (pl.col("outcome") == RETAINED).alias("retained"),
-            *stand_ins(keys),
-        )
-        .collect()
+) -> list[pl.DataFrame]:
+    """Take the users whose outcome is known, part by part: ``user_id, signed_up_at, retained`` and the properties as `stand_ins`."""
+    check_journeys(journeys)
+
+    def judged(part: Journeys) -> pl.DataFrame:
+        frame = _classed(part, outcome=outcome, among=among, core_days=core_days, keys=keys)
+        known = frame.filter(pl.col("outcome").is_in([RETAINED, CHURNED]))
+        retained = (pl.col("outcome") == RETAINED).alias("retained")
+        return known.select("user_id", "signed_up_at", retained, *stand_ins(keys)).collect()
+
+    if outcome is None and among is None:
+        return [judged(part) for part in journeys.parts()]
+    # What came from outside is looked through once, not once for each part.
+    return _cut(judged(journeys), journeys) if journeys.pieces else [judged(journeys)]
+
+
+def _cut(users: pl.DataFrame, journeys: Journeys) -> list[pl.DataFrame]:
+    where = pl.concat(
+        part.users.lazy().select("user_id", pl.lit(number, pl.UInt32).alias("_part"))
+        for number, part in enumerate(journeys.parts())
     )
+    placed = users.join(where.collect(), on="user_id", how="left")
+    cut = placed.partition_by("_part", as_dict=True, include_key=False)
+    return [cut.get((number,), users.clear()) for number in range(len(journeys.pieces))]
 
 
 def stand_ins(keys: Sequence[str]) -> list[str]:
@@ -169,8 +183,8 @@ def outcome_window(journeys: Journeys) -> tuple[int, int]:
 def _classed(
     journeys: Journeys,
     *,
-    outcome: Frame | None,
-    among: Frame | None,
+    outcome: Frame | None = None,
+    among: Frame | None = None,
     core_days: int,
     keys: Sequence[str] = (),
 ) -> pl.LazyFrame:

@@ -58,19 +58,24 @@ def tally(
     """
     sides = early.people.select("signed_up_at", "retained", "half", "stratum", *keys)
     late = exposures(launched)
-    rows = only_exposed(
-        _with_activity(early) if activity else early.did, sides["signed_up_at"], late
-    )
     # Everything that counts are split by, as one number: users are many, their kinds are few.
     at = ["half", *keys, "stratum", "retained"]
     kinds = sides.select(at).unique().with_row_index("kind")
     kind = sides.join(kinds, on=at, how="left", nulls_equal=True, maintain_order="left")["kind"]
     names = [str(number) for number in range(len(marks))]
+    reached = [mark.sum().cast(pl.Int64).alias(n) for n, mark in zip(names, marks, strict=True)]
+
+    def per_kind(did: pl.LazyFrame) -> pl.LazyFrame:
+        rows = only_exposed(did.collect(), sides["signed_up_at"], late)
+        rows = rows.with_columns(kind.gather(rows["person"]).alias("kind"))
+        return rows.lazy().group_by("event", "kind").agg(reached)
+
+    found = early.asked(per_kind)
+    if activity:
+        found = pl.concat([found, per_kind(_activity(early))])
+    counts = found.collect()
     counted = (
-        rows.with_columns(kind.gather(rows["person"]).alias("kind"))
-        .lazy()
-        .group_by("event", "kind")
-        .agg([mark.sum().cast(pl.Int64).alias(n) for n, mark in zip(names, marks, strict=True)])
+        counts.lazy()
         .unpivot(names, index=["event", "kind"], variable_name="mark", value_name="n")
         .filter(pl.col("n") > 0)
         .join(kinds.lazy(), on="kind")
@@ -81,8 +86,8 @@ def tally(
         )
         .collect()
     )
-    seen = early.did.select(pl.col("event").unique())
-    seen = seen.vstack(_activity_name()) if activity else seen
+    seen = counts.select(pl.col("event").unique())
+    seen = seen.vstack(_activity_name()).unique() if activity else seen
     events = seen.join(late, on="event", how="left").select(
         "event", pl.col("exposure").fill_null(0).cast(pl.UInt32), "launched_at"
     )
@@ -177,6 +182,17 @@ def _chances(sums: pl.DataFrame) -> pl.Series:
     return chances(sums["_excess"], sums["_spread"], sums["_lean"])
 
 
+def _near(sides: pl.DataFrame, persons: pl.Series) -> pl.DataFrame:
+    """Cut out the users among whom some are; they stand in order of their numbers."""
+    if persons.is_empty():
+        return sides.clear()
+    numbers = persons.to_numpy()
+    first = sides["person"].search_sorted(int(numbers.min()), side="left")
+    return sides.slice(
+        first, sides["person"].search_sorted(int(numbers.max()), side="right") - first
+    )
+
+
 def exposures(launched: pl.DataFrame) -> pl.DataFrame:
     """Give late launches numbers in their order, from 1; 0 stands for what was there for every user."""
     return launched.sort("launched_at").with_row_index("exposure", offset=1)
@@ -192,15 +208,18 @@ def only_exposed(rows: pl.DataFrame, signed_up: pl.Series, late: pl.DataFrame) -
     return pl.concat([rows.filter(~of_late), some.filter(could).select(rows.columns)])
 
 
-def _with_activity(early: Early) -> pl.DataFrame:
-    """Add to the actions one row per user that stands for all of them: on how many days, and on which."""
-    activity = early.people.filter(pl.col("active_days") > 0).select(
-        "person",
-        pl.lit(ACTIVE_DAYS).cast(pl.Categorical).alias("event"),
-        pl.col("active_days").cast(pl.UInt32).alias("times"),
-        pl.col("on_days").alias("days"),
+def _activity(early: Early) -> pl.LazyFrame:
+    """Give one row per user that stands for all their actions: on how many days, and on which."""
+    return (
+        early.people.lazy()
+        .filter(pl.col("active_days") > 0)
+        .select(
+            "person",
+            pl.lit(ACTIVE_DAYS).cast(pl.Categorical).alias("event"),
+            pl.col("active_days").cast(pl.UInt32).alias("times"),
+            pl.col("on_days").alias("days"),
+        )
     )
-    return pl.concat([early.did.select("person", "event", "times", "days"), activity])
 
 
 def _activity_name() -> pl.DataFrame:
@@ -239,30 +258,42 @@ def without_own_count(early: Early, tally: Tally, chosen: pl.DataFrame) -> pl.Da
     sides = early.people.select(
         "person", "signed_up_at", "retained", "active_days", "volume", "stratum"
     )
-    classes = early.people.lazy().select("volume", "volume_class").unique().sort("volume")
-    rows = (
-        early.did.lazy()
-        .join(chosen.lazy(), on="event")
-        .join(tally.events.lazy(), on="event")
-        .join(sides.lazy(), on="person")
-        .filter(pl.col("launched_at").is_null() | (pl.col("signed_up_at") >= pl.col("launched_at")))
-        .with_columns(pl.col("volume") - pl.col("times"))
-        .sort("volume")
-        .join_asof(classes, on="volume", strategy="nearest")
-        .with_columns(stratum_of(pl.col("volume_class")).alias("moved_to"))
-    )
+    classes = early.people.select("volume", "volume_class").unique().sort("volume").lazy()
+    asked = chosen.lazy().join(tally.events.lazy(), on="event")
+    could = pl.col("launched_at").is_null() | (pl.col("signed_up_at") >= pl.col("launched_at"))
     one, other = pl.col("retained").sum().cast(pl.Int64), (~pl.col("retained")).sum().cast(pl.Int64)
-    reached = rows.filter(pl.col("times") >= pl.col("at_least"))
-    did = reached.group_by("event", stratum="moved_to").agg(one.alias("a"), other.alias("b"))
+    reached = pl.col("times") >= pl.col("at_least")
+
+    def moves(did: pl.LazyFrame) -> pl.LazyFrame:
+        acts = did.select("person", "event", "times").join(asked, on="event").collect()
+        rows = (
+            acts.lazy()
+            .join(_near(sides, acts["person"]).lazy(), on="person")
+            .filter(could)
+            .with_columns(pl.col("volume") - pl.col("times"))
+            .sort("volume")
+            .join_asof(classes, on="volume", strategy="nearest")
+            .with_columns(stratum_of(pl.col("volume_class")).alias("moved_to"))
+        )
+        return rows.group_by("event", "stratum", "moved_to", reached.alias("reached")).agg(
+            one.alias("m1"), other.alias("m0")
+        )
+
+    moved = early.asked(moves)
+    come = moved.select("event", "m1", "m0", stratum="moved_to")
+    gone = moved.select("event", -pl.col("m1"), -pl.col("m0"), "stratum")
+    did = (
+        moved.filter("reached")
+        .group_by("event", stratum="moved_to")
+        .agg(pl.col("m1").sum().alias("a"), pl.col("m0").sum().alias("b"))
+    )
     everyone = (
         tally.everyone.lazy()
         .join(tally.events.lazy().join(chosen.lazy(), on="event", how="semi"), on="exposure")
-        .select("event", "stratum", "m1", "m0")
+        .select("event", "m1", "m0", "stratum")
     )
-    gone = rows.group_by("event", "stratum").agg((-one).alias("m1"), (-other).alias("m0"))
-    come = rows.group_by("event", stratum="moved_to").agg(one.alias("m1"), other.alias("m0"))
     cells = (
-        pl.concat([everyone, gone, come])
+        pl.concat([everyone, gone, come.select("event", "m1", "m0", "stratum")])
         .group_by("event", "stratum")
         .agg(pl.col("m1", "m0").sum())
         .join(did, on=["event", "stratum"])

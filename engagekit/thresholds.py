@@ -132,7 +132,7 @@ def find_threshold(
         if unit == "times" or k <= d
     ]
     judged = judged_users(journeys, outcome=outcome, among=among, core_days=core_days)
-    if judged.is_empty():
+    if not any(part.height for part in judged):
         raise TooFewUsersError("Nobody's outcome is known yet, so no threshold can be found.")
     early = early_of(journeys, judged)
     launched = launches(journeys, early)
@@ -170,13 +170,15 @@ def _narrowed(early: Early, actions: str | Sequence[str] | None) -> Early:
     if actions is None:
         return early
     names = [actions] if isinstance(actions, str) else list(actions)
-    known = early.did["event"].unique().cast(pl.String).to_list()
+    events = early.asked(lambda did: did.select(pl.col("event").unique()))
+    known = events.unique().collect()["event"].cast(pl.String).to_list()
     if missing := [name for name in names if name not in known]:
         hints = "".join(nearest(str(name), known) for name in missing)
         raise ParameterError(
             f"Nobody judged did {listing(missing, last='or')} in the first days.{hints}"
         )
-    return Early(early.people, early.did.filter(pl.col("event").cast(pl.String).is_in(names)))
+    mine = pl.col("event").cast(pl.String).is_in(names)
+    return Early(early.people, tuple(piece.filter(mine) for piece in early.pieces))
 
 
 def _mark(k: int, d: int, unit: str) -> pl.Expr:
@@ -206,14 +208,15 @@ def _timed(early: Early, events: Any, within: Sequence[int]) -> Early:
         .agg([(since < days(d)).sum().cast(pl.UInt32).alias(f"within_{d}") for d in within])
         .collect()
     )
-    did = early.did.join(early.people.select("person", "signed_up_at"), on="person")
+    known = early.did
+    did = known.join(early.people.select("person", "signed_up_at"), on="person")
     did = did.filter(pl.col("first_at") < pl.col("signed_up_at") + days(max(within)))
-    found = early.did.join(counted, on=["person", "event"])
+    found = known.join(counted, on=["person", "event"])
     if missing := did.height - found.height:
         raise ParameterError(
             f"events lacks {missing:,} of the {did.height:,} early actions that these journeys know; {ANOTHER_LOG}"
         )
-    return Early(early.people, found)
+    return Early(early.people, (found.lazy(),))
 
 
 def _chosen(choosing: pl.DataFrame, telling: pl.DataFrame) -> pl.DataFrame:

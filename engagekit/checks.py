@@ -12,7 +12,7 @@ from engagekit.columns import ROW
 from engagekit.definition import Definition
 from engagekit.errors import ParameterError, listing, nearest
 from engagekit.identities import LEFT_OUT, excluded
-from engagekit.instants import instant, last_day, local_day
+from engagekit.instants import beside_log, instant, last_day, local_day
 from engagekit.log import COLUMNS, as_lazy, open_log
 from engagekit.matchers import condition_faults, event_names, label, matches, property_names
 
@@ -102,8 +102,11 @@ def check_events(
             f"definition is a {type(definition).__name__}; it takes an ek.Definition, such as ek.Definition.load(path) reads."
         )
     raw = as_lazy(events)
-    log, _ = open_log(raw)
+    log, dates_only = open_log(raw)
     zone = definition.timezone if definition is not None else "UTC"
+    if dates_only:  # its days are local ones already
+        as_of = None if as_of is None else beside_log(as_of, timezone=zone, dates_only=True)
+        zone = "UTC"
     signup = definition.signup if definition is not None else None
     users, days = _per_user(log, signup), _per_day(log, zone)
     findings = [

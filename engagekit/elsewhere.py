@@ -11,7 +11,7 @@ import narwhals as nw
 import polars as pl
 
 from engagekit.engines import as_portable, brought, engine_of
-from engagekit.instants import AT, Instant, instant, local_day
+from engagekit.instants import AT, Instant, beside_log, local_day
 from engagekit.journeys import TABLES
 from engagekit.log import open_log
 from engagekit.members import (
@@ -51,7 +51,9 @@ def opened(
     log, dates_only = open_log(head, needs=definition.property_names())
     check_conditions(head.schema, definition)
     zone = zone_of(definition, dates_only=dates_only)
-    end = None if as_of is None else instant(as_of, timezone=zone)
+    end = None
+    if as_of is not None:
+        end = beside_log(as_of, timezone=definition.timezone, dates_only=dates_only)
     if users is not None and engine_of(users) is not None:
         users = brought(as_portable(users))
     id_type = log.collect_schema()["user_id"]

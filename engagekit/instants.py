@@ -59,7 +59,8 @@ def instant(value: Instant, *, timezone: str = "UTC", name: str = "as_of") -> da
 def clock_time(value: Instant, timezone: str) -> Instant:
     """Read an instant that has an offset off the local clock; what has none is local already.
 
-    So it is compared with a log that only knows days: those are local days, whatever UTC shows.
+    So it is compared with a log that only knows days: those are local days, whatever UTC shows. What is in UTC is
+    read as it stands, for so engagekit itself writes the instants of such a log, as in ``journeys.as_of``.
 
     Examples
     --------
@@ -69,8 +70,21 @@ def clock_time(value: Instant, timezone: str) -> Instant:
     if isinstance(value, str):
         value = datetime.fromisoformat(value.strip())
     if isinstance(value, datetime) and value.tzinfo:
-        return value.astimezone(zone(timezone)).replace(tzinfo=None)
+        local = value.astimezone(zone(timezone)) if value.utcoffset() else value
+        return local.replace(tzinfo=None)
     return value
+
+
+def beside_log(value: Instant, *, timezone: str, dates_only: bool, name: str = "as_of") -> datetime:
+    """Read an instant that is compared with a log: with one that only knows days, on the local clock.
+
+    Examples
+    --------
+    >>> beside_log("2026-03-03T00:00:00+01:00", timezone="Europe/Berlin", dates_only=True).isoformat()
+    '2026-03-03T00:00:00+00:00'
+    """
+    moment = instant(value, timezone=timezone, name=name)
+    return instant(clock_time(value, timezone), name=name) if dates_only else moment
 
 
 def local_day(at: pl.Expr, timezone: str) -> pl.Expr:

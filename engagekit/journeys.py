@@ -14,7 +14,7 @@ import polars as pl
 
 from engagekit.definition import Definition
 from engagekit.errors import ColumnError, ParameterError, StoredFileError, listing, nearest
-from engagekit.instants import AT, instant, last_before, local_day, times_before, zone
+from engagekit.instants import AT, beside_log, instant, last_before, local_day, times_before, zone
 from engagekit.shelf import FILE, names, pieces_in, refuse_newer, settle, tables_in, tidy
 from engagekit.whole import writing
 from engagekit.wording import many
@@ -166,6 +166,10 @@ class Journeys:
         """Where local days lie; a log of dates has only its own days."""
         return "UTC" if self.dates_only else self.definition.timezone
 
+    def _instant(self, value: Instant, name: str) -> datetime:
+        zone_name = self.definition.timezone
+        return beside_log(value, timezone=zone_name, dates_only=self.dates_only, name=name)
+
     @property
     def properties(self) -> list[str]:
         """Name the properties of users, usable as ``by=``."""
@@ -208,7 +212,7 @@ class Journeys:
         keep = [] if users is None else [self._known(users)]
         for bound, name in zip(_pair(signed_up), ("since", "until"), strict=True):
             if bound is not None:
-                moment = instant(bound, timezone=self.timezone, name=name)
+                moment = self._instant(bound, name)
                 column = pl.col("signed_up_at")
                 keep.append(column >= moment if name == "since" else column < moment)
         if not keep:
@@ -266,7 +270,7 @@ class Journeys:
         ParameterError
             `as_of` lies after the data end.
         """
-        moment = instant(as_of, timezone=self.timezone)
+        moment = self._instant(as_of, "as_of")
         if moment > self.as_of:
             raise ParameterError(
                 f"as_of is {moment:%Y-%m-%d %H:%M}, but the data end at {self.as_of:%Y-%m-%d %H:%M}; nothing is known beyond."

@@ -12,7 +12,7 @@ import polars as pl
 
 from engagekit.buckets import is_prepared, open_prepared
 from engagekit.errors import EngagekitWarning
-from engagekit.instants import Instant, instant
+from engagekit.instants import Instant, beside_log
 from engagekit.log import APART, as_lazy, open_log
 from engagekit.members import (
     LACKING,
@@ -77,7 +77,9 @@ def opened(
     log, dates_only = _columns(raw, definition)
     check_conditions(log.collect_schema(), definition)
     zone = zone_of(definition, dates_only=dates_only)
-    end = None if as_of is None else instant(as_of, timezone=zone)
+    end = None
+    if as_of is not None:
+        end = beside_log(as_of, timezone=definition.timezone, dates_only=dates_only)
     people = people_of(
         users, log.collect_schema()["user_id"], definition, unit, dates_only=dates_only
     )

@@ -16,7 +16,7 @@ from engagekit.groups import check_journeys, group_names
 from engagekit.instants import AT, days
 from engagekit.intervals import wilson_columns
 from engagekit.journeys import gathered
-from engagekit.linkcounts import accounts_of
+from engagekit.linkcounts import COUNTS, EFFECTS, accounts_of
 from engagekit.links import FLAGS, link_flags
 from engagekit.linktable import Loop, Marks, loop
 from engagekit.quarters import SEGMENT, by_quarter, by_segment
@@ -141,7 +141,9 @@ def prioritize(
     """
     check_journeys(journeys)
     accounts = accounts_of(journeys)
-    groups = group_names(journeys, by, taken=[*SEGMENT, "problem", "elsewhere", *FLAGS])
+    groups = group_names(
+        journeys, by, taken=[*SEGMENT, "problem", "elsewhere", *FLAGS, *COUNTS, *EFFECTS]
+    )
     keep = list(dict.fromkeys(filter(None, [*groups, accounts])))
     flags = gathered(journeys, lambda part: link_flags(part, keep=keep)).collect().lazy()
     counts, marks = marks_for(journeys, flags, targets, accounts)

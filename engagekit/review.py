@@ -11,7 +11,7 @@ import polars as pl
 from engagekit.definition import LINKS
 from engagekit.errors import ParameterError, check_choice
 from engagekit.groups import check_journeys
-from engagekit.instants import AT, day_of, instant
+from engagekit.instants import AT, beside_log, day_of
 from engagekit.intervals import newcombe, wilson
 from engagekit.journeys import gathered
 from engagekit.linkcounts import accounts_of, link_counts
@@ -117,7 +117,9 @@ def track(journeys: Journeys, *, since: Instant, link: str) -> Tracked:
     """
     check_journeys(journeys)
     faults = check_choice("link", link, defined_links(journeys.definition))
-    start = instant(since, timezone=journeys.timezone, name="since")
+    start = beside_log(
+        since, timezone=journeys.definition.timezone, dates_only=journeys.dates_only, name="since"
+    )
     if not journeys.log_start < start < journeys.as_of:
         faults.append(
             f"since is {start:%Y-%m-%d %H:%M}; it must lie inside the log, after {journeys.log_start:%Y-%m-%d %H:%M} "

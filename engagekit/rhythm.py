@@ -10,7 +10,7 @@ import polars as pl
 from engagekit.cadence import engagement_matrix, usage_interval
 from engagekit.cohort_starts import chosen, columns_of, refuse_misspelt, try_expression
 from engagekit.errors import ParameterError
-from engagekit.instants import instant
+from engagekit.instants import beside_log, clock_time
 from engagekit.intervals import wilson_columns
 from engagekit.log import end_soon, open_log
 from engagekit.periods import (
@@ -290,9 +290,13 @@ def _activity(
 ) -> _Activity:
     """Find who was active in which period, and which periods are looked at."""
     log, dates_only = open_log(events, needs=columns_of(event))
-    calendar = calendar_for(calendar, dates_only=dates_only)
+    local, calendar = calendar.timezone, calendar_for(calendar, dates_only=dates_only)
     try_expression(log, "event", event)
-    end = None if as_of is None else instant(as_of, timezone=calendar.timezone)
+    end = None
+    if as_of is not None:
+        end = beside_log(as_of, timezone=local, dates_only=dates_only)
+    if since is not None and dates_only:
+        since = clock_time(since, local)
     known = log if end is None else log.filter(pl.col("at") < end)
     periods = (
         known.filter(chosen(event))

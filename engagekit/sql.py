@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engagekit.dialects import DAY_US, DIALECTS, ibis, instant, local_day, micros, shaped
 from engagekit.errors import ParameterError, check_choice
-from engagekit.instants import AT
-from engagekit.instants import instant as read_instant
+from engagekit.instants import AT, beside_log
 from engagekit.journeys import TABLES
 from engagekit.matchers import as_matches
 
@@ -110,7 +109,7 @@ def rollup_sql(
         zone,
         definition.property_names(),
     )
-    bounds = _bounds(log, as_of, zone, dates_only=dates_only)
+    bounds = _bounds(log, as_of, definition.timezone, dates_only=dates_only)
     carried = ["user_id", *(c for c in users_columns if c != "user_id")]
     people = (
         None
@@ -145,10 +144,10 @@ def _users_kind(column: str, at: str) -> str:
     return at if column == "signed_up_at" else "string"
 
 
-def _bounds(log: Any, as_of: Instant | None, zone: str, *, dates_only: bool) -> Any:
+def _bounds(log: Any, as_of: Instant | None, timezone: str, *, dates_only: bool) -> Any:
     last = log.t.max() + (DAY_US if dates_only else 1)
     if as_of is not None:
-        moment = read_instant(as_of, timezone=zone)
+        moment = beside_log(as_of, timezone=timezone, dates_only=dates_only)
         last = ibis().literal(int(moment.timestamp()) * 1_000_000 + moment.microsecond, "int64")
     return log.aggregate(start_t=log.t.min(), last_t=log.t.max(), end_t=last).drop("last_t")
 

@@ -384,7 +384,8 @@ def test_hours_of_days_and_an_empty_log_are_refused():
     [
         ("Europe/Berlin", "2026-03-03T00:00:00+01:00", "2026-03-05T00:00:00+01:00"),
         ("America/New_York", "2026-03-03T00:00:00-05:00", "2026-03-05T00:00:00-05:00"),
-        ("Australia/Sydney", "2026-03-02T13:00:00Z", datetime(2026, 3, 4, 13, tzinfo=UTC)),
+        ("Australia/Sydney", "2026-03-02T14:00:00+01:00", "2026-03-04T09:00:00-04:00"),
+        ("Australia/Sydney", "2026-03-03T00:00:00Z", datetime(2026, 3, 5, tzinfo=UTC)),
     ],
 )
 def test_days_of_a_log_of_dates_are_local_ones(zone, since, as_of):

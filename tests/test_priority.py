@@ -461,3 +461,10 @@ def test_accounts_as_the_unit():
     found = ek.prioritize(journeys)
     assert found.table.select("n", "of", "design_effect").rows()[1] == (5, 12, 1.0)
     assert "12 accounts that signed up" in found.sentence
+
+
+@pytest.mark.parametrize("name", ["n", "of", "reached_n", "design_effect", "link"])
+def test_a_property_with_a_name_of_the_answer_is_refused(name):
+    users = pl.DataFrame({"user_id": [0, 1], name: ["a", "b"]})
+    with pytest.raises(ParameterError, match=repr(name)):
+        found_in(going_as_far_as(2, 1, 0), users=users, by=name)

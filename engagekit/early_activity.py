@@ -63,23 +63,30 @@ def early_of(journeys: Journeys, judged: Sequence[pl.DataFrame]) -> Early:
     if len(pieces) == 1:
         pieces = [pieces[0].collect().lazy()]  # in memory it is looked up once
     people = pl.concat(numbered)
-    early = Early(people, tuple(pieces))
-    activity = early.asked(
-        lambda did: did.group_by("person").agg(
-            pl.col("days").bitwise_or().alias("on_days"),
-            pl.col("times").sum().cast(pl.Int64).alias("volume"),
-        )
-    ).collect()
-    people = people.join(activity, on="person", how="left", maintain_order="left").with_columns(
-        pl.col("on_days", "volume").fill_null(0), halves(people["user_id"])
-    )
+    people = people.with_columns(*_activity(pieces, people.height), halves(people["user_id"]))
     people = people.with_columns(pl.col("on_days").bitwise_count_ones().alias("active_days"))
     classes = volume_classes(people.height)
     shares = (pl.col("volume").rank("average") - 0.5) / pl.len()
     people = people.with_columns((shares * classes).cast(pl.UInt32).alias("volume_class"))
     return Early(
-        people.with_columns(stratum_of(pl.col("volume_class")).alias("stratum")), early.pieces
+        people.with_columns(stratum_of(pl.col("volume_class")).alias("stratum")), tuple(pieces)
     )
+
+
+def _activity(pieces: Sequence[pl.LazyFrame], users: int) -> tuple[pl.Series, pl.Series]:
+    """Say of each user, by number, on which of the first days they were active, and how often they did anything."""
+    import numpy as np
+
+    on_days, volume = np.zeros(users, np.uint32), np.zeros(users, np.int64)
+    for piece in pieces:
+        active = (
+            piece.group_by("person")
+            .agg(pl.col("days").bitwise_or(), pl.col("times").sum().cast(pl.Int64))
+            .collect()
+        )
+        person = active["person"].to_numpy()
+        on_days[person], volume[person] = active["days"].to_numpy(), active["times"].to_numpy()
+    return pl.Series("on_days", on_days), pl.Series("volume", volume)
 
 
 def _actions(journeys: Journeys, users: pl.DataFrame) -> pl.LazyFrame:
@@ -110,10 +117,10 @@ def stratum_of(volume_class: pl.Expr) -> pl.Expr:
 def halves(users: pl.Series) -> pl.Series:
     """Split users into two fixed halves by a hash of their id: the same on every machine and in every version."""
     # A checksum alone keeps parity and neighbours together; multiplied, its top bit does not.
-    texts = users.cast(pl.String).cast(pl.Binary)
+    some = (users.slice(start, HASHED) for start in range(0, max(1, users.len()), HASHED))
     checksums = [
-        pl.Series(list(map(zlib.crc32, texts.slice(start, HASHED))), dtype=pl.UInt64)
-        for start in range(0, max(1, users.len()), HASHED)
+        pl.Series(list(map(zlib.crc32, ids.cast(pl.String).cast(pl.Binary))), dtype=pl.UInt64)
+        for ids in some
     ]
     spread = pl.concat(checksums).alias("half") * 0x9E3779B1
     return (spread // (1 << 31)) % 2 == 1

@@ -15,6 +15,7 @@ from engagekit.strata import chances, chi2_tail, pooled_ratios, stratum_sums
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+STRATA = 1 << 12  # above any stratum
 LEAST_USERS = 10  # on either side of an action, or it is not judged
 MOST_TIMES = 10**9  # nobody does anything more often, and larger numbers fit no column
 
@@ -58,10 +59,7 @@ def tally(
     """
     sides = early.people.select("signed_up_at", "retained", "half", "stratum", *keys)
     late = exposures(launched)
-    # Everything that counts are split by, as one number: users are many, their kinds are few.
-    at = ["half", *keys, "stratum", "retained"]
-    kinds = sides.select(at).unique().with_row_index("kind")
-    kind = sides.join(kinds, on=at, how="left", nulls_equal=True, maintain_order="left")["kind"]
+    kind, groups = _kinds(sides, keys)
     names = [str(number) for number in range(len(marks))]
     reached = [mark.sum().cast(pl.Int64).alias(n) for n, mark in zip(names, marks, strict=True)]
 
@@ -72,13 +70,14 @@ def tally(
 
     found = early.asked(per_kind)
     if activity:
-        found = pl.concat([found, per_kind(_activity(early))])
+        found = pl.concat([found, per_kind(_activity(early)).collect(engine="streaming").lazy()])
     counts = found.collect()
     counted = (
         counts.lazy()
         .unpivot(names, index=["event", "kind"], variable_name="mark", value_name="n")
         .filter(pl.col("n") > 0)
-        .join(kinds.lazy(), on="kind")
+        .with_columns(_told(pl.col("kind")))
+        .join(groups.lazy(), on="group")
         .group_by("half", *keys, "stratum", "event", pl.col("mark").cast(pl.Int32))
         .agg(
             pl.col("n").filter("retained").sum().alias("a"),
@@ -93,6 +92,30 @@ def tally(
     )
     did = counted.join(events.select("event", "exposure"), on="event")
     return Tally(did, all_exposed(sides, late, keys), events, tuple(keys))
+
+
+def _kinds(sides: pl.DataFrame, keys: Sequence[str]) -> tuple[pl.Series, pl.DataFrame]:
+    """Say in one number all that counts are split by, and which groups of `keys` the numbers mean."""
+    if keys:
+        groups = sides.select(keys).unique().with_row_index("group")
+        found = sides.select(keys).join(
+            groups, on=keys, how="left", nulls_equal=True, maintain_order="left"
+        )
+        group = pl.lit(found["group"])
+    else:
+        groups, group = pl.DataFrame({"group": [0]}, schema={"group": pl.UInt32}), pl.lit(0)
+    mixed = group.cast(pl.UInt64) * STRATA + pl.col("stratum")
+    kind = mixed * 4 + pl.col("half").cast(pl.UInt64) * 2 + pl.col("retained").cast(pl.UInt64)
+    return sides.select(kind.alias("kind")).to_series(), groups
+
+
+def _told(kind: pl.Expr) -> list[pl.Expr]:
+    return [
+        (kind % 2 == 1).alias("retained"),
+        (kind // 2 % 2 == 1).alias("half"),
+        (kind // 4 % STRATA).cast(pl.UInt32).alias("stratum"),
+        (kind // 4 // STRATA).cast(pl.UInt32).alias("group"),
+    ]
 
 
 def numbers(tally: Tally, *, keys: Sequence[str] = (), half: bool | None = None) -> pl.DataFrame:
@@ -232,12 +255,14 @@ def all_exposed(sides: pl.DataFrame, late: pl.DataFrame, keys: Sequence[str] = (
     came = late["launched_at"].search_sorted(sides["signed_up_at"], side="right")
     place = ["half", *keys, "stratum"]
     by_launch = (
-        sides.with_columns(came.cast(pl.UInt32).alias("could"))
+        sides.lazy()
+        .with_columns(came.cast(pl.UInt32).alias("could"))
         .group_by(*place, "could")
         .agg(
             pl.col("retained").sum().cast(pl.Int64).alias("m1"),
             (~pl.col("retained")).sum().cast(pl.Int64).alias("m0"),
         )
+        .collect(engine="streaming")
     )
     parts = [
         by_launch.filter(pl.col("could") >= exposure)

@@ -148,11 +148,12 @@ def launches(journeys: Journeys, early: Early) -> pl.DataFrame:
         .filter(pl.col("early_on") <= TESTERS * pl.col("len"))
         .select("event")
         .collect()
-        .lazy()
     )
+    if unseen.is_empty():
+        return unseen.with_columns(pl.lit(None, AT).alias("launched_at"))
     hour = pl.col("first_at").dt.truncate("1h").alias("at")
     by_hour = early.asked(
-        lambda did: did.join(unseen, on="event", how="semi").group_by("event", hour).len()
+        lambda did: did.join(unseen.lazy(), on="event", how="semi").group_by("event", hour).len()
     )
     by_hour = by_hour.group_by("event", "at").agg(pl.col("len").sum())
     so_far = pl.col("len").cum_sum().over("event", order_by="at")

@@ -20,7 +20,7 @@ from engagekit.buckets import (
     read_manifest,
 )
 from engagekit.errors import EventLogError, StoredFileError
-from engagekit.log import APART, as_lazy, by_day, open_log
+from engagekit.log import as_lazy, open_log
 from engagekit.progress import ticking
 from engagekit.whole import write_whole, writing
 
@@ -125,21 +125,24 @@ def _plan(raw: pl.LazyFrame, files: list[list[Any]] | None) -> dict[str, Any]:
     """Take a first look at the log: what it holds, by which to know it again, and how to cut it."""
     log, dates_only = open_log(raw)
     schema = raw.collect_schema()
-    rows, days, names = pl.collect_all(
-        [
-            raw.select(pl.len()),
-            by_day(log.with_columns(pl.col("at"))),
-            log.group_by(pl.col("event").cast(pl.String)).agg(
-                pl.len(), pl.col("user_id").hash().sum().alias("users")
-            ),
-        ],
-        engine="streaming",
-        optimizations=APART,
+    count = raw.select(pl.len()).collect().item()
+    at = pl.col("at")
+    found = (  # one pass, from which both days and names follow
+        log.group_by(at.dt.date().alias("day"), pl.col("event").cast(pl.String))
+        .agg(
+            pl.len().cast(pl.Int64),
+            at.min().alias("first"),
+            at.max().alias("last"),
+            pl.col("user_id").hash().sum().alias("users"),
+        )
+        .collect(engine="streaming")
     )
+    days = found.group_by("day").agg(
+        pl.col("len").sum(), pl.col("first").min(), pl.col("last").max()
+    )
+    names = found.group_by("event").agg(pl.col("len", "users").sum()).sort("event")
     if not days.height:
         raise EventLogError("The event log holds no events, so there is nothing to prepare.")
-    count = rows.item()
-    names = names.sort("event")
     return {
         "schema_version": SCHEMA_VERSION,
         "polars": pl.__version__,  # its hashes decide who goes where

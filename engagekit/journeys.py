@@ -14,6 +14,7 @@ import polars as pl
 
 from engagekit.definition import Definition
 from engagekit.errors import ColumnError, ParameterError, StoredFileError, listing, nearest
+from engagekit.gaps import interval_of, median_gaps
 from engagekit.instants import AT, beside_log, instant, last_before, local_day, times_before, zone
 from engagekit.shelf import FILE, names, pieces_in, refuse_newer, settle, tables_in, tidy
 from engagekit.whole import writing
@@ -126,8 +127,6 @@ class Journeys:
         ParameterError
             `as_of` or `log_start` is missing.
         """
-        from engagekit.windows import interval_of, median_gaps
-
         if about is not None:
             row = (
                 about.lazy().select(*[_instant(about, c) for c in ("as_of", "log_start")]).collect()

@@ -11,8 +11,8 @@ import polars as pl
 from engagekit import locally, shelf
 from engagekit.engines import engine_of
 from engagekit.errors import ParameterError, check_choice
+from engagekit.gaps import interval_of, median_gaps
 from engagekit.journeys import LEFT_OUT, TABLES, Journeys, about, landed
-from engagekit.windows import interval_of, median_gaps
 
 if TYPE_CHECKING:
     import os

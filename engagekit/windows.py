@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from engagekit.gaps import interval_of, median_gaps
 from engagekit.groups import check_journeys
 from engagekit.instants import AT, days
 
 if TYPE_CHECKING:
     from engagekit.definition import Definition
     from engagekit.journeys import Journeys
-    from engagekit.log import Frame
 
 SLOW_DAYS = 14  # a usual pause beyond it leaves most weeks empty
-FALLBACK_INTERVAL = 7.0  # days; used when no user has two core days
 WINDOWS = {
     "window": pl.String,
     "days": pl.Float64,
@@ -135,28 +134,3 @@ def usual_period(definition: Definition) -> Literal["week", "month"]:
     'month'
     """
     return "week" if (definition.usage_interval_days or 0) <= SLOW_DAYS else "month"
-
-
-def median_gaps(day_table: Frame) -> pl.DataFrame:
-    """Count users by the median gap between their core days: ``gap`` (days), ``users``; sorted."""
-    core = day_table.lazy().filter(pl.col("role") == "core").sort("user_id", "day")
-    same = pl.col("user_id") == pl.col("user_id").shift(1)
-    gap = pl.when(same).then(pl.col("day").diff().dt.total_days()).alias("gap")
-    gaps = core.select("user_id", gap).drop_nulls("gap").group_by("user_id")
-    return (
-        gaps.agg(pl.col("gap").median()).group_by("gap").agg(users=pl.len()).sort("gap").collect()
-    )
-
-
-def interval_of(gaps: pl.DataFrame) -> float:
-    """Say how often the core action is done: 80th percentile of users' median gap, in days."""
-    gaps = gaps.group_by("gap").agg(pl.col("users").sum()).sort("gap")
-    users = gaps["users"].cum_sum()
-    if not gaps.height:
-        return FALLBACK_INTERVAL
-    place = 0.8 * (users[-1] - 1)
-    below, above = (
-        gaps["gap"][users.search_sorted(rank, side="right")]
-        for rank in (int(place), min(int(place) + 1, users[-1] - 1))
-    )
-    return float(below + (above - below) * (place - int(place)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -493,4 +494,7 @@ def _refuse(message: str, *, hint: str = "") -> int:
 
 def run() -> None:
     """Run as an installed command."""
+    from engagekit.terminal import mind
+
+    warnings.showwarning = mind  # type: ignore[assignment]
     sys.exit(main())

@@ -44,6 +44,10 @@ UNPREPARED = (
     "The log has {:,} events, so it is read several times. To read it once, in little memory, prepare it: "
     "ek.prepare_events(source, folder), then ek.rollup(folder, definition)."
 )
+STRANGERS = (
+    "None of the {:,} users of the users table is in the log; the table has {!r}, the log {!r}. They count as users "
+    "without an event. If they are the same people, write their ids alike in both."
+)
 LARGE = 20_000_000  # events that are reduced in one go; more are taken in several parts
 PART = 10_000_000
 
@@ -83,6 +87,8 @@ def opened(
     people = people_of(
         users, log.collect_schema()["user_id"], definition, unit, dates_only=dates_only
     )
+    if people is not None:
+        _warn_of_strangers(log, people)
     signups = None
     if prepared is None:
         rows = raw.select(pl.len()).collect().item()
@@ -107,6 +113,20 @@ def opened(
     )
     left_out = Counter({(LACKING, "events"): rows - int(counts["len"].sum())})
     return Opened(task.extent, left_out, map(_reduced, _parts(task, progress)))
+
+
+def _warn_of_strangers(log: pl.LazyFrame, people: pl.DataFrame) -> None:
+    """Say so where no user of the table is in the log: ids are written differently, or one of the two is another's."""
+    ids = people.lazy().select("user_id")
+    known = log.select("user_id").join(ids, on="user_id", how="semi").head(1)
+    if people.is_empty() or known.collect(engine="streaming").height:
+        return
+    seen = log.select("user_id").head(1).collect()["user_id"].to_list()
+    warnings.warn(
+        STRANGERS.format(people.height, people["user_id"][0], *seen or [None]),
+        EngagekitWarning,
+        stacklevel=4,
+    )
 
 
 def _columns(raw: pl.LazyFrame, definition: Definition) -> tuple[pl.LazyFrame, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from engagekit.wording import LINK_NAMES, count, many, percent, plain, sure
@@ -18,6 +19,11 @@ WIDTH = 96
 MOST_NOTES = 6
 # For consoles that lack these characters.
 ASCII = str.maketrans({"–": "-", "—": "-", "…": "...", "·": "|", "◀": "<", "×": "x", "≥": ">=", "─": "-", "’": "'", "“": '"', "”": '"', "−": "-", "→": "->"})  # fmt: skip
+
+
+def mind(message: Warning | str, *_: object) -> None:
+    """Write a warning as a line for people, without where in the code it arose."""
+    sys.stderr.write(encodable(f"Mind: {plain(str(message))}\n", sys.stderr.encoding))
 
 
 def screen(

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import engagekit as ek
-from engagekit.errors import EventLogError
+from engagekit.errors import EngagekitWarning, EventLogError
 from engagekit.people import READERS
 
 ROWS = pl.DataFrame({"user_id": [1, 2], "plan": ["pro", None], "signed_up_at": [datetime(2026, 3, 29, 1, 30), None]})  # fmt: skip
@@ -142,3 +142,16 @@ def test_decimal_ids_of_pandas_become_whole(tmp_path):
         "42",
         None,
     ]
+
+
+def test_a_table_of_other_people_is_remarked_on():
+    log = pl.DataFrame(
+        {"user_id": ["u1", "u2"], "event": ["join", "join"], "at": [date(2026, 1, 1)] * 2}
+    )
+    definition = ek.Definition(signup="join", activation="make", core="make")
+    strangers = pl.DataFrame({"user_id": ["1", "2"], "plan": ["free", "pro"]})
+    with pytest.warns(EngagekitWarning, match=r"None of the 2 users .* has '1', the log 'u1'"):
+        journeys = ek.rollup(log, definition, users=strangers)
+    assert journeys.users["plan"].to_list() == [None, None]
+    ek.rollup(log, definition, users=strangers.with_columns(user_id=pl.Series(["u1", "2"])))
+    ek.rollup(log, definition, users=strangers.clear())

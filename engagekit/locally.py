@@ -48,6 +48,7 @@ STRANGERS = (
     "None of the {:,} users of the users table is in the log; the table has {!r}, the log {!r}. They count as users "
     "without an event. If they are the same people, write their ids alike in both."
 )
+MANY_STRANGERS = 10  # fewer may well have done nothing yet
 LARGE = 20_000_000  # events that are reduced in one go; more are taken in several parts
 PART = 10_000_000
 
@@ -119,7 +120,7 @@ def _warn_of_strangers(log: pl.LazyFrame, people: pl.DataFrame) -> None:
     """Say so where no user of the table is in the log: ids are written differently, or one of the two is another's."""
     ids = people.lazy().select("user_id")
     known = log.select("user_id").join(ids, on="user_id", how="semi").head(1)
-    if people.is_empty() or known.collect(engine="streaming").height:
+    if people.height < MANY_STRANGERS or known.collect(engine="streaming").height:
         return
     seen = log.select("user_id").head(1).collect()["user_id"].to_list()
     warnings.warn(

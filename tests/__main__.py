@@ -14,13 +14,14 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
 PYTHON = [sys.executable]
+TWO_AT_A_TIME = ["-n", "2", "--dist", "loadfile"]
 
 STAGES: dict[str, list[list[str]]] = {
     "format": [[*PYTHON, "-m", "ruff", "format", "--check"]],
     "lint": [[*PYTHON, "-m", "ruff", "check"]],
     "types": [[*PYTHON, "-m", "mypy"]],
     "fast": [
-        [*PYTHON, "-m", "coverage", "run", *PYTEST],
+        [*PYTHON, *PYTEST, *TWO_AT_A_TIME, "--cov=engagekit", "--cov-report="],
         [*PYTHON, "-m", "tests.branches"],
     ],
     "slow": [[*PYTHON, *PYTEST, "-m", "slow and not browser and not spark"]],

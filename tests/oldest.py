@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 UV = [sys.executable, "-m", "uv"]
 # Properties of long sequences do not depend on versions; what does is touched by a few examples of each.
-PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-profile", "few"]
+PYTEST = ["-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-p", "no:cacheprovider", "--hypothesis-profile", "few"]  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:

@@ -276,11 +276,12 @@ def test_help_names_every_command(capsys):
 
 def test_warnings_are_lines_for_people(tmp_path):
     (tmp_path / "log.csv").write_text("user_id,event,at\nu1,join,2026-01-01\n", encoding="utf-8")
-    (tmp_path / "users.csv").write_text("user_id,plan\n1,free\n", encoding="utf-8")
+    users = "\n".join(["user_id,plan", *[f"{number},free" for number in range(10)]])
+    (tmp_path / "users.csv").write_text(users, encoding="utf-8")
     rules = 'signup = "join"\nactivation = "make"\ncore = "make"\n'
     (tmp_path / "rules.toml").write_text(rules, encoding="utf-8")
     command = [sys.executable, "-m", "engagekit", "diagnose", "log.csv", "--definition", "rules.toml", "--users", "users.csv", "--cache", "cache"]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0
-    assert done.stderr.startswith("Mind: None of the 1 users of the users table is in the log")
+    assert done.stderr.startswith("Mind: None of the 10 users of the users table is in the log")
     assert ".py" not in done.stderr

@@ -149,9 +149,10 @@ def test_a_table_of_other_people_is_remarked_on():
         {"user_id": ["u1", "u2"], "event": ["join", "join"], "at": [date(2026, 1, 1)] * 2}
     )
     definition = ek.Definition(signup="join", activation="make", core="make")
-    strangers = pl.DataFrame({"user_id": ["1", "2"], "plan": ["free", "pro"]})
-    with pytest.warns(EngagekitWarning, match=r"None of the 2 users .* has '1', the log 'u1'"):
+    strangers = pl.DataFrame({"user_id": [str(n) for n in range(10)], "plan": "free"})
+    with pytest.warns(EngagekitWarning, match=r"None of the 10 users .* has '0', the log 'u1'"):
         journeys = ek.rollup(log, definition, users=strangers)
     assert journeys.users["plan"].to_list() == [None, None]
-    ek.rollup(log, definition, users=strangers.with_columns(user_id=pl.Series(["u1", "2"])))
-    ek.rollup(log, definition, users=strangers.clear())
+    ek.rollup(log, definition, users=strangers.head(9))
+    one_of_them = pl.when(pl.col("user_id") == "3").then(pl.lit("u1")).otherwise("user_id")
+    ek.rollup(log, definition, users=strangers.with_columns(one_of_them.alias("user_id")))

@@ -305,7 +305,7 @@ def without_own_count(early: Early, tally: Tally, chosen: pl.DataFrame) -> pl.Da
         )
 
     moved = early.asked(moves)
-    come = moved.select("event", "m1", "m0", stratum="moved_to")
+    come = moved.select("event", "m1", "m0", pl.col("moved_to").alias("stratum"))
     gone = moved.select("event", -pl.col("m1"), -pl.col("m0"), "stratum")
     did = (
         moved.filter("reached")
@@ -318,7 +318,7 @@ def without_own_count(early: Early, tally: Tally, chosen: pl.DataFrame) -> pl.Da
         .select("event", "m1", "m0", "stratum")
     )
     cells = (
-        pl.concat([everyone, gone, come.select("event", "m1", "m0", "stratum")])
+        pl.concat([everyone, gone, come])
         .group_by("event", "stratum")
         .agg(pl.col("m1", "m0").sum())
         .join(did, on=["event", "stratum"])

@@ -10,6 +10,8 @@ import engagekit as ek
 from engagekit import prepare
 
 EARLIER = "2025-11-07 13:30"
+MADE = ek.simulate(users=600, seed=5, outreach=True, feedback=True, errors=True, dirt=0.01)
+RENEWED = MADE.users.select("user_id", retained=pl.col("user_id").hash(1) % 3 == 0).head(450)
 NARROWED = {
     "all": lambda j: j,
     "some": lambda j: j.where(users=pl.col("plan") != "free", signed_up=("2025-07-20", None)),
@@ -36,7 +38,12 @@ ANSWERS = {
     "metrics": ek.metrics,
     "metrics by": lambda j: ek.metrics(j, by="plan"),
     "first weeks": ek.compare_first_weeks,
+    "first weeks by an outcome from outside": lambda j: ek.compare_first_weeks(j, outcome=RENEWED),
+    "first weeks of some": lambda j: ek.compare_first_weeks(j, among=RENEWED.select("user_id")),
+    "first weeks by": lambda j: ek.compare_first_weeks(j, by="plan"),
+    "thresholds": ek.find_threshold,
     "outcomes": ek.outcomes,
+    "outcomes from outside": lambda j: ek.outcomes(j, outcome=RENEWED),
     "survival": lambda j: ek.survival(j, quiet_days=21),
     "drop-off": ek.step_drop_off,
     "usage interval": ek.usage_interval,
@@ -47,7 +54,7 @@ ANSWERS = {
 
 @pytest.fixture(scope="module")
 def journeys(tmp_path_factory):
-    made = ek.simulate(users=600, seed=5, outreach=True, feedback=True, errors=True, dirt=0.01)
+    made = MADE
     whole = ek.rollup(made.events, made.definition, users=made.users)
     place = tmp_path_factory.mktemp("parts")
     with pytest.MonkeyPatch.context() as patch:

@@ -33,3 +33,11 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the folder 'shared' with published cases and real logs is not here")
     return SHARED
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Make an empty folder for a log, whose text is cached apart from it."""
+    monkeypatch.setenv("ENGAGEKIT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "log").mkdir()
+    return tmp_path / "log"

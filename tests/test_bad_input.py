@@ -21,13 +21,6 @@ GOOD = "user_id,event,at\nann,open,2026-03-01 09:30:00\nbob,open,2026-03-02 09:3
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("ENGAGEKIT_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "log").mkdir()
-    return tmp_path / "log"
-
-
-@pytest.fixture
 def refused(folder):
     """Write files, scan the one or all of them, and return the message of the refusal."""
 

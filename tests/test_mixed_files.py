@@ -16,13 +16,6 @@ NINE = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("ENGAGEKIT_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "log").mkdir()
-    return tmp_path / "log"
-
-
-@pytest.fixture
 def refused(folder):
     def run(files, **options):
         for name, content in files.items():

@@ -60,8 +60,9 @@ def imports_of(tree: ast.AST) -> set[str]:
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules = {name for name in names if name.removeprefix("engagekit.") in MODULES}
+            found |= names | (set() if names == modules else {node.module})
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
     return found

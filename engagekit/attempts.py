@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from engagekit._base import later
 from engagekit.anyorder import any_order
-from engagekit.spans import later
 from engagekit.ties import Ties, ties_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from engagekit.spans import Span
+    from engagekit._base import Span
 
     Integers: TypeAlias = NDArray[np.int64]
     Truths: TypeAlias = NDArray[np.bool_]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engagekit._base import day, many
 from engagekit.instants import day_of, zone
-from engagekit.wording import day, many
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys

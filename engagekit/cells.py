@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engagekit._base import last_index, period_start, period_table, turns_at
 from engagekit.instants import AT
 from engagekit.intervals import wilson_columns
-from engagekit.periods import last_index, period_start, period_table, turns_at
 from engagekit.ticks import day_of_tick, in_days, instant_of_tick, span, ticks
 
 if TYPE_CHECKING:

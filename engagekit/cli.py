@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 import engagekit as ek
+from engagekit._base import plain
 from engagekit.errors import (
     EngagekitError,
     ParameterError,
     listing,
     nearest,
 )
-from engagekit.wording import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -325,9 +325,9 @@ def _without_small(
     """Leave out groups so small that somebody could be recognized: what is printed may be handed on."""
     import dataclasses
 
+    from engagekit._base import many
     from engagekit.groups import MIN_GROUP, small_groups, without
     from engagekit.reporting import to_hand_on
-    from engagekit.wording import many
 
     small = small_groups(journeys, by)
     if small.height == 0:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import begins_at, last_index, period_index, since_index
 from engagekit.errors import ColumnError, ParameterError, nearest
 from engagekit.instants import instant
 from engagekit.log import end_soon
 from engagekit.matchers import condition_faults, event_names, matches, property_names
-from engagekit.periods import begins_at, last_index, period_index, since_index
 from engagekit.ticks import ticks
 
 if TYPE_CHECKING:

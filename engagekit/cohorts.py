@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from engagekit._base import Calendar, calendar_for, since_index
 from engagekit.cells import added_up, answer
 from engagekit.cohort_starts import (
     before,
@@ -23,7 +24,6 @@ from engagekit.core_returns import core_hits, first_signup, sign_ups
 from engagekit.groups import names_and_faults
 from engagekit.instants import clock_time
 from engagekit.log import open_log
-from engagekit.periods import Calendar, calendar_for, since_index
 from engagekit.pooling import pooled_curve
 from engagekit.retention_terms import (
     TAKEN,
@@ -46,10 +46,10 @@ __all__ = ["cohort_curves", "pooled_curve", "retention"]
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from engagekit._base import Period, WeekStart
     from engagekit.instants import Instant
     from engagekit.journeys import Journeys
     from engagekit.matchers import Matcher
-    from engagekit.periods import Period, WeekStart
 
 
 def retention(

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engagekit._base import period_index
 from engagekit.cohort_starts import held
 from engagekit.instants import AT
 from engagekit.journeys import on_days
-from engagekit.periods import period_index
 from engagekit.ticks import span, ticks
 
 if TYPE_CHECKING:

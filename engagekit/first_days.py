@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import percent
 from engagekit.early_activity import Early, early_of, launches
 from engagekit.errors import ParameterError
 from engagekit.first_weeks_words import late_said
@@ -16,7 +17,6 @@ from engagekit.ranks import rank_compare
 from engagekit.retained import defining, judged_users
 from engagekit.strata import benjamini_hochberg
 from engagekit.tallies import all_exposed, exposures, only_exposed
-from engagekit.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

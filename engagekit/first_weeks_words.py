@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from engagekit._base import percent
 from engagekit.early_activity import ACTIVE_DAYS
-from engagekit.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

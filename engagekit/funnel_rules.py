@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 
+from engagekit._base import span_of
 from engagekit.cohort_starts import refuse_misspelt
 from engagekit.errors import ColumnError, EngagekitError, ParameterError, check_choice
 from engagekit.instants import AT, instant
 from engagekit.intervals import RATE
 from engagekit.matchers import condition_faults, event_names, matches, property_names
-from engagekit.spans import span_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from engagekit._base import Span
     from engagekit.matchers import Matcher
-    from engagekit.spans import Span
 
     Condition: TypeAlias = Matcher | pl.Expr
     Exclusion: TypeAlias = tuple[Condition, int, int]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from engagekit._base import count, day, in_markdown, many, percent
 from engagekit.errors import EngagekitError
 from engagekit.guidance import REVIEWS, Item
 from engagekit.playbook import play_named
-from engagekit.wording import count, day, in_markdown, many, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

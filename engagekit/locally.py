@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import ticking
 from engagekit.buckets import is_prepared, open_prepared
 from engagekit.errors import EngagekitWarning
 from engagekit.instants import Instant, beside_log
@@ -27,7 +28,6 @@ from engagekit.members import (
     people_of,
     zone_of,
 )
-from engagekit.progress import ticking
 from engagekit.reduction import codes_of, first_look, first_signups, reduced
 from engagekit.unpacking import unpacked
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from engagekit._base import Progress
     from engagekit.definition import Definition
     from engagekit.log import Frame
-    from engagekit.progress import Progress
 
 WHAT = "Rolling up"
 UNPREPARED = (

@@ -14,8 +14,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engagekit.whole import write_whole
-from engagekit.wording import in_html
+from engagekit._base import in_html, write_whole
 
 if TYPE_CHECKING:
     import os

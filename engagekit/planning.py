@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from engagekit._base import count, day, many, percent
 from engagekit.definition import LINKS
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import day_of, instant
@@ -14,7 +15,6 @@ from engagekit.intervals import z_of
 from engagekit.links import span_days
 from engagekit.playbook import PLAYS
 from engagekit.priority import Priority, rate_of
-from engagekit.wording import count, day, many, percent
 
 if TYPE_CHECKING:
     from engagekit.instants import Instant

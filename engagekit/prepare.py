@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import ticking, write_whole, writing
 from engagekit.buckets import (
     BEGUN,
     DONE,
@@ -21,11 +22,9 @@ from engagekit.buckets import (
 )
 from engagekit.errors import EventLogError, StoredFileError
 from engagekit.log import as_lazy, open_log
-from engagekit.progress import ticking
-from engagekit.whole import write_whole, writing
 
 if TYPE_CHECKING:
-    from engagekit.progress import Progress
+    from engagekit._base import Progress
 
 BUCKET = 1_000_000  # events in one bucket, about
 MOST_BUCKETS = 256

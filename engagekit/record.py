@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engagekit.whole import write_whole
-from engagekit.wording import LINK_NAMES, in_html, in_markdown, percent, sure
+from engagekit._base import LINK_NAMES, in_html, in_markdown, percent, sure, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable

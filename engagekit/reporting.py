@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import LINK_NAMES, count, in_html, percent, sure, write_whole
 from engagekit.definition import LINKS
 from engagekit.groups import MIN_GROUP, small_groups, without
 from engagekit.matchers import label
-from engagekit.whole import write_whole
-from engagekit.wording import LINK_NAMES, count, in_html, percent, sure
 
 if TYPE_CHECKING:
     import os

@@ -8,10 +8,10 @@ from typing import Any, Literal, TypeAlias
 
 import polars as pl
 
+from engagekit._base import Calendar, calendar_faults
 from engagekit.errors import EngagekitError, ParameterError, check_choice, listing
 from engagekit.instants import instant
 from engagekit.matchers import as_matches
-from engagekit.periods import Calendar, calendar_faults
 
 Cohorts: TypeAlias = Literal["first", "first_ever", "each"]
 Window: TypeAlias = Literal["calendar", "rolling"]

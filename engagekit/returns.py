@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engagekit._base import period_index
 from engagekit.cohort_starts import chosen, held
-from engagekit.periods import period_index
 from engagekit.ticks import span, ticks
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from engagekit._base import count, day, percent
 from engagekit.definition import LINKS
 from engagekit.errors import ParameterError, check_choice
 from engagekit.groups import check_journeys
@@ -17,7 +18,6 @@ from engagekit.journeys import gathered
 from engagekit.linkcounts import accounts_of, link_counts
 from engagekit.links import defined_links, link_flags, span_days
 from engagekit.priority import prioritize
-from engagekit.wording import count, day, percent
 
 if TYPE_CHECKING:
     from engagekit.instants import Instant

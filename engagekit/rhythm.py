@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.cadence import engagement_matrix, usage_interval
-from engagekit.cohort_starts import chosen, columns_of, refuse_misspelt, try_expression
-from engagekit.errors import ParameterError
-from engagekit.instants import beside_log, clock_time
-from engagekit.intervals import wilson_columns
-from engagekit.log import end_soon, open_log
-from engagekit.periods import (
+from engagekit._base import (
     Calendar,
     begins_at,
     calendar_faults,
@@ -23,14 +17,20 @@ from engagekit.periods import (
     period_table,
     since_index,
 )
+from engagekit.cadence import engagement_matrix, usage_interval
+from engagekit.cohort_starts import chosen, columns_of, refuse_misspelt, try_expression
+from engagekit.errors import ParameterError
+from engagekit.instants import beside_log, clock_time
+from engagekit.intervals import wilson_columns
+from engagekit.log import end_soon, open_log
 from engagekit.retention_terms import matcher_faults, moment_faults, whole_faults
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from engagekit._base import Period, WeekStart
     from engagekit.instants import Instant
     from engagekit.matchers import Matcher
-    from engagekit.periods import Period, WeekStart
 
 __all__ = ["engagement_matrix", "lifecycle", "stickiness", "usage_interval"]
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping
 
+    from engagekit._base import Progress
     from engagekit.definition import Definition
     from engagekit.instants import Instant
     from engagekit.log import Frame
-    from engagekit.progress import Progress
 
 
 def rollup(

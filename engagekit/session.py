@@ -9,9 +9,9 @@ from pathlib import Path
 from reprlib import repr as shortly
 from typing import TYPE_CHECKING, Any
 
+from engagekit._base import write_whole, writing
 from engagekit.definition import Definition
 from engagekit.errors import ParameterError, StoredFileError, nearest
-from engagekit.whole import write_whole, writing
 
 if TYPE_CHECKING:
     import os
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from engagekit._base import Progress
     from engagekit.journeys import Journeys
-    from engagekit.progress import Progress
 
 SCHEMA_VERSION = 1
 FILE = "session.json"
@@ -257,8 +257,8 @@ class Session:
 
         Where that takes several parts, a notebook shows a bar meanwhile, unless `progress` says otherwise.
         """
+        from engagekit._base import bar, in_notebook
         from engagekit.rollups import rollup
-        from engagekit.widget_progress import bar, in_notebook
 
         if progress is None:
             progress = bar("Reading the log") if in_notebook() else False

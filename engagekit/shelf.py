@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engagekit._base import flush, write_whole, writing
 from engagekit.errors import StoredFileError
-from engagekit.whole import flush, write_whole, writing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

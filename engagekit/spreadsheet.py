@@ -8,8 +8,7 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engagekit.whole import write_whole
-from engagekit.wording import in_spreadsheet
+from engagekit._base import in_spreadsheet, write_whole
 
 if TYPE_CHECKING:
     import os

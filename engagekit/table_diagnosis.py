@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import LINK_NAMES
 from engagekit.table_sheet import (
     LINK_WORDS,
     UNKNOWN,
@@ -22,7 +23,6 @@ from engagekit.table_sheet import (
     sure,
     whole,
 )
-from engagekit.wording import LINK_NAMES
 
 if TYPE_CHECKING:
     from engagekit.priority import Priority

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.wording import in_html
+from engagekit._base import in_html
 
 if TYPE_CHECKING:
     from engagekit.table_sheet import Sheet

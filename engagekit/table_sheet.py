@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import LINK_NAMES, percent, plain
 from engagekit.errors import ColumnError, ParameterError, listing, nearest
-from engagekit.wording import LINK_NAMES, percent, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import many, percent
 from engagekit.definition import LINKS
 from engagekit.earliest import NONE_BROKEN
 from engagekit.links import windows_of
-from engagekit.wording import many, percent
 
 if TYPE_CHECKING:
     from engagekit.basis import Basis

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from engagekit.wording import LINK_NAMES, count, many, percent, plain, sure
+from engagekit._base import LINK_NAMES, count, many, percent, plain, sure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engagekit._base import local_clock
 from engagekit.instants import AT, local_day
-from engagekit.periods import local_clock
 
 if TYPE_CHECKING:
     from engagekit.retention_terms import Terms

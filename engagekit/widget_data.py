@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from engagekit._base import LINK_NAMES
 from engagekit.definition import LINKS
 from engagekit.errors import ParameterError
 from engagekit.instants import day_of, instant, zone
 from engagekit.review import track
 from engagekit.widget_panel import Panel, Shown, choice, text
-from engagekit.wording import LINK_NAMES
 
 if TYPE_CHECKING:
     from datetime import date, datetime

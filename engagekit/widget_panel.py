@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
+from engagekit._base import in_html
 from engagekit.errors import EngagekitError
-from engagekit.wording import in_html
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import count, percent, plain
 from engagekit.matchers import event_names
 from engagekit.starter import event_table
 from engagekit.widget_panel import Panel, Shown, choice, several
-from engagekit.wording import count, percent, plain
 
 if TYPE_CHECKING:
     from engagekit.definition import Definition

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import LINK_NAMES, many, plain
 from engagekit.definition import LINKS
 from engagekit.planning import plan
 from engagekit.playbook import PLAYS
 from engagekit.widget_panel import Panel, Shown, button, choice, lines, secret, slider, text
-from engagekit.wording import LINK_NAMES, many, plain
 
 if TYPE_CHECKING:
     from datetime import date

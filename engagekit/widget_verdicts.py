@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from engagekit._base import LINK_NAMES, many, percent, plain
 from engagekit.definition import LINKS
 from engagekit.widget_panel import Panel, Shown, choice, slider
 from engagekit.widget_room import revealed
-from engagekit.wording import LINK_NAMES, many, percent, plain
 
 if TYPE_CHECKING:
     import polars as pl

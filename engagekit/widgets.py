@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import count, percent, plain
 from engagekit.early_activity import ACTIVE_DAYS
 from engagekit.widget_panel import Panel, Shown, choice, slider
-from engagekit.wording import count, percent, plain
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys

@@ -10,19 +10,27 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engagekit._base import (
+    LINK_NAMES,
+    flush,
+    in_html,
+    in_markdown,
+    many,
+    sweep,
+    write_whole,
+    writing,
+)
 from engagekit.errors import ParameterError, listing
 from engagekit.matchers import label
 from engagekit.record import STYLE, record
 from engagekit.session import DEFINITION_FILE, FILE, Session
 from engagekit.starter import event_table, starter_definition
-from engagekit.whole import flush, sweep, write_whole, writing
-from engagekit.wording import LINK_NAMES, in_html, in_markdown, many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from engagekit._base import Progress
     from engagekit.definition import Definition
-    from engagekit.progress import Progress
 
 LOG, USERS = "log", "users.parquet"
 COMPARED = "compare.html"

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engagekit as ek
+from engagekit._base.atomic_files import write_whole
 from engagekit.definition import LINKS, Definition
 from engagekit.errors import DefinitionError, EngagekitError, StoredFileError
-from engagekit.whole import write_whole
 
 FULL = Definition(
     name="Trailhead",

@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engagekit.errors import ParameterError
-from engagekit.instants import AT
-from engagekit.periods import (
+from engagekit._base.calendar import (
     PERIODS,
     Calendar,
     calendar_faults,
@@ -24,6 +22,8 @@ from engagekit.periods import (
     since_index,
     turns_at,
 )
+from engagekit.errors import ParameterError
+from engagekit.instants import AT
 
 ZONES = [
     "UTC",

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engagekit as ek
+from engagekit._base.formatting import in_spreadsheet
 from engagekit.errors import StoredFileError
-from engagekit.wording import in_spreadsheet
 
 HOSTILE = [
     "=1+1", '=HYPERLINK("http://x","y")', "=cmd|' /C calc'!A0", "+1", "-1+cmd", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "\u00a0=1", "\ufeff=1", '"=1', "'=1",

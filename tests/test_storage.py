@@ -15,11 +15,12 @@ import polars as pl
 import pytest
 
 import engagekit as ek
-from engagekit import whole, workshop
+from engagekit import workshop
+from engagekit._base import atomic_files
+from engagekit._base.atomic_files import write_whole, writing
 from engagekit.definition import Definition
 from engagekit.errors import DefinitionError, EngagekitError, StoredFileError
 from engagekit.session import Session
-from engagekit.whole import write_whole, writing
 
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and permissions of POSIX systems")
 LOG = crashing.log(60)
@@ -293,7 +294,7 @@ def test_what_killed_processes_left_is_cleared_after_a_day(tmp_path):
         path.write_bytes(b"half")
     now = recent.stat().st_mtime
     for path in (stale, fresh, other):
-        os.utime(path, (now - 2 * whole.A_DAY,) * 2)
+        os.utime(path, (now - 2 * atomic_files.A_DAY,) * 2)
     write_whole(tmp_path / "a.toml", b"x")
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
         [fresh.name, other.name, recent.name, "a.toml"]
@@ -324,7 +325,7 @@ def test_a_workshop_left_half_done_is_no_team(tmp_path):
     (left / "session.json").write_text('{"schema_version": 1}', encoding="utf-8")
     assert [t.team for t in workshop.teams_in(tmp_path / "ws")] == ["A"]
     assert "windows" not in workshop.compare(tmp_path / "ws").read_text(encoding="utf-8")
-    old = left.stat().st_mtime - 2 * whole.A_DAY
+    old = left.stat().st_mtime - 2 * atomic_files.A_DAY
     os.utime(left, (old, old))
     workshop.start(tmp_path / "ws", teams=["B"])
     assert not left.exists()

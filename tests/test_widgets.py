@@ -314,7 +314,7 @@ def test_notes_are_kept(session):
 def test_a_bar_is_shown_for_several_parts_only_and_goes_when_done(monkeypatch):
     import IPython.display
 
-    from engagekit import widget_progress
+    from engagekit._base import notebook_progress
 
     shown = []
 
@@ -325,14 +325,14 @@ def test_a_bar_is_shown_for_several_parts_only_and_goes_when_done(monkeypatch):
     monkeypatch.setattr(
         IPython.display, "display", lambda data, **_: shown.append(data["text/plain"]) or Place()
     )
-    tick = widget_progress.bar("Reading")
+    tick = notebook_progress.bar("Reading")
     tick(0, 1)
     tick(1, 1)
     assert shown == []
     for done in range(4):
         tick(done, 3)
     assert shown == ["Reading …", ""]
-    assert not widget_progress.in_notebook()
+    assert not notebook_progress.in_notebook()
 
 
 def test_what_is_agreed_is_a_decision(session):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from engagekit.funnels import funnel as funnel
     from engagekit.funnels import step_drop_off as step_drop_off
     from engagekit.journeys import Journeys as Journeys
+    from engagekit.journeys import suggest_windows as suggest_windows
     from engagekit.matchers import Match as Match
     from engagekit.measures import metrics as metrics
     from engagekit.offline import use_offline_charts as use_offline_charts
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from engagekit.survival import project_curve as project_curve
     from engagekit.survival import survival as survival
     from engagekit.thresholds import find_threshold as find_threshold
-    from engagekit.windows import suggest_windows as suggest_windows
 
 __version__ = "0.1.0"
 
@@ -107,7 +107,7 @@ _HOMES = {
     "simulate": "simulation",
     "step_drop_off": "funnels",
     "stickiness": "rhythm",
-    "suggest_windows": "windows",
+    "suggest_windows": "journeys",
     "survival": "survival",
     "to_csv": "spreadsheet",
     "track": "review",

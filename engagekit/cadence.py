@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.groups import check_journeys
 from engagekit.instants import days
 from engagekit.intervals import RATE, wilson_columns
-from engagekit.journeys import on_days
+from engagekit.journeys import check_journeys, on_days
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys

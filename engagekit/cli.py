@@ -326,7 +326,7 @@ def _without_small(
     import dataclasses
 
     from engagekit._base import many
-    from engagekit.groups import MIN_GROUP, small_groups, without
+    from engagekit.journeys import MIN_GROUP, small_groups, without
     from engagekit.reporting import to_hand_on
 
     small = small_groups(journeys, by)

@@ -21,8 +21,8 @@ from engagekit.cohort_starts import (
     try_expression,
 )
 from engagekit.core_returns import core_hits, first_signup, sign_ups
-from engagekit.groups import names_and_faults
 from engagekit.instants import clock_time
+from engagekit.journeys import names_and_faults
 from engagekit.log import open_log
 from engagekit.pooling import pooled_curve
 from engagekit.retention_terms import (

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.basis import basis
-from engagekit.groups import check_journeys, group_names
 from engagekit.instants import local_day
 from engagekit.intervals import wilson_columns
-from engagekit.journeys import gathered
+from engagekit.journeys import basis, check_journeys, gathered, group_names
 from engagekit.links import windows_of
 from engagekit.standing import standing
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.groups import check_journeys
 from engagekit.instants import days
 from engagekit.intervals import RATE, wilson_columns
+from engagekit.journeys import check_journeys
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys

@@ -12,8 +12,8 @@ import polars as pl
 from engagekit.early_activity import ACTIVE_DAYS, Early, early_of, launches
 from engagekit.errors import ParameterError
 from engagekit.first_weeks_words import question, sentence
-from engagekit.groups import group_names
 from engagekit.instants import AT
+from engagekit.journeys import group_names
 from engagekit.retained import defining, judged_users, stand_ins
 from engagekit.tallies import MOST_TIMES, Tally, numbers, tally, weighed
 from engagekit.weighing import (

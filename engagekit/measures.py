@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.groups import group_names
 from engagekit.instants import AT, days
-from engagekit.journeys import gathered
+from engagekit.journeys import gathered, group_names
 from engagekit.measure_facts import (
     BACK_DAYS,
     RECENT_DAYS,

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.basis import Basis, basis
 from engagekit.diagnosis import RULES, Rule, diagnose, largest_early_problem
 from engagekit.earliest import Verdict, earliest_broken, holds_between, times_to_settle
 from engagekit.errors import ParameterError
-from engagekit.groups import check_journeys, group_names
 from engagekit.instants import AT, days
 from engagekit.intervals import wilson_columns
-from engagekit.journeys import gathered
+from engagekit.journeys import Basis, basis, check_journeys, gathered, group_names
 from engagekit.linkcounts import COUNTS, EFFECTS, accounts_of
 from engagekit.links import FLAGS, link_flags
 from engagekit.linktable import Loop, Marks, loop

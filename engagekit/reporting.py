@@ -10,7 +10,7 @@ import polars as pl
 
 from engagekit._base import LINK_NAMES, count, in_html, percent, sure, write_whole
 from engagekit.definition import LINKS
-from engagekit.groups import MIN_GROUP, small_groups, without
+from engagekit.journeys import MIN_GROUP, small_groups, without
 from engagekit.matchers import label
 
 if TYPE_CHECKING:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit.errors import ColumnError, ParameterError, nearest
-from engagekit.groups import check_journeys
 from engagekit.instants import AT, days
 from engagekit.intervals import RATE, wilson_columns
-from engagekit.journeys import gathered, on_days
+from engagekit.journeys import check_journeys, gathered, on_days
 from engagekit.log import as_lazy
 from engagekit.matchers import event_names
 

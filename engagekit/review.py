@@ -11,10 +11,9 @@ import polars as pl
 from engagekit._base import count, day, percent
 from engagekit.definition import LINKS
 from engagekit.errors import ParameterError, check_choice
-from engagekit.groups import check_journeys
 from engagekit.instants import AT, beside_log, day_of
 from engagekit.intervals import newcombe, wilson
-from engagekit.journeys import gathered
+from engagekit.journeys import check_journeys, gathered
 from engagekit.linkcounts import accounts_of, link_counts
 from engagekit.links import defined_links, link_flags, span_days
 from engagekit.priority import prioritize

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit import locally, shelf
+from engagekit import locally
 from engagekit.engines import engine_of
 from engagekit.errors import ParameterError, check_choice
-from engagekit.gaps import interval_of, median_gaps
-from engagekit.journeys import LEFT_OUT, TABLES, Journeys, about, landed
+from engagekit.journeys import (
+    LEFT_OUT,
+    TABLES,
+    Journeys,
+    about,
+    interval_of,
+    landed,
+    median_gaps,
+    storage,
+)
 
 if TYPE_CHECKING:
     import os
@@ -120,7 +128,7 @@ def rollup(
         raise ParameterError(faults[0])
     folder, tag = None if into is None else Path(into), uuid.uuid4().hex[:12]
     if folder is not None:
-        shelf.refuse_newer(folder)
+        storage.refuse_newer(folder)
     engine = engine_of(events)
     if engine is None:
         opened = locally.opened(events, definition, users, unit, as_of, progress)
@@ -136,12 +144,12 @@ def rollup(
         if folder is None:
             kept.append(whole)
         else:
-            shelf.put(whole, folder, tag, number)
+            storage.put(whole, folder, tag, number)
     found: Mapping[str, Any]
     if folder is None:
         found = {name: pl.concat([part[name] for part in kept]) for name in TABLES}
     else:
-        found = shelf.tables_in(folder, shelf.names(tag))
+        found = storage.tables_in(folder, storage.names(tag))
     journeys = Journeys(
         **found,
         definition=definition.resolved(interval_of(pl.concat(gaps))),
@@ -150,10 +158,10 @@ def rollup(
         dates_only=opened.extent.dates_only,
         left_out=_as_frame(left_out),
         unit=unit,
-        pieces=() if folder is None else shelf.pieces_in(folder, shelf.names(tag)),
+        pieces=() if folder is None else storage.pieces_in(folder, storage.names(tag)),
     )
     if folder is not None:
-        shelf.settle(about(journeys), folder, shelf.names(tag))
+        storage.settle(about(journeys), folder, storage.names(tag))
     return journeys
 
 

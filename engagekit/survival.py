@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import polars as pl
 
 from engagekit.errors import ParameterError, check_choice
-from engagekit.groups import names_and_faults
 from engagekit.instants import AT, local_day
+from engagekit.journeys import names_and_faults
 from engagekit.lifetimes import curve_of, kaplan_meier, log_rank, mean_until, rank_test, rmst
 from engagekit.projection import fit_sbg, flattening, project_curve
 from engagekit.retention_terms import refuse

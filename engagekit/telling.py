@@ -12,9 +12,9 @@ from engagekit.earliest import NONE_BROKEN
 from engagekit.links import windows_of
 
 if TYPE_CHECKING:
-    from engagekit.basis import Basis
     from engagekit.definition import Definition
     from engagekit.diagnosis import Rule
+    from engagekit.journeys import Basis
     from engagekit.linktable import Loop
 
 

@@ -11,8 +11,8 @@ from engagekit._base import percent
 from engagekit.early_activity import ACTIVE_DAYS, Early, early_of, launches
 from engagekit.errors import ColumnError, ParameterError, TooFewUsersError, listing, nearest
 from engagekit.first_weeks_words import late_said
-from engagekit.groups import check_journeys
 from engagekit.instants import days
+from engagekit.journeys import check_journeys
 from engagekit.log import open_log
 from engagekit.retained import defining, judged_users, same_kind
 from engagekit.strata import benjamini_hochberg, pooled_ratios

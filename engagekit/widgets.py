@@ -37,8 +37,8 @@ def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
     """Turn the cohort curve by period, way of counting and group; `.value` is the pooled curve."""
     from engagekit import charts
     from engagekit.cohorts import cohort_curves, pooled_curve
+    from engagekit.journeys import usual_period
     from engagekit.widget_verdicts import comparable
-    from engagekit.windows import usual_period
 
     controls = {
         "period": choice(

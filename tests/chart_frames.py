@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from engagekit.basis import Basis
 from engagekit.definition import Definition
 from engagekit.intervals import wilson
+from engagekit.journeys.coverage import Basis
 from engagekit.priority import Priority
 
 HOSTILE = (

@@ -21,7 +21,7 @@ import polars as pl
 import engagekit as ek
 from engagekit import prepare, workshop
 from engagekit.definition import Definition
-from engagekit.journeys import Journeys
+from engagekit.journeys.tables import Journeys
 from engagekit.session import Session
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from link_logs import PLAIN as DEFINITION
 from link_logs import log_of, rolled
 
 import engagekit as ek
-from engagekit.basis import basis
+from engagekit.journeys.coverage import basis
 
 ROWS = log_of(("join", 0)) + log_of(("join", 3.5), user=2)
 

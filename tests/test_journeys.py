@@ -9,7 +9,7 @@ import pytest
 
 import engagekit as ek
 from engagekit.errors import ColumnError, ParameterError, StoredFileError
-from engagekit.journeys import TABLES, silence_days
+from engagekit.journeys.tables import TABLES, silence_days
 
 DEFINITION = ek.Definition(
     signup="signup",

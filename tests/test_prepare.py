@@ -20,7 +20,7 @@ import engagekit as ek
 from engagekit import prepare
 from engagekit.buckets import open_prepared
 from engagekit.errors import EventLogError, StoredFileError
-from engagekit.journeys import TABLES
+from engagekit.journeys.tables import TABLES
 
 MAKE = ek.Definition(signup="signup", activation="make", core="make")
 

@@ -15,7 +15,7 @@ import pytest
 import engagekit as ek
 from engagekit import workshop
 from engagekit.cli import main
-from engagekit.groups import MIN_GROUP, small_groups, without
+from engagekit.journeys.groups import MIN_GROUP, small_groups, without
 from engagekit.session import Session
 
 ROOT = Path(__file__).parent.parent

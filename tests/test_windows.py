@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engagekit as ek
-from engagekit.gaps import FALLBACK_INTERVAL, interval_of, median_gaps
+from engagekit.journeys.gaps import FALLBACK_INTERVAL, interval_of, median_gaps
 
 START = date(2026, 1, 1)
 

@@ -15,9 +15,9 @@ import polars as pl
 from engagekit._base import many, writing
 from engagekit.definition import Definition
 from engagekit.errors import ColumnError, ParameterError, StoredFileError, listing, nearest
-from engagekit.gaps import interval_of, median_gaps
 from engagekit.instants import AT, beside_log, instant, last_before, local_day, times_before, zone
-from engagekit.shelf import FILE, names, pieces_in, refuse_newer, settle, tables_in, tidy
+from engagekit.journeys.gaps import interval_of, median_gaps
+from engagekit.journeys.storage import FILE, names, pieces_in, refuse_newer, settle, tables_in, tidy
 
 if TYPE_CHECKING:
     import os

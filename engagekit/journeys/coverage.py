@@ -12,7 +12,7 @@ from engagekit._base import day, many
 from engagekit.instants import day_of, zone
 
 if TYPE_CHECKING:
-    from engagekit.journeys import Journeys
+    from engagekit.journeys.tables import Journeys
 
 
 @dataclass(frozen=True)

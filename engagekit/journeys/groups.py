@@ -11,7 +11,7 @@ from engagekit.definition import Definition
 from engagekit.errors import ParameterError, listing, nearest
 
 if TYPE_CHECKING:
-    from engagekit.journeys import Journeys
+    from engagekit.journeys.tables import Journeys
 
 
 def group_names(

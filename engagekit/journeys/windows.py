@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit.gaps import interval_of, median_gaps
-from engagekit.groups import check_journeys
 from engagekit.instants import AT, days
+from engagekit.journeys.gaps import interval_of, median_gaps
+from engagekit.journeys.groups import check_journeys
 
 if TYPE_CHECKING:
     from engagekit.definition import Definition
-    from engagekit.journeys import Journeys
+    from engagekit.journeys.tables import Journeys
 
 SLOW_DAYS = 14  # a usual pause beyond it leaves most weeks empty
 WINDOWS = {

@@ -9,7 +9,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engagekit.checks import check_events as check_events
     from engagekit.cohorts import cohort_curves as cohort_curves
     from engagekit.cohorts import pooled_curve as pooled_curve
     from engagekit.cohorts import retention as retention
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from engagekit.diagnosis import label_users as label_users
     from engagekit.diagnosis import watch_list as watch_list
     from engagekit.errors import EngagekitError as EngagekitError
-    from engagekit.events import pseudonymize as pseudonymize
-    from engagekit.events import scan_events as scan_events
     from engagekit.first_days import day_by_day as day_by_day
     from engagekit.first_days import first_paths as first_paths
     from engagekit.first_days import how_often as how_often
@@ -28,12 +25,15 @@ if TYPE_CHECKING:
     from engagekit.first_weeks import compare_first_weeks as compare_first_weeks
     from engagekit.funnels import funnel as funnel
     from engagekit.funnels import step_drop_off as step_drop_off
+    from engagekit.ingest import check_events as check_events
+    from engagekit.ingest import pseudonymize as pseudonymize
+    from engagekit.ingest import read_users as read_users
+    from engagekit.ingest import scan_events as scan_events
     from engagekit.journeys import Journeys as Journeys
     from engagekit.journeys import suggest_windows as suggest_windows
     from engagekit.matchers import Match as Match
     from engagekit.measures import metrics as metrics
     from engagekit.offline import use_offline_charts as use_offline_charts
-    from engagekit.people import read_users as read_users
     from engagekit.planning import plan as plan
     from engagekit.playbook import METRICS as METRICS
     from engagekit.playbook import PLAYS as PLAYS
@@ -74,7 +74,7 @@ _HOMES = {
     "REVIEWS": "playbook",
     "Session": "session",
     "Step": "definition",
-    "check_events": "checks",
+    "check_events": "ingest",
     "cohort_curves": "cohorts",
     "compare_first_weeks": "first_weeks",
     "compare_survival": "survival",
@@ -97,13 +97,13 @@ _HOMES = {
     "prepare_events": "prepare",
     "prioritize": "priority",
     "project_curve": "survival",
-    "pseudonymize": "events",
-    "read_users": "people",
+    "pseudonymize": "ingest",
+    "read_users": "ingest",
     "report": "reporting",
     "retention": "cohorts",
     "rollup": "rollups",
     "rollup_sql": "sql",
-    "scan_events": "events",
+    "scan_events": "ingest",
     "simulate": "simulation",
     "step_drop_off": "funnels",
     "stickiness": "rhythm",

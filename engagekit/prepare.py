@@ -102,17 +102,17 @@ def prepare_events(
 
 
 def _opened(source: Any) -> pl.LazyFrame:
-    from engagekit.sources import is_path
+    from engagekit.ingest import is_path
 
     if is_path(source):
-        from engagekit.events import scan_events
+        from engagekit.ingest import scan_events
 
         return scan_events(source)
     return as_lazy(source)
 
 
 def _files_of(source: Any) -> list[list[Any]] | None:
-    from engagekit.sources import find_files, is_path
+    from engagekit.ingest import find_files, is_path
 
     if not is_path(source):
         return None

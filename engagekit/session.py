@@ -243,7 +243,7 @@ class Session:
             sample = load_sample()
             return sample.events, sample.users, about.get("as_of") or sample.as_of
         from engagekit.buckets import open_prepared
-        from engagekit.people import read_users
+        from engagekit.ingest import read_users
 
         folder, end = self.folder / about["events"], about.get("as_of") or None
         users = about.get("users")

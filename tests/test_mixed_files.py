@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import engagekit as ek
-from engagekit.presets import SNOWPLOW_COLUMNS
+from engagekit.ingest.presets import SNOWPLOW_COLUMNS
 
 HEADER = "user_id,event,at\n"
 NINE = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 
 import engagekit as ek
 from engagekit.errors import EngagekitWarning, EventLogError
-from engagekit.people import READERS
+from engagekit.ingest.users_table import READERS
 
 ROWS = pl.DataFrame({"user_id": [1, 2], "plan": ["pro", None], "signed_up_at": [datetime(2026, 3, 29, 1, 30), None]})  # fmt: skip
 WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".ndjson": "write_ndjson", ".jsonl": "write_ndjson"}  # fmt: skip

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 import engagekit as ek
-from engagekit.presets import PRESETS, SNOWPLOW_COLUMNS
+from engagekit.ingest.presets import PRESETS, SNOWPLOW_COLUMNS
 
 NINE = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import engagekit as ek
-from engagekit import textcache
+from engagekit.ingest import text_cache
 
 NINE = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 ROWS = [
@@ -51,7 +51,7 @@ def entries(tmp_path):
 def test_text_is_read_once(tmp_path, monkeypatch):
     path = write(tmp_path / "people-of-acme.csv")
     first = scan(path, keep="n")
-    monkeypatch.setattr("engagekit.textlog.write_log", None)  # reading again would fail
+    monkeypatch.setattr("engagekit.ingest.text_reader.write_log", None)  # reading again would fail
     assert scan(path, keep="n").rows() == first.rows() == ROWS
     (name,) = entries(tmp_path)
     assert "acme" not in name
@@ -100,10 +100,10 @@ def test_the_cache_lies_where_the_platform_keeps_caches(monkeypatch, tmp_path):
     ]:
         monkeypatch.setattr(sys, "platform", platform)
         monkeypatch.setenv(variable, str(tmp_path))
-        assert textcache.cache_folder(None).is_relative_to(tmp_path)
-        assert textcache.cache_folder(None).name == end
+        assert text_cache.cache_folder(None).is_relative_to(tmp_path)
+        assert text_cache.cache_folder(None).name == end
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert textcache.cache_folder(None).parts[-3:] == ("Library", "Caches", "engagekit")
+    assert text_cache.cache_folder(None).parts[-3:] == ("Library", "Caches", "engagekit")
 
 
 def test_a_failed_reading_leaves_nothing(tmp_path):

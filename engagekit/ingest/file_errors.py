@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit.sources import head_of
+from engagekit.ingest.files import head_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from engagekit.sources import LogFile
+    from engagekit.ingest.files import LogFile
 
 BAD = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, ValueError)
 BLOCK = 1 << 20

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit import columns, damage, fields, times
-from engagekit.columns import ALIAS, FILE, MORE, RAW
 from engagekit.errors import EngagekitError, EventLogError, listing
-from engagekit.sources import LogFile, open_files
+from engagekit.ingest import column_mapping, file_errors, nested_fields, timestamps
+from engagekit.ingest.column_mapping import ALIAS, FILE, MORE, RAW
+from engagekit.ingest.files import LogFile, open_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from engagekit.columns import Reading
-    from engagekit.times import Form
+    from engagekit.ingest.column_mapping import Reading
+    from engagekit.ingest.timestamps import Form
 
 HEADING = "The event log cannot be read"
 FIELDS_BEYOND = 3  # separators at the end of a row, as some exports write them, cut nothing
@@ -62,9 +62,9 @@ def write_log(
         _write_log(paths, reading, encoding=encoding, target=target, workdir=workdir)
     except EngagekitError:
         raise
-    except damage.BAD as error:
-        if not damage.no_room(error):
-            raise EventLogError(f"{HEADING}: {damage.plainly('the text', error)}") from None
+    except file_errors.BAD as error:
+        if not file_errors.no_room(error):
+            raise EventLogError(f"{HEADING}: {file_errors.plainly('the text', error)}") from None
         raise EventLogError(
             f"There is no room to keep the log in {str(target.parent.parent)!r}; nothing was changed. Make room, or say another folder: cache='...'."
         ) from None
@@ -79,9 +79,9 @@ def _write_log(
     parts: list[Part] = []
     # What is sound is read to its end also where something else is not: so all faults are told at once.
     for group in groups:
-        found = columns.missing(group.schema, reading, group.name) + _doubled(group, reading)
+        found = column_mapping.missing(group.schema, reading, group.name) + _doubled(group, reading)
         sound = not found
-        if fields.first_of(group.schema, reading.places["at"]) is not None:
+        if nested_fields.first_of(group.schema, reading.places["at"]) is not None:
             rest, form, more = _form(group, reading)
             found += more
             if rest is not None and sound:
@@ -116,8 +116,8 @@ def _grouped(files: Sequence[LogFile], reading: Reading) -> tuple[list[Group], l
     for file in files:
         try:
             key = (file.kind, file.separator, file.header, _columns(file, reading))
-        except damage.BAD as error:
-            faults.append(damage.explain(file, error))
+        except file_errors.BAD as error:
+            faults.append(file_errors.explain(file, error))
             continue
         found.setdefault(key, []).append(file)
     groups = [
@@ -133,7 +133,9 @@ def _columns(file: LogFile, reading: Reading) -> tuple[tuple[str, Any], ...]:
     if file.kind == "ndjson":
         wanted = [*reading.places.values(), *reading.keep.values(), reading.aliases]
         pairs = reading.preset.pairs if reading.preset else ()
-        return tuple(fields.schema_for([p for ps in wanted for p in ps], pairs=pairs).items())
+        return tuple(
+            nested_fields.schema_for([p for ps in wanted for p in ps], pairs=pairs).items()
+        )
     if reading.preset and reading.preset.columns:
         return tuple((name, pl.String()) for name in reading.preset.columns)
     scan = pl.scan_csv(file.path, separator=file.separator, infer_schema=False, glob=False)
@@ -175,12 +177,12 @@ def _doubled(group: Group, reading: Reading) -> list[str]:
 
 def _form(group: Group, reading: Reading) -> tuple[Group | None, Form | None, list[str]]:
     """Tell how a group's times are written; the group comes back without its broken files, or None if none can be read."""
-    at = fields.first_of(group.schema, reading.places["at"])
-    if at is not None and columns.dtype_of(group.rows, at).is_temporal():
+    at = nested_fields.first_of(group.schema, reading.places["at"])
+    if at is not None and column_mapping.dtype_of(group.rows, at).is_temporal():
         return group, None, []
     try:
-        form, sample = columns.first_form(group.rows, group.schema, reading)
-    except damage.BAD as error:
+        form, sample = column_mapping.first_form(group.rows, group.schema, reading)
+    except file_errors.BAD as error:
         faults, rest = _explained(group, error)
         if rest is None:
             return None, None, faults
@@ -188,7 +190,9 @@ def _form(group: Group, reading: Reading) -> tuple[Group | None, Form | None, li
         return rest, form, faults + more
     if form:
         return group, form, []
-    faults = columns.faults_of_sample(sample, reading, group.name, alone=len(group.files) == 1)
+    faults = column_mapping.faults_of_sample(
+        sample, reading, group.name, alone=len(group.files) == 1
+    )
     return (None if faults else group), None, faults
 
 
@@ -196,11 +200,11 @@ def _sink(
     group: Group, form: Form | None, reading: Reading, part: Path
 ) -> tuple[Group | None, list[str]]:
     """Write a group's events; the group comes back without its broken files, or None if none is sound."""
-    log = columns.as_log(group.rows, group.schema, reading, form)
+    log = column_mapping.as_log(group.rows, group.schema, reading, form)
     log = log.with_columns(pl.col("user_id").cast(pl.String))
     try:
         log.sink_parquet(part, compression="zstd", compression_level=1)
-    except damage.BAD as error:
+    except file_errors.BAD as error:
         faults, rest = _explained(group, error)
     else:
         faults, rest = _lost(group, part)
@@ -228,7 +232,7 @@ def _lost(group: Group, part: Path) -> tuple[list[str], Group | None]:
 
 def _explained(group: Group, error: BaseException) -> tuple[list[str], Group | None]:
     """Find what is wrong with a group's files, and what is left to read: the sound ones, or JSON of uneven shapes."""
-    if damage.no_room(error):
+    if file_errors.no_room(error):
         raise error
     faults, rest = _broken(group)
     if faults:
@@ -236,11 +240,11 @@ def _explained(group: Group, error: BaseException) -> tuple[list[str], Group | N
     uneven = group.files[0].kind == "ndjson" and any(
         not isinstance(dtype, pl.String) for dtype in group.schema.values()
     )
-    return ([], _loosely(group)) if uneven else ([damage.plainly(group.name, error)], None)
+    return ([], _loosely(group)) if uneven else ([file_errors.plainly(group.name, error)], None)
 
 
 def _broken(group: Group) -> tuple[list[str], Group | None]:
-    found = {file: damage.find(file) for file in group.files}
+    found = {file: file_errors.find(file) for file in group.files}
     faults = [fault for fault in found.values() if fault]
     sound = tuple(file for file, fault in found.items() if not fault)
     return faults, Group(sound, _scan(sound, group.schema), group.schema) if sound else None
@@ -250,7 +254,7 @@ def _loosely(group: Group) -> Group:
     """Read lines of JSON value by value: slower, but a key may hold an object here and a list there."""
     several = FILE if len(group.files) > 1 else None
     lines = pl.scan_lines([f.path for f in group.files], glob=False, include_file_paths=several)
-    values = [fields.from_json(pl.col("line"), [key]).alias(key) for key in group.schema]
+    values = [nested_fields.from_json(pl.col("line"), [key]).alias(key) for key in group.schema]
     # A line that is no JSON to polars, if it is to Python, would give nothing but nulls.
     unread = pl.when(pl.col("line").str.json_path_match("$").is_null()).then("line").alias(MORE)
     rows = lines.filter(pl.col("line").str.strip_chars() != "").select(
@@ -265,20 +269,20 @@ def _finish(parts: list[Part], reading: Reading, target: Path, faults: list[str]
     shown = {str(file.path): file.shown for group in groups for file in group.files}
     log = _together(parts)
     kinds = _kinds(parts, reading)
-    where = columns.rows_of(shown)
+    where = column_mapping.rows_of(shown)
     later: list[Form] = []
     profile = _profile(log, reading)
     if not faults:  # where a file could not be read, what the others lack may stand in it
         faults = _empty_faults(profile, groups, reading)
     if len(kinds) > 1:
-        faults = [*faults, times.mixed(reading.called("at"), list(kinds.items()))]
+        faults = [*faults, timestamps.mixed(reading.called("at"), list(kinds.items()))]
     else:
-        later, found = columns.settle_times(log, next(iter(kinds), None), reading, where)
+        later, found = column_mapping.settle_times(log, next(iter(kinds), None), reading, where)
         faults = faults + found
     faults = faults + _id_faults(profile, log, reading, where)
     _raise(faults)
-    casts = columns.narrowed(profile, reading.keep)
-    log = columns.settled(log, later, reading).with_columns(casts)
+    casts = column_mapping.narrowed(profile, reading.keep)
+    log = column_mapping.settled(log, later, reading).with_columns(casts)
     blank = pl.all_horizontal(pl.col("user_id", "event", "at").is_null())
     if len(parts) == 1 and not later and not casts and not profile["blank"]:
         parts[0].path.replace(target)
@@ -303,9 +307,9 @@ def _kinds(parts: list[Part], reading: Reading) -> dict[str, str]:
     """List the kinds of times there are, each with files that hold it; numbers whose unit is said are instants."""
     found = {}
     for part in parts:
-        at = fields.first_of(part.group.schema, reading.places["at"])
-        dtype = None if at is None else columns.dtype_of(part.group.rows, at)
-        if kind := columns.kind_of(dtype, part.form):
+        at = nested_fields.first_of(part.group.schema, reading.places["at"])
+        dtype = None if at is None else column_mapping.dtype_of(part.group.rows, at)
+        if kind := column_mapping.kind_of(dtype, part.form):
             found[kind] = f"in {part.group.name}"
     if {"epoch", "instant"} <= set(found):
         del found["instant"]
@@ -323,7 +327,7 @@ def _profile(log: pl.LazyFrame, reading: Reading) -> dict[str, Any]:
         user.str.contains(r"^\d+\.0$").sum().alias("decimal ids"),
         user.str.contains(r"^\d+$").sum().alias("whole ids"),
     ]
-    parts += columns.type_facts(log, reading.keep)
+    parts += column_mapping.type_facts(log, reading.keep)
     return log.select(parts).collect().row(0, named=True)
 
 
@@ -335,25 +339,25 @@ def _empty_faults(profile: dict[str, Any], groups: list[Group], reading: Reading
         return [f"{everywhere} holds no events, only a header."]
     if not profile["rows"]:
         return [f"{everywhere} holds no events."]
-    known = damage.keys_of([file for g in groups for file in g.files])
+    known = file_errors.keys_of([file for g in groups for file in g.files])
     faults = [
-        f"no row of {everywhere} holds anything in {reading.called(role)} for the {meaning}; say where it is: {role}='...'.{columns.suggested(role, reading, known)}"
-        for role, meaning in columns.ROLES.items()
+        f"no row of {everywhere} holds anything in {reading.called(role)} for the {meaning}; say where it is: {role}='...'.{column_mapping.suggested(role, reading, known)}"
+        for role, meaning in column_mapping.ROLES.items()
         if not profile[role]
     ]
-    if faults and (hint := columns.preset_hint(known, reading)):
+    if faults and (hint := column_mapping.preset_hint(known, reading)):
         faults[-1] += hint.replace("They look", "The rows look")
     for name in reading.keep:
         declared = any(group.files[0].kind == "ndjson" for group in groups)
         if not profile[f"kept {name}"] and (declared or "." in name or reading.preset):
             faults.append(
-                f"no row of {everywhere} holds a property {name!r} to keep.{columns.near_property(name, known)}"
+                f"no row of {everywhere} holds a property {name!r} to keep.{column_mapping.near_property(name, known)}"
             )
     return faults
 
 
 def _id_faults(
-    profile: dict[str, Any], log: pl.LazyFrame, reading: Reading, where: columns.Where
+    profile: dict[str, Any], log: pl.LazyFrame, reading: Reading, where: column_mapping.Where
 ) -> list[str]:
     if not (profile["decimal ids"] and profile["whole ids"]):
         return []

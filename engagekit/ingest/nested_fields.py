@@ -11,7 +11,7 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from engagekit.presets import Path, Preset
+    from engagekit.ingest.presets import Path, Preset
 
 # What programs write for "nothing" where an id, a name or a time belongs.
 NOTHING = ["", "null", "NULL", "None", "none", "nan", "NaN", "undefined", "\\N"]

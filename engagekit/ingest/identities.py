@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.columns import ALIAS
 from engagekit.errors import ColumnError, EventLogError, listing, nearest
+from engagekit.ingest.column_mapping import ALIAS
 from engagekit.log import as_lazy
 from engagekit.matchers import Match, condition_faults, matches, property_names
 

@@ -21,7 +21,7 @@ from engagekit.errors import EngagekitError, EventLogError, ParameterError, faul
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engagekit.presets import Preset
+    from engagekit.ingest.presets import Preset
 
 Kind: TypeAlias = Literal["csv", "ndjson", "parquet"]
 KINDS: dict[str, Kind] = {

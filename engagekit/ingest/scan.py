@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 
-from engagekit import fields, frames, identities, times
-from engagekit.columns import Reading
 from engagekit.errors import (
     ColumnError,
     ParameterError,
@@ -16,11 +14,13 @@ from engagekit.errors import (
     listing,
     nearest,
 )
+from engagekit.ingest import identities, nested_fields, timestamps, typed_tables
+from engagekit.ingest.column_mapping import Reading
+from engagekit.ingest.files import find_files, is_path
+from engagekit.ingest.presets import PRESETS, preset_of
 from engagekit.instants import zone
 from engagekit.log import COLUMNS, as_lazy
 from engagekit.matchers import Match, property_names
-from engagekit.presets import PRESETS, preset_of
-from engagekit.sources import find_files, is_path
 
 if TYPE_CHECKING:
     import os
@@ -132,7 +132,7 @@ def scan_events(
         left: pl.LazyFrame = _untouched(source, reading, identities, exclude, dedupe=dedupe)
         return left
     else:
-        log = frames.from_table(source, reading)
+        log = typed_tables.from_table(source, reading)
     return _finished(log, _kept_names(keep), identities, exclude, dedupe=dedupe)
 
 
@@ -168,18 +168,18 @@ def _reading(
     wanted = kept | {
         n: n for n in _matched_properties(exclude) if n not in kept and n not in COLUMNS
     }
-    form = times.form_of(at_format) if at_format is not None else None
+    form = timestamps.form_of(at_format) if at_format is not None else None
     places = {
         role: getattr(known, role)
         if known and name == DEFAULTS[role]
-        else fields.places_of(name, None)
+        else nested_fields.places_of(name, None)
         for role, name in named.items()
     }
     if form is None and known and known.at_format and places["at"] == known.at:
-        form = times.Form(known.at_format, "epoch", wall_clock=known.local)
+        form = timestamps.Form(known.at_format, "epoch", wall_clock=known.local)
     return Reading(
         places=places,
-        keep={new: fields.places_of(old, known) for new, old in wanted.items()},
+        keep={new: nested_fields.places_of(old, known) for new, old in wanted.items()},
         form=form,
         timezone="UTC" if known and not known.local else timezone,
         preset=known,
@@ -226,18 +226,18 @@ def _finished(
 
 
 def _from_files(source: Any, reading: Reading, cache: Any, encoding: str) -> pl.LazyFrame:
-    from engagekit import textcache, textlog
+    from engagekit.ingest import text_cache, text_reader
 
     paths = find_files(source)
-    if all(frames.is_parquet(path) for path in paths):
-        return frames.from_parquet(paths, reading)
+    if all(typed_tables.is_parquet(path) for path in paths):
+        return typed_tables.from_parquet(paths, reading)
     if cache is False:
-        return textlog.read_into_memory(paths, reading, encoding=encoding)
-    entry = textcache.cached(
+        return text_reader.read_into_memory(paths, reading, encoding=encoding)
+    entry = text_cache.cached(
         paths,
         {"reading": repr(reading), "encoding": encoding},
-        textcache.cache_folder(cache),
-        lambda target, workdir: textlog.write_log(
+        text_cache.cache_folder(cache),
+        lambda target, workdir: text_reader.write_log(
             paths, reading, encoding=encoding, target=target, workdir=workdir
         ),
     )

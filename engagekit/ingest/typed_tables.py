@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit import columns, damage, fields, times
-from engagekit.columns import FILE, Reading
 from engagekit.errors import ColumnError, EngagekitError, EventLogError, faults_of, listing
+from engagekit.ingest import column_mapping, file_errors, nested_fields, timestamps
+from engagekit.ingest.column_mapping import FILE, Reading
 from engagekit.log import as_lazy
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def from_parquet(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
     for path in paths:
         try:
             groups.setdefault(tuple(pl.read_parquet_schema(path).items()), []).append(path)
-        except damage.BAD as error:
+        except file_errors.BAD as error:
             reason = str(error).strip().split("\n")[0][:200]
             faults.append(f"{str(path)!r} is a damaged parquet file, or a part of one: {reason}.")
     logs = []
@@ -46,7 +46,7 @@ def from_parquet(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
         name = ", ".join(repr(str(path)) for path in members[:3])
         try:
             logs.append(_read_table(rows, dict(schema), reading, name))
-        except damage.BAD as error:
+        except file_errors.BAD as error:
             faults += _faults(error, name)
     faults += _mixed_files(groups, reading)
     if faults:
@@ -57,15 +57,21 @@ def from_parquet(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
 def _mixed_files(groups: Mapping[Any, list[Path]], reading: Reading) -> list[str]:
     found = {}
     for schema, members in groups.items():
-        at = fields.first_of(dict(schema), reading.places["at"])
-        dtype = None if at is None else columns.dtype_of(pl.LazyFrame(schema=dict(schema)), at)
-        if isinstance(dtype, pl.Datetime) and (kind := columns.kind_of(dtype, None)):
+        at = nested_fields.first_of(dict(schema), reading.places["at"])
+        dtype = (
+            None if at is None else column_mapping.dtype_of(pl.LazyFrame(schema=dict(schema)), at)
+        )
+        if isinstance(dtype, pl.Datetime) and (kind := column_mapping.kind_of(dtype, None)):
             found[kind] = f"in {str(members[0])!r}"
-    return [times.mixed(reading.called("at"), list(found.items()))] if len(found) > 1 else []
+    return [timestamps.mixed(reading.called("at"), list(found.items()))] if len(found) > 1 else []
 
 
 def _faults(error: BaseException, name: str) -> list[str]:
-    return faults_of(error) if isinstance(error, EngagekitError) else [damage.plainly(name, error)]
+    return (
+        faults_of(error)
+        if isinstance(error, EngagekitError)
+        else [file_errors.plainly(name, error)]
+    )
 
 
 def _joined(logs: list[pl.LazyFrame]) -> pl.LazyFrame:
@@ -94,7 +100,7 @@ def _as_table(source: Any) -> pl.LazyFrame:
         raise EventLogError(
             f"A {type(source).__name__} is read with the help of pyarrow, which is not installed ({error}). Install pyarrow."
         ) from None
-    except (*damage.BAD, TypeError) as error:
+    except (*file_errors.BAD, TypeError) as error:
         raise EventLogError.from_faults(HEADING, _faults(error, _culprits(source))) from None
 
 
@@ -128,19 +134,19 @@ def _read_table(
     name: str,
     naive: str | None = None,
 ) -> pl.LazyFrame:
-    faults = columns.missing(schema, reading, name)
+    faults = column_mapping.missing(schema, reading, name)
     if faults:
         raise ColumnError.from_faults(HEADING, faults)
-    at = fields.first_of(schema, reading.places["at"])
-    dtype = columns.dtype_of(rows, at) if at is not None else None
+    at = nested_fields.first_of(schema, reading.places["at"])
+    dtype = column_mapping.dtype_of(rows, at) if at is not None else None
     form, sample = None, None
     if isinstance(dtype, (pl.Datetime, pl.Date)):
-        reading = columns.in_timezone(reading, naive or reading.timezone)
+        reading = column_mapping.in_timezone(reading, naive or reading.timezone)
     elif dtype is not None and not (dtype.is_numeric() or dtype in (pl.String, pl.Null)):
         faults.append(f"{reading.called('at')} holds {dtype}; it takes times, dates or text.")
     else:
-        form, sample = columns.first_form(rows, schema, reading)
-        faults += [] if form else columns.faults_of_sample(sample, reading, name)
+        form, sample = column_mapping.first_form(rows, schema, reading)
+        faults += [] if form else column_mapping.faults_of_sample(sample, reading, name)
     faults += _type_faults(rows, schema, reading)
     if faults:
         raise ColumnError.from_faults(HEADING, faults)
@@ -148,16 +154,16 @@ def _read_table(
     derived = [
         name for name, places in reading.keep.items() if (name,) not in places or name not in schema
     ]
-    kind = columns.kind_of(dtype, form)
-    return _checked(columns.as_log(rows, schema, reading, form), kind, reading, derived)
+    kind = column_mapping.kind_of(dtype, form)
+    return _checked(column_mapping.as_log(rows, schema, reading, form), kind, reading, derived)
 
 
 def _type_faults(rows: pl.LazyFrame, schema: Mapping[str, Any], reading: Reading) -> list[str]:
     faults = []
     texts = (pl.String, pl.Categorical, pl.Enum, pl.Null)
     for role in ("user", "event"):
-        value = fields.first_of(schema, reading.places[role])
-        dtype = columns.dtype_of(rows, value) if value is not None else pl.Null()
+        value = nested_fields.first_of(schema, reading.places[role])
+        dtype = column_mapping.dtype_of(rows, value) if value is not None else pl.Null()
         whole = role == "user" and (dtype.is_integer() or dtype.is_float())
         if not (whole or isinstance(dtype, texts)):
             takes = "text or whole numbers" if role == "user" else "names (text)"
@@ -168,7 +174,7 @@ def _type_faults(rows: pl.LazyFrame, schema: Mapping[str, Any], reading: Reading
 def _checked(
     log: pl.LazyFrame, kind: str | None, reading: Reading, derived: Sequence[str]
 ) -> pl.LazyFrame:
-    forms, faults = columns.settle_times(log, kind, reading, columns.rows_of({}))
+    forms, faults = column_mapping.settle_times(log, kind, reading, column_mapping.rows_of({}))
     schema = log.collect_schema()
     at, user = pl.col("at"), pl.col("user_id")
     facts = log.select(
@@ -178,13 +184,13 @@ def _checked(
         pl.col("event").null_count().alias("no event"),
         _beyond(at, schema["at"]).sum().alias("beyond"),
         _is_no_id(user, schema["user_id"]).sum().alias("broken ids"),
-        *columns.type_facts(log, derived),
+        *column_mapping.type_facts(log, derived),
     )
     found = facts.collect().row(0, named=True)
     if found["beyond"] and not reading.drop_bad_times:
-        where = columns.rows_of({})(log, _beyond(at, schema["at"]), 3)
+        where = column_mapping.rows_of({})(log, _beyond(at, schema["at"]), 3)
         faults.append(
-            f"{reading.called('at')} holds {found['beyond']:,} times outside the years {times.EARLIEST.year} to {times.LATEST.year - 1} ({where}), from a wrong unit or a wrong clock. Mend or remove them, or pass bad_times='null' to leave such events out, counted."
+            f"{reading.called('at')} holds {found['beyond']:,} times outside the years {timestamps.EARLIEST.year} to {timestamps.LATEST.year - 1} ({where}), from a wrong unit or a wrong clock. Mend or remove them, or pass bad_times='null' to leave such events out, counted."
         )
     if found["broken ids"]:
         faults.append(
@@ -192,7 +198,9 @@ def _checked(
         )
     if faults:
         raise EventLogError.from_faults(HEADING, faults)
-    log = columns.settled(log, forms, reading).with_columns(columns.narrowed(found, derived))
+    log = column_mapping.settled(log, forms, reading).with_columns(
+        column_mapping.narrowed(found, derived)
+    )
     if found["beyond"]:
         log = log.with_columns(at=pl.when(~_beyond(at, schema["at"])).then(at))
     if schema["user_id"].is_float():
@@ -210,7 +218,7 @@ def _is_no_id(user: pl.Expr, dtype: Any) -> pl.Expr:
 
 
 def _beyond(at: pl.Expr, dtype: Any) -> pl.Expr:
-    low, high = times.EARLIEST, times.LATEST
+    low, high = timestamps.EARLIEST, timestamps.LATEST
     if isinstance(dtype, pl.Date):
         return ~at.is_between(low.date(), high.date(), closed="left")
     return ~at.is_between(low, high, closed="left")

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit import columns, damage, fields, times
-from engagekit.columns import RAW
 from engagekit.errors import EventLogError, listing, nearest
+from engagekit.ingest import column_mapping, file_errors, nested_fields, timestamps
+from engagekit.ingest.column_mapping import RAW
+from engagekit.ingest.files import PACKED, open_files
 from engagekit.instants import AT, zone
-from engagekit.sources import PACKED, open_files
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from engagekit.sources import LogFile
+    from engagekit.ingest.files import LogFile
 
 READERS = (".parquet", ".csv", ".tsv", ".ndjson", ".jsonl")
 USER, SIGNED_UP = "user_id", "signed_up_at"
@@ -69,7 +69,7 @@ def read_users(
     [('a', 'pro')]
     """
     zone(timezone)
-    form = times.form_of(at_format) if at_format is not None else None
+    form = timestamps.form_of(at_format) if at_format is not None else None
     path = Path(path)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     while suffixes and suffixes[-1] in PACKED:
@@ -108,8 +108,8 @@ def _read(path: Path, encoding: str) -> tuple[pl.DataFrame, bool]:
             raise EventLogError(f"{heading}: it is an archive of {len(files)} files; give one.")
         try:
             return _rows(files[0]), files[0].kind == "csv"
-        except damage.BAD as error:
-            raise EventLogError(f"{heading}: {damage.explain(files[0], error)}") from None
+        except file_errors.BAD as error:
+            raise EventLogError(f"{heading}: {file_errors.explain(files[0], error)}") from None
 
 
 def _rows(file: LogFile) -> pl.DataFrame:
@@ -127,7 +127,7 @@ def _with_ids(frame: pl.DataFrame, ids: Any) -> tuple[pl.DataFrame, list[str]]:
     user, have = pl.col(USER), frame.schema[USER]
     if have == pl.String:
         frame = frame.with_columns(
-            pl.when(~user.str.strip_chars().is_in(fields.NOTHING)).then(user)
+            pl.when(~user.str.strip_chars().is_in(nested_fields.NOTHING)).then(user)
         )
     elif have.is_float() and frame.select((user == user.round()).all()).item():
         # Whole numbers that pandas made decimals, for want of a null.
@@ -144,22 +144,26 @@ def _with_ids(frame: pl.DataFrame, ids: Any) -> tuple[pl.DataFrame, list[str]]:
 
 
 def _with_sign_ups(
-    frame: pl.DataFrame, form: times.Form | None, timezone: str
+    frame: pl.DataFrame, form: timestamps.Form | None, timezone: str
 ) -> tuple[pl.DataFrame, list[str]]:
     at, dtype = pl.col(SIGNED_UP), frame.schema[SIGNED_UP]
     if isinstance(dtype, pl.Datetime):
-        return frame.with_columns(columns.known_time(at, dtype, timezone)), []
+        return frame.with_columns(column_mapping.known_time(at, dtype, timezone)), []
     if not (dtype == pl.String or dtype.is_numeric()):
         return frame, []  # dates stay; what is no time at all is refused where the table is used
-    raw = columns.text_of_time(at)
+    raw = column_mapping.text_of_time(at)
     log = frame.lazy().select(raw.alias(RAW), pl.lit(None, AT).alias("at"))
     faults: list[str] = []
     # What is said of the log's times need not be true of this table: it is also read without.
     for stated in dict.fromkeys([form, None]):
-        reading = columns.Reading({"at": ((SIGNED_UP,),)}, {}, stated, timezone, can_drop=False)
-        forms, found = columns.settle_times(log, None, reading, columns.rows_of({}))
+        reading = column_mapping.Reading(
+            {"at": ((SIGNED_UP,),)}, {}, stated, timezone, can_drop=False
+        )
+        forms, found = column_mapping.settle_times(log, None, reading, column_mapping.rows_of({}))
         if not found:
-            read = times.reading(forms, timezone=timezone, raw=raw) if forms else pl.lit(None, AT)
+            read = (
+                timestamps.reading(forms, timezone=timezone, raw=raw) if forms else pl.lit(None, AT)
+            )
             return frame.with_columns(read.alias(SIGNED_UP)), []
         faults = faults or found
     return frame, faults
@@ -171,5 +175,5 @@ def _narrowed(frame: pl.DataFrame, ids: Any) -> Sequence[pl.Expr]:
         for name in frame.columns
         if frame.schema[name] == pl.String and (name != USER or ids != pl.String)
     ]
-    facts = frame.lazy().select(columns.type_facts(frame.lazy(), names)).collect()
-    return columns.narrowed(facts.row(0, named=True), names) if names else []
+    facts = frame.lazy().select(column_mapping.type_facts(frame.lazy(), names)).collect()
+    return column_mapping.narrowed(facts.row(0, named=True), names) if names else []

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
-from engagekit import fields, times
 from engagekit.errors import listing, nearest
-from engagekit.presets import likely
+from engagekit.ingest import nested_fields, timestamps
+from engagekit.ingest.presets import likely
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from engagekit import presets
-    from engagekit.times import Form
+    from engagekit.ingest import presets
+    from engagekit.ingest.timestamps import Form
 
 # What other logs call these columns, to suggest when a name is missing.
 OFTEN = {
@@ -69,12 +69,12 @@ def missing(schema: Mapping[str, Any], reading: Reading, where: str) -> list[str
     faults = [
         f"{where} has no column {reading.called(role)} for the {meaning}; say which it is: {role}='...'.{suggested(role, reading, known)}"
         for role, meaning in ROLES.items()
-        if fields.first_of(schema, reading.places[role]) is None
+        if nested_fields.first_of(schema, reading.places[role]) is None
     ]
     faults += [
         f"{where} has no property {name!r} to keep.{near_property(name, known)}"
         for name, places in reading.keep.items()
-        if fields.first_of(schema, places) is None
+        if nested_fields.first_of(schema, places) is None
     ]
     if faults:
         faults[-1] += f" Its columns are {listing(known)}.{preset_hint(known, reading)}"
@@ -111,7 +111,7 @@ def as_log(
     kept = [_kept(schema, places).alias(name) for name, places in reading.keep.items()]
     log = rows.select(
         user.alias("user_id"),
-        fields.as_text(event, event_dtype).alias("event"),
+        nested_fields.as_text(event, event_dtype).alias("event"),
         at.alias("at") if known else text_of_time(at).alias("at"),
         *kept,
         *_alias(rows, schema, reading),
@@ -124,7 +124,7 @@ def as_log(
         return log.with_columns(nothing)
     # In steps, so that each time is parsed once.
     read = (
-        times.parsed(pl.col(RAW), form, timezone=reading.timezone)
+        timestamps.parsed(pl.col(RAW), form, timezone=reading.timezone)
         if form
         else pl.lit(None, dtype=pl.Datetime("us", "UTC"))
     )
@@ -133,23 +133,23 @@ def as_log(
 
 
 def _alias(rows: pl.LazyFrame, schema: Mapping[str, Any], reading: Reading) -> list[pl.Expr]:
-    value = fields.first_of(schema, reading.aliases)
+    value = nested_fields.first_of(schema, reading.aliases)
     if not reading.aliases:
         return []
     if value is None:
         return [pl.lit(None, dtype=pl.String).alias(ALIAS)]
-    return [fields.as_text(value, dtype_of(rows, value)).alias(ALIAS)]
+    return [nested_fields.as_text(value, dtype_of(rows, value)).alias(ALIAS)]
 
 
 def _required(schema: Mapping[str, Any], reading: Reading, role: str) -> pl.Expr:
-    value = fields.first_of(schema, reading.places[role])
+    value = nested_fields.first_of(schema, reading.places[role])
     if value is None:
         raise KeyError(role)  # never: missing columns are refused before
     return value
 
 
 def _kept(schema: Mapping[str, Any], places: tuple[presets.Path, ...]) -> pl.Expr:
-    value = fields.first_of(schema, places, blanks=True)
+    value = nested_fields.first_of(schema, places, blanks=True)
     return pl.lit(None, dtype=pl.String) if value is None else value
 
 
@@ -161,7 +161,7 @@ def dtype_of(rows: pl.LazyFrame, value: pl.Expr) -> Any:
 def known_time(at: pl.Expr, dtype: pl.Datetime, timezone: str) -> pl.Expr:
     """Bring typed times to UTC microseconds; naive ones are local to `timezone`."""
     if dtype.time_zone is None:
-        return times.localized(at, timezone)
+        return timestamps.localized(at, timezone)
     return at.dt.convert_time_zone("UTC").dt.cast_time_unit("us")
 
 
@@ -171,13 +171,13 @@ def first_form(
     """Tell from a log's first times how they are written; also returns those times, as text."""
     at = _required(schema, reading, "at")
     sample = rows.select(text_of_time(at).alias("at")).head(SAMPLE).collect().to_series()
-    return reading.form or times.choose(sample), sample
+    return reading.form or timestamps.choose(sample), sample
 
 
 def text_of_time(at: pl.Expr) -> pl.Expr:
     """Write times of any type as text; what stands for nothing is null."""
     text = at.cast(pl.String).str.strip_chars()
-    return pl.when(~text.is_in(fields.NOTHING)).then(text)
+    return pl.when(~text.is_in(nested_fields.NOTHING)).then(text)
 
 
 def kind_of(dtype: Any, form: Form | None) -> str | None:
@@ -194,16 +194,18 @@ def settle_times(
 ) -> tuple[list[Form], list[str]]:
     """Find the further forms in which the times left over are written, and the faults of those that fit none."""
     forms: list[Form] = []
-    candidates = (reading.form,) if reading.form else times.FORMS
+    candidates = (reading.form,) if reading.form else timestamps.FORMS
     while True:
         unread = pl.col(RAW).is_not_null()
         if forms:
-            unread &= times.reading(forms, timezone=reading.timezone, raw=pl.col(RAW)).is_null()
+            unread &= timestamps.reading(
+                forms, timezone=reading.timezone, raw=pl.col(RAW)
+            ).is_null()
         rest = log.filter(unread).select(RAW)
         sample = rest.head(SAMPLE).collect().to_series()
         if sample.is_empty():
             return forms, []
-        form = times.choose(sample, candidates)
+        form = timestamps.choose(sample, candidates)
         if form is None or len(forms) == MOST_FORMS:
             if reading.drop_bad_times and kind is not None:
                 return forms, []
@@ -220,13 +222,13 @@ def _unreadable(
     count = log.filter(unread).select(pl.len()).collect().item()
     sorts: dict[str, list[str]] = {}
     for value in sample:
-        sorts.setdefault(times.fault_sort(value), []).append(value)
+        sorts.setdefault(timestamps.fault_sort(value), []).append(value)
     faults = []
     for values in sorts.values():
         known = len(values) if count <= SAMPLE else None
         stands = where(log, unread & pl.col(RAW).is_in(values[:3]), 3)
         faults.append(
-            times.unreadable(
+            timestamps.unreadable(
                 reading.called("at"),
                 values,
                 count=count if len(sorts) == 1 else known,
@@ -248,7 +250,7 @@ def _mixed(
     where: Where,
 ) -> str:
     read, other = [
-        times.reading(these, timezone=reading.timezone, raw=pl.col(RAW)).is_not_null()
+        timestamps.reading(these, timezone=reading.timezone, raw=pl.col(RAW)).is_not_null()
         for these in (forms or [form], [form])
     ]
     first = pl.col("at").is_not_null() | read if forms else pl.col("at").is_not_null()
@@ -257,7 +259,7 @@ def _mixed(
         shown = log.with_columns(wall.dt.to_string("%Y-%m-%d %H:%M:%S%.f"))
     else:
         shown = log
-    return times.mixed(
+    return timestamps.mixed(
         reading.called("at"),
         [(kind, where(shown, first, 1)), (form.kind, where(log, unread & other, 2))],
     )
@@ -287,7 +289,7 @@ def settled(log: pl.LazyFrame, forms: list[Form], reading: Reading) -> pl.LazyFr
     """Read the times left over in further forms."""
     if not forms:
         return log
-    later = times.reading(forms, timezone=reading.timezone, raw=pl.col(RAW))
+    later = timestamps.reading(forms, timezone=reading.timezone, raw=pl.col(RAW))
     if log.collect_schema()["at"] != dtype_of(log, later):
         return log.with_columns(at=later)  # the first sample held no times, so all are left over
     return log.with_columns(at=pl.coalesce("at", later))
@@ -302,7 +304,7 @@ def faults_of_sample(
     sorts: dict[str, dict[int, str]] = {}
     for row, value in enumerate(sample, 1):
         if value is not None:
-            sorts.setdefault(times.fault_sort(value), {})[row] = value
+            sorts.setdefault(timestamps.fault_sort(value), {})[row] = value
     faults = []
     for found in sorts.values():
         values = list(found.values())
@@ -310,7 +312,7 @@ def faults_of_sample(
         where = f"{place}, {rows}" if alone else f"in {place}, such as {listing(values[:3])}"
         count = len(values) if len(sample) < SAMPLE else None
         faults.append(
-            times.unreadable(
+            timestamps.unreadable(
                 reading.called("at"), values, count=count, where=where, stated=reading.form
             )
         )

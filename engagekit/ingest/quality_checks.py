@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.columns import ROW
 from engagekit.definition import Definition
 from engagekit.errors import ParameterError, listing, nearest
-from engagekit.identities import LEFT_OUT, excluded
+from engagekit.ingest.column_mapping import ROW
+from engagekit.ingest.identities import LEFT_OUT, excluded
 from engagekit.instants import beside_log, instant, last_day, local_day
 from engagekit.log import COLUMNS, as_lazy, open_log
 from engagekit.matchers import condition_faults, event_names, label, matches, property_names

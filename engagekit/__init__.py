@@ -115,38 +115,45 @@ _HOMES = {
     "use_offline_charts": "offline",
     "watch_list": "diagnosis",
 }
-_MODULES = (
-    "charts",
-    "definition",
-    "errors",
-    "guidance",
-    "handout",
-    "instants",
-    "intervals",
-    "journeys",
-    "log",
-    "matchers",
-    "playbook",
-    "priority",
-    "strata",
-    "tables",
-    "widgets",
-)
+# Public modules, by the name they have here.
+_MODULES = {
+    "charts": "charts",
+    "definition": "definition",
+    "errors": "errors",
+    "guidance": "playbook.guidance",
+    "handout": "playbook.markdown",
+    "instants": "instants",
+    "intervals": "intervals",
+    "journeys": "journeys",
+    "log": "log",
+    "matchers": "matchers",
+    "playbook": "playbook",
+    "priority": "priority",
+    "strata": "strata",
+    "tables": "tables",
+    "widgets": "widgets",
+}
 
 __all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        home = importlib.import_module(f"engagekit.{_HOMES[name]}")
-        # `survival` is a module that can be called: one object, whichever import came first.
-        value = home if _HOMES[name] == name else getattr(home, name)
-    elif name in _MODULES:
-        value = importlib.import_module(f"engagekit.{name}")
-    else:
-        raise AttributeError(f"module 'engagekit' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # so that a type checker sees a misspelt name
+
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES:
+            home = importlib.import_module(f"engagekit.{_HOMES[name]}")
+            # `survival` is a module that can be called: one object, whichever import came first.
+            value = home if _HOMES[name] == name else getattr(home, name)
+        elif name in _MODULES:
+            value = importlib.import_module(f"engagekit.{_MODULES[name]}")
+        else:
+            from engagekit.errors import nearest
+
+            raise AttributeError(
+                f"module 'engagekit' has no attribute {name!r}{nearest(name, __all__)}"
+            )
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ import engagekit as ek
 from engagekit.diagnosis import LABELS, RULES, labelled
 from engagekit.errors import ParameterError
 from engagekit.intervals import wilson
-from engagekit.playbook import NO_PLAY, PLAYS
+from engagekit.playbook.plays import NO_PLAY, PLAYS
 
 NO_STEPS = dataclasses.replace(DEFINITION, steps=())
 # The windows of DEFINITION: activation 3 days, habit 2, depth 6; two uses within 2 days; usual gap 1.5.

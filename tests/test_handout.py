@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import polars as pl
 
-from engagekit.guidance import HOOKED, REVIEWS
-from engagekit.handout import agenda, bullets, card, facts, or_why, said, table
-from engagekit.playbook import PLAYS
+from engagekit.playbook.guidance import HOOKED, REVIEWS
+from engagekit.playbook.markdown import agenda, bullets, card, facts, or_why, said, table
+from engagekit.playbook.plays import PLAYS
 
 
 def test_each_play_has_a_card_with_its_owner_and_trap():

@@ -18,7 +18,7 @@ from engagekit.errors import ParameterError
 from engagekit.intervals import wilson
 from engagekit.measure_rows import rare_events
 from engagekit.measures import BESIDE, MEASURES
-from engagekit.playbook import METRICS
+from engagekit.playbook.plays import METRICS
 from engagekit.table_measures import metrics as metrics_sheet
 
 EVENTS = [

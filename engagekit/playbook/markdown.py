@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from engagekit._base import count, day, in_markdown, many, percent
 from engagekit.errors import EngagekitError
-from engagekit.guidance import REVIEWS, Item
-from engagekit.playbook import play_named
+from engagekit.playbook.guidance import REVIEWS, Item
+from engagekit.playbook.plays import play_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

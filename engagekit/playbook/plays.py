@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import polars as pl
 
 from engagekit.errors import ParameterError, listing, nearest
-from engagekit.guidance import (
+from engagekit.playbook.guidance import (
     ADVOCACY_FORMS,
     AGREE_FIRST,
     ASK_TOGETHER,

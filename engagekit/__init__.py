@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from engagekit.playbook import METRICS as METRICS
     from engagekit.playbook import PLAYS as PLAYS
     from engagekit.playbook import REVIEWS as REVIEWS
-    from engagekit.prepare import prepare_events as prepare_events
     from engagekit.priority import Priority as Priority
     from engagekit.priority import prioritize as prioritize
     from engagekit.reporting import report as report
@@ -48,12 +47,13 @@ if TYPE_CHECKING:
     from engagekit.rhythm import lifecycle as lifecycle
     from engagekit.rhythm import stickiness as stickiness
     from engagekit.rhythm import usage_interval as usage_interval
+    from engagekit.rollups import prepare_events as prepare_events
     from engagekit.rollups import rollup as rollup
+    from engagekit.rollups import rollup_sql as rollup_sql
     from engagekit.samples import load_sample as load_sample
     from engagekit.session import Session as Session
     from engagekit.simulation import simulate as simulate
     from engagekit.spreadsheet import to_csv as to_csv
-    from engagekit.sql import rollup_sql as rollup_sql
     from engagekit.survival import compare_survival as compare_survival
     from engagekit.survival import flattening as flattening
     from engagekit.survival import project_curve as project_curve
@@ -94,7 +94,7 @@ _HOMES = {
     "outcomes": "retained",
     "plan": "planning",
     "pooled_curve": "cohorts",
-    "prepare_events": "prepare",
+    "prepare_events": "rollups",
     "prioritize": "priority",
     "project_curve": "survival",
     "pseudonymize": "ingest",
@@ -102,7 +102,7 @@ _HOMES = {
     "report": "reporting",
     "retention": "cohorts",
     "rollup": "rollups",
-    "rollup_sql": "sql",
+    "rollup_sql": "rollups",
     "scan_events": "ingest",
     "simulate": "simulation",
     "step_drop_off": "funnels",

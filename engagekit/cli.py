@@ -365,7 +365,7 @@ def _definition(reading: Reading) -> ek.Definition | None:
 def _scan(
     source: str, reading: Reading, definition: ek.Definition | None, *, keep: Sequence[str] = ()
 ) -> Any:
-    from engagekit.buckets import is_prepared
+    from engagekit.rollups import is_prepared
 
     if is_prepared(source):
         return Path(source)  # reduced bucket by bucket, in little memory
@@ -399,7 +399,7 @@ def _users(path: Path, reading: Reading, *, ids: pl.DataType | None, timezone: s
 
 def _frame(log: Any) -> Any:
     """Take a log as a frame, also where it is the folder of a prepared one."""
-    from engagekit.buckets import open_prepared
+    from engagekit.rollups import open_prepared
 
     return open_prepared(log).log if isinstance(log, Path) else log
 

@@ -229,7 +229,7 @@ class Session:
         """Return the event log the session is about: the workshop's, else the bundled sample."""
         log, _, _ = self._data()
         if isinstance(log, Path):
-            from engagekit.buckets import open_prepared
+            from engagekit.rollups import open_prepared
 
             return open_prepared(log).log
         return log
@@ -242,8 +242,8 @@ class Session:
 
             sample = load_sample()
             return sample.events, sample.users, about.get("as_of") or sample.as_of
-        from engagekit.buckets import open_prepared
         from engagekit.ingest import read_users
+        from engagekit.rollups import open_prepared
 
         folder, end = self.folder / about["events"], about.get("as_of") or None
         users = about.get("users")

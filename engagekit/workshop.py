@@ -156,7 +156,7 @@ def _about(
     folder: Path, events: Any, users: Any, as_of: str | None, *, progress: Progress
 ) -> dict[str, str]:
     """Prepare the log once, and say where it and the users lie, seen from a team's folder."""
-    from engagekit.prepare import prepare_events
+    from engagekit.rollups import prepare_events
 
     if events is not None:
         prepare_events(events, folder / LOG, progress=progress)

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 import engagekit as ek
-from engagekit import prepare, workshop
+from engagekit import workshop
 from engagekit.definition import Definition
 from engagekit.journeys.tables import Journeys
+from engagekit.rollups import prepare
 from engagekit.session import Session
 
 if TYPE_CHECKING:

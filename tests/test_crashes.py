@@ -15,8 +15,8 @@ import pytest
 
 import engagekit as ek
 from engagekit import workshop
-from engagekit.buckets import open_prepared
 from engagekit.errors import StoredFileError
+from engagekit.rollups.prepared_log import open_prepared
 from engagekit.session import Session
 
 pytestmark = [

@@ -209,7 +209,7 @@ def test_an_unknown_engine_is_named():
 
 def test_an_ibis_backend_that_is_not_known_is_named():
     ibis = pytest.importorskip("ibis")
-    from engagekit.dialects import dialect_of
+    from engagekit.rollups.sql_dialects import dialect_of
 
     with pytest.raises(EventLogError, match=r"on sqlite; known are 'duckdb'.*to_polars"):
         dialect_of("sqlite")

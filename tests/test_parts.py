@@ -7,7 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import engagekit as ek
-from engagekit import prepare
+from engagekit.rollups import prepare
 
 EARLIER = "2025-11-07 13:30"
 MADE = ek.simulate(users=600, seed=5, outreach=True, feedback=True, errors=True, dirt=0.01)

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from oracle_rollup import as_frame, people_frame, some_definition, some_people, some_rows
 
 import engagekit as ek
-from engagekit import prepare
-from engagekit.buckets import open_prepared
 from engagekit.errors import EventLogError, StoredFileError
 from engagekit.journeys.tables import TABLES
+from engagekit.rollups import prepare
+from engagekit.rollups.prepared_log import open_prepared
 
 MAKE = ek.Definition(signup="signup", activation="make", core="make")
 

@@ -15,8 +15,8 @@ from test_parity import spark as _spark  # noqa: F401
 from test_prepare import assert_same
 
 import engagekit as ek
-from engagekit.dialects import DIALECTS
 from engagekit.errors import ParameterError
+from engagekit.rollups.sql_dialects import DIALECTS
 
 pytest.importorskip("ibis")
 MAKE = ek.Definition(signup="signup", activation="make", core="make")

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit import locally
-from engagekit.engines import engine_of
 from engagekit.errors import ParameterError, check_choice
 from engagekit.journeys import (
     LEFT_OUT,
@@ -21,6 +19,11 @@ from engagekit.journeys import (
     median_gaps,
     storage,
 )
+from engagekit.rollups import local
+from engagekit.rollups.engines import engine_of
+from engagekit.rollups.prepare import prepare_events
+from engagekit.rollups.prepared_log import is_prepared, open_prepared
+from engagekit.rollups.warehouse_sql import rollup_sql
 
 if TYPE_CHECKING:
     import os
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from engagekit.definition import Definition
     from engagekit.instants import Instant
     from engagekit.log import Frame
+
+__all__ = ["is_prepared", "open_prepared", "prepare_events", "rollup", "rollup_sql"]
 
 
 def rollup(
@@ -131,11 +136,11 @@ def rollup(
         storage.refuse_newer(folder)
     engine = engine_of(events)
     if engine is None:
-        opened = locally.opened(events, definition, users, unit, as_of, progress)
+        opened = local.opened(events, definition, users, unit, as_of, progress)
     else:
-        from engagekit import elsewhere
+        from engagekit.rollups import remote
 
-        opened = elsewhere.opened(engine, events, definition, users, unit, as_of)
+        opened = remote.opened(engine, events, definition, users, unit, as_of)
     left_out, gaps, kept = opened.left_out.copy(), [], []
     for number, (tables, left) in enumerate(opened.parts):
         left_out.update(left)

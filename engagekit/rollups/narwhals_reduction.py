@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import narwhals as nw
 
 from engagekit.matchers import as_matches
-from engagekit.members import BEFORE, NO_ACCOUNT, NO_SIGNUP, TOO_LATE, burn_in_of, burnt_in
+from engagekit.rollups.population import (
+    BEFORE,
+    NO_ACCOUNT,
+    NO_SIGNUP,
+    TOO_LATE,
+    burn_in_of,
+    burnt_in,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

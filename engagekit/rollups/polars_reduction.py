@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.acting import acting
 from engagekit.instants import AT, local_day
 from engagekit.log import by_day
 from engagekit.matchers import Match, as_matches, matches
-from engagekit.members import OUT
+from engagekit.rollups.acting import acting
+from engagekit.rollups.population import OUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from engagekit.definition import Definition
     from engagekit.matchers import Matcher
-    from engagekit.members import Extent
+    from engagekit.rollups.population import Extent
 
 DAY_US = 86_400_000_000
 BITS = pl.Series([2**k for k in range(32)], dtype=pl.UInt32)

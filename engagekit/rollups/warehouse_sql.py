@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engagekit.dialects import DAY_US, DIALECTS, ibis, instant, local_day, micros, shaped
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import AT, beside_log
 from engagekit.journeys import TABLES
 from engagekit.matchers import as_matches
+from engagekit.rollups.sql_dialects import (
+    DAY_US,
+    DIALECTS,
+    ibis,
+    instant,
+    local_day,
+    micros,
+    shaped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,9 +173,9 @@ def _reduced(
 ) -> dict[str, Any]:
     import narwhals as nw
 
-    from engagekit.engines import as_portable
-    from engagekit.members import TOO_SOON
-    from engagekit.portable import Source, reduction
+    from engagekit.rollups.engines import as_portable
+    from engagekit.rollups.narwhals_reduction import Source, reduction
+    from engagekit.rollups.population import TOO_SOON
 
     told = (
         None

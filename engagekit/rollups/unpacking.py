@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.acting import NEVER
 from engagekit.instants import AT
 from engagekit.journeys import DAYS, EARLY, STEPS
+from engagekit.rollups.acting import NEVER
 
 if TYPE_CHECKING:
     from engagekit.definition import Definition
-    from engagekit.reduction import Codes
+    from engagekit.rollups.polars_reduction import Codes
 
 
 def unpacked(

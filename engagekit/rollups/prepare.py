@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit._base import ticking, write_whole, writing
-from engagekit.buckets import (
+from engagekit.errors import EventLogError, StoredFileError
+from engagekit.log import as_lazy, open_log
+from engagekit.rollups.prepared_log import (
     BEGUN,
     DONE,
     SCHEMA_VERSION,
@@ -20,8 +22,6 @@ from engagekit.buckets import (
     open_prepared,
     read_manifest,
 )
-from engagekit.errors import EventLogError, StoredFileError
-from engagekit.log import as_lazy, open_log
 
 if TYPE_CHECKING:
     from engagekit._base import Progress

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.members import OUT
+from engagekit.rollups.population import OUT
 
 if TYPE_CHECKING:
-    from engagekit.reduction import Codes
+    from engagekit.rollups.polars_reduction import Codes
 
 NEVER = 2**62
 SLICE, CELLS = 1 << 18, 1 << 27  # events, and users x days, that are worked on at a time

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit._base import ticking
-from engagekit.buckets import is_prepared, open_prepared
 from engagekit.errors import EngagekitWarning
 from engagekit.instants import Instant, beside_log
 from engagekit.log import APART, as_lazy, open_log
-from engagekit.members import (
+from engagekit.rollups.polars_reduction import codes_of, first_look, first_signups, reduced
+from engagekit.rollups.population import (
     LACKING,
     NO_ACCOUNT,
     NO_SIGNUP,
@@ -28,8 +28,8 @@ from engagekit.members import (
     people_of,
     zone_of,
 )
-from engagekit.reduction import codes_of, first_look, first_signups, reduced
-from engagekit.unpacking import unpacked
+from engagekit.rollups.prepared_log import is_prepared, open_prepared
+from engagekit.rollups.unpacking import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

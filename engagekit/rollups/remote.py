@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import polars as pl
 
-from engagekit.engines import as_portable, brought, engine_of
 from engagekit.instants import AT, Instant, beside_log, local_day
 from engagekit.journeys import TABLES
 from engagekit.log import open_log
-from engagekit.members import (
+from engagekit.rollups.engines import as_portable, brought, engine_of
+from engagekit.rollups.narwhals_reduction import Source, reduction
+from engagekit.rollups.population import (
     LACKING,
     TOO_SOON,
     Extent,
@@ -25,12 +26,11 @@ from engagekit.members import (
     properties_of,
     zone_of,
 )
-from engagekit.portable import Source, reduction
 
 if TYPE_CHECKING:
     from engagekit.definition import Definition
-    from engagekit.engines import Engine
-    from engagekit.portable import Lazy
+    from engagekit.rollups.engines import Engine
+    from engagekit.rollups.narwhals_reduction import Lazy
 
 START = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_US = 86_400_000_000

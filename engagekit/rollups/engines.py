@@ -12,7 +12,7 @@ from engagekit.errors import EngagekitError, EventLogError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engagekit.portable import Lazy
+    from engagekit.rollups.narwhals_reduction import Lazy
 
 DAY_US = 86_400_000_000
 LOG, PART = "_engagekit_log", "_engagekit_part"  # by these names queries call what they start from
@@ -155,7 +155,7 @@ def _to_spark(log: Any, frame: pl.DataFrame) -> Any:
 
 
 def _ibis(log: Any, at: pl.DataType, zone: str, properties: Sequence[str]) -> Any:
-    from engagekit.dialects import shaped
+    from engagekit.rollups.sql_dialects import shaped
 
     backend = log.get_backend().name
     return shaped(

@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from engagekit.rollups import prepare_events as prepare_events
     from engagekit.rollups import rollup as rollup
     from engagekit.rollups import rollup_sql as rollup_sql
-    from engagekit.samples import load_sample as load_sample
     from engagekit.session import Session as Session
+    from engagekit.simulation import load_sample as load_sample
     from engagekit.simulation import simulate as simulate
     from engagekit.spreadsheet import to_csv as to_csv
     from engagekit.survival import compare_survival as compare_survival
@@ -89,7 +89,7 @@ _HOMES = {
     "how_soon": "first_days",
     "label_users": "diagnosis",
     "lifecycle": "rhythm",
-    "load_sample": "samples",
+    "load_sample": "simulation",
     "metrics": "measures",
     "outcomes": "retained",
     "plan": "planning",

@@ -346,7 +346,7 @@ def _log(
     events: str | None, reading: Reading, *, needs_definition: bool
 ) -> tuple[Any, ek.Definition | None, pl.DataFrame | None, Any]:
     if events is None:
-        from engagekit.samples import load_sample
+        from engagekit.simulation import load_sample
 
         sample = load_sample()
         return sample.events, _definition(reading) or sample.definition, sample.users, sample.as_of

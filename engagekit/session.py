@@ -208,7 +208,7 @@ class Session:
         path = self.folder / DEFINITION_FILE
         if path.exists() or "events" in self._read()["about"]:
             return Definition.load(path)
-        from engagekit.samples import load_sample
+        from engagekit.simulation import load_sample
 
         definition: Definition = load_sample().definition
         return definition
@@ -238,7 +238,7 @@ class Session:
         """Find the log (a frame, or the folder where it lies prepared), the users table and the end of the data."""
         about = self._read()["about"]
         if "events" not in about:
-            from engagekit.samples import load_sample
+            from engagekit.simulation import load_sample
 
             sample = load_sample()
             return sample.events, sample.users, about.get("as_of") or sample.as_of

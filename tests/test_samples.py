@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 
 import engagekit as ek
-from engagekit import samples
 from engagekit.errors import ParameterError, StoredFileError
 from engagekit.links import link_flags
-from engagekit.samples import load_sample, sample_folder, sample_path
+from engagekit.simulation import samples
+from engagekit.simulation.samples import load_sample, sample_folder, sample_path
 
 DATA = Path(__file__).parent.parent / "data"
 

@@ -13,8 +13,8 @@ import engagekit as ek
 from engagekit.definition import LINKS
 from engagekit.errors import ParameterError
 from engagekit.links import link_flags
-from engagekit.simulated_dirt import STAFF
-from engagekit.simulated_fates import CLASSES, MIXES
+from engagekit.simulation.dirt import STAFF
+from engagekit.simulation.users import CLASSES, MIXES
 
 KEYS = ["user_id", "event", "at"]
 ACTIVE = ["vanished", "plateau", "drift", "healthy"]

@@ -10,14 +10,14 @@ import numpy as np
 import polars as pl
 
 from engagekit.instants import AT, instant
-from engagekit.simulated_events import STEP_EVENTS, STEP_NAMES
-from engagekit.simulated_fates import CLASSES
+from engagekit.simulation.events import STEP_EVENTS, STEP_NAMES
+from engagekit.simulation.users import CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engagekit.simulated_events import Chunk, Visits
-    from engagekit.simulated_fates import Fates, Flags, Floats, Whole
+    from engagekit.simulation.events import Chunk, Visits
+    from engagekit.simulation.users import Fates, Flags, Floats, Whole
 
 DEVICES = ("web", "ios", "android")
 

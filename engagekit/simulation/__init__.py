@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from engagekit import simulated_events as play
 from engagekit.definition import LINKS, Definition, Step
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import instant, zone
-from engagekit.simulated_dirt import soiled
-from engagekit.simulated_fates import draw_fates, spec_of
-from engagekit.simulated_tables import Span, log_of, truth_of
+from engagekit.simulation import events as play
+from engagekit.simulation.dirt import soiled
+from engagekit.simulation.frames import Span, log_of, truth_of
+from engagekit.simulation.samples import load_sample
+from engagekit.simulation.users import draw_fates, spec_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from engagekit.instants import Instant
-    from engagekit.simulated_events import Chunk
-    from engagekit.simulated_fates import Floats, Mix, Spec, Whole
+    from engagekit.simulation.events import Chunk
+    from engagekit.simulation.users import Floats, Mix, Spec, Whole
+
+__all__ = ["load_sample", "simulate"]
 
 MIX_TARGETS = {"activation": 0.70, "habit": 0.70, "depth": 0.50}
 RATE_TARGETS = {"activation": 0.32, "habit": 0.50, "depth": 0.40}

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from engagekit.simulated_fates import ADVANCED, CLASSES, STEPS, VANISHED
+from engagekit.simulation.users import ADVANCED, CLASSES, STEPS, VANISHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from engagekit.simulated_fates import Fates, Flags, Floats, Whole
+    from engagekit.simulation.users import Fates, Flags, Floats, Whole
 
 Chunk: TypeAlias = "tuple[Whole, str, Floats]"
 MINUTE = 1 / 1440

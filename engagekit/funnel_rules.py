@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import polars as pl
 
 from engagekit._base import span_of
-from engagekit.cohort_starts import refuse_misspelt
+from engagekit.cohorts import refuse_misspelt
 from engagekit.errors import ColumnError, EngagekitError, ParameterError, check_choice
 from engagekit.instants import AT, instant
 from engagekit.intervals import RATE

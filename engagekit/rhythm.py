@@ -18,12 +18,19 @@ from engagekit._base import (
     since_index,
 )
 from engagekit.cadence import engagement_matrix, usage_interval
-from engagekit.cohort_starts import chosen, columns_of, refuse_misspelt, try_expression
+from engagekit.cohorts import (
+    chosen,
+    columns_of,
+    matcher_faults,
+    moment_faults,
+    refuse_misspelt,
+    try_expression,
+    whole_faults,
+)
 from engagekit.errors import ParameterError
 from engagekit.instants import beside_log, clock_time
 from engagekit.intervals import wilson_columns
 from engagekit.log import end_soon, open_log
-from engagekit.retention_terms import matcher_faults, moment_faults, whole_faults
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 
+from engagekit.cohorts import refuse
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import AT, local_day
 from engagekit.journeys import names_and_faults
 from engagekit.lifetimes import curve_of, kaplan_meier, log_rank, mean_until, rank_test, rmst
 from engagekit.projection import fit_sbg, flattening, project_curve
-from engagekit.retention_terms import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

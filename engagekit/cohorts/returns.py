@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engagekit._base import period_index
-from engagekit.cohort_starts import chosen, held
-from engagekit.ticks import span, ticks
+from engagekit.cohorts.rolling_windows import span, ticks
+from engagekit.cohorts.starts import chosen, held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from engagekit.cohorts.parameters import Terms
     from engagekit.matchers import Matcher
-    from engagekit.retention_terms import Terms
 
 
 def returns(

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engagekit._base import period_index
-from engagekit.cohort_starts import held
+from engagekit.cohorts.rolling_windows import span, ticks
+from engagekit.cohorts.starts import held
 from engagekit.instants import AT
 from engagekit.journeys import on_days
-from engagekit.ticks import span, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from engagekit.cohorts.parameters import Terms
     from engagekit.journeys import Journeys
-    from engagekit.retention_terms import Terms
 
 
 def sign_ups(journeys: Journeys, by: Sequence[str], terms: Terms) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from engagekit._base import local_clock
 from engagekit.instants import AT, local_day
 
 if TYPE_CHECKING:
-    from engagekit.retention_terms import Terms
+    from engagekit.cohorts.parameters import Terms
 
 _HOUR = 3_600_000_000  # microseconds
 _HOURS = {"hour": 1, "day": 24, "week": 7 * 24, "month": 30 * 24}

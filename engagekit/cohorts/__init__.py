@@ -7,25 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from engagekit._base import Calendar, calendar_for, since_index
-from engagekit.cells import added_up, answer
-from engagekit.cohort_starts import (
-    before,
-    check_limit,
-    check_since,
-    columns_of,
-    data_end,
-    first_cohort,
-    in_groups,
-    refuse_misspelt,
-    starts,
-    try_expression,
-)
-from engagekit.core_returns import core_hits, first_signup, sign_ups
-from engagekit.instants import clock_time
-from engagekit.journeys import names_and_faults
-from engagekit.log import open_log
-from engagekit.pooling import pooled_curve
-from engagekit.retention_terms import (
+from engagekit.cohorts.grid import added_up, answer
+from engagekit.cohorts.parameters import (
     TAKEN,
     Anchor,
     Cohorts,
@@ -36,12 +19,44 @@ from engagekit.retention_terms import (
     by_names,
     hour_faults,
     matcher_faults,
+    moment_faults,
     refuse,
     terms_faults,
+    whole_faults,
 )
-from engagekit.returns import hits, returns
+from engagekit.cohorts.pooled import pooled_curve
+from engagekit.cohorts.returns import hits, returns
+from engagekit.cohorts.returns_of_journeys import core_hits, first_signup, sign_ups
+from engagekit.cohorts.starts import (
+    before,
+    check_limit,
+    check_since,
+    chosen,
+    columns_of,
+    data_end,
+    first_cohort,
+    in_groups,
+    refuse_misspelt,
+    starts,
+    try_expression,
+)
+from engagekit.instants import clock_time
+from engagekit.journeys import names_and_faults
+from engagekit.log import open_log
 
-__all__ = ["cohort_curves", "pooled_curve", "retention"]
+__all__ = [
+    "chosen",
+    "cohort_curves",
+    "columns_of",
+    "matcher_faults",
+    "moment_faults",
+    "pooled_curve",
+    "refuse",
+    "refuse_misspelt",
+    "retention",
+    "try_expression",
+    "whole_faults",
+]
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

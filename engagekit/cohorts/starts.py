@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit._base import begins_at, last_index, period_index, since_index
+from engagekit.cohorts.rolling_windows import ticks
 from engagekit.errors import ColumnError, ParameterError, nearest
 from engagekit.instants import instant
 from engagekit.log import end_soon
 from engagekit.matchers import condition_faults, event_names, matches, property_names
-from engagekit.ticks import ticks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
+    from engagekit.cohorts.parameters import Terms
     from engagekit.instants import Instant
     from engagekit.matchers import Matcher
-    from engagekit.retention_terms import Terms
 
 OTHER = "Other"
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engagekit._base import last_index, period_start, period_table, turns_at
+from engagekit.cohorts.rolling_windows import day_of_tick, in_days, instant_of_tick, span, ticks
 from engagekit.instants import AT
 from engagekit.intervals import wilson_columns
-from engagekit.ticks import day_of_tick, in_days, instant_of_tick, span, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from engagekit.retention_terms import Terms
+    from engagekit.cohorts.parameters import Terms
 
 RATES = ("rate", "low", "high")
 

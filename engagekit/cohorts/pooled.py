@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from engagekit.cohorts.parameters import TAKEN
 from engagekit.errors import ColumnError, ParameterError, check_choice, nearest
 from engagekit.intervals import wilson_columns
 from engagekit.log import as_lazy
-from engagekit.retention_terms import TAKEN
 
 if TYPE_CHECKING:
     from engagekit.log import Frame

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from engagekit.diagnosis import diagnose as diagnose
     from engagekit.diagnosis import label_users as label_users
     from engagekit.diagnosis import watch_list as watch_list
+    from engagekit.engagement import engagement_matrix as engagement_matrix
+    from engagekit.engagement import lifecycle as lifecycle
+    from engagekit.engagement import stickiness as stickiness
+    from engagekit.engagement import usage_interval as usage_interval
     from engagekit.errors import EngagekitError as EngagekitError
     from engagekit.first_days import day_by_day as day_by_day
     from engagekit.first_days import first_paths as first_paths
@@ -43,10 +47,6 @@ if TYPE_CHECKING:
     from engagekit.reporting import report as report
     from engagekit.retained import outcomes as outcomes
     from engagekit.review import track as track
-    from engagekit.rhythm import engagement_matrix as engagement_matrix
-    from engagekit.rhythm import lifecycle as lifecycle
-    from engagekit.rhythm import stickiness as stickiness
-    from engagekit.rhythm import usage_interval as usage_interval
     from engagekit.rollups import prepare_events as prepare_events
     from engagekit.rollups import rollup as rollup
     from engagekit.rollups import rollup_sql as rollup_sql
@@ -80,7 +80,7 @@ _HOMES = {
     "compare_survival": "survival",
     "day_by_day": "first_days",
     "diagnose": "diagnosis",
-    "engagement_matrix": "rhythm",
+    "engagement_matrix": "engagement",
     "find_threshold": "thresholds",
     "first_paths": "first_days",
     "flattening": "survival",
@@ -88,7 +88,7 @@ _HOMES = {
     "how_often": "first_days",
     "how_soon": "first_days",
     "label_users": "diagnosis",
-    "lifecycle": "rhythm",
+    "lifecycle": "engagement",
     "load_sample": "simulation",
     "metrics": "measures",
     "outcomes": "retained",
@@ -106,12 +106,12 @@ _HOMES = {
     "scan_events": "ingest",
     "simulate": "simulation",
     "step_drop_off": "funnels",
-    "stickiness": "rhythm",
+    "stickiness": "engagement",
     "suggest_windows": "journeys",
     "survival": "survival",
     "to_csv": "spreadsheet",
     "track": "review",
-    "usage_interval": "rhythm",
+    "usage_interval": "engagement",
     "use_offline_charts": "offline",
     "watch_list": "diagnosis",
 }

@@ -17,7 +17,6 @@ from engagekit._base import (
     period_table,
     since_index,
 )
-from engagekit.cadence import engagement_matrix, usage_interval
 from engagekit.cohorts import (
     chosen,
     columns_of,
@@ -27,6 +26,7 @@ from engagekit.cohorts import (
     try_expression,
     whole_faults,
 )
+from engagekit.engagement.usage_intervals import engagement_matrix, usage_interval
 from engagekit.errors import ParameterError
 from engagekit.instants import beside_log, clock_time
 from engagekit.intervals import wilson_columns

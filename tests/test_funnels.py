@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 import engagekit as ek
 from engagekit.errors import ColumnError, EngagekitError, EventLogError, ParameterError
-from engagekit.ties import furthest
+from engagekit.funnels.simultaneous_events import furthest
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 END = datetime(2026, 3, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from engagekit.funnel_rules import COUNTS, PEOPLE
+from engagekit.funnels.parameters import COUNTS, PEOPLE
 from engagekit.instants import AT
 from engagekit.intervals import wilson_columns
 from engagekit.matchers import label
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from engagekit.attempts import Integers, Outcomes
-    from engagekit.funnel_rules import Asked
+    from engagekit.funnels.attempts import Integers, Outcomes
+    from engagekit.funnels.parameters import Asked
 
 
 def counted(

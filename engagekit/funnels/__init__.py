@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit.drop_off import step_drop_off
-from engagekit.funnel_rules import (
+from engagekit.funnels.drop_off import step_drop_off
+from engagekit.funnels.parameters import (
     Asked,
     asked_of,
     check_conditions,
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
-    from engagekit.attempts import Outcomes
-    from engagekit.funnel_rules import Condition, Exclusion
+    from engagekit.funnels.attempts import Outcomes
+    from engagekit.funnels.parameters import Condition, Exclusion
     from engagekit.instants import Instant
 
 __all__ = ["funnel", "step_drop_off"]
@@ -148,7 +148,7 @@ def funnel(
         end = end_soon(events, latest, dates_only=dates_only)
     outcomes = _outcomes(rows, asked)
     # numpy loads with these, so that importing this module stays light.
-    from engagekit.funnel_answers import counted, listed
+    from engagekit.funnels.results import counted, listed
 
     if not people:
         return counted(outcomes, units, end, asked)
@@ -212,7 +212,7 @@ def _any_of(flags: pl.Series) -> int:
 
 
 def _outcomes(rows: pl.DataFrame, asked: Asked) -> Outcomes:
-    from engagekit.attempts import Rules, furthest_attempts
+    from engagekit.funnels.attempts import Rules, furthest_attempts
 
     count = len(asked.steps)
     rules = Rules(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from engagekit._base import later
-from engagekit.anyorder import any_order
-from engagekit.ties import Ties, ties_of
+from engagekit.funnels.any_order import any_order
+from engagekit.funnels.simultaneous_events import Ties, ties_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,10 +11,10 @@ import pytest
 import engagekit as ek
 from engagekit import session as sessions
 from engagekit.errors import ColumnError, EngagekitError, StoredFileError
-from engagekit.lifetimes import rmst
 from engagekit.log import open_log
 from engagekit.session import Session
 from engagekit.survival import fit_sbg, kaplan_meier, log_rank
+from engagekit.survival.product_limit import rmst
 
 CURVE = pl.DataFrame(
     {

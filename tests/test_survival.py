@@ -15,9 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import engagekit as ek
-from engagekit import lifetimes
 from engagekit.errors import ColumnError, ParameterError, TooFewUsersError
-from engagekit.survival import fit_sbg, flattening, kaplan_meier, log_rank, project_curve, rmst
+from engagekit.survival import (
+    fit_sbg,
+    flattening,
+    kaplan_meier,
+    log_rank,
+    product_limit,
+    project_curve,
+    rmst,
+)
 
 durations = st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=1, max_size=25)
 
@@ -416,6 +423,6 @@ def test_what_is_shown_of_survival_says_its_columns():
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), max_size=30))
 def test_between_ends_the_curve_does_not_fall(spans):
-    counts = lifetimes.counted([time for time, _ in spans], [ended for _, ended in spans])
-    whole = lifetimes.curve_of(counts).filter(pl.col("events") > 0)
-    assert lifetimes.curve_of(lifetimes.at_ends(counts)).equals(whole)
+    counts = product_limit.counted([time for time, _ in spans], [ended for _, ended in spans])
+    whole = product_limit.curve_of(counts).filter(pl.col("events") > 0)
+    assert product_limit.curve_of(product_limit.at_ends(counts)).equals(whole)

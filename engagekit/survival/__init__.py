@@ -17,8 +17,17 @@ from engagekit.cohorts import refuse
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import AT, local_day
 from engagekit.journeys import names_and_faults
-from engagekit.lifetimes import curve_of, kaplan_meier, log_rank, mean_until, rank_test, rmst
-from engagekit.projection import fit_sbg, flattening, project_curve
+from engagekit.survival.product_limit import (
+    at_ends,
+    counted,
+    curve_of,
+    kaplan_meier,
+    log_rank,
+    mean_until,
+    rank_test,
+    rmst,
+)
+from engagekit.survival.projection import fit_sbg, flattening, project_curve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +37,10 @@ if TYPE_CHECKING:
     Period: TypeAlias = Literal["day", "week", "month"]
 
 __all__ = [
+    "at_ends",
     "compare_survival",
+    "counted",
+    "curve_of",
     "fit_sbg",
     "flattening",
     "kaplan_meier",

@@ -9,8 +9,8 @@ from numbers import Real
 from typing import TYPE_CHECKING, Literal
 
 from engagekit.definition import LINKS
+from engagekit.diagnosis import LOSABLE
 from engagekit.errors import ParameterError
-from engagekit.links import LOSABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engagekit.diagnosis import meets_depth_rule
 from engagekit.instants import AT, days, local_day, times_before
 from engagekit.journeys import on_advanced_days, on_days
-from engagekit.links import meets_depth_rule
 from engagekit.matchers import as_matches
 
 if TYPE_CHECKING:

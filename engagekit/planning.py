@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from engagekit._base import count, day, many, percent
 from engagekit.definition import LINKS
+from engagekit.diagnosis import span_days
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import day_of, instant
 from engagekit.intervals import z_of
-from engagekit.links import span_days
 from engagekit.playbook import PLAYS
 from engagekit.priority import Priority, rate_of
 

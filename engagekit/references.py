@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import polars as pl
 
 from engagekit.definition import LINKS
+from engagekit.diagnosis import LOSABLE, defined_links
 from engagekit.errors import ParameterError, check_choice, listing, nearest
 from engagekit.instants import days, local_day
 from engagekit.intervals import wilson
 from engagekit.linkcounts import link_counts
-from engagekit.links import LOSABLE, defined_links
 from engagekit.linktable import Marks
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import polars as pl
 
 from engagekit._base import count, day, percent
 from engagekit.definition import LINKS
+from engagekit.diagnosis import defined_links, link_flags, span_days
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import AT, beside_log, day_of
 from engagekit.intervals import newcombe, wilson
 from engagekit.journeys import check_journeys, gathered
 from engagekit.linkcounts import accounts_of, link_counts
-from engagekit.links import defined_links, link_flags, span_days
 from engagekit.priority import prioritize
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import polars as pl
 
 from engagekit._base import many, percent
 from engagekit.definition import LINKS
+from engagekit.diagnosis import windows_of
 from engagekit.earliest import NONE_BROKEN
-from engagekit.links import windows_of
 
 if TYPE_CHECKING:
     from engagekit.definition import Definition

@@ -60,7 +60,7 @@ def since_when(session: Session, journeys: Journeys) -> Panel:
 
 
 def _judged(journeys: Journeys) -> tuple[str, ...]:
-    from engagekit.links import defined_links
+    from engagekit.diagnosis import defined_links
 
     return tuple(defined_links(journeys.definition))
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from link_logs import BERLIN, LINKS, START, log_of
 
 import engagekit as ek
+from engagekit.diagnosis.links import defined_links, link_flags
 from engagekit.errors import DefinitionError
-from engagekit.links import defined_links, link_flags
 
 
 def rolled(rows, definition=BERLIN, as_of: float | None = 30, **more):

@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 import engagekit as ek
+from engagekit.diagnosis.links import link_flags
 from engagekit.errors import ParameterError, StoredFileError
-from engagekit.links import link_flags
 from engagekit.simulation import samples
 from engagekit.simulation.samples import load_sample, sample_folder, sample_path
 

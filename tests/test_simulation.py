@@ -11,8 +11,8 @@ import pytest
 
 import engagekit as ek
 from engagekit.definition import LINKS
+from engagekit.diagnosis.links import link_flags
 from engagekit.errors import ParameterError
-from engagekit.links import link_flags
 from engagekit.simulation.dirt import STAFF
 from engagekit.simulation.users import CLASSES, MIXES
 

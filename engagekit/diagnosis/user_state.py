@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engagekit.diagnosis.links import meets_depth_rule, windows_of
 from engagekit.instants import AT, days, local_day
 from engagekit.journeys import on_advanced_days, on_days, silence_days
-from engagekit.links import meets_depth_rule, windows_of
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys

@@ -7,16 +7,40 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engagekit.diagnosis.links import (
+    FLAGS,
+    LOSABLE,
+    defined_links,
+    link_flags,
+    meets_depth_rule,
+    span_days,
+    windows_of,
+)
+from engagekit.diagnosis.user_state import standing
 from engagekit.instants import local_day
 from engagekit.intervals import wilson_columns
 from engagekit.journeys import basis, check_journeys, gathered, group_names
-from engagekit.links import windows_of
-from engagekit.standing import standing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engagekit.journeys import Journeys
+
+__all__ = [
+    "FLAGS",
+    "LOSABLE",
+    "RULES",
+    "Rule",
+    "defined_links",
+    "diagnose",
+    "label_users",
+    "largest_early_problem",
+    "link_flags",
+    "meets_depth_rule",
+    "span_days",
+    "watch_list",
+    "windows_of",
+]
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from engagekit.engagement import stickiness as stickiness
     from engagekit.engagement import usage_interval as usage_interval
     from engagekit.errors import EngagekitError as EngagekitError
-    from engagekit.first_days import day_by_day as day_by_day
-    from engagekit.first_days import first_paths as first_paths
-    from engagekit.first_days import how_often as how_often
-    from engagekit.first_days import how_soon as how_soon
     from engagekit.first_weeks import compare_first_weeks as compare_first_weeks
+    from engagekit.first_weeks import day_by_day as day_by_day
+    from engagekit.first_weeks import find_threshold as find_threshold
+    from engagekit.first_weeks import first_paths as first_paths
+    from engagekit.first_weeks import how_often as how_often
+    from engagekit.first_weeks import how_soon as how_soon
+    from engagekit.first_weeks import outcomes as outcomes
     from engagekit.funnels import funnel as funnel
     from engagekit.funnels import step_drop_off as step_drop_off
     from engagekit.ingest import check_events as check_events
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
     from engagekit.priority import Priority as Priority
     from engagekit.priority import prioritize as prioritize
     from engagekit.reporting import report as report
-    from engagekit.retained import outcomes as outcomes
     from engagekit.review import track as track
     from engagekit.rollups import prepare_events as prepare_events
     from engagekit.rollups import rollup as rollup
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from engagekit.survival import flattening as flattening
     from engagekit.survival import project_curve as project_curve
     from engagekit.survival import survival as survival
-    from engagekit.thresholds import find_threshold as find_threshold
 
 __version__ = "0.1.0"
 
@@ -78,20 +78,20 @@ _HOMES = {
     "cohort_curves": "cohorts",
     "compare_first_weeks": "first_weeks",
     "compare_survival": "survival",
-    "day_by_day": "first_days",
+    "day_by_day": "first_weeks",
     "diagnose": "diagnosis",
     "engagement_matrix": "engagement",
-    "find_threshold": "thresholds",
-    "first_paths": "first_days",
+    "find_threshold": "first_weeks",
+    "first_paths": "first_weeks",
     "flattening": "survival",
     "funnel": "funnels",
-    "how_often": "first_days",
-    "how_soon": "first_days",
+    "how_often": "first_weeks",
+    "how_soon": "first_weeks",
     "label_users": "diagnosis",
     "lifecycle": "engagement",
     "load_sample": "simulation",
     "metrics": "measures",
-    "outcomes": "retained",
+    "outcomes": "first_weeks",
     "plan": "planning",
     "pooled_curve": "cohorts",
     "prepare_events": "rollups",

@@ -82,11 +82,10 @@ def report(
 def _page(journeys: Journeys, *, by: str | None, notes: pl.DataFrame | None, min_group: int) -> str:
     from engagekit.cohorts import cohort_curves, pooled_curve
     from engagekit.diagnosis import diagnose
-    from engagekit.first_weeks import compare_first_weeks
+    from engagekit.first_weeks import compare_first_weeks, outcomes
     from engagekit.funnels import step_drop_off
     from engagekit.measures import metrics
     from engagekit.priority import prioritize
-    from engagekit.retained import outcomes
 
     priority = prioritize(journeys, by=by)
     if by is not None:

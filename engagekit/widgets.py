@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit._base import count, percent, plain
-from engagekit.early_activity import ACTIVE_DAYS
+from engagekit.first_weeks import ACTIVE_DAYS
 from engagekit.widget_panel import Panel, Shown, choice, slider
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def verdict_by_group(session: Session, journeys: Journeys, targets: Panel) -> Pa
 def threshold_explorer(session: Session, journeys: Journeys) -> Panel:
     """See for one action how often and how soon go with staying; `.value` is the grid of `find_threshold`."""
     from engagekit import charts
-    from engagekit.thresholds import find_threshold
+    from engagekit.first_weeks import find_threshold
 
     actions = _early_actions(journeys)
     controls = {"action": choice("Action", actions, actions[0])} if actions else {}
@@ -174,7 +174,7 @@ def threshold_explorer(session: Session, journeys: Journeys) -> Panel:
 def _early_actions(journeys: Journeys) -> list[str]:
     """List the actions of the first days that a team can work on, the one that tells most first."""
     from engagekit.errors import EngagekitError
-    from engagekit.thresholds import find_threshold
+    from engagekit.first_weeks import find_threshold
 
     try:
         found = find_threshold(journeys).filter("chosen", ~pl.col("part_of_definition"))

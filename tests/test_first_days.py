@@ -13,8 +13,8 @@ from test_first_weeks import DEFINITION, SIGNUP, at, random_log
 
 import engagekit as ek
 from engagekit.errors import ParameterError
+from engagekit.first_weeks.rank_tests import rank_compare
 from engagekit.intervals import newcombe, wilson
-from engagekit.ranks import rank_compare
 from engagekit.strata import benjamini_hochberg
 
 

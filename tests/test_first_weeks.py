@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from planted_weeks import planted
 
 import engagekit as ek
-from engagekit.early_activity import volume_classes
 from engagekit.errors import ColumnError, EventLogError, ParameterError
 from engagekit.first_weeks import compare_first_weeks
+from engagekit.first_weeks.activity_strata import volume_classes
 from engagekit.intervals import newcombe
 from engagekit.strata import mantel_haenszel
 

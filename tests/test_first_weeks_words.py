@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from engagekit.first_weeks_words import question, sentence
+from engagekit.first_weeks.sentences import question, sentence
 
 ROW = {
     "action": "invite", "at_least": 2, "n_retained": 1200, "n_churned": 3000, "share_retained": 0.4,

@@ -11,8 +11,8 @@ from planted_weeks import noisy, planted
 from test_first_weeks import DEFINITION, SIGNUP, random_log
 
 import engagekit as ek
-from engagekit.early_activity import halves
 from engagekit.errors import ColumnError, ParameterError, TooFewUsersError
+from engagekit.first_weeks.activity_strata import halves
 from engagekit.strata import association, benjamini_hochberg
 
 AS_OF = SIGNUP + timedelta(days=60)

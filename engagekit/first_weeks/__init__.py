@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.early_activity import ACTIVE_DAYS, Early, early_of, launches
 from engagekit.errors import ParameterError
-from engagekit.first_weeks_words import question, sentence
-from engagekit.instants import AT
-from engagekit.journeys import group_names
-from engagekit.retained import defining, judged_users, stand_ins
-from engagekit.tallies import MOST_TIMES, Tally, numbers, tally, weighed
-from engagekit.weighing import (
+from engagekit.first_weeks.activity_strata import ACTIVE_DAYS, Early, early_of, launches
+from engagekit.first_weeks.contingency_tables import MOST_TIMES, Tally, numbers, tally, weighed
+from engagekit.first_weeks.retained import defining, judged_users, outcomes, stand_ins
+from engagekit.first_weeks.sentences import question, sentence
+from engagekit.first_weeks.thresholds import find_threshold
+from engagekit.first_weeks.timing_and_paths import day_by_day, first_paths, how_often, how_soon
+from engagekit.first_weeks.verdicts import (
     CHURNED,
     NOT_CLEAR,
     RETAINED,
@@ -29,10 +29,24 @@ from engagekit.weighing import (
     opposed,
     shown,
 )
+from engagekit.instants import AT
+from engagekit.journeys import group_names
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys
     from engagekit.log import Frame
+
+__all__ = [
+    "ACTIVE_DAYS",
+    "compare_first_weeks",
+    "day_by_day",
+    "find_threshold",
+    "first_paths",
+    "how_often",
+    "how_soon",
+    "outcomes",
+    "strongest",
+]
 
 COLUMNS: dict[str, Any] = {
     "action": pl.String,

@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit._base import percent
-from engagekit.early_activity import ACTIVE_DAYS, Early, early_of, launches
 from engagekit.errors import ColumnError, ParameterError, TooFewUsersError, listing, nearest
-from engagekit.first_weeks_words import late_said
+from engagekit.first_weeks.activity_strata import ACTIVE_DAYS, Early, early_of, launches
+from engagekit.first_weeks.contingency_tables import (
+    LEAST_USERS,
+    MOST_TIMES,
+    numbers,
+    tally,
+    weighed,
+)
+from engagekit.first_weeks.retained import defining, judged_users, same_kind
+from engagekit.first_weeks.sentences import late_said
 from engagekit.instants import days
 from engagekit.journeys import check_journeys
 from engagekit.log import open_log
-from engagekit.retained import defining, judged_users, same_kind
 from engagekit.strata import benjamini_hochberg, pooled_ratios
-from engagekit.tallies import LEAST_USERS, MOST_TIMES, numbers, tally, weighed
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys

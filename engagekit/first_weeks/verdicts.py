@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.early_activity import ACTIVE_DAYS, Early
+from engagekit.first_weeks.activity_strata import ACTIVE_DAYS, Early
+from engagekit.first_weeks.contingency_tables import (
+    Tally,
+    cells_of,
+    numbers,
+    steady,
+    weighed,
+    without_own_count,
+)
 from engagekit.intervals import newcombe_columns, z_of
 from engagekit.strata import benjamini_hochberg, heterogeneity, heterogeneity_tails, pooled_ratios
-from engagekit.tallies import Tally, cells_of, numbers, steady, weighed, without_own_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

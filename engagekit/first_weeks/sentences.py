@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engagekit._base import percent
-from engagekit.early_activity import ACTIVE_DAYS
+from engagekit.first_weeks.activity_strata import ACTIVE_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

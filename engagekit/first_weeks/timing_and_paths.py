@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit._base import percent
-from engagekit.early_activity import Early, early_of, launches
 from engagekit.errors import ParameterError
-from engagekit.first_weeks_words import late_said
+from engagekit.first_weeks.activity_strata import Early, early_of, launches
+from engagekit.first_weeks.contingency_tables import all_exposed, exposures, only_exposed
+from engagekit.first_weeks.rank_tests import rank_compare
+from engagekit.first_weeks.retained import defining, judged_users
+from engagekit.first_weeks.sentences import late_said
 from engagekit.instants import AT
 from engagekit.intervals import RATE, newcombe_columns, wilson_columns, z_of
 from engagekit.matchers import event_names
-from engagekit.ranks import rank_compare
-from engagekit.retained import defining, judged_users
 from engagekit.strata import benjamini_hochberg
-from engagekit.tallies import all_exposed, exposures, only_exposed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ def how_soon(
 ) -> pl.DataFrame:
     """Say whether retained users did each action sooner after sign-up than churned users.
 
-    Mann-Whitney on the time to the first one, never being later than any time; see `engagekit.ranks.rank_compare`.
+    Mann-Whitney on the time to the first one, never being later than any time; see `engagekit.first_weeks.rank_tests.rank_compare`.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def how_often(
 ) -> pl.DataFrame:
     """Say whether retained users did each action more often in their first days than churned users.
 
-    Mann-Whitney on how often, those who never did counting as 0; see `engagekit.ranks.rank_compare`.
+    Mann-Whitney on how often, those who never did counting as 0; see `engagekit.first_weeks.rank_tests.rank_compare`.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.early_activity import ACTIVE_DAYS, Early, stratum_of
+from engagekit.first_weeks.activity_strata import ACTIVE_DAYS, Early, stratum_of
 from engagekit.intervals import z_of
 from engagekit.strata import chances, chi2_tail, pooled_ratios, stratum_sums
 

@@ -8,15 +8,7 @@ import polars as pl
 
 from engagekit.instants import AT, days
 from engagekit.journeys import gathered, group_names
-from engagekit.measure_facts import (
-    BACK_DAYS,
-    RECENT_DAYS,
-    STAY_DAYS,
-    advanced_names,
-    recent_start,
-    user_facts,
-)
-from engagekit.measure_rows import (
+from engagekit.measures.rows import (
     Mean,
     Share,
     facts_of,
@@ -27,6 +19,14 @@ from engagekit.measure_rows import (
     unprompted_row,
     wait,
 )
+from engagekit.measures.user_facts import (
+    BACK_DAYS,
+    RECENT_DAYS,
+    STAY_DAYS,
+    advanced_names,
+    recent_start,
+    user_facts,
+)
 from engagekit.playbook import METRICS
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from engagekit.definition import Definition
     from engagekit.journeys import Journeys
+
+__all__ = ["metrics"]
 
 MEASURES: dict[str, Any] = {
     "metric": pl.String,

@@ -11,7 +11,7 @@ import polars as pl
 from engagekit.design_effect import design_effect
 from engagekit.instants import AT
 from engagekit.intervals import wilson, z_of
-from engagekit.measure_facts import PROMPT_HOURS
+from engagekit.measures.user_facts import PROMPT_HOURS
 from engagekit.survival import at_ends, counted, curve_of
 
 if TYPE_CHECKING:

@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from engagekit.matchers import Match as Match
     from engagekit.measures import metrics as metrics
     from engagekit.offline import use_offline_charts as use_offline_charts
-    from engagekit.planning import plan as plan
     from engagekit.playbook import METRICS as METRICS
     from engagekit.playbook import PLAYS as PLAYS
     from engagekit.playbook import REVIEWS as REVIEWS
     from engagekit.priority import Priority as Priority
+    from engagekit.priority import plan as plan
     from engagekit.priority import prioritize as prioritize
     from engagekit.reporting import report as report
     from engagekit.review import track as track
@@ -92,7 +92,7 @@ _HOMES = {
     "load_sample": "simulation",
     "metrics": "measures",
     "outcomes": "first_weeks",
-    "plan": "planning",
+    "plan": "priority",
     "pooled_curve": "cohorts",
     "prepare_events": "rollups",
     "prioritize": "priority",

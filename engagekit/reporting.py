@@ -195,8 +195,8 @@ def to_hand_on(priority: Priority, by: str, small: pl.DataFrame) -> Priority:
 
 def _play(priority: Priority) -> str:
     from engagekit.errors import EngagekitError
-    from engagekit.planning import plan
     from engagekit.playbook import play_named
+    from engagekit.priority import plan
 
     if priority.play is None:
         return "<p>No play is named by this verdict.</p>"

@@ -15,8 +15,7 @@ from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import AT, beside_log, day_of
 from engagekit.intervals import newcombe, wilson
 from engagekit.journeys import check_journeys, gathered
-from engagekit.linkcounts import accounts_of, link_counts
-from engagekit.priority import prioritize
+from engagekit.priority import accounts_of, link_counts, prioritize
 
 if TYPE_CHECKING:
     from engagekit.instants import Instant

@@ -9,15 +9,14 @@ import polars as pl
 
 from engagekit._base import LINK_NAMES, many, plain
 from engagekit.definition import LINKS
-from engagekit.planning import plan
 from engagekit.playbook import PLAYS
+from engagekit.priority import plan
 from engagekit.widget_panel import Panel, Shown, button, choice, lines, secret, slider, text
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from engagekit.planning import Plan
-    from engagekit.priority import Priority
+    from engagekit.priority import Plan, Priority
     from engagekit.session import Session
 
 REVEALED = "votes revealed"

@@ -9,7 +9,7 @@ import polars as pl
 from engagekit.definition import Definition
 from engagekit.intervals import wilson
 from engagekit.journeys.coverage import Basis
-from engagekit.priority import Priority
+from engagekit.priority.verdict import Priority
 
 HOSTILE = (
     "a.b[c]",

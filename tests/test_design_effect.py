@@ -8,7 +8,7 @@ import pytest
 
 from engagekit.design_effect import design_effect
 from engagekit.intervals import wilson
-from engagekit.linkcounts import COUNTS, link_counts
+from engagekit.priority.counts import COUNTS, link_counts
 
 
 def effect(*accounts: tuple[int, int]) -> float | None:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from link_logs import LINKS
 
-from engagekit.earliest import (
+from engagekit.errors import ParameterError
+from engagekit.priority.earliest import (
     Evidence,
     below,
     extra_users,
@@ -16,8 +17,7 @@ from engagekit.earliest import (
     judge,
     times_to_settle,
 )
-from engagekit.errors import ParameterError
-from engagekit.priority import earliest_broken
+from engagekit.priority.verdict import earliest_broken
 
 
 def test_published_case(shared):
@@ -132,7 +132,7 @@ def test_named_at_eight_tenths(chance, verdict):
 
 @pytest.mark.parametrize(("chance", "verdict"), [(0.8, "named"), (0.2, "none broken")])
 def test_eight_tenths_itself_is_enough(chance, verdict, monkeypatch):
-    monkeypatch.setattr("engagekit.earliest.below", lambda n, of, mark: mark and chance)
+    monkeypatch.setattr("engagekit.priority.earliest.below", lambda n, of, mark: mark and chance)
     assert judge(with_chance(0.5)).verdict == verdict
 
 
@@ -185,7 +185,7 @@ def test_without_targets_the_mark_of_one_half_could_move_both_ways():
     ("number", "said"), [(0.2, 1), (7.2, 8), (99.5, 100), (101, 110), (1234, 1300)]
 )
 def test_more_users_are_rounded_up_to_two_digits(number, said):
-    from engagekit.priority import _roughly
+    from engagekit.priority.verdict import _roughly
 
     assert _roughly(number) == said
 

@@ -9,10 +9,10 @@ import pytest
 from link_logs import TARGETS, WITH_TARGETS, found_in, going_as_far_as, log_of, rolled
 
 import engagekit as ek
-from engagekit.earliest import Evidence, below, judge, times_to_settle
 from engagekit.errors import ParameterError
 from engagekit.intervals import wilson
-from engagekit.priority import earliest_broken
+from engagekit.priority.earliest import Evidence, below, judge, times_to_settle
+from engagekit.priority.verdict import earliest_broken
 from engagekit.table_diagnosis import loop_title
 
 
@@ -212,7 +212,7 @@ def test_one_target_alone_is_met():
 
 
 def test_nothing_is_said_to_be_wholly_sure():
-    from engagekit.telling import _sure
+    from engagekit.priority.sentences import _sure
 
     assert [_sure(p) for p in (0.8, 0.99, 0.9901, 1.0, None)] == [
         "80%",

@@ -7,7 +7,7 @@ from link_logs import found_in, going_as_far_as
 
 from engagekit.errors import ParameterError
 from engagekit.intervals import wilson
-from engagekit.references import best_shrunk, differ
+from engagekit.priority.reference_targets import best_shrunk, differ
 
 
 def test_against_the_quarter_before():

@@ -9,13 +9,13 @@ import polars as pl
 from engagekit._base import many, percent
 from engagekit.definition import LINKS
 from engagekit.diagnosis import windows_of
-from engagekit.earliest import NONE_BROKEN
+from engagekit.priority.earliest import NONE_BROKEN
 
 if TYPE_CHECKING:
     from engagekit.definition import Definition
     from engagekit.diagnosis import Rule
     from engagekit.journeys import Basis
-    from engagekit.linktable import Loop
+    from engagekit.priority.loop_table import Loop
 
 
 def sentence(

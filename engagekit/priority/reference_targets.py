@@ -12,8 +12,8 @@ from engagekit.diagnosis import LOSABLE, defined_links
 from engagekit.errors import ParameterError, check_choice, listing, nearest
 from engagekit.instants import days, local_day
 from engagekit.intervals import wilson
-from engagekit.linkcounts import link_counts
-from engagekit.linktable import Marks
+from engagekit.priority.counts import link_counts
+from engagekit.priority.loop_table import Marks
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit.diagnosis import FLAGS, RULES, Rule, diagnose, largest_early_problem, link_flags
-from engagekit.earliest import Verdict, earliest_broken, holds_between, times_to_settle
 from engagekit.errors import ParameterError
 from engagekit.instants import AT, days
 from engagekit.intervals import wilson_columns
 from engagekit.journeys import Basis, basis, check_journeys, gathered, group_names
-from engagekit.linkcounts import COUNTS, EFFECTS, accounts_of
-from engagekit.linktable import Loop, Marks, loop
-from engagekit.quarters import SEGMENT, by_quarter, by_segment
-from engagekit.references import Targets, marks_for
-from engagekit.telling import sentence
+from engagekit.priority.breakdowns import SEGMENT, by_quarter, by_segment
+from engagekit.priority.counts import COUNTS, EFFECTS, accounts_of
+from engagekit.priority.earliest import Verdict, earliest_broken, holds_between, times_to_settle
+from engagekit.priority.loop_table import Loop, Marks, loop
+from engagekit.priority.reference_targets import Targets, marks_for
+from engagekit.priority.sentences import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ import polars as pl
 
 from engagekit.definition import LINKS
 from engagekit.instants import local_day
-from engagekit.linkcounts import link_counts
-from engagekit.linktable import TABLE, Marks, links_by, loop
+from engagekit.priority.counts import link_counts
+from engagekit.priority.loop_table import TABLE, Marks, links_by, loop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

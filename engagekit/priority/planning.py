@@ -14,7 +14,7 @@ from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import day_of, instant
 from engagekit.intervals import z_of
 from engagekit.playbook import PLAYS
-from engagekit.priority import Priority, rate_of
+from engagekit.priority.verdict import Priority, rate_of
 
 if TYPE_CHECKING:
     from engagekit.instants import Instant

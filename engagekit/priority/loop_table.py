@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit.definition import LINKS
-from engagekit.earliest import Evidence, Judgment, evidence, extra_users, judge
 from engagekit.intervals import wilson
+from engagekit.priority.earliest import Evidence, Judgment, evidence, extra_users, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

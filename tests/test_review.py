@@ -12,7 +12,7 @@ from link_logs import WITH_TARGETS as DEFINITION
 import engagekit as ek
 from engagekit.errors import ParameterError
 from engagekit.intervals import newcombe, wilson
-from engagekit.review import changes
+from engagekit.review.tracking import changes
 
 
 def rolled(rows, as_of: float = 60, definition=DEFINITION, **more):

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from engagekit.journeys import suggest_windows as suggest_windows
     from engagekit.matchers import Match as Match
     from engagekit.measures import metrics as metrics
-    from engagekit.offline import use_offline_charts as use_offline_charts
     from engagekit.playbook import METRICS as METRICS
     from engagekit.playbook import PLAYS as PLAYS
     from engagekit.playbook import REVIEWS as REVIEWS
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
     from engagekit.survival import flattening as flattening
     from engagekit.survival import project_curve as project_curve
     from engagekit.survival import survival as survival
+    from engagekit.views import use_offline_charts as use_offline_charts
 
 __version__ = "0.1.0"
 
@@ -112,7 +112,7 @@ _HOMES = {
     "to_csv": "spreadsheet",
     "track": "review",
     "usage_interval": "engagement",
-    "use_offline_charts": "offline",
+    "use_offline_charts": "views",
     "watch_list": "diagnosis",
 }
 # Public modules, by the name they have here.

@@ -144,7 +144,7 @@ def _chart(name: str, answer: Any, **options: str) -> str:
     """Draw one answer, with its numbers beneath; where it holds nothing to draw, say so."""
     from engagekit import charts
     from engagekit.errors import EngagekitError
-    from engagekit.offline import table_html
+    from engagekit.views import table_html
 
     try:
         chart = getattr(charts, name)(answer, **options)

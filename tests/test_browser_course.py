@@ -7,7 +7,7 @@ import pytest
 from lab import CHROMIUM, lab
 
 import engagekit as ek
-from engagekit.offline import export_html
+from engagekit.views.offline import export_html
 from engagekit.workshop import compare, notebooks_folder, start
 
 pytest.importorskip("jupyterlab")

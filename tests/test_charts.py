@@ -10,21 +10,20 @@ import polars as pl
 import pytest
 from chart_cases import ALL, EMPTY, NAMED, PLAIN, drawn, picture
 
-from engagekit import (
-    charts,
-    table_cadence,
-    table_cohorts,
-    table_diagnosis,
-    table_first_weeks,
-    table_funnels,
-    table_measures,
-    table_rhythm,
-    tables,
-)
-from engagekit.chart_diagnosis import GRID
-from engagekit.chart_theme import TEXT
+from engagekit import charts, tables
 from engagekit.definition import LINKS
 from engagekit.errors import ColumnError, EngagekitError, ParameterError
+from engagekit.views import (
+    cadence_table,
+    cohorts_table,
+    diagnosis_table,
+    first_weeks_table,
+    funnels_table,
+    metrics_table,
+    rhythm_table,
+)
+from engagekit.views.diagnosis_chart import GRID
+from engagekit.views.theme import TEXT
 
 
 def fields(spec):
@@ -223,36 +222,36 @@ def test_titles_state_the_finding(title, expected):
 
 def test_a_part_of_the_definition_is_never_the_finding():
     frame = frames.compared().with_columns(part_of_definition=pl.lit(value=True))
-    assert table_first_weeks.dumbbell_title(frame).startswith("No action stands out")
+    assert first_weeks_table.dumbbell_title(frame).startswith("No action stands out")
 
 
 def test_groups_that_contradict_the_total_are_the_finding():
     frame = frames.compared().with_columns(opposite=pl.Series([False, True]))
     assert (
-        table_first_weeks.dumbbell_title(frame)
+        first_weeks_table.dumbbell_title(frame)
         == "report: groups and total point in opposite directions"
     )
 
 
 def test_a_period_under_way_is_not_the_finding():
     frame = frames.lifecycle().with_columns(complete=pl.Series([True, True, True, False]))
-    assert table_rhythm.lifecycle_title(frame).startswith("2026-03-16")
+    assert rhythm_table.lifecycle_title(frame).startswith("2026-03-16")
 
 
 def test_period_is_read_off_the_cohorts():
     frame = frames.curves()
-    assert table_cohorts.period_word(frame) == "week"
-    assert table_cohorts.period_word(frame.head(1)) == "period"
+    assert cohorts_table.period_word(frame) == "week"
+    assert cohorts_table.period_word(frame.head(1)) == "period"
     months = frame.with_columns(
         cohort=pl.col("cohort").replace(
             {c: c.replace(month=c.day % 12 + 1, day=1) for c in frame["cohort"]}
         )
     )
-    assert table_cohorts.period_word(months) in {"month", "period"}
+    assert cohorts_table.period_word(months) in {"month", "period"}
 
 
 def test_loop_subtitle_says_how_sure_and_on_what():
-    said = table_diagnosis.loop(frames.priority()).subtitle
+    said = diagnosis_table.loop(frames.priority()).subtitle
     assert said.startswith("The verdict is 97% sure.")
     assert "100 users who signed up 2026-01-01 to 2026-05-30" in said
 
@@ -296,9 +295,9 @@ def test_importing_the_package_does_not_load_altair():
 
 
 def test_amounts_are_written_in_their_unit():
-    rows = table_measures.metrics(frames.metrics()).rows
+    rows = metrics_table.metrics(frames.metrics()).rows
     assert [row[5] for row in rows] == ["41%", "2.5 days", ""]
-    assert table_funnels.lost(0.25) == "−75%"
+    assert funnels_table.lost(0.25) == "−75%"
 
 
 def test_pauses_of_years_are_cut_where_nearly_all_are_back_and_it_is_said():
@@ -308,7 +307,7 @@ def test_pauses_of_years_are_cut_where_nearly_all_are_back_and_it_is_said():
     late = long.with_columns(rate=pl.when(pl.col("days") < 400).then(0.5).otherwise(0.96))
     never = long.with_columns(rate=pl.lit(0.5))
     for frame, last in ((long, 1), (late, 400), (never, 730), (never.head(730), 730)):
-        page = table_cadence.usage_interval(frame)
+        page = cadence_table.usage_interval(frame)
         assert page.rows[-1][0] == str(last)
         assert ("are not drawn" in page.subtitle) is (frame.height > 730)
         charts.usage_interval(frame)

@@ -11,7 +11,7 @@ from planted_weeks import journeys_of, noisy, planted
 import engagekit as ek
 from engagekit.first_weeks import compare_first_weeks, strongest
 from engagekit.first_weeks.activity_strata import halves
-from engagekit.table_first_weeks import dumbbell
+from engagekit.views.first_weeks_table import dumbbell
 
 CLAIMS = ["more in retained", "more in churned"]
 

@@ -19,7 +19,7 @@ from engagekit.intervals import wilson
 from engagekit.measures import BESIDE, MEASURES
 from engagekit.measures.rows import rare_events
 from engagekit.playbook.plays import METRICS
-from engagekit.table_measures import metrics as metrics_sheet
+from engagekit.views.metrics_table import metrics as metrics_sheet
 
 EVENTS = [
     "join",

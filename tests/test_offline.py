@@ -14,7 +14,8 @@ import nbformat
 import pytest
 from chart_cases import ALL, drawn
 
-from engagekit import charts, offline
+from engagekit import charts
+from engagekit.views import offline
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = "</script><script>window.bad = 1</script><img src=x onerror='window.bad = 2'>"

@@ -13,7 +13,7 @@ from engagekit.errors import ParameterError
 from engagekit.intervals import wilson
 from engagekit.priority.earliest import Evidence, below, judge, times_to_settle
 from engagekit.priority.verdict import earliest_broken
-from engagekit.table_diagnosis import loop_title
+from engagekit.views.diagnosis_table import loop_title
 
 
 def test_the_earliest_is_named_not_the_worst():

@@ -11,8 +11,8 @@ import pytest
 from chart_cases import ALL, NAMED, PLAIN, drawn
 
 from engagekit import charts, tables
-from engagekit.table_html import MOST_ROWS, as_text
-from engagekit.table_sheet import group_columns, group_labels, labels, spoken
+from engagekit.views.sheet import group_columns, group_labels, labels, spoken
+from engagekit.views.table import MOST_ROWS, as_text
 
 
 class Texts(HTMLParser):

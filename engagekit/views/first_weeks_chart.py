@@ -6,19 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from engagekit import table_first_weeks as words
-from engagekit.chart_parts import names
-from engagekit.chart_theme import (
-    BLUE,
-    INK,
-    LATER,
-    MUTED,
-    VERMILLION,
-    data,
-    finished,
-    tips,
-)
-from engagekit.table_sheet import LONGEST, checked, decimals, points, rated
+from engagekit.views import first_weeks_table as words
+from engagekit.views.marks import names
+from engagekit.views.sheet import LONGEST, checked, decimals, points, rated
+from engagekit.views.theme import BLUE, INK, LATER, MUTED, VERMILLION, data, finished, tips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit._base import LINK_NAMES
-from engagekit.table_sheet import (
+from engagekit.views.sheet import (
     LINK_WORDS,
     UNKNOWN,
     Sheet,

@@ -11,7 +11,7 @@ import polars as pl
 from engagekit._base import in_html
 
 if TYPE_CHECKING:
-    from engagekit.table_sheet import Sheet
+    from engagekit.views.sheet import Sheet
 
 MOST_ROWS = 200  # of a page; a longer table says how many more there are
 

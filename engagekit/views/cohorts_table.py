@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
-from engagekit.table_sheet import (
+from engagekit.views.sheet import (
     LONGEST,
     UNKNOWN,
     Sheet,

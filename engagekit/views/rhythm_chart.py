@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from engagekit import table_rhythm as words
-from engagekit.chart_theme import (
+from engagekit.views import rhythm_table as words
+from engagekit.views.sheet import LONGEST, between, checked, moment, rated, whole
+from engagekit.views.theme import (
     BAR,
     BLUE,
     INK,
@@ -21,7 +22,6 @@ from engagekit.chart_theme import (
     share_axis,
     tips,
 )
-from engagekit.table_sheet import LONGEST, between, checked, moment, rated, whole
 
 if TYPE_CHECKING:
     import polars as pl

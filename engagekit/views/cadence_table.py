@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from engagekit.table_sheet import Sheet, between, checked, decimals, labels, rated, sheet, whole
+from engagekit.views.sheet import Sheet, between, checked, decimals, labels, rated, sheet, whole
 
 INTERVAL = ("days", "n", "of", "rate", "low", "high", "usage_interval_days")
 MATRIX = ("event", "n", "of", "rate", "days", "times", "median_rate", "median_days", "quadrant")

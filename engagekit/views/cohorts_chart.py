@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from engagekit import table_cohorts as words
-from engagekit.chart_parts import dashes, few, series, shapes
-from engagekit.chart_theme import SERIES, TEXT, WIDE, data, finished, inked, share_axis, tips
-from engagekit.table_sheet import between, checked, group_columns, group_labels, known, rated, whole
+from engagekit.views import cohorts_table as words
+from engagekit.views.marks import dashes, few, series, shapes
+from engagekit.views.sheet import between, checked, group_columns, group_labels, known, rated, whole
+from engagekit.views.theme import SERIES, TEXT, WIDE, data, finished, inked, share_axis, tips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

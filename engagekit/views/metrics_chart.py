@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engagekit import table_measures as words
-from engagekit.chart_parts import dots
-from engagekit.chart_theme import finished, tips
-from engagekit.table_sheet import (
+from engagekit.views import metrics_table as words
+from engagekit.views.marks import dots
+from engagekit.views.sheet import (
     between,
     checked,
     group_columns,
@@ -17,6 +16,7 @@ from engagekit.table_sheet import (
     rated,
     whole,
 )
+from engagekit.views.theme import finished, tips
 
 if TYPE_CHECKING:
     import polars as pl

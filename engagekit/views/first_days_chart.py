@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import polars as pl
 
-from engagekit import table_first_days as words
-from engagekit.chart_theme import TEXT, VERMILLION, data, finished, inked, tips
-from engagekit.table_sheet import LONGEST, checked, decimals, known, labels, rated, whole
+from engagekit.views import first_days_table as words
+from engagekit.views.sheet import LONGEST, checked, decimals, known, labels, rated, whole
+from engagekit.views.theme import TEXT, VERMILLION, data, finished, inked, tips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

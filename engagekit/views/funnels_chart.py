@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from engagekit import table_funnels as words
-from engagekit.chart_parts import bars, names
-from engagekit.chart_theme import (
+from engagekit.views import funnels_table as words
+from engagekit.views.marks import bars, names
+from engagekit.views.sheet import between, checked, labels, rated, whole
+from engagekit.views.theme import (
     BAR,
     BESIDE,
     INK,
@@ -20,7 +21,6 @@ from engagekit.chart_theme import (
     finished,
     tips,
 )
-from engagekit.table_sheet import between, checked, labels, rated, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

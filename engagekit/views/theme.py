@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from engagekit.errors import ParameterError
-from engagekit.table_sheet import MOST_ROWS, Sheet, spoken
+from engagekit.views.sheet import MOST_ROWS, Sheet, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

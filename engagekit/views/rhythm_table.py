@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engagekit.table_sheet import (
+from engagekit.views.sheet import (
     LONGEST,
     Sheet,
     between,

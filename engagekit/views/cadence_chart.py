@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from engagekit import table_cadence as words
-from engagekit.chart_theme import (
+from engagekit.views import cadence_table as words
+from engagekit.views.sheet import between, checked, decimals, labels, rated, whole
+from engagekit.views.theme import (
     BLUE,
     INK,
     MUTED,
@@ -20,7 +21,6 @@ from engagekit.chart_theme import (
     share_axis,
     tips,
 )
-from engagekit.table_sheet import between, checked, decimals, labels, rated, whole
 
 if TYPE_CHECKING:
     import polars as pl

@@ -6,9 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from engagekit import table_diagnosis as words
-from engagekit.chart_parts import bars, dots
-from engagekit.chart_theme import (
+from engagekit.definition import LINKS
+from engagekit.views import diagnosis_table as words
+from engagekit.views.marks import bars, dots
+from engagekit.views.sheet import (
+    LINK_WORDS,
+    between,
+    checked,
+    group_columns,
+    group_labels,
+    joined,
+    rated,
+    whole,
+)
+from engagekit.views.theme import (
     BAR,
     BLUE,
     DEEP,
@@ -20,17 +31,6 @@ from engagekit.chart_theme import (
     data,
     finished,
     tips,
-)
-from engagekit.definition import LINKS
-from engagekit.table_sheet import (
-    LINK_WORDS,
-    between,
-    checked,
-    group_columns,
-    group_labels,
-    joined,
-    rated,
-    whole,
 )
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from engagekit.errors import ParameterError, listing, nearest
-from engagekit.table_sheet import (
+from engagekit.views.sheet import (
     LONGEST,
     UNKNOWN,
     Sheet,

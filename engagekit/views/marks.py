@@ -6,18 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from engagekit.chart_theme import (
-    BESIDE,
-    DASHES,
-    INK,
-    SERIES,
-    SHAPES,
-    TEXT,
-    WIDTH,
-    data,
-    share_axis,
-)
 from engagekit.errors import ParameterError
+from engagekit.views.theme import BESIDE, DASHES, INK, SERIES, SHAPES, TEXT, WIDTH, data, share_axis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from engagekit.priority import plan as plan
     from engagekit.priority import prioritize as prioritize
     from engagekit.reporting import report as report
+    from engagekit.reporting import to_csv as to_csv
     from engagekit.review import track as track
     from engagekit.rollups import prepare_events as prepare_events
     from engagekit.rollups import rollup as rollup
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from engagekit.session import Session as Session
     from engagekit.simulation import load_sample as load_sample
     from engagekit.simulation import simulate as simulate
-    from engagekit.spreadsheet import to_csv as to_csv
     from engagekit.survival import compare_survival as compare_survival
     from engagekit.survival import flattening as flattening
     from engagekit.survival import project_curve as project_curve
@@ -109,7 +109,7 @@ _HOMES = {
     "stickiness": "engagement",
     "suggest_windows": "journeys",
     "survival": "survival",
-    "to_csv": "spreadsheet",
+    "to_csv": "reporting",
     "track": "review",
     "usage_interval": "engagement",
     "use_offline_charts": "views",

@@ -113,8 +113,8 @@ def diagnose(
     json_
         Print all answers as JSON, for machines.
     """
-    from engagekit import terminal
     from engagekit.first_weeks import strongest
+    from engagekit.reporting import terminal
 
     journeys, notes = _journeys(events, reading, users=users, as_of=as_of)
     if signed_up_since is not None:
@@ -173,7 +173,7 @@ def check(
     as_of
         Up to when the data are complete (exclusive).
     """
-    from engagekit import terminal
+    from engagekit.reporting import terminal
 
     log, definition, _, end = _log(events, reading, needs_definition=False)
     _say(terminal.checks(ek.check_events(_frame(log), definition, as_of=as_of or end)))
@@ -453,7 +453,7 @@ def _plain_value(value: object) -> object:
 
 
 def _say(text: str) -> None:
-    from engagekit.terminal import encodable
+    from engagekit.reporting import encodable
 
     shown = "\n".join(map(plain, text.split("\n")))  # paths too may hold what a terminal obeys
     print(encodable(shown, sys.stdout.encoding))
@@ -480,7 +480,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _refuse(message: str, *, hint: str = "") -> int:
-    from engagekit.terminal import encodable
+    from engagekit.reporting import encodable
 
     lines = [plain(line) for line in message.splitlines()]
     print(
@@ -494,7 +494,7 @@ def _refuse(message: str, *, hint: str = "") -> int:
 
 def run() -> None:
     """Run as an installed command."""
-    from engagekit.terminal import mind
+    from engagekit.reporting import mind
 
     warnings.showwarning = mind  # type: ignore[assignment]
     sys.exit(main())

@@ -11,7 +11,7 @@ import pytest
 
 import engagekit as ek
 from engagekit.cli import main
-from engagekit.terminal import encodable, worth_saying
+from engagekit.reporting.terminal import encodable, worth_saying
 
 
 @pytest.fixture(scope="module")

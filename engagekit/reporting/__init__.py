@@ -12,6 +12,8 @@ from engagekit._base import LINK_NAMES, count, in_html, percent, sure, write_who
 from engagekit.definition import LINKS
 from engagekit.journeys import MIN_GROUP, small_groups, without
 from engagekit.matchers import label
+from engagekit.reporting.csv import to_csv
+from engagekit.reporting.terminal import encodable, mind
 
 if TYPE_CHECKING:
     import os
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from engagekit.definition import Definition
     from engagekit.journeys import Journeys
     from engagekit.priority import Priority
+
+__all__ = ["encodable", "mind", "report", "terminal", "to_csv", "to_hand_on"]
 
 STYLE = (
     "body{font:16px/1.55 system-ui,sans-serif;color:#1b1f24;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1.2rem}"

@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from engagekit.rollups import prepare_events as prepare_events
     from engagekit.rollups import rollup as rollup
     from engagekit.rollups import rollup_sql as rollup_sql
-    from engagekit.session import Session as Session
     from engagekit.simulation import load_sample as load_sample
     from engagekit.simulation import simulate as simulate
     from engagekit.survival import compare_survival as compare_survival
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
     from engagekit.survival import project_curve as project_curve
     from engagekit.survival import survival as survival
     from engagekit.views import use_offline_charts as use_offline_charts
+    from engagekit.workshop import Session as Session
 
 __version__ = "0.1.0"
 
@@ -72,7 +72,7 @@ _HOMES = {
     "PLAYS": "playbook",
     "Priority": "priority",
     "REVIEWS": "playbook",
-    "Session": "session",
+    "Session": "workshop",
     "Step": "definition",
     "check_events": "ingest",
     "cohort_curves": "cohorts",

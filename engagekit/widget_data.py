@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from engagekit.journeys import Journeys
-    from engagekit.session import Session
+    from engagekit.workshop import Session
 
 
 def complete_until(session: Session, journeys: Journeys) -> Panel:

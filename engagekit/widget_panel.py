@@ -13,7 +13,7 @@ from engagekit.errors import EngagekitError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from engagekit.session import Session
+    from engagekit.workshop import Session
 
 WIDE = w.Layout(width="100%", max_width="760px")
 LABEL = {"description_width": "240px"}

@@ -9,12 +9,12 @@ import polars as pl
 
 from engagekit._base import count, percent, plain
 from engagekit.matchers import event_names
-from engagekit.starter import event_table
 from engagekit.widget_panel import Panel, Shown, choice, several
+from engagekit.workshop import event_table
 
 if TYPE_CHECKING:
     from engagekit.definition import Definition
-    from engagekit.session import Session
+    from engagekit.workshop import Session
 
 NOTHING = ""
 # Windows that were resolved from the old core action do not fit a new one.

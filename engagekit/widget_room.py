@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from engagekit.priority import Plan, Priority
-    from engagekit.session import Session
+    from engagekit.workshop import Session
 
 REVEALED = "votes revealed"
 NOBODY = "not named yet"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from engagekit.journeys import Journeys
     from engagekit.priority import Priority
-    from engagekit.session import Session
+    from engagekit.workshop import Session
 
 COVERED = "Covered until the votes are revealed."
 MOST_GROUPS = 6  # a picture of more is none

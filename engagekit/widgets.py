@@ -14,7 +14,7 @@ from engagekit.widget_panel import Panel, Shown, choice, slider
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys
     from engagekit.priority import Priority
-    from engagekit.session import Session
+    from engagekit.workshop import Session
 
 __all__ = [
     "agreement",

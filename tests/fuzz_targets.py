@@ -21,7 +21,7 @@ import engagekit as ek
 from engagekit._base.formatting import plain
 from engagekit.definition import Definition
 from engagekit.matchers import matches
-from engagekit.session import FILE, PARTS, Session
+from engagekit.workshop.session import FILE, PARTS, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

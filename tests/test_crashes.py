@@ -17,7 +17,7 @@ import engagekit as ek
 from engagekit import workshop
 from engagekit.errors import StoredFileError
 from engagekit.rollups.prepared_log import open_prepared
-from engagekit.session import Session
+from engagekit.workshop.session import Session
 
 pytestmark = [
     pytest.mark.slow,

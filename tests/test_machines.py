@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import engagekit as ek
 from engagekit import workshop
 from engagekit.errors import EngagekitError
-from engagekit.session import Session
+from engagekit.workshop.session import Session
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ import engagekit as ek
 from engagekit import workshop
 from engagekit.cli import main
 from engagekit.journeys.groups import MIN_GROUP, small_groups, without
-from engagekit.session import Session
+from engagekit.workshop.session import Session
 
 ROOT = Path(__file__).parent.parent
 SECRET = "@secret.example"

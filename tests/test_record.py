@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from engagekit.session import Session
+from engagekit.workshop.session import Session
 
 
 @pytest.fixture

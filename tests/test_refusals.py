@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 
 import engagekit as ek
-from engagekit import session as sessions
 from engagekit.errors import ColumnError, EngagekitError, StoredFileError
 from engagekit.log import open_log
-from engagekit.session import Session
 from engagekit.survival import fit_sbg, kaplan_meier, log_rank
 from engagekit.survival.product_limit import rmst
+from engagekit.workshop import session as sessions
+from engagekit.workshop.session import Session
 
 CURVE = pl.DataFrame(
     {

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import engagekit as ek
 from engagekit.errors import EngagekitError, ParameterError, StoredFileError
-from engagekit.session import PARTS, Session
+from engagekit.workshop.session import PARTS, Session
 
 
 def test_a_session_opened_later_shows_the_same_state(tmp_path):

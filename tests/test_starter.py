@@ -7,7 +7,7 @@ import pytest
 
 import engagekit as ek
 from engagekit.errors import EventLogError
-from engagekit.starter import event_table, starter_definition
+from engagekit.workshop.starter import event_table, starter_definition
 
 
 def log(*rows: tuple[str, str, int]) -> pl.DataFrame:

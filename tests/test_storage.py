@@ -20,7 +20,7 @@ from engagekit._base import atomic_files
 from engagekit._base.atomic_files import write_whole, writing
 from engagekit.definition import Definition
 from engagekit.errors import DefinitionError, EngagekitError, StoredFileError
-from engagekit.session import Session
+from engagekit.workshop.session import Session
 
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and permissions of POSIX systems")
 LOG = crashing.log(60)

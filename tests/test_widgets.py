@@ -11,8 +11,8 @@ import pytest
 import engagekit as ek
 from engagekit import widgets
 from engagekit.matchers import event_names
-from engagekit.session import Session
 from engagekit.widget_panel import Panel, Shown, choice, slider
+from engagekit.workshop.session import Session
 
 pytest.importorskip("ipywidgets")
 

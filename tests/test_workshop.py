@@ -11,8 +11,8 @@ import pytest
 import engagekit as ek
 from engagekit.cli import main
 from engagekit.errors import ParameterError, StoredFileError
-from engagekit.session import Session
 from engagekit.workshop import compare, notebooks_folder, start, teams_in
+from engagekit.workshop.session import Session
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from engagekit.session import Session
+    from engagekit.workshop.session import Session
 
 MARKDOWN, HTML = "decision-record.md", "decision-record.html"
 # What the plan part of a session holds, in the order of the record: key, heading, way of writing.

@@ -267,7 +267,7 @@ class Session:
 
     def export(self) -> tuple[Path, Path]:
         """Write the decision record beside the session, as Markdown and HTML; return both paths."""
-        from engagekit.record import export
+        from engagekit.workshop.decision_record import export
 
         return export(self)
 

@@ -22,15 +22,17 @@ from engagekit._base import (
 )
 from engagekit.errors import ParameterError, listing
 from engagekit.matchers import label
-from engagekit.record import STYLE, record
-from engagekit.session import DEFINITION_FILE, FILE, Session
-from engagekit.starter import event_table, starter_definition
+from engagekit.workshop.decision_record import STYLE, record
+from engagekit.workshop.session import DEFINITION_FILE, FILE, Session
+from engagekit.workshop.starter import event_table, starter_definition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engagekit._base import Progress
     from engagekit.definition import Definition
+
+__all__ = ["Session", "compare", "event_table", "start"]
 
 LOG, USERS = "log", "users.parquet"
 COMPARED = "compare.html"

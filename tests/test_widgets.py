@@ -11,7 +11,7 @@ import pytest
 import engagekit as ek
 from engagekit import widgets
 from engagekit.matchers import event_names
-from engagekit.widget_panel import Panel, Shown, choice, slider
+from engagekit.widgets.panel import Panel, Shown, choice, slider
 from engagekit.workshop.session import Session
 
 pytest.importorskip("ipywidgets")
@@ -107,7 +107,7 @@ def test_quarters_and_groups_follow_the_targets(session, journeys):
 
 
 def test_only_properties_with_a_few_values_are_offered(session, journeys):
-    from engagekit.widget_verdicts import comparable
+    from engagekit.widgets.targets import comparable
 
     counts = {p: journeys.users[p].n_unique() for p in journeys.properties}
     assert comparable(journeys) == [p for p, n in counts.items() if 2 <= n <= 6]
@@ -363,6 +363,6 @@ def test_an_error_is_said_in_words(session):
 
 def test_names_from_people_are_inert(session):
     session.vote("<img src=x onerror=alert(1)>", "habit")
-    from engagekit.widget_panel import _as_html
+    from engagekit.widgets.panel import _as_html
 
     assert "<img" not in _as_html(widgets.vote(session).text).data

@@ -11,7 +11,7 @@ from engagekit._base import LINK_NAMES, many, plain
 from engagekit.definition import LINKS
 from engagekit.playbook import PLAYS
 from engagekit.priority import plan
-from engagekit.widget_panel import Panel, Shown, button, choice, lines, secret, slider, text
+from engagekit.widgets.panel import Panel, Shown, button, choice, lines, secret, slider, text
 
 if TYPE_CHECKING:
     from datetime import date

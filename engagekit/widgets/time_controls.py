@@ -10,7 +10,7 @@ from engagekit.definition import LINKS
 from engagekit.errors import ParameterError
 from engagekit.instants import day_of, instant, zone
 from engagekit.review import track
-from engagekit.widget_panel import Panel, Shown, choice, text
+from engagekit.widgets.panel import Panel, Shown, choice, text
 
 if TYPE_CHECKING:
     from datetime import date, datetime

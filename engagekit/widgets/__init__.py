@@ -9,7 +9,7 @@ import polars as pl
 
 from engagekit._base import count, percent, plain
 from engagekit.first_weeks import ACTIVE_DAYS
-from engagekit.widget_panel import Panel, Shown, choice, slider
+from engagekit.widgets.panel import Panel, Shown, choice, slider
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys
@@ -38,7 +38,7 @@ def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
     from engagekit import charts
     from engagekit.cohorts import cohort_curves, pooled_curve
     from engagekit.journeys import usual_period
-    from engagekit.widget_verdicts import comparable
+    from engagekit.widgets.targets import comparable
 
     controls = {
         "period": choice(
@@ -133,21 +133,21 @@ def target_sliders(session: Session, journeys: Journeys, *, after: Panel | None 
 
     With `after`, the panel of `vote`, the verdict is covered until the votes are revealed there.
     """
-    from engagekit.widget_verdicts import sliders
+    from engagekit.widgets.targets import sliders
 
     return sliders(session, journeys, after=after)
 
 
 def verdict_by_quarter(session: Session, targets: Panel) -> Panel:
     """See the loop per quarter of sign-up under the targets of the panel of `target_sliders`; `.value` is its table."""
-    from engagekit.widget_verdicts import quarters
+    from engagekit.widgets.targets import quarters
 
     return quarters(session, targets)
 
 
 def verdict_by_group(session: Session, journeys: Journeys, targets: Panel) -> Panel:
     """See the verdict per group of users under the targets of the panel of `target_sliders`; `.value` is its table."""
-    from engagekit.widget_verdicts import groups
+    from engagekit.widgets.targets import groups
 
     return groups(session, journeys, targets)
 
@@ -186,48 +186,48 @@ def _early_actions(journeys: Journeys) -> list[str]:
 
 def data_end(session: Session, journeys: Journeys) -> Panel:
     """Say up to when the data are complete; `.value` is that instant, and every notebook uses it from then on."""
-    from engagekit.widget_data import complete_until
+    from engagekit.widgets.time_controls import complete_until
 
     return complete_until(session, journeys)
 
 
 def play_tracker(session: Session, journeys: Journeys) -> Panel:
     """Follow a play since its first day; `.value` is what `track` says."""
-    from engagekit.widget_data import since_when
+    from engagekit.widgets.time_controls import since_when
 
     return since_when(session, journeys)
 
 
 def definition_picker(session: Session) -> Panel:
     """Pick the events that mean success, with live counts; `.value` is the `Definition`, which the session keeps."""
-    from engagekit.widget_picker import picker
+    from engagekit.widgets.definition_picker import picker
 
     return picker(session)
 
 
 def vote(session: Session) -> Panel:
     """Take votes, masked until they are revealed; `.value` is name to choice."""
-    from engagekit.widget_room import ballot
+    from engagekit.widgets.room import ballot
 
     return ballot(session)
 
 
 def play_card(session: Session, priority: Priority, *, today: Any) -> Panel:
     """Write down the play, its owner, the metric with its target and when to look again; `.value` is the plan."""
-    from engagekit.widget_room import card
+    from engagekit.widgets.room import card
 
     return card(session, priority, today=today)
 
 
 def note(session: Session, section: str) -> Panel:
     """Write down what came up in a section; `.value` is the text, and the decision record has it."""
-    from engagekit.widget_room import noted
+    from engagekit.widgets.room import noted
 
     return noted(session, section)
 
 
 def agreement(session: Session, question: str) -> Panel:
     """Write down what the team agrees on at the end of a section; `.value` is the text."""
-    from engagekit.widget_room import agreed
+    from engagekit.widgets.room import agreed
 
     return agreed(session, question)

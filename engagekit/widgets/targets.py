@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from engagekit._base import LINK_NAMES, many, percent, plain
 from engagekit.definition import LINKS
-from engagekit.widget_panel import Panel, Shown, choice, slider
-from engagekit.widget_room import revealed
+from engagekit.widgets.panel import Panel, Shown, choice, slider
+from engagekit.widgets.room import revealed
 
 if TYPE_CHECKING:
     import polars as pl

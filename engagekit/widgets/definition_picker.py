@@ -9,7 +9,7 @@ import polars as pl
 
 from engagekit._base import count, percent, plain
 from engagekit.matchers import event_names
-from engagekit.widget_panel import Panel, Shown, choice, several
+from engagekit.widgets.panel import Panel, Shown, choice, several
 from engagekit.workshop import event_table
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Flip every comparison of a module, one at a time, and see whether its tests notice. Run by hand:
 
-    python tests/mutate.py [diagnosis priority ...]
+    python tests/mutate.py [diagnosis priority.verdict ...]
 
 Each comparison is turned round (``<`` to ``>=``, ``==`` to ``!=``, ``in`` to ``not in``) and, where it has an edge,
 moved by it (``<`` to ``<=``). Prints the mutants that no test killed, and the score. Works on a copy.
@@ -18,20 +18,20 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 TESTS = {
     "diagnosis": ["test_diagnosis", "test_priority"],
-    "standing": ["test_diagnosis", "test_links"],
-    "links": ["test_links"],
-    "priority": ["test_priority", "test_planning"],
-    "earliest": ["test_earliest", "test_priority"],
-    "references": ["test_references", "test_priority"],
-    "linktable": ["test_priority", "test_references"],
-    "linkcounts": ["test_priority", "test_design_effect"],
-    "quarters": ["test_priority"],
-    "telling": ["test_priority"],
+    "diagnosis.user_state": ["test_diagnosis", "test_links"],
+    "diagnosis.links": ["test_links"],
+    "priority.verdict": ["test_priority", "test_planning"],
+    "priority.earliest": ["test_earliest", "test_priority"],
+    "priority.reference_targets": ["test_references", "test_priority"],
+    "priority.loop_table": ["test_priority", "test_references"],
+    "priority.counts": ["test_priority", "test_design_effect"],
+    "priority.breakdowns": ["test_priority"],
+    "priority.sentences": ["test_priority"],
     "design_effect": ["test_design_effect"],
-    "planning": ["test_planning"],
-    "review": ["test_review"],
-    "groups": ["test_diagnosis"],
-    "basis": ["test_basis"],
+    "priority.planning": ["test_planning"],
+    "review.tracking": ["test_review"],
+    "journeys.groups": ["test_diagnosis"],
+    "journeys.coverage": ["test_basis"],
 }
 TURNED = {
     ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -63,7 +63,7 @@ def mutants(source: str):
 
 
 def survives(copy: Path, tests: list[str]) -> bool:
-    paths = [f"tests/{name}.py" for name in tests if (copy / "tests" / f"{name}.py").exists()]
+    paths = [str(path) for name in tests for path in (copy / "tests").rglob(f"{name}.py")]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *paths]
     return subprocess.run(command, cwd=copy, capture_output=True, check=False).returncode == 0
 
@@ -76,7 +76,9 @@ def main(modules: list[str]) -> None:
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", copy)
         for module in modules:
-            path = copy / "engagekit" / f"{module}.py"
+            path = (copy / "engagekit").joinpath(*module.split(".")).with_suffix(".py")
+            if not path.exists():
+                path = path.with_suffix("") / "__init__.py"
             source = path.read_text(encoding="utf-8")
             if not survives(copy, TESTS[module]):
                 sys.exit(f"{module}: its tests fail before anything is changed")

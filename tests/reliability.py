@@ -13,7 +13,10 @@ from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [
+    str(HERE),
+    *(str(HERE / room) for room in ("first_weeks", "rollups", "workshop", "priority")),
+]
 
 import test_crashes  # noqa: E402
 
@@ -87,7 +90,7 @@ def _lines(name: str) -> list[str]:
 
 
 def _source(name: str) -> str:
-    return (HERE / f"{name}.py").read_text(encoding="utf-8")
+    return next(HERE.rglob(f"{name}.py")).read_text(encoding="utf-8")
 
 
 FIGURES = {

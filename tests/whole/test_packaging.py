@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 UV = [sys.executable, "-m", "uv"]
 INSTALLED_LIMIT_MB = 750
 

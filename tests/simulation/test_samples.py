@@ -17,7 +17,7 @@ from engagekit.errors import ParameterError, StoredFileError
 from engagekit.simulation import samples
 from engagekit.simulation.samples import load_sample, sample_folder, sample_path
 
-DATA = Path(__file__).parent.parent / "data"
+DATA = Path(__file__).parents[2] / "data"
 
 
 @pytest.fixture(scope="module")

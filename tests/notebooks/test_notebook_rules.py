@@ -11,7 +11,7 @@ import pytest
 
 import engagekit as ek
 
-FOLDER = Path(__file__).parent.parent / "notebooks"
+FOLDER = Path(__file__).parents[2] / "notebooks"
 COURSE = [
     "00-start-here", "01-define-success", "02-check-the-log", "03-cohort-curves", "04-diagnose", "05-first-two-weeks",
     "06-prioritize", "07-plan", "08-weekly-review", "09-monthly-review",

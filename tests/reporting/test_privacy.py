@@ -18,7 +18,7 @@ from engagekit.cli import main
 from engagekit.journeys.groups import MIN_GROUP, small_groups, without
 from engagekit.workshop.session import Session
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SECRET = "@secret.example"
 TINY = "tiny plan of three"
 

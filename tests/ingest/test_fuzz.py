@@ -11,7 +11,7 @@ import fuzz_targets
 import pytest
 from fuzz_targets import PARTS, TARGETS, campaign
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "60"))
 
 

@@ -27,7 +27,7 @@ needs_browser = pytest.mark.skipif(
 def sanitized(html):
     """Blank what the notebooks' check blanks."""
     rules = RawConfigParser()
-    rules.read(Path(__file__).parent / "nbval_sanitize.cfg", encoding="utf-8")
+    rules.read(Path(__file__).parents[1] / "nbval_sanitize.cfg", encoding="utf-8")
     for name in rules.sections():
         html = re.sub(rules[name]["regex"], rules[name]["replace"], html)
     return html
@@ -172,7 +172,7 @@ def test_strict_nbval_finds_the_same_charts_again(tmp_path):
     setup = nbformat.v4.new_code_cell("import engagekit as ek\nek.use_offline_charts()", id="setup")
     setup.metadata["tags"] = ["nbval-ignore-output"]
     draw = "import sys; sys.path.insert(0, {!r})\nimport chart_frames as f\nek.charts.loop(f.priority())"
-    code = draw.format(str(Path(__file__).parent))
+    code = draw.format(str(Path(__file__).parents[1]))
     chart = nbformat.v4.new_code_cell(code, id="chart", execution_count=2)
     bundle = offline.mimebundle(charts.loop(frames.priority()).to_dict())
     # Another machine's picture, the same specification.
@@ -184,7 +184,7 @@ def test_strict_nbval_finds_the_same_charts_again(tmp_path):
     table.outputs = [nbformat.v4.new_output("execute_result", data=data, execution_count=3)]
     nbformat.write(nbformat.v4.new_notebook(cells=[setup, chart, table]), tmp_path / "book.ipynb")
     (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-    rules = Path(__file__).parent / "nbval_sanitize.cfg"
+    rules = Path(__file__).parents[1] / "nbval_sanitize.cfg"
     command = [
         sys.executable, "-m", "pytest", "-q", "-c", "pytest.ini", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env",
         f"--nbval-sanitize-with={rules}", "book.ipynb",

@@ -19,7 +19,7 @@ from engagekit import workshop
 from engagekit.errors import EngagekitError
 from engagekit.workshop.session import Session
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # What Windows does not take in a name, and names it keeps for devices, whatever follows a dot.
 FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]|[. ]$')
@@ -68,7 +68,7 @@ def test_files_of_the_project_can_be_checked_out_anywhere():
 def test_every_file_that_is_opened_is_closed_again():
     """A file still open cannot be replaced on Windows: each is opened in a with statement, or handed to one."""
     loose = []
-    for path in sorted((ROOT / "engagekit").glob("*.py")):
+    for path in sorted((ROOT / "engagekit").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         held = {
             id(item.context_expr)

@@ -15,7 +15,7 @@ import pytest
 
 import engagekit as ek
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "engagekit"
 
 

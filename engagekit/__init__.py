@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from engagekit.first_weeks import how_often as how_often
     from engagekit.first_weeks import how_soon as how_soon
     from engagekit.first_weeks import outcomes as outcomes
+    from engagekit.first_weeks import strongest as strongest
     from engagekit.funnels import funnel as funnel
     from engagekit.funnels import step_drop_off as step_drop_off
     from engagekit.ingest import check_events as check_events
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from engagekit.ingest import scan_events as scan_events
     from engagekit.journeys import Journeys as Journeys
     from engagekit.journeys import suggest_windows as suggest_windows
+    from engagekit.journeys import usual_period as usual_period
     from engagekit.matchers import Match as Match
     from engagekit.measures import metrics as metrics
     from engagekit.playbook import METRICS as METRICS
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from engagekit.priority import prioritize as prioritize
     from engagekit.reporting import report as report
     from engagekit.reporting import to_csv as to_csv
+    from engagekit.review import changes as changes
     from engagekit.review import track as track
     from engagekit.rollups import prepare_events as prepare_events
     from engagekit.rollups import rollup as rollup
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
     from engagekit.survival import survival as survival
     from engagekit.views import use_offline_charts as use_offline_charts
     from engagekit.workshop import Session as Session
+    from engagekit.workshop import event_table as event_table
 
 __version__ = "0.1.0"
 
@@ -74,6 +78,7 @@ _HOMES = {
     "REVIEWS": "playbook",
     "Session": "workshop",
     "Step": "definition",
+    "changes": "review",
     "check_events": "ingest",
     "cohort_curves": "cohorts",
     "compare_first_weeks": "first_weeks",
@@ -81,6 +86,7 @@ _HOMES = {
     "day_by_day": "first_weeks",
     "diagnose": "diagnosis",
     "engagement_matrix": "engagement",
+    "event_table": "workshop",
     "find_threshold": "first_weeks",
     "first_paths": "first_weeks",
     "flattening": "survival",
@@ -107,12 +113,14 @@ _HOMES = {
     "simulate": "simulation",
     "step_drop_off": "funnels",
     "stickiness": "engagement",
+    "strongest": "first_weeks",
     "suggest_windows": "journeys",
     "survival": "survival",
     "to_csv": "reporting",
     "track": "review",
     "usage_interval": "engagement",
     "use_offline_charts": "views",
+    "usual_period": "journeys",
     "watch_list": "diagnosis",
 }
 # Public modules, by the name they have here.

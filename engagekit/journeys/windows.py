@@ -127,6 +127,16 @@ def _lengths(definition: Definition, gaps: pl.DataFrame | None = None) -> dict[s
 def usual_period(definition: Definition) -> Literal["week", "month"]:
     """Say by which period a product's curves are best counted: by week, unless its users usually pause for longer.
 
+    Parameters
+    ----------
+    definition
+        The definition of journeys; its `usage_interval_days` decides.
+
+    Returns
+    -------
+    str
+        ``"week"`` or ``"month"``, as `cohort_curves` takes it.
+
     Examples
     --------
     >>> from engagekit import Definition

@@ -2,6 +2,56 @@
 
 from __future__ import annotations
 
-from engagekit.playbook.plays import METRICS, PLAYS, REVIEWS, Play, play_named
+from engagekit.playbook.plays import (
+    ADVOCACY_FORMS,
+    AGREE_FIRST,
+    ASK_TOGETHER,
+    BENCHMARKS,
+    BUILD_OR_BUY,
+    CASES,
+    COMMON_PROBLEMS,
+    FAILING_SIGNS,
+    HIERARCHY,
+    HOOKED,
+    METRIC_QUESTIONS,
+    METRICS,
+    NO_PLAY,
+    ORDER_OF_OPERATIONS,
+    PLAYS,
+    QUICKSTART,
+    REVIEWS,
+    USER_VERSUS_CUSTOMER,
+    WORKING_SIGNS,
+    Item,
+    as_table,
+    metric_for,
+    play_for,
+    play_named,
+)
 
-__all__ = ["METRICS", "PLAYS", "REVIEWS", "Play", "play_named"]
+__all__ = [
+    "ADVOCACY_FORMS",
+    "AGREE_FIRST",
+    "ASK_TOGETHER",
+    "BENCHMARKS",
+    "BUILD_OR_BUY",
+    "CASES",
+    "COMMON_PROBLEMS",
+    "FAILING_SIGNS",
+    "HIERARCHY",
+    "HOOKED",
+    "METRICS",
+    "METRIC_QUESTIONS",
+    "NO_PLAY",
+    "ORDER_OF_OPERATIONS",
+    "PLAYS",
+    "QUICKSTART",
+    "REVIEWS",
+    "USER_VERSUS_CUSTOMER",
+    "WORKING_SIGNS",
+    "Item",
+    "as_table",
+    "metric_for",
+    "play_for",
+    "play_named",
+]

@@ -1,7 +1,7 @@
-"""Did the play work, and how came it out."""
+"""Did the play work: how the links moved since it began, and what changed from review to review."""
 
 from __future__ import annotations
 
-from engagekit.review.tracking import track
+from engagekit.review.tracking import Tracked, changes, track
 
-__all__ = ["track"]
+__all__ = ["Tracked", "changes", "track"]

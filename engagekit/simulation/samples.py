@@ -11,7 +11,7 @@ from engagekit.definition import Definition
 from engagekit.errors import ParameterError, StoredFileError, listing, nearest
 from engagekit.instants import instant
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 # Name -> has a table of users, data complete up to (local to the definition's timezone).
 SAMPLES = {"trailhead": (True, "2026-01-01"), "gcc": (False, "2022-08-18")}
 

@@ -70,8 +70,8 @@ SAMPLE_LOG = "no log of its own: the teams work on the bundled sample"
 
 def notebooks_folder() -> Path:
     """Find the course's notebooks: beside the package in a checkout, inside it once installed."""
-    inside = Path(__file__).parent / "_notebooks"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "notebooks"
+    inside = Path(__file__).parents[1] / "_notebooks"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "notebooks"
 
 
 def start(

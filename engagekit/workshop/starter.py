@@ -32,11 +32,23 @@ OUTREACH = re.compile(
 def event_table(events: Any) -> pl.DataFrame:
     """Say what is in a log: for each event, how many users do it, how many repeat it on another day, how often.
 
+    Parameters
+    ----------
+    events
+        A log with `user_id`, `event`, `at`: a frame, lazy or eager, or what `scan_events` returns.
+
     Returns
     -------
     polars.DataFrame
         `event`, `users`, `repeating` (users with it on two or more days), `times`, `first_of` (users who
         begin with it, alone or with others at the same instant); most users first.
+
+    Examples
+    --------
+    >>> from datetime import datetime
+    >>> rows = [("a", "join", datetime(2026, 1, 1)), ("a", "make", datetime(2026, 1, 2))]
+    >>> event_table(pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")).select("event", "first_of").rows()
+    [('join', 1), ('make', 0)]
     """
     log, _ = open_log(events)
     log = log.select("user_id", pl.col("event").cast(pl.String), "at")

@@ -104,8 +104,8 @@ def test_a_report_that_does_not_fit_is_not_begun(tmp_path, journeys):
 
 @posix
 def test_preparing_goes_on_once_there_is_room(tmp_path, monkeypatch):
-    monkeypatch.setattr(ek.prepare, "BUCKET", 30)
-    monkeypatch.setattr(ek.prepare, "SLICE", 40)
+    monkeypatch.setattr("engagekit.rollups.prepare.BUCKET", 30)
+    monkeypatch.setattr("engagekit.rollups.prepare.SLICE", 40)
     for number, size in enumerate((0, 300, 700, 900)):
         folder = tmp_path / str(number)
         with room_for(size), pytest.raises(StoredFileError, match="could not be written"):

@@ -200,7 +200,7 @@ def play_tracker(session: Session, journeys: Journeys) -> Panel:
 
 def definition_picker(session: Session) -> Panel:
     """Pick the events that mean success, with live counts; `.value` is the `Definition`, which the session keeps."""
-    from engagekit.widgets.definition_picker import picker
+    from engagekit.widgets.picker import picker
 
     return picker(session)
 

@@ -20,7 +20,7 @@ import engagekit as ek
 from engagekit.errors import EventLogError, StoredFileError
 from engagekit.journeys.tables import TABLES
 from engagekit.rollups import prepare
-from engagekit.rollups.prepared_log import open_prepared
+from engagekit.rollups.prepared_log import is_prepared, open_prepared
 
 MAKE = ek.Definition(signup="signup", activation="make", core="make")
 
@@ -154,7 +154,7 @@ def test_it_goes_on_from_wherever_it_was_interrupted(tmp_path, monkeypatch, lazy
             try:
                 ek.prepare_events(source, folder, progress=False)
             except Killed:
-                assert (folder / "prepared.json").exists() or not ek.buckets.is_prepared(folder) or (folder / "preparing.json").exists()  # fmt: skip
+                assert (folder / "prepared.json").exists() or not is_prepared(folder) or (folder / "preparing.json").exists()  # fmt: skip
             else:
                 break
         ek.prepare_events(source, folder, progress=False)
@@ -230,7 +230,7 @@ def test_progress_is_shown_or_handed_on_or_silent(tmp_path, capfd):
 
 KILLED = """
 import sys, polars as pl, engagekit as ek
-from engagekit import prepare
+from engagekit.rollups import prepare
 prepare.BUCKET, prepare.SLICE = 20_000, 30_000
 ek.prepare_events(sys.argv[1], sys.argv[2], progress=False)
 """

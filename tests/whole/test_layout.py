@@ -301,6 +301,26 @@ def test_every_public_name_is_documented(name):
         assert inspect.Parameter.VAR_KEYWORD not in kinds
 
 
+def test_the_list_of_rooms_is_the_tree_in_its_order():
+    text = (PACKAGE / "README.md").read_text(encoding="utf-8")
+    listed = [
+        name.removesuffix("/").removesuffix(".py")
+        for name in re.findall(r"^\| `([\w/.]+)` \|", text, flags=re.MULTILINE)
+    ]
+    rooms = {room(module) for module in MODULES} - {"__init__"}
+    assert set(listed) == rooms
+    assert [name for name in listed if name in ORDER] == [name for name in ORDER if name in rooms]
+
+
+# A thing of each kind that a recipe of engagekit/README.md adds, and the files that name it.
+RECIPES = {
+    "A metric": ("feedback participation", {"playbook.plays", "measures"}),
+    "An export preset": ("snowplow", {"ingest.presets"}),
+    "A rule of the diagnosis": ("plateau", {"playbook.plays", "diagnosis"}),
+    "A SQL dialect": ("databricks", {"rollups.sql_dialects", "rollups.warehouse_sql"}),
+}
+
+
 def test_every_module_says_what_it_is():
     assert [m for m, tree in MODULES.items() if not ast.get_docstring(tree)] == []
 

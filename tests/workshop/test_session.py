@@ -119,7 +119,7 @@ def test_two_notebooks_open_at_once_lose_nothing(tmp_path):
 
 WRITER = """
 import sys
-from engagekit.session import Session
+from engagekit.workshop import Session
 session = Session(sys.argv[1])
 print("ready", flush=True)
 for number in range(100_000):

@@ -1,4 +1,4 @@
-"""Intervals for shares and for differences of shares; Wilson and Newcombe, never Wald."""
+"""Intervals for shares and for differences of shares, and the design effect of users who are alike; never Wald."""
 
 from __future__ import annotations
 
@@ -161,3 +161,41 @@ def _score(n: pl.Expr, of: pl.Expr, z: float | pl.Expr) -> tuple[pl.Expr, pl.Exp
     half = ((share * (1 - share)).clip(0) * z2 + z2 * z2 / 4).sqrt()
     low, high = ((share + z2 / 2 + sign * half) / (1 + z2) for sign in (-1, 1))
     return share, low.clip(0, 1), high.clip(0, 1)
+
+
+def design_effect(n: str, of: str) -> pl.Expr:
+    """Say by how much accounts inflate the variance of a share, as an expression over one row per account.
+
+    ``D = max(1, A/(A-1) · Σ(x - p·m)² / (M·p·(1-p)))`` over the A accounts with users in the denominator, with
+    ``x`` and ``m`` an account's counts, ``M = Σm`` and ``p = Σx / M``. Where every user did or none, or all are
+    of one account, likeness cannot be estimated and is taken as complete: ``D = Σm² / M``.
+
+    Parameters
+    ----------
+    n, of
+        Columns with each account's users who did and who could have.
+
+    Returns
+    -------
+    Expr
+        One number of at least 1; null where nobody could have.
+
+    References
+    ----------
+    Kish (1965), Survey Sampling; the variance is that of a ratio of totals over clusters.
+
+    Examples
+    --------
+    >>> accounts = pl.DataFrame({"n": [4, 0, 4, 0], "of": [4, 4, 4, 4]})
+    >>> round(accounts.select(design_effect("n", "of")).item(), 2)
+    5.33
+    """
+    x, m = pl.col(n).cast(pl.Float64), pl.col(of).cast(pl.Float64)
+    users, accounts = m.sum(), (m > 0).sum()
+    share = x.sum() / users
+    between = (x * x).sum() - 2 * share * (x * m).sum() + share * share * (m * m).sum()
+    estimate = accounts / (accounts - 1) * between / (users * share * (1 - share))
+    alike = (m * m).sum() / users
+    varies = (x.sum() > 0) & (x.sum() < users) & (accounts > 1)
+    effect = pl.when(varies).then(estimate).otherwise(alike)
+    return pl.when(users > 0).then(pl.max_horizontal(effect, 1.0))

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.design_effect import design_effect
 from engagekit.instants import AT
-from engagekit.intervals import wilson, z_of
+from engagekit.intervals import design_effect, wilson, z_of
 from engagekit.measures.user_facts import PROMPT_HOURS
 from engagekit.survival import at_ends, counted, curve_of
 

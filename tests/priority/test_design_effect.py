@@ -6,8 +6,7 @@ from statistics import fmean
 import polars as pl
 import pytest
 
-from engagekit.design_effect import design_effect
-from engagekit.intervals import wilson
+from engagekit.intervals import design_effect, wilson
 from engagekit.priority.counts import COUNTS, link_counts
 
 

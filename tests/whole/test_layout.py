@@ -312,15 +312,6 @@ def test_the_list_of_rooms_is_the_tree_in_its_order():
     assert [name for name in listed if name in ORDER] == [name for name in ORDER if name in rooms]
 
 
-# A thing of each kind that a recipe of engagekit/README.md adds, and the files that name it.
-RECIPES = {
-    "A metric": ("feedback participation", {"playbook.plays", "measures"}),
-    "An export preset": ("snowplow", {"ingest.presets"}),
-    "A rule of the diagnosis": ("plateau", {"playbook.plays", "diagnosis"}),
-    "A SQL dialect": ("databricks", {"rollups.sql_dialects", "rollups.warehouse_sql"}),
-}
-
-
 def test_every_module_says_what_it_is():
     assert [m for m, tree in MODULES.items() if not ast.get_docstring(tree)] == []
 

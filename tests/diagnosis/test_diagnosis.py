@@ -10,7 +10,7 @@ from link_logs import PLAIN as DEFINITION
 from link_logs import START, log_of, rolled, visits
 
 import engagekit as ek
-from engagekit.diagnosis import LABELS, RULES, labelled
+from engagekit.diagnosis.labels import LABELS, RULES, labelled
 from engagekit.errors import ParameterError
 from engagekit.intervals import wilson
 from engagekit.playbook.plays import NO_PLAY, PLAYS

@@ -14,8 +14,8 @@ from planted_weeks import planted
 
 import engagekit as ek
 from engagekit.errors import ColumnError, EventLogError, ParameterError
-from engagekit.first_weeks import compare_first_weeks
 from engagekit.first_weeks.activity_strata import volume_classes
+from engagekit.first_weeks.comparison import compare_first_weeks
 from engagekit.intervals import newcombe
 from engagekit.strata import mantel_haenszel
 

@@ -9,8 +9,8 @@ import pytest
 from planted_weeks import journeys_of, noisy, planted
 
 import engagekit as ek
-from engagekit.first_weeks import compare_first_weeks, strongest
 from engagekit.first_weeks.activity_strata import halves
+from engagekit.first_weeks.comparison import compare_first_weeks, strongest
 from engagekit.views.first_weeks_table import dumbbell
 
 CLAIMS = ["more in retained", "more in churned"]

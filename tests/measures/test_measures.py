@@ -16,8 +16,8 @@ from scipy.stats import chi2
 import engagekit as ek
 from engagekit.errors import ParameterError
 from engagekit.intervals import wilson
-from engagekit.measures import BESIDE, MEASURES
 from engagekit.measures.rows import rare_events
+from engagekit.measures.ten_metrics import BESIDE, MEASURES
 from engagekit.playbook.plays import METRICS
 from engagekit.views.metrics_table import metrics as metrics_sheet
 

@@ -9,7 +9,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engagekit.checks import check_events as check_events
     from engagekit.cohorts import cohort_curves as cohort_curves
     from engagekit.cohorts import pooled_curve as pooled_curve
     from engagekit.cohorts import retention as retention
@@ -18,47 +17,48 @@ if TYPE_CHECKING:
     from engagekit.diagnosis import diagnose as diagnose
     from engagekit.diagnosis import label_users as label_users
     from engagekit.diagnosis import watch_list as watch_list
+    from engagekit.engagement import engagement_matrix as engagement_matrix
+    from engagekit.engagement import lifecycle as lifecycle
+    from engagekit.engagement import stickiness as stickiness
+    from engagekit.engagement import usage_interval as usage_interval
     from engagekit.errors import EngagekitError as EngagekitError
-    from engagekit.events import pseudonymize as pseudonymize
-    from engagekit.events import scan_events as scan_events
-    from engagekit.first_days import day_by_day as day_by_day
-    from engagekit.first_days import first_paths as first_paths
-    from engagekit.first_days import how_often as how_often
-    from engagekit.first_days import how_soon as how_soon
     from engagekit.first_weeks import compare_first_weeks as compare_first_weeks
+    from engagekit.first_weeks import day_by_day as day_by_day
+    from engagekit.first_weeks import find_threshold as find_threshold
+    from engagekit.first_weeks import first_paths as first_paths
+    from engagekit.first_weeks import how_often as how_often
+    from engagekit.first_weeks import how_soon as how_soon
+    from engagekit.first_weeks import outcomes as outcomes
     from engagekit.funnels import funnel as funnel
     from engagekit.funnels import step_drop_off as step_drop_off
+    from engagekit.ingest import check_events as check_events
+    from engagekit.ingest import pseudonymize as pseudonymize
+    from engagekit.ingest import read_users as read_users
+    from engagekit.ingest import scan_events as scan_events
     from engagekit.journeys import Journeys as Journeys
+    from engagekit.journeys import suggest_windows as suggest_windows
     from engagekit.matchers import Match as Match
     from engagekit.measures import metrics as metrics
-    from engagekit.offline import use_offline_charts as use_offline_charts
-    from engagekit.people import read_users as read_users
-    from engagekit.planning import plan as plan
     from engagekit.playbook import METRICS as METRICS
     from engagekit.playbook import PLAYS as PLAYS
     from engagekit.playbook import REVIEWS as REVIEWS
-    from engagekit.prepare import prepare_events as prepare_events
     from engagekit.priority import Priority as Priority
+    from engagekit.priority import plan as plan
     from engagekit.priority import prioritize as prioritize
     from engagekit.reporting import report as report
-    from engagekit.retained import outcomes as outcomes
+    from engagekit.reporting import to_csv as to_csv
     from engagekit.review import track as track
-    from engagekit.rhythm import engagement_matrix as engagement_matrix
-    from engagekit.rhythm import lifecycle as lifecycle
-    from engagekit.rhythm import stickiness as stickiness
-    from engagekit.rhythm import usage_interval as usage_interval
+    from engagekit.rollups import prepare_events as prepare_events
     from engagekit.rollups import rollup as rollup
-    from engagekit.samples import load_sample as load_sample
-    from engagekit.session import Session as Session
+    from engagekit.rollups import rollup_sql as rollup_sql
+    from engagekit.simulation import load_sample as load_sample
     from engagekit.simulation import simulate as simulate
-    from engagekit.spreadsheet import to_csv as to_csv
-    from engagekit.sql import rollup_sql as rollup_sql
     from engagekit.survival import compare_survival as compare_survival
     from engagekit.survival import flattening as flattening
     from engagekit.survival import project_curve as project_curve
     from engagekit.survival import survival as survival
-    from engagekit.thresholds import find_threshold as find_threshold
-    from engagekit.windows import suggest_windows as suggest_windows
+    from engagekit.views import use_offline_charts as use_offline_charts
+    from engagekit.workshop import Session as Session
 
 __version__ = "0.1.0"
 
@@ -72,47 +72,47 @@ _HOMES = {
     "PLAYS": "playbook",
     "Priority": "priority",
     "REVIEWS": "playbook",
-    "Session": "session",
+    "Session": "workshop",
     "Step": "definition",
-    "check_events": "checks",
+    "check_events": "ingest",
     "cohort_curves": "cohorts",
     "compare_first_weeks": "first_weeks",
     "compare_survival": "survival",
-    "day_by_day": "first_days",
+    "day_by_day": "first_weeks",
     "diagnose": "diagnosis",
-    "engagement_matrix": "rhythm",
-    "find_threshold": "thresholds",
-    "first_paths": "first_days",
+    "engagement_matrix": "engagement",
+    "find_threshold": "first_weeks",
+    "first_paths": "first_weeks",
     "flattening": "survival",
     "funnel": "funnels",
-    "how_often": "first_days",
-    "how_soon": "first_days",
+    "how_often": "first_weeks",
+    "how_soon": "first_weeks",
     "label_users": "diagnosis",
-    "lifecycle": "rhythm",
-    "load_sample": "samples",
+    "lifecycle": "engagement",
+    "load_sample": "simulation",
     "metrics": "measures",
-    "outcomes": "retained",
-    "plan": "planning",
+    "outcomes": "first_weeks",
+    "plan": "priority",
     "pooled_curve": "cohorts",
-    "prepare_events": "prepare",
+    "prepare_events": "rollups",
     "prioritize": "priority",
     "project_curve": "survival",
-    "pseudonymize": "events",
-    "read_users": "people",
+    "pseudonymize": "ingest",
+    "read_users": "ingest",
     "report": "reporting",
     "retention": "cohorts",
     "rollup": "rollups",
-    "rollup_sql": "sql",
-    "scan_events": "events",
+    "rollup_sql": "rollups",
+    "scan_events": "ingest",
     "simulate": "simulation",
     "step_drop_off": "funnels",
-    "stickiness": "rhythm",
-    "suggest_windows": "windows",
+    "stickiness": "engagement",
+    "suggest_windows": "journeys",
     "survival": "survival",
-    "to_csv": "spreadsheet",
+    "to_csv": "reporting",
     "track": "review",
-    "usage_interval": "rhythm",
-    "use_offline_charts": "offline",
+    "usage_interval": "engagement",
+    "use_offline_charts": "views",
     "watch_list": "diagnosis",
 }
 _MODULES = (

@@ -5,15 +5,15 @@ Sizes are for a projector; nothing is told by color alone; each chart carries it
 
 from __future__ import annotations
 
-from engagekit.chart_cadence import engagement_matrix, usage_interval
-from engagekit.chart_cohorts import curve, heatmap, survival
-from engagekit.chart_diagnosis import diagnosis, loop, loop_by_quarter, segments
-from engagekit.chart_first_days import day_map, threshold_grid
-from engagekit.chart_first_weeks import dumbbell
-from engagekit.chart_funnels import funnel, step_drop_off
-from engagekit.chart_measures import metrics
-from engagekit.chart_rhythm import lifecycle, stickiness
-from engagekit.offline import svg, use_offline_charts
+from engagekit.views.cadence_chart import engagement_matrix, usage_interval
+from engagekit.views.cohorts_chart import curve, heatmap, survival
+from engagekit.views.diagnosis_chart import diagnosis, loop, loop_by_quarter, segments
+from engagekit.views.first_days_chart import day_map, threshold_grid
+from engagekit.views.first_weeks_chart import dumbbell
+from engagekit.views.funnels_chart import funnel, step_drop_off
+from engagekit.views.metrics_chart import metrics
+from engagekit.views.offline import svg, use_offline_charts
+from engagekit.views.rhythm_chart import lifecycle, stickiness
 
 __all__ = [
     "curve",

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 import engagekit as ek
+from engagekit._base import plain
 from engagekit.errors import (
     EngagekitError,
     ParameterError,
     listing,
     nearest,
 )
-from engagekit.wording import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,8 +113,8 @@ def diagnose(
     json_
         Print all answers as JSON, for machines.
     """
-    from engagekit import terminal
     from engagekit.first_weeks import strongest
+    from engagekit.reporting import terminal
 
     journeys, notes = _journeys(events, reading, users=users, as_of=as_of)
     if signed_up_since is not None:
@@ -173,7 +173,7 @@ def check(
     as_of
         Up to when the data are complete (exclusive).
     """
-    from engagekit import terminal
+    from engagekit.reporting import terminal
 
     log, definition, _, end = _log(events, reading, needs_definition=False)
     _say(terminal.checks(ek.check_events(_frame(log), definition, as_of=as_of or end)))
@@ -325,9 +325,9 @@ def _without_small(
     """Leave out groups so small that somebody could be recognized: what is printed may be handed on."""
     import dataclasses
 
-    from engagekit.groups import MIN_GROUP, small_groups, without
+    from engagekit._base import many
+    from engagekit.journeys import MIN_GROUP, small_groups, without
     from engagekit.reporting import to_hand_on
-    from engagekit.wording import many
 
     small = small_groups(journeys, by)
     if small.height == 0:
@@ -346,7 +346,7 @@ def _log(
     events: str | None, reading: Reading, *, needs_definition: bool
 ) -> tuple[Any, ek.Definition | None, pl.DataFrame | None, Any]:
     if events is None:
-        from engagekit.samples import load_sample
+        from engagekit.simulation import load_sample
 
         sample = load_sample()
         return sample.events, _definition(reading) or sample.definition, sample.users, sample.as_of
@@ -365,7 +365,7 @@ def _definition(reading: Reading) -> ek.Definition | None:
 def _scan(
     source: str, reading: Reading, definition: ek.Definition | None, *, keep: Sequence[str] = ()
 ) -> Any:
-    from engagekit.buckets import is_prepared
+    from engagekit.rollups import is_prepared
 
     if is_prepared(source):
         return Path(source)  # reduced bucket by bucket, in little memory
@@ -399,7 +399,7 @@ def _users(path: Path, reading: Reading, *, ids: pl.DataType | None, timezone: s
 
 def _frame(log: Any) -> Any:
     """Take a log as a frame, also where it is the folder of a prepared one."""
-    from engagekit.buckets import open_prepared
+    from engagekit.rollups import open_prepared
 
     return open_prepared(log).log if isinstance(log, Path) else log
 
@@ -453,7 +453,7 @@ def _plain_value(value: object) -> object:
 
 
 def _say(text: str) -> None:
-    from engagekit.terminal import encodable
+    from engagekit.reporting import encodable
 
     shown = "\n".join(map(plain, text.split("\n")))  # paths too may hold what a terminal obeys
     print(encodable(shown, sys.stdout.encoding))
@@ -480,7 +480,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _refuse(message: str, *, hint: str = "") -> int:
-    from engagekit.terminal import encodable
+    from engagekit.reporting import encodable
 
     lines = [plain(line) for line in message.splitlines()]
     print(
@@ -494,7 +494,7 @@ def _refuse(message: str, *, hint: str = "") -> int:
 
 def run() -> None:
     """Run as an installed command."""
-    from engagekit.terminal import mind
+    from engagekit.reporting import mind
 
     warnings.showwarning = mind  # type: ignore[assignment]
     sys.exit(main())

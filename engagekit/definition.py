@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from engagekit._base import write_whole
 from engagekit.errors import (
     DefinitionError,
     EngagekitError,
@@ -28,7 +29,6 @@ from engagekit.matchers import (
     property_names,
     to_plain,
 )
-from engagekit.whole import write_whole
 
 if TYPE_CHECKING:
     import os

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engagekit import (
-    table_cadence,
-    table_cohorts,
-    table_diagnosis,
-    table_first_days,
-    table_first_weeks,
-    table_funnels,
-    table_measures,
-    table_rhythm,
+from engagekit.views import (
+    cadence_table,
+    cohorts_table,
+    diagnosis_table,
+    first_days_table,
+    first_weeks_table,
+    funnels_table,
+    metrics_table,
+    rhythm_table,
 )
-from engagekit.table_html import Table
+from engagekit.views.table import Table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -63,7 +63,7 @@ def heatmap(curves: pl.DataFrame, *, period: str | None = None, most: int = 40) 
     Table
         The numbers of the chart of that name.
     """
-    return Table("heatmap", table_cohorts.heatmap(curves, period=period, most=most))
+    return Table("heatmap", cohorts_table.heatmap(curves, period=period, most=most))
 
 
 def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Table:
@@ -81,7 +81,7 @@ def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Table:
     Table
         The numbers of the chart of that name.
     """
-    return Table("curve", table_cohorts.curve(pooled, period=period))
+    return Table("curve", cohorts_table.curve(pooled, period=period))
 
 
 def survival(curve: pl.DataFrame, *, projected: pl.DataFrame | None = None) -> Table:
@@ -99,7 +99,7 @@ def survival(curve: pl.DataFrame, *, projected: pl.DataFrame | None = None) -> T
     Table
         The numbers of the chart of that name.
     """
-    return Table("survival", table_cohorts.survival(curve, projected=projected))
+    return Table("survival", cohorts_table.survival(curve, projected=projected))
 
 
 def funnel(funnel: pl.DataFrame) -> Table:
@@ -115,7 +115,7 @@ def funnel(funnel: pl.DataFrame) -> Table:
     Table
         The numbers of the chart of that name.
     """
-    return Table("funnel", table_funnels.funnel(funnel))
+    return Table("funnel", funnels_table.funnel(funnel))
 
 
 def diagnosis(diagnosis: pl.DataFrame) -> Table:
@@ -131,7 +131,7 @@ def diagnosis(diagnosis: pl.DataFrame) -> Table:
     Table
         The numbers of the chart of that name.
     """
-    return Table("diagnosis", table_diagnosis.diagnosis(diagnosis))
+    return Table("diagnosis", diagnosis_table.diagnosis(diagnosis))
 
 
 def loop(priority: Priority) -> Table:
@@ -147,7 +147,7 @@ def loop(priority: Priority) -> Table:
     Table
         The numbers of the chart of that name.
     """
-    return Table("loop", table_diagnosis.loop(priority))
+    return Table("loop", diagnosis_table.loop(priority))
 
 
 def loop_by_quarter(priority: Priority, *, most: int = 16) -> Table:
@@ -165,7 +165,7 @@ def loop_by_quarter(priority: Priority, *, most: int = 16) -> Table:
     Table
         The numbers of the chart of that name.
     """
-    return Table("loop_by_quarter", table_diagnosis.loop_by_quarter(priority, most=most))
+    return Table("loop_by_quarter", diagnosis_table.loop_by_quarter(priority, most=most))
 
 
 def segments(priority: Priority) -> Table:
@@ -181,7 +181,7 @@ def segments(priority: Priority) -> Table:
     Table
         The numbers of the chart of that name.
     """
-    return Table("segments", table_diagnosis.segments(priority))
+    return Table("segments", diagnosis_table.segments(priority))
 
 
 def metrics(metrics: pl.DataFrame) -> Table:
@@ -197,7 +197,7 @@ def metrics(metrics: pl.DataFrame) -> Table:
     Table
         Of all rows, also those that the chart leaves out.
     """
-    return Table("metrics", table_measures.metrics(metrics))
+    return Table("metrics", metrics_table.metrics(metrics))
 
 
 def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Table:
@@ -215,7 +215,7 @@ def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Table:
     Table
         The numbers of the chart of that name.
     """
-    return Table("lifecycle", table_rhythm.lifecycle(lifecycle, most=most))
+    return Table("lifecycle", rhythm_table.lifecycle(lifecycle, most=most))
 
 
 def stickiness(stickiness: pl.DataFrame, *, most: int = 40) -> Table:
@@ -233,7 +233,7 @@ def stickiness(stickiness: pl.DataFrame, *, most: int = 40) -> Table:
     Table
         The numbers of the chart of that name.
     """
-    return Table("stickiness", table_rhythm.stickiness(stickiness, most=most))
+    return Table("stickiness", rhythm_table.stickiness(stickiness, most=most))
 
 
 def dumbbell(compared: pl.DataFrame) -> Table:
@@ -249,7 +249,7 @@ def dumbbell(compared: pl.DataFrame) -> Table:
     Table
         Of all rows, also those that the chart leaves out.
     """
-    return Table("dumbbell", table_first_weeks.dumbbell(compared))
+    return Table("dumbbell", first_weeks_table.dumbbell(compared))
 
 
 def step_drop_off(steps: pl.DataFrame) -> Table:
@@ -265,7 +265,7 @@ def step_drop_off(steps: pl.DataFrame) -> Table:
     Table
         The numbers of the chart of that name.
     """
-    return Table("step_drop_off", table_funnels.step_drop_off(steps))
+    return Table("step_drop_off", funnels_table.step_drop_off(steps))
 
 
 def usage_interval(interval: pl.DataFrame) -> Table:
@@ -281,7 +281,7 @@ def usage_interval(interval: pl.DataFrame) -> Table:
     Table
         The numbers of the chart of that name.
     """
-    return Table("usage_interval", table_cadence.usage_interval(interval))
+    return Table("usage_interval", cadence_table.usage_interval(interval))
 
 
 def engagement_matrix(matrix: pl.DataFrame) -> Table:
@@ -297,7 +297,7 @@ def engagement_matrix(matrix: pl.DataFrame) -> Table:
     Table
         The numbers of the chart of that name.
     """
-    return Table("engagement_matrix", table_cadence.engagement_matrix(matrix))
+    return Table("engagement_matrix", cadence_table.engagement_matrix(matrix))
 
 
 def day_map(daily: pl.DataFrame) -> Table:
@@ -313,7 +313,7 @@ def day_map(daily: pl.DataFrame) -> Table:
     Table
         Of all rows, also those that the chart leaves out.
     """
-    return Table("day_map", table_first_days.day_map(daily))
+    return Table("day_map", first_days_table.day_map(daily))
 
 
 def threshold_grid(grid: pl.DataFrame, *, action: str | None = None) -> Table:
@@ -331,4 +331,4 @@ def threshold_grid(grid: pl.DataFrame, *, action: str | None = None) -> Table:
     Table
         Of all rows, also those that the chart leaves out.
     """
-    return Table("threshold_grid", table_first_days.threshold_grid(grid, action=action))
+    return Table("threshold_grid", first_days_table.threshold_grid(grid, action=action))

@@ -14,7 +14,7 @@ from collections import Counter
 import polars as pl
 
 import engagekit as ek
-from engagekit.links import LOSABLE
+from engagekit.diagnosis.links import LOSABLE
 
 MIXES = (
     "balanced",

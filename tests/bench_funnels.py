@@ -78,7 +78,12 @@ SIDES = {
 
 
 def work(side: str, log: str) -> None:
-    for name in ("duckdb", "engagekit.funnels", "engagekit.attempts", "engagekit.funnel_answers"):
+    for name in (
+        "duckdb",
+        "engagekit.funnels",
+        "engagekit.funnels.attempts",
+        "engagekit.funnels.results",
+    ):
         importlib.import_module(name)
     before, wall = time.process_time(), time.perf_counter()
     counts = SIDES[side](log)

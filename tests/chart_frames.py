@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from engagekit.basis import Basis
 from engagekit.definition import Definition
 from engagekit.intervals import wilson
-from engagekit.priority import Priority
+from engagekit.journeys.coverage import Basis
+from engagekit.priority.verdict import Priority
 
 HOSTILE = (
     "a.b[c]",

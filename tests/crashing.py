@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 import engagekit as ek
-from engagekit import prepare, workshop
+from engagekit import workshop
 from engagekit.definition import Definition
-from engagekit.journeys import Journeys
-from engagekit.session import Session
+from engagekit.journeys.tables import Journeys
+from engagekit.rollups import prepare
+from engagekit.workshop.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,14 +28,14 @@ if (
         import atheris
 
         with atheris.instrument_imports(include=["engagekit"]):
-            import engagekit.checks
-            import engagekit.events
-            import engagekit.textlog
+            import engagekit.ingest.quality_checks
+            import engagekit.ingest.scan
+            import engagekit.ingest.text_reader
 import polars as pl
 
 import engagekit as ek
-from engagekit.fields import NOTHING
-from engagekit.presets import SNOWPLOW_COLUMNS
+from engagekit.ingest.nested_fields import NOTHING
+from engagekit.ingest.presets import SNOWPLOW_COLUMNS
 
 # How the bytes after the first are read: a file's name and the options, by the first byte.
 WAYS: list[tuple[str, dict]] = [

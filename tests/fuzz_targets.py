@@ -18,10 +18,10 @@ import fuzz_loader
 import tomli_w
 
 import engagekit as ek
+from engagekit._base.formatting import plain
 from engagekit.definition import Definition
 from engagekit.matchers import matches
-from engagekit.session import FILE, PARTS, Session
-from engagekit.wording import plain
+from engagekit.workshop.session import FILE, PARTS, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

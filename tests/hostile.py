@@ -7,8 +7,8 @@ import json
 import polars as pl
 
 import engagekit as ek
-from engagekit.session import Session
 from engagekit.workshop import start
+from engagekit.workshop.session import Session
 
 # Whatever draws, quotes or links these must leave them text.
 EVIL = [

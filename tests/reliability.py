@@ -18,8 +18,8 @@ sys.path.insert(0, str(HERE))
 import test_crashes  # noqa: E402
 
 import engagekit as ek  # noqa: E402
-from engagekit.dialects import DIALECTS  # noqa: E402
-from engagekit.simulated_fates import MIXES  # noqa: E402
+from engagekit.rollups.sql_dialects import DIALECTS  # noqa: E402
+from engagekit.simulation.users import MIXES  # noqa: E402
 
 CASES = HERE.parent.parent / "shared" / "cases"
 SEEDS, USERS = range(5), 3000

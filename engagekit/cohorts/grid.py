@@ -1,0 +1,213 @@
+"""The cells of a cohort table: which there are, whether each can be known yet, and who stands in it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engagekit._base import last_index, period_start, period_table, turns_at
+from engagekit.cohorts.rolling_windows import day_of_tick, in_days, instant_of_tick, span, ticks
+from engagekit.instants import AT
+from engagekit.intervals import wilson_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from engagekit.cohorts.parameters import Terms
+
+RATES = ("rate", "low", "high")
+
+
+def shown_periods(terms: Terms) -> pl.DataFrame:
+    """List the periods shown: ``period, from_period, to_period``; those differ only in brackets."""
+    sizes = [1, *terms.brackets] if terms.brackets else [1] * terms.periods
+    size = pl.Series("size", sizes, dtype=pl.Int64)
+    ends = size.cum_sum() - 1
+    number = pl.int_range(0, len(sizes), dtype=pl.Int64, eager=True)
+    return pl.DataFrame({"period": number, "from_period": ends - size + 1, "to_period": ends})
+
+
+def grid(terms: Terms, first: int, last: int, as_of: datetime) -> pl.DataFrame:
+    """List every cell from the cohort `first` to the cohort `last`, and how far it can be known.
+
+    Returns
+    -------
+    DataFrame
+        `cohort` (its number), `period`, `from_period`, `to_period`; `begun` and `complete` (true or false).
+    """
+    bounds = _rolling_bounds if terms.rolling else _calendar_bounds
+    moment = pl.lit(as_of, AT)
+    complete = pl.col("closes_at") <= moment
+    return bounds(terms, first, last, shown_periods(terms)).with_columns(
+        # An hour that the clock skips ends as it begins.
+        ((pl.col("opens_at") < moment) | complete).alias("begun"),
+        complete.alias("complete"),
+    )
+
+
+def _calendar_bounds(terms: Terms, first: int, last: int, shown: pl.DataFrame) -> pl.DataFrame:
+    table = period_table(first, last + terms.last, terms.calendar).select(
+        "index", "begins_at", "ends_at"
+    )
+    cohorts = table.filter(pl.col("index") <= last).select(pl.col("index").alias("cohort"))
+    cross = cohorts.join(shown, how="cross").with_columns(
+        (pl.col("cohort") + pl.col(f"{side}_period")).cast(pl.Int32).alias(side)
+        for side in ("from", "to")
+    )
+    opens = table.select(pl.col("index").alias("from"), pl.col("begins_at").alias("opens_at"))
+    closes = table.select(pl.col("index").alias("to"), pl.col("ends_at").alias("closes_at"))
+    return cross.join(opens, on="from", how="left").join(closes, on="to", how="left")
+
+
+def _rolling_bounds(terms: Terms, first: int, last: int, shown: pl.DataFrame) -> pl.DataFrame:
+    """Open a cell with the window of its cohort's earliest possible start, close it with that of the latest."""
+    table = period_table(first, last, terms.calendar)
+    resolution = timedelta(days=1) if terms.dates_only else timedelta(microseconds=1)
+    earliest, latest = pl.col("begins_at"), pl.col("ends_at") - resolution
+    cohorts = table.select(
+        pl.col("index").alias("cohort"),
+        ticks(earliest, terms).alias("earliest"),
+        ticks(latest, terms).alias("latest"),
+    )
+    cross = cohorts.join(shown, how="cross").with_columns(
+        (pl.col("earliest") + pl.col("from_period") * span(terms)).alias("opens_at"),
+        (pl.col("latest") + (pl.col("to_period") + 1) * span(terms)).alias("closes_at"),
+    )
+    if not in_days(terms):
+        return cross.with_columns(instant_of_tick(cross[c]) for c in ("opens_at", "closes_at"))
+    zone = terms.calendar.timezone
+    return cross.with_columns(
+        turns_at(day_of_tick(cross["opens_at"]), zone, side="begin").alias("opens_at"),
+        turns_at(day_of_tick(cross["closes_at"]), zone, side="end").alias("closes_at"),
+    )
+
+
+def appearances(hits: pl.LazyFrame, begun: pl.DataFrame, terms: Terms) -> pl.LazyFrame:
+    """List who stands in which cell, each once: `user_id`, `_group` where split, `cohort`, `period`."""
+    keys = [c for c in begun.columns if c != "tick"]
+    members = begun.lazy().select(keys).unique()
+    back = _up_to_the_latest(hits, keys, terms) if terms.mode == "on_or_after" else hits
+    if terms.mode == "on" and terms.brackets:
+        back = _in_brackets(hits, terms).unique()
+    zero = members.with_columns(pl.lit(0, pl.Int64).alias("k"))
+    return pl.concat([zero, back.select(*keys, "k")]).rename({"k": "period"})
+
+
+def _up_to_the_latest(hits: pl.LazyFrame, keys: Sequence[str], terms: Terms) -> pl.LazyFrame:
+    reached = pl.col("k").clip(0, terms.last)
+    if terms.brackets:
+        begins = shown_periods(terms)["from_period"].to_list()[1:]
+        reached = pl.sum_horizontal([(pl.col("k") >= begin).cast(pl.Int64) for begin in begins])
+    latest = hits.group_by(keys).agg(pl.col("k").max()).with_columns(reached.alias("k"))
+    periods = latest.with_columns(pl.int_ranges(1, pl.col("k") + 1, dtype=pl.Int64).alias("k"))
+    return periods.explode("k", empty_as_null=False, keep_nulls=False)
+
+
+def _in_brackets(hits: pl.LazyFrame, terms: Terms) -> pl.LazyFrame:
+    base = shown_periods(terms).with_columns(
+        pl.int_ranges("from_period", pl.col("to_period") + 1).alias("k")
+    )
+    return (
+        hits.join(base.explode("k").lazy().select("k", "period"), on="k", how="inner")
+        .drop("k")
+        .rename({"period": "k"})
+    )
+
+
+def answer(
+    hits: pl.LazyFrame,
+    begun: pl.DataFrame,
+    groups: pl.DataFrame | None,
+    terms: Terms,
+    first: int | None,
+    end: datetime,
+    *,
+    people: bool,
+) -> pl.DataFrame:
+    """Put the users who came back into their cells, and count them unless they themselves are asked for."""
+    if groups is not None:
+        hits, begun = _as_shown(hits, groups), _as_shown(begun.lazy(), groups).collect()
+    labels = None if groups is None else _labels(groups)
+    present = appearances(hits, begun, terms)
+    if people:
+        return _people(present.collect(engine="streaming"), labels, terms)
+    keys = ["cohort", "period"] if labels is None else ["_group", "cohort", "period"]
+    counted = present.group_by(keys).len().collect(engine="streaming")
+    last = last_index(end, terms.calendar)
+    # Without any start there is no first cohort, and so no row.
+    cells = grid(terms, 0, 0, end).clear() if first is None else grid(terms, first, last, end)
+    return _table(counted, cells, labels, terms, end)
+
+
+def added_up(tables: Sequence[pl.DataFrame], by: Sequence[str], *, people: bool) -> pl.DataFrame:
+    """Put together the tables of users who were taken part by part, all from the same first cohort on."""
+    places = [*by, "cohort", "period"]
+    both = pl.concat(tables)
+    if people:
+        return both.sort(*places, "user_id", nulls_last=True)
+    same = [pl.col(c).first() for c in both.columns if c not in (*places, "n", "of", *RATES)]
+    begun = pl.col("n").is_not_null().all()
+    summed = both.group_by(places).agg(
+        pl.when(begun).then(pl.col("n").sum()), pl.col("of").sum(), *same
+    )
+    rates = [
+        pl.when("complete").then(e).alias(n) for n, e in zip(RATES, wilson_columns(), strict=True)
+    ]
+    return summed.with_columns(rates).sort(places, nulls_last=True).select(both.columns)
+
+
+def _as_shown(rows: pl.LazyFrame, groups: pl.DataFrame) -> pl.LazyFrame:
+    if (groups["_shown"] == groups["_group"]).all():
+        return rows
+    shown = rows.join(groups.lazy().select("_group", "_shown"), on="_group").drop("_group")
+    return shown.rename({"_shown": "_group"}).unique()
+
+
+def _labels(groups: pl.DataFrame) -> pl.DataFrame:
+    shown = [name for name in groups.columns if name.startswith("shown:")]
+    return groups.select(pl.col("_shown").alias("_group"), *shown).unique("_group")
+
+
+def _named(labels: pl.DataFrame | None) -> list[pl.Expr]:
+    shown = [] if labels is None else [name for name in labels.columns if name != "_group"]
+    return [pl.col(name).alias(name.removeprefix("shown:")) for name in shown]
+
+
+def _people(present: pl.DataFrame, labels: pl.DataFrame | None, terms: Terms) -> pl.DataFrame:
+    keys = ["cohort", "period", "user_id"]
+    found = present.sort(keys if labels is None else ["_group", *keys]).with_columns(_dated(terms))
+    if labels is not None:
+        found = found.join(labels, on="_group", how="left", maintain_order="left")
+    return found.select(*_named(labels), *keys)
+
+
+def _dated(terms: Terms) -> pl.Expr:
+    return period_start(pl.col("cohort"), terms.calendar).alias("cohort")
+
+
+def _table(
+    counted: pl.DataFrame,
+    cells: pl.DataFrame,
+    labels: pl.DataFrame | None,
+    terms: Terms,
+    end: datetime,
+) -> pl.DataFrame:
+    keys = ["cohort", "period"]
+    if labels is not None:
+        cells, keys = labels.join(cells, how="cross"), ["_group", *keys]
+    table = cells.join(counted, on=keys, how="left").sort(keys)
+    size = table.filter(pl.col("period") == 0).select(*keys[:-1], pl.col("len").alias("of"))
+    table = table.join(size, on=keys[:-1], how="left", maintain_order="left").with_columns(
+        pl.when("begun").then(pl.col("len").fill_null(0)).cast(pl.Int64).alias("n"),
+        pl.col("of").fill_null(0).cast(pl.Int64),
+    )
+    shown = [
+        pl.when("complete").then(e).alias(n) for n, e in zip(RATES, wilson_columns(), strict=True)
+    ]
+    extra = [pl.col("from_period"), pl.col("to_period")] if terms.brackets else []
+    until = [pl.lit(end, AT).alias("followed_until")] if terms.mode == "on_or_after" else []
+    named = [*_named(labels), _dated(terms), pl.col("period"), *extra]
+    return table.select(*named, "n", "of", *shown, "complete", *until)

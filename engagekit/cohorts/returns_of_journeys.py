@@ -1,0 +1,64 @@
+"""Sign-ups and core days of journeys, as starts and returns of cohort curves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engagekit._base import period_index
+from engagekit.cohorts.rolling_windows import span, ticks
+from engagekit.cohorts.starts import held
+from engagekit.instants import AT
+from engagekit.journeys import on_days
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engagekit.cohorts.parameters import Terms
+    from engagekit.journeys import Journeys
+
+
+def sign_ups(journeys: Journeys, by: Sequence[str], terms: Terms) -> pl.DataFrame:
+    """Take each user's sign-up as their start: `user_id`, the properties of `by` as ``by:<name>``, `cohort`, and `tick` if rolling."""
+    at = pl.col("signed_up_at")
+    rolling = [ticks(at, terms).alias("tick")] if terms.rolling else []
+    cohort = period_index(at, terms.calendar).alias("cohort")
+    return journeys.users.lazy().select("user_id", *held(by), cohort, *rolling).collect()
+
+
+def first_signup(journeys: Journeys, terms: Terms) -> int | None:
+    """Give the number of the period that holds the first sign-up; None without any."""
+    first = period_index(pl.col("signed_up_at").min(), terms.calendar)
+    found = journeys.users.lazy().select(first).collect().item()
+    return None if found is None else int(found)
+
+
+def core_hits(journeys: Journeys, begun: pl.DataFrame, terms: Terms) -> pl.LazyFrame:
+    """Find the periods in which users did the core action: their keys, `cohort` and `k` (1 or more), each once."""
+    keys = [c for c in begun.columns if c != "tick"]
+    days = on_days(journeys, "core").join(begun.lazy(), on="user_id", how="inner")
+    hits = _rolling(days, keys, terms) if terms.rolling else _calendar(days, keys, terms)
+    late_enough = pl.col("k") >= 1
+    if terms.mode == "on":
+        late_enough &= pl.col("k") <= terms.last
+    return hits.filter(late_enough).unique()
+
+
+def _calendar(days: pl.LazyFrame, keys: Sequence[str], terms: Terms) -> pl.LazyFrame:
+    midnight = pl.col("day").cast(pl.Datetime("us")).dt.replace_time_zone("UTC").cast(AT)
+    local = type(terms.calendar)(terms.calendar.period, "UTC", terms.calendar.week_start)
+    k = period_index(midnight, local) - pl.col("cohort")
+    return days.select(*keys, k.cast(pl.Int64).alias("k"))
+
+
+def _rolling(days: pl.LazyFrame, keys: Sequence[str], terms: Terms) -> pl.LazyFrame:
+    """Place the first and last core action of each day; no window of a day or longer hides between them."""
+    first, last = (
+        (ticks(pl.col(c), terms) - pl.col("tick")) // span(terms) for c in ("first_at", "last_at")
+    )
+    placed = days.with_columns(first.alias("first"), last.alias("last"))
+    # Only a day of 25 hours can hold a whole window of 24: see the notes of `cohort_curves`.
+    between = placed.filter(pl.col("last") - pl.col("first") >= 2, pl.col("times") >= 3)
+    sides = [placed.select(*keys, pl.col(side).alias("k")) for side in ("first", "last")]
+    return pl.concat([*sides, between.select(*keys, (pl.col("first") + 1).alias("k"))])

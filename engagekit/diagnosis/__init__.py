@@ -1,0 +1,37 @@
+"""Where users stand: links passed or not, and labels, each with its problem and play."""
+
+from __future__ import annotations
+
+from engagekit.diagnosis.labels import (
+    RULES,
+    Rule,
+    diagnose,
+    label_users,
+    largest_early_problem,
+    watch_list,
+)
+from engagekit.diagnosis.links import (
+    FLAGS,
+    LOSABLE,
+    defined_links,
+    link_flags,
+    meets_depth_rule,
+    span_days,
+    windows_of,
+)
+
+__all__ = [
+    "FLAGS",
+    "LOSABLE",
+    "RULES",
+    "Rule",
+    "defined_links",
+    "diagnose",
+    "label_users",
+    "largest_early_problem",
+    "link_flags",
+    "meets_depth_rule",
+    "span_days",
+    "watch_list",
+    "windows_of",
+]

@@ -1,0 +1,366 @@
+"""The diagnosis: if users ... then the problem is ..., for every user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engagekit.diagnosis.links import windows_of
+from engagekit.diagnosis.user_state import standing
+from engagekit.instants import local_day
+from engagekit.intervals import wilson_columns
+from engagekit.journeys import basis, check_journeys, gathered, group_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engagekit.journeys import Journeys
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One row of the diagnosis: who could show it (`among`), who does (`when`), and what it means."""
+
+    if_users: str
+    problem: str | None
+    play: str | None
+    label: str
+    among: pl.Expr
+    when: pl.Expr
+
+
+DRIFT_TIMES = 3  # silent for so many times the usual gap: drifted
+WATCH_TIMES = 2  # from here on: on the watch list
+
+# The terms of the table. Each is a fact about one user; `standing` provides the columns.
+# Only failure needs a window that has passed; success counts whenever it comes.
+ACTIVATED = pl.col("activated")
+MISSED_START = ~ACTIVATED & pl.col("activation_over")
+STARTED = pl.col("started")
+STEP_OPEN = pl.col("open_step").is_not_null()
+RETURNED = pl.col("returned")
+HABIT_OVER = pl.col("habit_over")
+DEPTH_OVER = pl.col("depth_over")
+DEEP = pl.col("deep")
+SILENCE = pl.col("silence_days")
+USUAL_GAP = pl.col("usual_gap_days")
+HABIT_DAYS = pl.col("habit_days")
+QUIET = (SILENCE >= DRIFT_TIMES * USUAL_GAP) & (SILENCE >= HABIT_DAYS)
+REPEATED = ACTIVATED & RETURNED
+VANISHED = ACTIVATED & ~RETURNED & HABIT_OVER
+STALLED = STARTED & ~STEP_OPEN
+PLATEAUED = ~QUIET & ~DEEP
+HAD_TIME = ACTIVATED & (RETURNED | HABIT_OVER)
+ANYONE_ELSE = pl.lit(value=True)
+
+# The first rule that a user meets is theirs; who meets none is too early to judge.
+# fmt: off
+RULES = (
+    #     If users ...                 then the problem is ...       so start with the play   label            among                  when
+    Rule("Activate once and vanish",   "Repeat value",               "Repeat Value",          "vanished",      HAD_TIME,              VANISHED),
+    Rule("Start but stall",            "Progress",                   "Progress & Momentum",   "stalled",       MISSED_START,          STALLED),
+    Rule("Abandon specific steps",     "Friction",                   "Contextual Guidance",   "friction",      MISSED_START,          STEP_OPEN),
+    Rule("Plateau",                    "Discovery",                  "Feature Discovery",     "plateau",       REPEATED & DEPTH_OVER, PLATEAUED),
+    Rule("Drift away quietly",         "Re-engagement",              "Re-engagement",         "drift",         REPEATED,              QUIET),
+    Rule("Come back and go deeper",    None,                         None,                    "healthy",       REPEATED,              DEEP),
+    Rule("Never start",                "acquisition or tracking",    None,                    "never_started", MISSED_START,          ANYONE_ELSE),
+)
+# fmt: on
+TOO_EARLY = "too_early"
+TOO_EARLY_ROW = ("Are too new to judge", None, None, TOO_EARLY)
+LABELS = (*(rule.label for rule in RULES), TOO_EARLY)
+ANSWER: dict[str, type[pl.DataType]] = {
+    "if_users": pl.String,
+    "problem": pl.String,
+    "play": pl.String,
+    "label": pl.String,
+    "n": pl.Int64,
+    "of": pl.Int64,
+    "share": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "could_show": pl.Int64,
+    "share_of_those": pl.Float64,
+    "note": pl.String,
+}
+
+
+def label_users(journeys: Journeys) -> pl.DataFrame:
+    """Say where each user stands: vanished, stalled, at a step, on a plateau, drifting, healthy, or too new to judge.
+
+    Drift: ``silence >= 3 x the user's own median gap between core days`` (with fewer than 3 gaps, the product's
+    usage interval) and ``silence >= habit_days``. Success counts whenever it came; failure needs its window to
+    have passed.
+
+    Parameters
+    ----------
+    journeys
+        Journeys, in memory or on disk.
+
+    Returns
+    -------
+    DataFrame
+        Sorted by user: `user_id`; `label` (vanished, stalled, friction, plateau, drift, healthy, never_started or
+        too_early); `step`, for friction the latest open step, else null; and for drift, else null,
+        `silence_days` (since the last core day), `usual_gap_days` and `times_usual`, the first over the second.
+
+    Notes
+    -----
+    Every user of the journeys has exactly one row. Who is left out of journeys is in `journeys.left_out`.
+
+    References
+    ----------
+    The table "If users ... Then the problem is ..." of the user engagement guide.
+
+    Examples
+    --------
+    >>> import engagekit as ek
+    >>> from datetime import datetime
+    >>> rows = [("ann", "join", datetime(2026, 1, 1)), ("ann", "make", datetime(2026, 1, 2)),
+    ...         ("bob", "join", datetime(2026, 1, 1)), ("bob", "open", datetime(2026, 1, 3))]
+    >>> log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
+    >>> definition = ek.Definition(signup="join", activation="make", core="make", steps=[ek.Step("Setup", "open", "done")])
+    >>> journeys = ek.rollup(log, definition, as_of="2026-03-01")
+    >>> label_users(journeys).select("user_id", "label", "step").rows()
+    [('ann', 'vanished', None), ('bob', 'friction', 'Setup')]
+    """
+    check_journeys(journeys)
+    columns = ("user_id", "label", "step", "silence_days", "usual_gap_days", "times_usual")
+    found = gathered(journeys, lambda part: labelled(part).select(columns))
+    return found.sort("user_id").collect()
+
+
+def labelled(journeys: Journeys) -> pl.LazyFrame:
+    """Label users lazily: what `label_users` gives, and ``_among_<label>`` for who could show it."""
+    facts = standing(journeys, silent_for=windows_of(journeys.definition)["habit"])
+    first_match = pl.coalesce(
+        *[pl.when(rule.among & rule.when).then(pl.lit(rule.label)) for rule in RULES],
+        pl.lit(TOO_EARLY),
+    )
+    drifting = pl.col("label") == "drift"
+    return facts.with_columns(
+        first_match.alias("label"),
+        *[rule.among.alias(f"_among_{rule.label}") for rule in RULES],
+    ).select(
+        "user_id",
+        "label",
+        pl.when(pl.col("label") == "friction").then("open_step").alias("step"),
+        pl.when(drifting).then(SILENCE).alias("silence_days"),
+        pl.when(drifting).then(USUAL_GAP).alias("usual_gap_days"),
+        pl.when(drifting).then(SILENCE / USUAL_GAP).alias("times_usual"),
+        pl.col("^_among_.*$"),
+    )
+
+
+def diagnose(
+    journeys: Journeys, *, by: str | Sequence[str] | None = None, people: bool = False
+) -> pl.DataFrame:
+    """If users do this, then the problem is that: how many users each row of the guide's table holds for.
+
+    ``share = n / judged users``, where everyone but the too early ones is judged.
+
+    Parameters
+    ----------
+    journeys
+        Journeys, in memory or on disk.
+    by
+        A property of the users, or a list of them; null is a group of its own.
+    people
+        Return the users behind each row instead of their number.
+
+    Returns
+    -------
+    DataFrame
+        The groups first, then one row per rule in the guide's order, and one each for healthy, never started and
+        too early: `if_users`, `problem`, `play`, `label`, `n`, `of` (judged users), `share`, `low`, `high`
+        (95 %, Wilson), `could_show` (users in a place to show it: for drift those who had come back),
+        `share_of_those`, and `note` in words: the step most get stuck at, how far drift is beyond the usual gap,
+        what cannot be told apart. The too early have an `n` only. With ``people=True``: the groups, `label`,
+        `user_id`, `step`.
+
+    Raises
+    ------
+    ParameterError
+        `by` names no property, or one with a name this answer uses.
+
+    Notes
+    -----
+    Without steps in the definition, users who stopped before activation are all "stalled" or "never started",
+    and the note says that Friction cannot be told from Progress.
+
+    References
+    ----------
+    The table "If users ... Then the problem is ..." of the user engagement guide; Wilson (1927).
+
+    Examples
+    --------
+    >>> import engagekit as ek
+    >>> from datetime import datetime
+    >>> rows = [(user, event, datetime(2026, 1, day)) for user, event, day in
+    ...         [(1, "join", 1), (1, "make", 2), (2, "join", 1), (2, "make", 3), (2, "make", 9), (3, "join", 30)]]
+    >>> log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
+    >>> definition = ek.Definition(signup="join", activation="make", core="make")
+    >>> answer = diagnose(ek.rollup(log, definition, as_of="2026-02-01"))
+    >>> answer.filter(pl.col("n") > 0).select("if_users", "problem", "n", "of").rows()
+    [('Activate once and vanish', 'Repeat value', 1, 2), ('Drift away quietly', 'Re-engagement', 1, 2),
+     ('Are too new to judge', None, 1, None)]
+    """
+    groups = group_names(journeys, by, taken=[*ANSWER, "user_id", "step"])
+    users = gathered(journeys, lambda part: _grouped(part, groups))
+    if people:
+        return _in_order(users.select(*groups, "label", "user_id", "step").collect(), groups)
+    place = [*groups, "label"]
+    at_steps = users.drop_nulls("step").group_by(*place, "step").agg(pl.len().alias("_at_step"))
+    asked = [
+        users.group_by(place).agg(pl.len().cast(pl.Int64).alias("n")),
+        at_steps.sort("_at_step", "step", descending=[True, False])
+        .group_by(place, maintain_order=True)
+        .agg(pl.col("_at_step").first(), pl.col("step").first().alias("_step")),
+        users.drop_nulls("times_usual")
+        .group_by(place)
+        .agg(pl.col("times_usual").median().alias("_times")),
+    ]
+    per_group = users.group_by(groups or pl.lit(1).alias("_all")).agg(
+        pl.len().cast(pl.Int64).alias("_everyone"),
+        (pl.col("label") != TOO_EARLY).sum().cast(pl.Int64).alias("_judged"),
+        pl.col("^_among_.*$").sum().cast(pl.Int64),
+    )
+    found, steps, times, totals = pl.collect_all([*asked, per_group])
+    for part in (steps, times):
+        found = found.join(part, on=place, how="left", nulls_equal=True)
+    return _answer(found, totals, groups, basis(journeys).caveats)
+
+
+def _grouped(journeys: Journeys, groups: list[str]) -> pl.LazyFrame:
+    users = labelled(journeys).drop("silence_days", "usual_gap_days")
+    if not groups:
+        return users
+    return users.join(journeys.users.lazy().select("user_id", *groups), on="user_id")
+
+
+def _answer(
+    found: pl.DataFrame, totals: pl.DataFrame, groups: list[str], caveats: tuple[str, ...]
+) -> pl.DataFrame:
+    words = [(r.if_users, r.problem, r.play, r.label) for r in RULES] + [TOO_EARLY_ROW]
+    rows = pl.DataFrame(words, schema=dict(list(ANSWER.items())[:4]), orient="row")
+    among = pl.coalesce(
+        pl.when(pl.col("label") == rule.label).then(f"_among_{rule.label}") for rule in RULES
+    )
+    judged = pl.col("label") != TOO_EARLY
+    rate, low, high = wilson_columns()
+    could = pl.when(pl.col("could_show") > 0).then("could_show")
+    table = (
+        totals.join(rows, how="cross")
+        .join(found, on=[*groups, "label"], how="left", nulls_equal=True)
+        .with_columns(
+            pl.col("n").fill_null(0),
+            pl.when(judged).then("_judged").alias("of"),
+            among.alias("could_show"),
+        )
+        .with_columns(rate.alias("share"), low, high, (pl.col("n") / could).alias("share_of_those"))
+        .with_columns(_note(caveats))
+    )
+    return _in_order(table, groups).select(
+        *groups, *[pl.col(c).cast(dtype) for c, dtype in ANSWER.items()]
+    )
+
+
+def _note(caveats: tuple[str, ...]) -> pl.Expr:
+    def about(word: str) -> str | None:
+        return next((c for c in caveats if word in c), None)
+
+    label = pl.col("label")
+    at_step = pl.format("{} of {} at '{}'", "_at_step", "n", "_step")
+    silent = pl.format("silent for {} times their usual gap (median)", pl.col("_times").round(1))
+    too_new = pl.format("{} of {} users are too new to judge", "n", "_everyone")
+    return (
+        pl.when((label == "friction") & (pl.col("n") > 0)).then(at_step)
+        .when(label.is_in(["friction", "stalled"])).then(pl.lit(about("Friction"), pl.String))
+        .when(label == "drift").then(silent)
+        .when(label.is_in(["plateau", "healthy"])).then(pl.lit(about("depth"), pl.String))
+        .when(label == "never_started").then(pl.lit(about("first event"), pl.String))
+        .when(label == TOO_EARLY).then(too_new)
+        .alias("note")
+    )  # fmt: skip
+
+
+def _in_order(table: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
+    place = pl.col("label").replace_strict(LABELS, range(len(LABELS)), return_dtype=pl.Int8)
+    ids = [c for c in ("user_id",) if c in table.columns]
+    return table.sort(*groups, place, *ids)
+
+
+def watch_list(journeys: Journeys) -> pl.DataFrame:
+    """Who is on the way to drifting: silent for 2 to 3 times their own usual gap.
+
+    ``2 <= silence / usual gap < 3``
+
+    Parameters
+    ----------
+    journeys
+        Journeys, in memory or on disk.
+
+    Returns
+    -------
+    DataFrame
+        The longest silent first: `user_id`, `silence_days` (local days since the last core day),
+        `usual_gap_days` (the user's own median gap between core days; with fewer than 3 gaps, the product's
+        usage interval), `times_usual` (the first over the second) and `drifts_on`, the first local day at whose
+        end the user counts as drifted unless the core action comes before.
+
+    Notes
+    -----
+    Only users who activated and came back at least once can be on it. Someone silent for 3 times the usual gap,
+    but not yet for ``habit_days``, is neither on this list nor drifted.
+
+    References
+    ----------
+    Sensitivity and false alarms of "3 times the own median" are about those of a gamma model of the gaps.
+
+    Examples
+    --------
+    >>> import engagekit as ek
+    >>> from datetime import datetime
+    >>> days = [("join", 1), ("make", 1), ("make", 5), ("make", 9), ("make", 13)]
+    >>> log = pl.DataFrame([(1, e, datetime(2026, 1, d)) for e, d in days], schema=["user_id", "event", "at"], orient="row")
+    >>> definition = ek.Definition(signup="join", activation="make", core="make", habit_days=7)
+    >>> watch_list(ek.rollup(log, definition, as_of="2026-01-22")).rows()
+    [(1, 8, 4.0, 2.0, datetime.date(2026, 1, 25))]
+    """
+    check_journeys(journeys)
+    times = SILENCE / USUAL_GAP
+    left = pl.max_horizontal(DRIFT_TIMES * USUAL_GAP, "habit_days").ceil() - SILENCE
+    last = pl.lit(journeys.as_of, pl.Datetime("us", "UTC")) - pl.duration(microseconds=1)
+    return (
+        gathered(journeys, lambda part: standing(part, silent_for=1).filter(REPEATED))
+        .filter(times >= WATCH_TIMES, times < DRIFT_TIMES)
+        .select(
+            "user_id",
+            "silence_days",
+            "usual_gap_days",
+            times.alias("times_usual"),
+            (local_day(last, journeys.timezone) + pl.duration(days=left.cast(pl.Int64))).alias(
+                "drifts_on"
+            ),
+        )
+        .sort("times_usual", "user_id", descending=[True, False])
+        .collect()
+    )
+
+
+def largest_early_problem(labels: pl.DataFrame) -> Rule:
+    """Pick what stopped most of those who never activated: of friction, stalled and never started.
+
+    Parameters
+    ----------
+    labels
+        `label` and `n`, as `diagnose` gives them.
+    """
+    early = {"friction": 0, "stalled": 1, "never_started": 2}
+    found = labels.filter(pl.col("label").is_in(list(early))).with_columns(
+        pl.col("label").replace_strict(early, return_dtype=pl.Int8).alias("_place")
+    )
+    first = found.sort("n", "_place", descending=[True, False])["label"][0]
+    return next(rule for rule in RULES if rule.label == first)

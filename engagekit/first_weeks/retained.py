@@ -1,0 +1,300 @@
+"""Who was retained and who churned: the two groups that first weeks are compared between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from engagekit.errors import ColumnError, ParameterError, nearest
+from engagekit.instants import AT, days
+from engagekit.intervals import RATE, wilson_columns
+from engagekit.journeys import check_journeys, gathered, on_days
+from engagekit.log import as_lazy
+from engagekit.matchers import event_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engagekit.journeys import Journeys
+    from engagekit.log import Frame
+
+RETAINED, CHURNED, TOO_NEW, LEFT_OUT = "retained", "churned", "not yet observable", "left out"
+OUTCOMES: dict[str, Any] = {"outcome": pl.String, "reason": pl.String} | RATE
+
+
+def outcomes(
+    journeys: Journeys,
+    *,
+    outcome: Frame | None = None,
+    among: Frame | None = None,
+    core_days: int = 1,
+    people: bool = False,
+) -> pl.DataFrame:
+    """Say how many users were retained, how many churned, and who cannot be judged.
+
+    ``rate = retained / (retained + churned)``; retained: the core action on at least `core_days` different days
+    within the definition's `outcome_days` since sign-up.
+
+    Parameters
+    ----------
+    journeys
+        Rolled-up journeys.
+    outcome
+        A frame ``user_id, retained`` (true or false) that says it in place of the rule: renewed, passed, still paying.
+        Users who are not in it, or null, count as not yet observable; so do users whose first days are not over.
+    among
+        A frame with `user_id`: only these users.
+    core_days
+        How many different local days with the core action make a user retained.
+    people
+        Return the users instead.
+
+    Returns
+    -------
+    DataFrame
+        ``outcome, reason, n, of, rate, low, high``: one row for ``"retained"`` and one for ``"churned"`` (`of` is both
+        together), then rows ``"not yet observable"`` and ``"left out"``, each with its `reason`, without a rate.
+        With ``people=True``: ``outcome, user_id``, for the users who are in the journeys.
+
+    Raises
+    ------
+    ColumnError
+        `outcome` or `among` lacks a column or holds the wrong kind.
+    EventLogError
+        `outcome` or `among` is no table.
+    ParameterError
+        `core_days` means nothing, or stands beside `outcome`.
+
+    Notes
+    -----
+    The outcome window lies wholly after the early days, and only users whose window has fully passed are judged.
+
+    Examples
+    --------
+    >>> from engagekit.definition import Definition
+    >>> from engagekit.rollups import rollup
+    >>> log = pl.DataFrame({"user_id": [1, 1, 2, 3], "event": ["start", "work", "start", "start"],
+    ...     "at": ["2026-01-01", "2026-02-03", "2026-01-02", "2026-03-01"]},
+    ... ).with_columns(pl.col("at").str.to_date())
+    >>> definition = Definition(signup="start", activation="work", core="work", outcome_days=(28, 42))
+    >>> outcomes(rollup(log, definition, as_of="2026-03-10")).select("outcome", "n", "of").rows()
+    [('retained', 1, 2), ('churned', 1, 2), ('not yet observable', 1, None)]
+    """
+    if outcome is None and among is None:
+        frame = gathered(journeys, lambda part: _classed(part, core_days=core_days))
+    else:
+        frame = _classed(journeys, outcome=outcome, among=among, core_days=core_days)
+    if people:
+        return frame.select("outcome", "user_id").sort("outcome", "user_id").collect()
+    counts = frame.group_by("outcome").agg(pl.len().cast(pl.Int64).alias("n")).collect()
+    known = dict(counts.iter_rows())
+    judged = known.get(RETAINED, 0) + known.get(CHURNED, 0)
+    waiting = _window_said(journeys) if outcome is None else _waiting_said(journeys, frame)
+    rows = [(name, "", known.get(name, 0), judged) for name in (RETAINED, CHURNED)]
+    rows += [(TOO_NEW, waiting, known[TOO_NEW], None)] if TOO_NEW in known else []
+    rows += (
+        [(LEFT_OUT, "not among the users asked for", known[LEFT_OUT], None)]
+        if LEFT_OUT in known
+        else []
+    )
+    rows += [
+        (LEFT_OUT, reason, count, None)
+        for reason, count, unit in journeys.left_out.select("reason", "count", "unit").iter_rows()
+        if unit != "events"
+    ]
+    table = pl.DataFrame(rows, schema=["outcome", "reason", "n", "of"], orient="row")
+    return table.with_columns(wilson_columns()).select(
+        [pl.col(name).cast(dtype) for name, dtype in OUTCOMES.items()]
+    )
+
+
+def judged_users(
+    journeys: Journeys,
+    *,
+    outcome: Frame | None = None,
+    among: Frame | None = None,
+    core_days: int = 1,
+    keys: Sequence[str] = (),
+) -> list[pl.DataFrame]:
+    """Take the users whose outcome is known, part by part: ``user_id, signed_up_at, retained`` and the properties as `stand_ins`."""
+    check_journeys(journeys)
+
+    def judged(part: Journeys) -> pl.DataFrame:
+        frame = _classed(part, outcome=outcome, among=among, core_days=core_days, keys=keys)
+        known = frame.filter(pl.col("outcome").is_in([RETAINED, CHURNED]))
+        retained = (pl.col("outcome") == RETAINED).alias("retained")
+        return known.select("user_id", "signed_up_at", retained, *stand_ins(keys)).collect()
+
+    if outcome is None and among is None:
+        return [judged(part) for part in journeys.parts()]
+    # What came from outside is looked through once, not once for each part.
+    return _cut(judged(journeys), journeys) if journeys.pieces else [judged(journeys)]
+
+
+def _cut(users: pl.DataFrame, journeys: Journeys) -> list[pl.DataFrame]:
+    where = pl.concat(
+        part.users.lazy().select("user_id", pl.lit(number, pl.UInt32).alias("_part"))
+        for number, part in enumerate(journeys.parts())
+    )
+    placed = users.join(where.collect(), on="user_id", how="left")
+    cut = placed.partition_by("_part", as_dict=True, include_key=False)
+    return [cut.get((number,), users.clear()) for number in range(len(journeys.pieces))]
+
+
+def stand_ins(keys: Sequence[str]) -> list[str]:
+    """Name properties by their place while counting: a property may bear the name of any column in between."""
+    return [f"_by_{place}" for place in range(len(keys))]
+
+
+def defining(journeys: Journeys, outcome: Frame | None) -> Sequence[str]:
+    """Name the actions that decide who is retained; an outcome from outside is decided by none."""
+    return event_names(journeys.definition.core) if outcome is None else ()
+
+
+def _window_said(journeys: Journeys) -> str:
+    start, end = outcome_window(journeys)
+    return f"days {start} to {end} since sign-up are not over"
+
+
+def _waiting_said(journeys: Journeys, frame: pl.LazyFrame) -> str:
+    """Say why users cannot be judged by an outcome from outside: it is not given, or they are too new all the same."""
+    first_days = journeys.definition.first_days
+    too_new = pl.col("signed_up_at") + days(first_days) > pl.lit(journeys.as_of, AT)
+    waiting = frame.filter(pl.col("outcome") == TOO_NEW).select(too_new.sum(), n=pl.len())
+    young, n = waiting.collect().row(0)
+    if not young:
+        return "no outcome is given"
+    said = f"days 0 to {first_days} since sign-up are not over"
+    return said if young == n else f"no outcome is given, or {said} ({young:,} of them)"
+
+
+def outcome_window(journeys: Journeys) -> tuple[int, int]:
+    """Return the resolved outcome window of journeys, in days since sign-up."""
+    window = journeys.definition.outcome_days
+    if window is None:
+        raise ParameterError(
+            "The definition in these journeys has no outcome_days; roll the log up, or set outcome_days=(28, 42)."
+        )
+    return window
+
+
+def _classed(
+    journeys: Journeys,
+    *,
+    outcome: Frame | None = None,
+    among: Frame | None = None,
+    core_days: int,
+    keys: Sequence[str] = (),
+) -> pl.LazyFrame:
+    """Give every user of the journeys an outcome."""
+    check_journeys(journeys)
+    if not isinstance(core_days, int) or isinstance(core_days, bool) or core_days < 1:
+        raise ParameterError(f"core_days is {core_days!r}; it takes a whole number of at least 1.")
+    if outcome is not None and core_days != 1:
+        raise ParameterError(
+            f"core_days={core_days} and outcome both say who was retained; leave one of them out."
+        )
+    inner = stand_ins(keys)
+    properties = [pl.col(key).alias(name) for key, name in zip(keys, inner, strict=True)]
+    users = journeys.users.lazy().select("user_id", "signed_up_at", *properties)
+    end = pl.lit(journeys.as_of, AT)
+    if outcome is None:
+        after = outcome_window(journeys)[1]
+        known = _returned(journeys, users, core_days)
+    else:
+        after = journeys.definition.first_days
+        known = _given(outcome, users, "outcome", ["retained"])
+    table = users.join(known, on="user_id", how="left", maintain_order="left")
+    if outcome is None:
+        table = table.with_columns(pl.col("retained").fill_null(value=False))
+    observable = (pl.col("signed_up_at") + days(after) <= end) & pl.col("retained").is_not_null()
+    asked = pl.lit(value=True)
+    if among is not None:
+        chosen = _given(among, users, "among").select("user_id", pl.lit(value=True).alias("_asked"))
+        table = table.join(chosen, on="user_id", how="left", maintain_order="left")
+        asked = pl.col("_asked").is_not_null()
+    named = (
+        pl.when(~asked)
+        .then(pl.lit(LEFT_OUT))
+        .when(~observable)
+        .then(pl.lit(TOO_NEW))
+        .when("retained")
+        .then(pl.lit(RETAINED))
+        .otherwise(pl.lit(CHURNED))
+    )
+    return table.select("user_id", "signed_up_at", named.alias("outcome"), *inner)
+
+
+def _returned(journeys: Journeys, users: pl.LazyFrame, core_days: int) -> pl.LazyFrame:
+    """Find users with enough core days in the outcome window: a day counts if its core actions reach into it."""
+    start, end = outcome_window(journeys)
+    signed_up = pl.col("signed_up_at")
+    return (
+        on_days(journeys, "core")
+        .join(users.select("user_id", "signed_up_at"), on="user_id")
+        .filter(
+            pl.col("last_at") >= signed_up + days(start), pl.col("first_at") < signed_up + days(end)
+        )
+        .group_by("user_id")
+        .agg((pl.len() >= core_days).alias("retained"))
+    )
+
+
+def _given(
+    frame: Frame, users: pl.LazyFrame, name: str, columns: Sequence[str] = ()
+) -> pl.LazyFrame:
+    """Check a frame of users that came from outside, and keep one row for each of them."""
+    lazy = as_lazy(frame, what=f"The frame given as {name}")
+    schema, ids = lazy.collect_schema(), users.collect_schema()["user_id"]
+    faults = [
+        f"there is no column {c!r}.{nearest(c, schema.names())}"
+        for c in ("user_id", *columns)
+        if c not in schema
+    ]
+    if not faults and not same_kind(schema["user_id"], ids):
+        faults.append(
+            f"'user_id' holds {schema['user_id']}, the journeys' holds {ids}; cast one to the other."
+        )
+    faults += [
+        f"{column!r} holds {schema[column]}; it takes true and false."
+        for column in columns
+        if column in schema and not (schema[column] == pl.Boolean or schema[column].is_numeric())
+    ]
+    if faults:
+        raise ColumnError.from_faults(f"The frame given as {name} cannot be used", faults)
+    # An id that the journeys' type cannot hold is none of theirs.
+    same = pl.col("user_id").cast(ids, strict=False)
+    lazy = lazy.select(same, *columns).drop_nulls("user_id")
+    for column in columns:
+        lazy = _true_or_false(lazy, column, name)
+    lazy = lazy.unique()
+    twice = lazy.filter(pl.col("user_id").is_duplicated()).select("user_id").head(1).collect()
+    if twice.height:
+        raise ColumnError(
+            f"The frame given as {name} says two things about user {twice.item()!r}; keep one row for each."
+        )
+    return lazy
+
+
+def same_kind(one: pl.DataType, other: pl.DataType) -> bool:
+    """Say whether ids of two types can be the same ids: both whole numbers, or both text."""
+    texts = (pl.String, pl.Categorical, pl.Enum)
+    return (one.is_integer() and other.is_integer()) or all(
+        isinstance(each, texts) for each in (one, other)
+    )
+
+
+def _true_or_false(lazy: pl.LazyFrame, column: str, name: str) -> pl.LazyFrame:
+    """Read 1 and 0 as true and false, not-a-number as unknown; refuse other numbers, such as probabilities."""
+    schema = lazy.collect_schema()
+    if schema[column] == pl.Boolean:
+        return lazy
+    if schema[column].is_float():
+        lazy = lazy.with_columns(pl.col(column).fill_nan(None))
+    other = lazy.filter(pl.col(column) != 0, pl.col(column) != 1).select(column).head(1).collect()
+    if other.height:
+        raise ColumnError(
+            f"The frame given as {name} cannot be used: {column!r} holds {other.item()!r}; it takes true and false, or 1 and 0."
+        )
+    return lazy.with_columns(pl.col(column) == 1)

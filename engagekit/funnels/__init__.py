@@ -1,0 +1,226 @@
+"""Funnels: how many users get from step to step, how fast, and which step of onboarding loses most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+
+from engagekit.funnels.drop_off import step_drop_off
+from engagekit.funnels.parameters import (
+    Asked,
+    asked_of,
+    check_conditions,
+    expression,
+    needs_of,
+    refuse_misspelt_steps,
+)
+from engagekit.instants import AT
+from engagekit.log import end_soon, open_log
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from engagekit.funnels.attempts import Outcomes
+    from engagekit.funnels.parameters import Condition, Exclusion
+    from engagekit.instants import Instant
+
+__all__ = ["funnel", "step_drop_off"]
+
+
+def funnel(
+    events: Any,
+    steps: Sequence[Condition],
+    *,
+    within: str | timedelta = "14d",
+    order: Literal["ordered", "strict", "any"] = "ordered",
+    entry: Literal["best", "first"] = "best",
+    exclude: Sequence[Exclusion] | None = None,
+    exclusion: Literal["drop", "stop"] = "drop",
+    since: Instant | None = None,
+    as_of: Instant | None = None,
+    by: str | Sequence[str] | None = None,
+    people: bool = False,
+) -> pl.DataFrame:
+    """Say how many of the users who begin get to each step, and how long each step takes them.
+
+    ``rate = users at the step / users at the step before``, ``overall = users at the step / users at step 0``.
+
+    An event of step 0 opens an attempt, which lasts for `within`, its last instant included, and takes each
+    further step as early as it comes. One event fills at most one step, also when a step repeats; events of one
+    instant count in whichever order carries the user furthest, whatever order their rows are in.
+
+    Parameters
+    ----------
+    events
+        The log as a polars frame, eager or lazy: ``user_id, event, at`` and properties.
+    steps
+        Two or more matchers in order (a name, a list of names, ``ek.Match``) or boolean polars expressions.
+    within
+        How long an attempt lasts: a polars duration text such as ``"14d"`` or ``"1h30m"``, or a timedelta.
+    order
+        ``"ordered"``: other events may lie between the steps. ``"strict"``: no other event of the user may.
+        ``"any"``: the steps may come in any order; every step event opens an attempt, and step k holds users
+        who did at least ``k + 1`` different steps.
+    entry
+        ``"best"``: of a user's attempts the one that gets furthest counts, of equals the earliest.
+        ``"first"``: only the first attempt counts.
+    exclude
+        List of ``(matcher, from_step, to_step)``: such an event strictly between the times of these two steps
+        excludes, or up to the end of the window if `to_step` was not reached. In any order the k-th step is
+        the k-th that the user did.
+    exclusion
+        ``"drop"``: a user with any excluded attempt among those that `entry` considers is left out.
+        ``"stop"``: the excluded attempt ends at `from_step`.
+    since, as_of
+        Attempts opened before `since` and events at or after `as_of` are not looked at; without an offset they
+        are UTC. None: from the first event on; just after the last one.
+    by
+        A column, or a list of them, to split by. Each value is answered for by itself, from the events that
+        carry it; so a user whose value varies counts in each, and null is a value of its own.
+    people
+        Return the users themselves.
+
+    Returns
+    -------
+    DataFrame
+        A row per step, those of a group (`by`) together:
+
+        - `step` (Int32, from 0) and `event` (its name; in any order, how many steps);
+        - `n` users at the step, `of` users at the step before, `rate` with its 95 % interval `low`, `high`;
+          `of` to `high` are null for the first step, and `rate` to `high` where `of` is 0;
+        - `overall`: share of the users at step 0;
+        - `median_seconds`, `mean_seconds` from the step before; null for the first step;
+        - `open`: how many of `n` count by an attempt whose window is not over by `as_of`;
+        - `waiting`: how many of these have not gone on, and still may.
+
+        With ``people=True`` a row per step and user of `n`: the columns of `by`, `step, event, user_id,
+        entered_at, at` (of the step), `seconds` (from the step before), `open, waiting`.
+
+    Raises
+    ------
+    ParameterError
+        A parameter means nothing, or a step or exclusion has a name that is not in the log, but near one that is;
+        with every fault found.
+    ColumnError
+        The log lacks a column, or one holds another kind of value than a matcher asks for.
+
+    Notes
+    -----
+    Everyone with an attempt from `since` on counts, also those whose window is not over. Among fully
+    observed attempts, the rate of a step is ``(n - open) / (of - open of the step before)``.
+
+    References
+    ----------
+    The published tests of PostHog and documentation of Mixpanel, which this function reproduces.
+
+    Examples
+    --------
+    >>> log = pl.DataFrame({
+    ...     "user_id": [1, 1, 2, 2, 3],
+    ...     "event": ["visit", "buy", "buy", "visit", "visit"],
+    ...     "at": [f"2026-01-0{day}T09:00" for day in (1, 2, 1, 2, 1)],
+    ... }).with_columns(pl.col("at").str.to_datetime())
+    >>> funnel(log, ["visit", "buy"], within="3d").select("event", "n", "of", "rate", "mean_seconds", "open").rows()
+    [('visit', 3, None, None, None, 3), ('buy', 1, 3, 0.3333333333333333, 86400.0, 1)]
+    >>> funnel(log, ["visit", "buy"], order="any", people=True).select("event", "user_id").rows()
+    [('any 1 of 2', 1), ('any 1 of 2', 2), ('any 1 of 2', 3), ('any 2 of 2', 1), ('any 2 of 2', 2)]
+    """
+    asked = asked_of(
+        steps,
+        exclude,
+        by,
+        within=within,
+        order=order,
+        entry=entry,
+        exclusion=exclusion,
+        since=since,
+        as_of=as_of,
+    )
+    log, dates_only = open_log(events, needs=needs_of(asked))
+    check_conditions(log, asked)
+    end = asked.as_of
+    rows, units = _rows(log, asked, end)
+    refuse_misspelt_steps(log, asked, _any_of(rows["_flags"]))
+    if end is None:
+        latest = rows.select(pl.col("_at").max().cast(AT)).item()
+        end = end_soon(events, latest, dates_only=dates_only)
+    outcomes = _outcomes(rows, asked)
+    # numpy loads with these, so that importing this module stays light.
+    from engagekit.funnels.results import counted, listed
+
+    if not people:
+        return counted(outcomes, units, end, asked)
+    if units is None:
+        ids = pl.Series(outcomes.unit)
+        units = pl.DataFrame({"_unit": ids, "user_id": ids.cast(log.collect_schema()["user_id"])})
+    return listed(outcomes, units, end, asked)
+
+
+def _rows(
+    log: pl.LazyFrame, asked: Asked, end: datetime | None
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """Collect ``_unit, _at, _flags``: what each event can fill or exclude; and who the units are, if not plain numbers."""
+    if asked.since is not None:
+        log = log.filter(pl.col("at") >= asked.since)
+    if end is not None:
+        log = log.filter(pl.col("at") < end)
+    conditions = [expression(each) for each in (*asked.steps, *[e for e, _, _ in asked.exclude])]
+    keys = [*asked.by, "user_id"]
+    id_type = log.collect_schema()["user_id"]
+    if asked.order == "strict":
+        entrants = log.filter(conditions[0]).select(keys).unique()
+        log = log.join(entrants, on=keys, how="semi", nulls_equal=True)
+    else:
+        log = log.filter(pl.any_horizontal(*conditions))
+    number = not asked.by and id_type.is_integer() and id_type not in (pl.UInt64, pl.Int128)
+    rows = log.select(
+        *([pl.col("user_id").cast(pl.Int64).alias("_unit")] if number else keys),
+        pl.col("at").to_physical().alias("_at"),
+        _flags(conditions).alias("_flags"),
+    ).collect(engine="streaming")
+    if number:
+        return rows, None
+    units = (
+        rows.select(keys)
+        .unique()
+        .with_row_index("_unit")
+        .with_columns(pl.col("_unit").cast(pl.Int64))
+    )
+    joined = rows.join(units, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    return joined.select("_unit", "_at", "_flags"), units
+
+
+def _flags(conditions: Sequence[pl.Expr]) -> pl.Expr:
+    small = ((8, pl.UInt8), (16, pl.UInt16), (32, pl.UInt32), (64, pl.UInt64))
+    kind = next(kind for bits, kind in small if len(conditions) <= bits)
+    parts = [
+        pl.when(condition).then(pl.lit(1 << place, kind)).otherwise(pl.lit(0, kind))
+        for place, condition in enumerate(conditions)
+    ]
+    flags = parts[0]
+    for part in parts[1:]:
+        flags = flags | part
+    return flags
+
+
+def _any_of(flags: pl.Series) -> int:
+    import numpy as np
+
+    return int(np.bitwise_or.reduce(flags.to_numpy(), initial=0))
+
+
+def _outcomes(rows: pl.DataFrame, asked: Asked) -> Outcomes:
+    from engagekit.funnels.attempts import Rules, furthest_attempts
+
+    count = len(asked.steps)
+    rules = Rules(
+        steps=count,
+        within=asked.within,
+        order=asked.order,
+        entry=asked.entry,
+        exclusions=tuple((count + i, b, e) for i, (_, b, e) in enumerate(asked.exclude)),
+        exclusion=asked.exclusion,
+    )
+    return furthest_attempts(rows, rules)

@@ -1,0 +1,420 @@
+"""What is wrong with an event log that need not stop the work: counted, with an example and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from engagekit.definition import Definition
+from engagekit.errors import ParameterError, listing, nearest
+from engagekit.ingest.column_mapping import ROW
+from engagekit.ingest.identities import LEFT_OUT, excluded
+from engagekit.instants import beside_log, instant, last_day, local_day
+from engagekit.log import COLUMNS, as_lazy, open_log
+from engagekit.matchers import condition_faults, event_names, label, matches, property_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engagekit.instants import Instant
+    from engagekit.log import Frame
+
+SCHEMA = {
+    "check": pl.String,
+    "count": pl.Int64,
+    "share": pl.Float64,
+    "example": pl.String,
+    "advice": pl.String,
+}
+# A user is no person when they did at least this share of all events, and this many times the events of
+# the user at the 90th percentile; below this many users nobody's share is implausible.
+LEAST_SHARE, TIMES_A_BUSY_USER, LEAST_USERS = 0.01, 20, 10
+# A last day that lies this far after all others, in a log too small for the rule of 0.1 %.
+FAR_AHEAD = timedelta(days=90)
+COPIES = "engagekit:copies"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row: `count` of `of` (None: not checked), with an example and an advice if there is any."""
+
+    check: str
+    count: int | None = None
+    of: int | None = None
+    example: str | None = None
+    advice: str | None = None
+
+
+def check_events(
+    events: Frame,
+    definition: Definition | None = None,
+    *,
+    as_of: Instant | None = None,
+    exclude: Any = None,
+) -> pl.DataFrame:
+    """Count what is odd about an event log: is it sound enough to answer from.
+
+    share = count / all events, users, days or names, whichever the check counts.
+
+    Parameters
+    ----------
+    events
+        The event log: ``user_id, event, at`` and properties.
+    definition
+        What success means; without it only the checks of the log itself are made.
+    as_of
+        Up to when the log is meant to be complete; None: only a far-off tail counts as too late.
+    exclude
+        What `scan_events` was, or would be, told to leave out, to have it counted.
+
+    Returns
+    -------
+    DataFrame
+        One row per check, always all of them and in this order: ``check`` (text), ``count`` (whole
+        number; null: not checked, for want of a definition, its sign-up or `exclude`), ``share`` (0 to 1),
+        ``example`` (text, without user ids) and ``advice`` (text); the last two are null where the count is 0.
+
+    Raises
+    ------
+    ColumnError
+        A column is missing or of the wrong kind.
+    ParameterError
+        `definition` is none.
+
+    Notes
+    -----
+    Nulls, duplicates and what is left out are counted over all events; every other check over the events that
+    have a user, a name and a time. One user's share is implausible from 1 % of all events on, if it is also
+    20 times what the user at the 90th percentile did, among at least 10 users.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> log = pl.DataFrame({"user_id": ["a", "a", None], "event": ["open", "Open", "open"], "at": [date(2026, 3, 1)] * 3})
+    >>> check_events(log).filter(pl.col("count") > 0).select("check", "count").rows()
+    [('null user_id', 1), ('names that differ only by case or blanks', 1)]
+    """
+    if definition is not None and not isinstance(definition, Definition):
+        raise ParameterError(
+            f"definition is a {type(definition).__name__}; it takes an ek.Definition, such as ek.Definition.load(path) reads."
+        )
+    raw = as_lazy(events)
+    log, dates_only = open_log(raw)
+    zone = definition.timezone if definition is not None else "UTC"
+    if dates_only:  # its days are local ones already
+        as_of = None if as_of is None else beside_log(as_of, timezone=zone, dates_only=True)
+        zone = "UTC"
+    signup = definition.signup if definition is not None else None
+    users, days = _per_user(log, signup), _per_day(log, zone)
+    findings = [
+        *_nulls(raw),
+        _duplicates(raw),
+        *_around_sign_up(log, users, signup),
+        _too_late(log, days, as_of, zone),
+        *_names(log, days, definition),
+        _empty_days(days, as_of, zone),
+        _implausible_user(users),
+        _left_out(raw, exclude),
+    ]
+    ordered = sorted(findings, key=lambda finding: ORDER.index(finding.check))
+    return pl.DataFrame([_row(finding) for finding in ordered], schema=SCHEMA, orient="row")
+
+
+NULLS = tuple(f"null {name}" for name in COLUMNS)
+ORDER = (
+    *NULLS,
+    "exact duplicates",
+    "events before sign-up",
+    "times after as_of",
+    "two sign-ups",
+    "unknown events in the definition",
+    "events no one did",
+    "users with a sign-up only",
+    "days with no event",
+    "one user with an implausible share",
+    "names that differ only by case or blanks",
+    "left out",
+)
+
+
+def _row(finding: Finding) -> tuple[Any, ...]:
+    share = finding.count / finding.of if finding.count is not None and finding.of else None
+    if share is None and finding.count == 0:
+        share = 0.0
+    told = (finding.example, finding.advice) if finding.count else (None, None)
+    return (finding.check, finding.count, share, *told)
+
+
+def _nulls(raw: pl.LazyFrame) -> Iterator[Finding]:
+    counts = raw.select(pl.len().alias("rows"), *[pl.col(c).null_count() for c in COLUMNS])
+    found = counts.collect().row(0, named=True)
+    rows = found["rows"]
+    for name in COLUMNS:
+        example = None
+        if found[name]:
+            numbered = raw.with_row_index(ROW).filter(pl.col(name).is_null())
+            first = numbered.head(3).collect()
+            example = "; ".join(_shown(row) for row in first.iter_rows(named=True))
+        yield Finding(
+            f"null {name}",
+            found[name],
+            rows,
+            example,
+            f"Every answer leaves such events out. If they are many, look why {name!r} is empty.",
+        )
+
+
+def _shown(row: dict[str, Any]) -> str:
+    event = "no name" if row["event"] is None else repr(row["event"])
+    at = "no time" if row["at"] is None else f"{row['at']:%Y-%m-%d %H:%M}"
+    return f"row {row[ROW] + 1}: {event}, {at}"
+
+
+def _duplicates(raw: pl.LazyFrame) -> Finding:
+    compared = [name for name, dtype in raw.collect_schema().items() if dtype != pl.Object]
+    hashed = pl.struct(compared).hash()
+    rows, distinct = (
+        raw.select(hashed.alias("h"))
+        .select(pl.len(), pl.col("h").n_unique().alias("n"))
+        .collect()
+        .row(0)
+    )
+    check, example = "exact duplicates", None
+    if rows > distinct:
+        twice = raw.group_by(compared).len(COPIES).filter(pl.col(COPIES) > 1)
+        first = twice.sort("at", "event", nulls_last=True).head(1).collect()
+        extra = twice.select((pl.col(COPIES) - 1).sum()).collect().item()
+        distinct = rows - extra
+        if first.height:
+            row = first.row(0, named=True)
+            example = f"{row['event']!r} at {row['at']}, {row[COPIES]} times for one user"
+    return Finding(
+        check,
+        rows - distinct,
+        rows,
+        example,
+        "They are kept. If an event was sent twice rather than done twice, read the log with dedupe=True.",
+    )
+
+
+def _per_user(log: pl.LazyFrame, signup: object) -> pl.DataFrame:
+    """Reduce the log to one row per user, in one pass."""
+    at = pl.col("at")
+    signed = at.filter(matches(signup)) if signup is not None else at.filter(pl.lit(value=False))
+    parts = log.group_by("user_id").agg(
+        pl.len().alias("events"),
+        at.min().alias("first"),
+        signed.min().alias("signed_up_at"),
+        signed.max().alias("signed_up_last"),
+        signed.len().alias("sign_ups"),
+    )
+    return parts.collect()
+
+
+def _per_day(log: pl.LazyFrame, zone: str) -> pl.DataFrame:
+    """Reduce the log to one row per local day and event, in one pass."""
+    day = local_day(pl.col("at"), zone).alias("day")
+    return log.group_by(day, pl.col("event").cast(pl.String)).len("events").collect()
+
+
+def _around_sign_up(log: pl.LazyFrame, users: pl.DataFrame, signup: object) -> list[Finding]:
+    checks = ("events before sign-up", "two sign-ups", "users with a sign-up only")
+    signed = users.filter(pl.col("sign_ups") > 0)
+    if signup is None or signed.is_empty():
+        return [Finding(check) for check in checks]
+    ahead = signed.filter(pl.col("first") < pl.col("signed_up_at"))
+    before = 0
+    if ahead.height:
+        events = log.join(ahead.lazy().select("user_id", "signed_up_at"), on="user_id")
+        early = events.filter(pl.col("at") < pl.col("signed_up_at"))
+        before = early.select(pl.len()).collect().item()
+    twice = signed.filter(pl.col("signed_up_last") > pl.col("signed_up_at"))
+    most = max(twice["sign_ups"].to_list(), default=1)
+    only = signed.filter(pl.col("sign_ups") == pl.col("events")).height
+    total = int(users["events"].sum())
+    return [
+        Finding(
+            checks[0],
+            before,
+            total,
+            f"of {ahead.height:,} users",
+            "They are kept out of the answers. If users act before they sign up (on trial, or under an anonymous id), join the ids with identities, or name the earlier event as sign-up.",
+        ),
+        Finding(
+            checks[1],
+            twice.height,
+            signed.height,
+            f"up to {most} sign-ups of one user",
+            "The first counts. If people share or reuse accounts, or the event is also sent at login, name another event as sign-up.",
+        ),
+        Finding(
+            checks[2],
+            only,
+            signed.height,
+            f"{only:,} of {signed.height:,} users who signed up",
+            "They are counted as lost at activation. If there are more than you would expect, see whether events under another id are missing.",
+        ),
+    ]
+
+
+def _too_late(log: pl.LazyFrame, days: pl.DataFrame, as_of: Instant | None, zone: str) -> Finding:
+    check = "times after as_of"
+    days = days.group_by("day").agg(pl.col("events").sum()).sort("day")
+    total = int(days["events"].sum())
+    if as_of is not None:
+        end = instant(as_of, timezone=zone)
+        late = log.filter(pl.col("at") >= end)
+        count, last = late.select(pl.len(), pl.col("at").max().alias("last")).collect().row(0)
+        advice = "They are ignored. If they are real, give a later as_of."
+        return Finding(check, count, total, f"up to {last}", advice)
+    count, day, before = _stray_tail(days, total)
+    return Finding(
+        check,
+        count,
+        total,
+        f"{day}, when the day before with events is {before}",
+        f"A clock may be wrong. Say up to when the data are complete, such as as_of='{before + timedelta(days=1)}'."
+        if before is not None
+        else None,
+    )
+
+
+def _stray_tail(days: pl.DataFrame, total: int) -> tuple[int, Any, Any]:
+    gap, most = (timedelta(days=4), total // 1000) if total >= 1000 else (FAR_AHEAD, 1)
+    after = days.with_columns(
+        before=pl.col("day").shift(1),
+        tail=pl.col("events").cum_sum(reverse=True),
+    )
+    stray = after.filter(pl.col("day") - pl.col("before") > gap, pl.col("tail") <= most)
+    if stray.is_empty():
+        return 0, None, None
+    first = stray.row(0, named=True)
+    return int(first["tail"]), first["day"], first["before"]
+
+
+def _names(
+    log: pl.LazyFrame, days: pl.DataFrame, definition: Definition | None
+) -> Iterator[Finding]:
+    counts = dict(days.group_by("event").agg(pl.col("events").sum()).iter_rows())
+    yield _spellings(counts)
+    if definition is None:
+        yield Finding("unknown events in the definition")
+        yield Finding("events no one did")
+        return
+    wanted = definition.event_names()
+    unknown = [name for name in wanted if name not in counts]
+    told = " ".join(f"{name!r} is in no event.{nearest(name, counts)}" for name in unknown[:5])
+    yield Finding(
+        "unknown events in the definition",
+        len(unknown),
+        len(wanted),
+        told,
+        f"Correct the definition, or take the names out.{_commonest(counts)}",
+    )
+    yield _undone(log, definition, counts)
+
+
+def _commonest(counts: dict[str, int]) -> str:
+    ordered = sorted(counts, key=lambda name: (-counts[name], name))
+    return f" Events there are: {listing(ordered)}." if ordered else ""
+
+
+def _undone(log: pl.LazyFrame, definition: Definition, counts: dict[str, int]) -> Finding:
+    meant = definition.matchers()
+    schema = log.collect_schema()
+    # What asks for a property there is not, or for a text where numbers are, can be true of no event.
+    known = {
+        r: m
+        for r, m in meant.items()
+        if all(c in schema for c in property_names(m)) and not condition_faults(schema, [m])
+    }
+    done = log.select(matches(m).any().alias(role) for role, m in known.items()).collect()
+    never = [role for role in known if not (done.height and done[role].item())]
+    never += [role for role in meant if role not in known]
+    # A role all of whose names are unknown is told already, as unknown.
+    never = [r for r in never if any(name in counts for name in event_names(meant[r]))]
+    return Finding(
+        "events no one did",
+        len(never),
+        len(meant),
+        "; ".join(f"{role}: {label(meant[role])}" for role in never[:5]),
+        "The name occurs, but never with these values. Look at the values the property has, and whether it was kept: keep=...",
+    )
+
+
+def _spellings(counts: dict[str, int]) -> Finding:
+    groups: dict[str, list[str]] = {}
+    for name in counts:
+        groups.setdefault(" ".join(name.split()).casefold(), []).append(name)
+    doubled = [sorted(g, key=lambda n: -counts[n]) for g in groups.values() if len(g) > 1]
+    doubled.sort(key=lambda g: (-sum(counts[n] for n in g[1:]), g[0]))
+    rarer = sum(counts[name] for group in doubled for name in group[1:])
+    shown = "; ".join(
+        " and ".join(f"{n!r} ({counts[n]:,})" for n in group) for group in doubled[:3]
+    )
+    return Finding(
+        "names that differ only by case or blanks",
+        rarer,
+        sum(counts.values()),
+        shown,
+        "They count as different events. Name them all in the definition, as a list, or mend the log.",
+    )
+
+
+def _empty_days(days: pl.DataFrame, as_of: Instant | None, zone: str) -> Finding:
+    days = days.select("day").unique().sort("day")
+    if as_of is not None:
+        days = days.filter(pl.col("day") <= last_day(instant(as_of, timezone=zone), zone))
+    if days.height < 2:
+        return Finding("days with no event", 0, days.height)
+    gaps = days.with_columns(
+        empty=(pl.col("day").diff().dt.total_days() - 1), last=pl.col("day").shift(1)
+    )
+    longest = gaps.sort("empty", descending=True, nulls_last=True).row(0, named=True)
+    span = (days["day"][-1] - days["day"][0]).days + 1
+    return Finding(
+        "days with no event",
+        span - days.height,
+        span,
+        f"longest: {longest['empty']} days after {longest['last']}",
+        "If the product was in use on these days, events are missing and users look quieter than they were.",
+    )
+
+
+def _implausible_user(users: pl.DataFrame) -> Finding:
+    check = "one user with an implausible share"
+    found = users.select(
+        pl.len().alias("users"),
+        pl.col("events").sum().alias("all"),
+        pl.col("events").max().alias("most"),
+        pl.col("events").quantile(0.9, "lower").alias("busy"),
+    )
+    row = found.row(0, named=True)
+    if row["users"] < LEAST_USERS:
+        return Finding(check, 0, row["all"])
+    odd = row["most"] >= max(LEAST_SHARE * row["all"], TIMES_A_BUSY_USER * row["busy"])
+    return Finding(
+        check,
+        row["most"] if odd else 0,
+        row["all"],
+        f"{row['most']:,} of {row['all']:,} events; nine in ten users have {row['busy']:,.0f} or fewer",
+        "It may be a bot, a test or an id that stands for many (such as 'guest'). Find it with events.group_by('user_id').len().sort('len'), and leave it out with exclude.",
+    )
+
+
+def _left_out(raw: pl.LazyFrame, exclude: Any) -> Finding:
+    check, total = "left out", raw.select(pl.len()).collect().item()
+    if exclude is None:
+        return Finding(check)
+    what = excluded(exclude, raw.collect_schema())
+    user = pl.col("user_id").cast(pl.String)
+    if isinstance(what, pl.Expr):
+        gone = raw.filter(what)
+    else:
+        gone = raw.join(what, left_on=user, right_on=LEFT_OUT, how="semi")
+    events, users = gone.select(pl.len(), pl.col("user_id").n_unique().alias("n")).collect().row(0)
+    told = f"{events:,} events of {users:,} users"
+    return Finding(check, events, total, told, "These are what exclude names.")

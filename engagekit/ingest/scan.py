@@ -1,0 +1,330 @@
+"""Event logs as people have them, brought to the contract: ``user_id``, ``event``, ``at`` and the properties asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import polars as pl
+
+from engagekit.errors import (
+    ColumnError,
+    ParameterError,
+    check_choice,
+    listing,
+    nearest,
+)
+from engagekit.ingest import identities, nested_fields, timestamps, typed_tables
+from engagekit.ingest.column_mapping import Reading
+from engagekit.ingest.files import find_files, is_path
+from engagekit.ingest.presets import PRESETS, preset_of
+from engagekit.instants import zone
+from engagekit.log import COLUMNS, as_lazy
+from engagekit.matchers import Match, property_names
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+
+Keep: TypeAlias = "str | Sequence[str] | Mapping[str, str]"
+DEFAULTS = {"user": "user_id", "event": "event", "at": "at"}
+SHORTEST_KEY = 16
+
+
+def scan_events(
+    source: Any,
+    *,
+    user: str = "user_id",
+    event: str = "event",
+    at: str = "at",
+    preset: str | None = None,
+    timezone: str = "UTC",
+    keep: Keep = (),
+    identities: Any = None,
+    exclude: Any = None,
+    dedupe: bool = False,
+    cache: str | os.PathLike[str] | Literal[False] | None = None,
+    at_format: str | None = None,
+    bad_times: Literal["refuse", "null"] = "refuse",
+    encoding: str = "utf-8",
+) -> pl.LazyFrame:
+    r"""Read an event log of any common kind into the form every function here takes.
+
+    Text (csv, tsv, ndjson) is read once, in bounded memory, into a parquet file in the cache; the next
+    scan of the unchanged files takes that. Its faults are raised when it is read.
+
+    Parameters
+    ----------
+    source
+        A path, a list of paths, a glob or a folder of csv, tsv, ndjson (jsonl) or parquet files, plain or
+        as .gz, .zst or .zip; or a polars, pandas, Arrow or DuckDB table. A PySpark or Ibis table is
+        handed back as it is, for `rollup` to reduce where it lies.
+    user, event, at
+        The columns that hold the user's id, the event's name and its time; nested ones with dots.
+    preset
+        The export this is: ``"amplitude"``, ``"ga4"``, ``"mixpanel"``, ``"mixpanel_before_2023"``,
+        ``"posthog"``, ``"segment"`` or ``"snowplow"``. It knows columns, ids, units and file shape;
+        `user`, `event`, `at` and `at_format` still override it, one by one.
+    timezone
+        Where times without an offset in files were local; presets know that theirs are in UTC. A naive
+        column in a frame is UTC, and dates stay dates. Of a local hour that comes twice the first is
+        meant; one that a change of clocks skips is read with the offset before it.
+    keep
+        Properties to keep: names, or ``{new name: name}``. Nested ones are found by their bare name in
+        the preset's places, or by dots. Text takes the narrowest type all its values have (true/false,
+        whole number, number, text).
+    identities
+        A frame with ``alias, user_id``: events of an alias become that user's. Chains are followed.
+        ``"log"`` learns them from an Amplitude, GA4, Segment or Snowplow export: where the id of a visitor
+        or device stands beside one user's id, and never beside another's, all its events are that user's.
+        Without it, what people do before they are known stays under the visitor's id.
+    exclude
+        A matcher of events, or a frame with ``user_id``, to leave out. `check_events` counts them if
+        given the same.
+    dedupe
+        Whether to drop exact duplicates (same user, event, time and kept properties).
+    cache
+        The cache's folder; None for the usual place, False to keep nothing on disk (and all in memory).
+    at_format
+        The unit of an epoch (``"s"``, ``"ms"``, ``"us"``, ``"ns"``) or a strptime pattern.
+    bad_times
+        What becomes of times that cannot be read or lie outside 1990 to 2099: ``"refuse"``, or ``"null"``,
+        which `check_events` counts and every answer leaves out.
+    encoding
+        The encoding of text files; those with a byte-order mark are recognised.
+
+    Returns
+    -------
+    LazyFrame
+        ``user_id`` (text; whole numbers stay numbers where the source has them typed), ``event`` (text),
+        ``at`` (``Datetime("us", "UTC")``, or ``Date``), and the properties kept.
+
+    Raises
+    ------
+    EngagekitError
+        Everything found wrong at once: files, columns, times, ids, with row numbers and examples.
+
+    Notes
+    -----
+    Empty ids, names and times (also ``null``, ``None``, ``nan``, ``undefined``, ``\N``) become null; such
+    events stay in the log for `check_events` to count, and every answer leaves them out.
+
+    Examples
+    --------
+    >>> log = pl.DataFrame({"uid": ["a"], "name": ["open"], "ts": ["2026-03-01T09:30:00+01:00"]})
+    >>> scan_events(log, user="uid", event="name", at="ts").collect().row(0)[:2]
+    ('a', 'open')
+    """
+    reading = _reading(
+        {"user": user, "event": event, "at": at},
+        preset,
+        timezone,
+        keep,
+        exclude,
+        at_format,
+        bad_times,
+        identities,
+    )
+    if is_path(source):
+        log = _from_files(source, reading, cache, encoding)
+    elif _stays_in_its_engine(source):
+        left: pl.LazyFrame = _untouched(source, reading, identities, exclude, dedupe=dedupe)
+        return left
+    else:
+        log = typed_tables.from_table(source, reading)
+    return _finished(log, _kept_names(keep), identities, exclude, dedupe=dedupe)
+
+
+def _reading(
+    named: dict[str, str],
+    preset: str | None,
+    timezone: str,
+    keep: Keep,
+    exclude: Any,
+    at_format: str | None,
+    bad_times: str,
+    ids: Any,
+) -> Reading:
+    zone(timezone)
+    faults = check_choice("bad_times", bad_times, ["refuse", "null"])
+    known = preset_of(preset)
+    if isinstance(ids, str) and not (_from_log(ids) and known and known.aliases):
+        takes = [name for name, each in PRESETS.items() if each.aliases]
+        faults.append(
+            f"identities is {ids!r}; it takes a frame with 'alias' and 'user_id', or 'log' with one of the presets {listing(takes, last='or')}."
+        )
+    kept = _kept_names(keep)
+    for role, name in named.items():
+        if not isinstance(name, str) or not name:
+            faults.append(f"{role} is {name!r}; it takes a column's name.")
+    faults += [
+        f"keep names {name!r}, which is a column of the log itself; keep it under another name: keep={{'its_{name}': {name!r}}}."
+        for name in kept
+        if name in COLUMNS
+    ]
+    if faults:
+        raise ParameterError.from_faults("The log cannot be read this way", faults)
+    wanted = kept | {
+        n: n for n in _matched_properties(exclude) if n not in kept and n not in COLUMNS
+    }
+    form = timestamps.form_of(at_format) if at_format is not None else None
+    places = {
+        role: getattr(known, role)
+        if known and name == DEFAULTS[role]
+        else nested_fields.places_of(name, None)
+        for role, name in named.items()
+    }
+    if form is None and known and known.at_format and places["at"] == known.at:
+        form = timestamps.Form(known.at_format, "epoch", wall_clock=known.local)
+    return Reading(
+        places=places,
+        keep={new: nested_fields.places_of(old, known) for new, old in wanted.items()},
+        form=form,
+        timezone="UTC" if known and not known.local else timezone,
+        preset=known,
+        drop_bad_times=bad_times == "null",
+        aliases=known.aliases if known and _from_log(ids) else (),
+    )
+
+
+def _kept_names(keep: Keep) -> dict[str, str]:
+    if isinstance(keep, str):
+        return {keep: keep}
+    pairs = dict(keep) if isinstance(keep, dict) else None
+    if pairs is None:
+        try:
+            pairs = {name: name for name in keep}
+        except TypeError:
+            raise ParameterError(
+                f"keep is {keep!r}; it takes names of properties, or {{new name: name}}."
+            ) from None
+    wrong = [n for pair in pairs.items() for n in pair if not isinstance(n, str) or not n]
+    if wrong:
+        raise ParameterError(f"keep holds {wrong[0]!r}; it takes names of properties.")
+    return pairs
+
+
+def _from_log(ids: Any) -> bool:
+    return isinstance(ids, str) and ids == "log"
+
+
+def _matched_properties(exclude: Any) -> tuple[str, ...]:
+    return property_names(exclude) if isinstance(exclude, (Match, list, tuple, dict)) else ()
+
+
+def _finished(
+    log: pl.LazyFrame, kept: dict[str, str], ids: Any, exclude: Any, *, dedupe: bool
+) -> pl.LazyFrame:
+    if ids is not None:
+        known = identities.seen_together(log) if _from_log(ids) else ids
+        log = identities.join_identities(log, known)
+    if exclude is not None:
+        log = identities.leave_out(log, exclude)
+    log = log.select(*COLUMNS, *kept)
+    return log.unique() if dedupe else log
+
+
+def _from_files(source: Any, reading: Reading, cache: Any, encoding: str) -> pl.LazyFrame:
+    from engagekit.ingest import text_cache, text_reader
+
+    paths = find_files(source)
+    if all(typed_tables.is_parquet(path) for path in paths):
+        return typed_tables.from_parquet(paths, reading)
+    if cache is False:
+        return text_reader.read_into_memory(paths, reading, encoding=encoding)
+    entry = text_cache.cached(
+        paths,
+        {"reading": repr(reading), "encoding": encoding},
+        text_cache.cache_folder(cache),
+        lambda target, workdir: text_reader.write_log(
+            paths, reading, encoding=encoding, target=target, workdir=workdir
+        ),
+    )
+    return pl.scan_parquet(entry, glob=False)
+
+
+def _stays_in_its_engine(source: Any) -> bool:
+    return type(source).__module__.split(".")[0] in {"pyspark", "ibis", "sqlframe"}
+
+
+def _untouched(source: Any, reading: Reading, ids: Any, exclude: Any, *, dedupe: bool) -> Any:
+    names = list(source.columns)
+    asked = [
+        word
+        for word, wanted in {
+            "identities": ids is not None,
+            "exclude": exclude is not None,
+            "dedupe": dedupe,
+            "preset": reading.preset is not None,
+        }.items()
+        if wanted
+    ]
+    faults = [f"there is no column {c!r}.{nearest(c, names)}" for c in COLUMNS if c not in names]
+    faults += [
+        f"{word} is not done in {type(source).__module__.split('.')[0]}; do it there first."
+        for word in asked
+    ]
+    if faults:
+        raise ColumnError.from_faults(
+            f"A table of {type(source).__module__.split('.')[0]} is reduced where it lies, as it is (rename its columns to 'user_id', 'event' and 'at')",
+            faults,
+        )
+    return source
+
+
+def pseudonymize(events: Any, *, key: str | bytes) -> pl.LazyFrame:
+    """Replace user ids by keyed hashes, so that a log can be shared without saying who is who.
+
+    The same id and key give the same pseudonym in every log and every run (keyed BLAKE2b, 128 bits);
+    without the key ids cannot be tried out. Numbers and text of the same digits are the same id.
+
+    Parameters
+    ----------
+    events
+        A LazyFrame or DataFrame with ``user_id``: an event log, or a table of users.
+    key
+        The secret, of at least 16 characters; keep it apart from the log.
+
+    Returns
+    -------
+    LazyFrame
+        The same rows and columns, with ``user_id`` as 32 hexadecimal digits (null stays null).
+
+    Raises
+    ------
+    ColumnError
+        There is no column ``user_id``.
+    ParameterError
+        The key is too short.
+
+    References
+    ----------
+    BLAKE2 with a key as a message authentication code: RFC 7693, section 2.9.
+
+    Examples
+    --------
+    >>> users = pl.DataFrame({"user_id": ["ann", "bob", "ann"]})
+    >>> hidden = pseudonymize(users, key="a secret of our team").collect()
+    >>> hidden["user_id"].n_unique(), hidden["user_id"].str.len_chars().unique().to_list()
+    (2, [32])
+    """
+    secret = key.encode() if isinstance(key, str) else key
+    if not isinstance(secret, bytes) or len(secret) < SHORTEST_KEY:
+        raise ParameterError(
+            f"key takes a secret text of at least {SHORTEST_KEY} characters, such as secrets.token_hex(32) makes."
+        )
+    log = as_lazy(events)
+    names = log.collect_schema().names()
+    if "user_id" not in names:
+        raise ColumnError(f"There is no column 'user_id' to replace.{nearest('user_id', names)}")
+    # BLAKE2b takes keys of up to 64 bytes; a longer one is first brought to that.
+    short = secret if len(secret) <= 64 else hashlib.blake2b(secret).digest()
+
+    def hide(ids: pl.Series) -> pl.Series:
+        known = ids.unique().drop_nulls()
+        hidden = [hashlib.blake2b(i.encode(), key=short, digest_size=16).hexdigest() for i in known]
+        return ids.replace_strict(known, hidden, default=None, return_dtype=pl.String)
+
+    user = pl.col("user_id").cast(pl.String)
+    return log.with_columns(user.map_batches(hide, return_dtype=pl.String, is_elementwise=True))

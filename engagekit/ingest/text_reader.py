@@ -1,0 +1,371 @@
+"""Text read once, in bounded memory, into one parquet file; its faults are raised here, with rows and examples."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from engagekit.errors import EngagekitError, EventLogError, listing
+from engagekit.ingest import column_mapping, file_errors, nested_fields, timestamps
+from engagekit.ingest.column_mapping import ALIAS, FILE, MORE, RAW
+from engagekit.ingest.files import LogFile, open_files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from engagekit.ingest.column_mapping import Reading
+    from engagekit.ingest.timestamps import Form
+
+HEADING = "The event log cannot be read"
+FIELDS_BEYOND = 3  # separators at the end of a row, as some exports write them, cut nothing
+
+
+@dataclass(frozen=True)
+class Group:
+    """Files of one format and one set of columns, which are read in one go."""
+
+    files: tuple[LogFile, ...]
+    rows: pl.LazyFrame
+    schema: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name the files for a message."""
+        return listing([file.shown for file in self.files], most=3)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What was read of a group, and the form of its times."""
+
+    path: Path
+    group: Group
+    form: Form | None
+
+
+def write_log(
+    paths: Sequence[Path], reading: Reading, *, encoding: str, target: Path, workdir: Path
+) -> None:
+    """Read files of text into the parquet file `target`.
+
+    Raises
+    ------
+    EventLogError
+        Every fault found: files that cannot be read, missing columns, times that cannot be read; or there
+        is no room to write.
+    """
+    try:
+        _write_log(paths, reading, encoding=encoding, target=target, workdir=workdir)
+    except EngagekitError:
+        raise
+    except file_errors.BAD as error:
+        if not file_errors.no_room(error):
+            raise EventLogError(f"{HEADING}: {file_errors.plainly('the text', error)}") from None
+        raise EventLogError(
+            f"There is no room to keep the log in {str(target.parent.parent)!r}; nothing was changed. Make room, or say another folder: cache='...'."
+        ) from None
+
+
+def _write_log(
+    paths: Sequence[Path], reading: Reading, *, encoding: str, target: Path, workdir: Path
+) -> None:
+    files, faults = open_files(paths, preset=reading.preset, encoding=encoding, workdir=workdir)
+    groups, found = _grouped(files, reading)
+    faults += found
+    parts: list[Part] = []
+    # What is sound is read to its end also where something else is not: so all faults are told at once.
+    for group in groups:
+        found = column_mapping.missing(group.schema, reading, group.name) + _doubled(group, reading)
+        sound = not found
+        if nested_fields.first_of(group.schema, reading.places["at"]) is not None:
+            rest, form, more = _form(group, reading)
+            found += more
+            if rest is not None and sound:
+                path = workdir / f"part-{len(parts):05}.parquet"
+                rest, more = _sink(rest, form, reading, path)
+                found += more
+                parts += [Part(path, rest, form)] if rest is not None else []
+        faults += found
+    if not parts:
+        _raise(faults)
+    _finish(parts, reading, target, faults)
+
+
+def read_into_memory(paths: Sequence[Path], reading: Reading, *, encoding: str) -> pl.LazyFrame:
+    """Read files of text into memory, leaving nothing on disk."""
+    with tempfile.TemporaryDirectory(prefix="engagekit-") as folder:
+        target = Path(folder) / "log.parquet"
+        workdir = Path(folder) / "reading"
+        workdir.mkdir()
+        write_log(paths, reading, encoding=encoding, target=target, workdir=workdir)
+        return pl.read_parquet(target, glob=False, memory_map=False).lazy()
+
+
+def _raise(faults: list[str]) -> None:
+    if faults:
+        raise EventLogError.from_faults(HEADING, faults)
+
+
+def _grouped(files: Sequence[LogFile], reading: Reading) -> tuple[list[Group], list[str]]:
+    found: dict[Any, list[LogFile]] = {}
+    faults = []
+    for file in files:
+        try:
+            key = (file.kind, file.separator, file.header, _columns(file, reading))
+        except file_errors.BAD as error:
+            faults.append(file_errors.explain(file, error))
+            continue
+        found.setdefault(key, []).append(file)
+    groups = [
+        Group(tuple(members), _scan(members, dict(schema)), dict(schema))
+        for (*_, schema), members in found.items()
+    ]
+    return groups, faults
+
+
+def _columns(file: LogFile, reading: Reading) -> tuple[tuple[str, Any], ...]:
+    if file.kind == "parquet":
+        return tuple(pl.read_parquet_schema(file.path).items())
+    if file.kind == "ndjson":
+        wanted = [*reading.places.values(), *reading.keep.values(), reading.aliases]
+        pairs = reading.preset.pairs if reading.preset else ()
+        return tuple(
+            nested_fields.schema_for([p for ps in wanted for p in ps], pairs=pairs).items()
+        )
+    if reading.preset and reading.preset.columns:
+        return tuple((name, pl.String()) for name in reading.preset.columns)
+    scan = pl.scan_csv(file.path, separator=file.separator, infer_schema=False, glob=False)
+    return tuple(scan.collect_schema().items())
+
+
+def _scan(files: Sequence[LogFile], schema: Mapping[str, Any]) -> pl.LazyFrame:
+    paths, file = [each.path for each in files], files[0]
+    path_column = FILE if len(files) > 1 else None
+    if file.kind == "parquet":
+        return pl.scan_parquet(paths, include_file_paths=path_column, glob=False)
+    if file.kind == "ndjson":
+        return pl.scan_ndjson(paths, schema=dict(schema), include_file_paths=path_column)
+    # polars tells rows of too many fields only if it reads all columns, so the first fields too many are read.
+    more = [f"{MORE} {number}" for number in range(FIELDS_BEYOND)]
+    rows = pl.scan_csv(
+        paths,
+        separator=file.separator,
+        has_header=file.header,
+        quote_char='"' if file.quoted else None,
+        schema={**schema, **dict.fromkeys(more, pl.String())},
+        missing_columns="insert",
+        include_file_paths=path_column,
+        glob=False,
+    )
+    return rows.with_columns(pl.coalesce(more).alias(MORE)).drop(more)
+
+
+def _doubled(group: Group, reading: Reading) -> list[str]:
+    # polars calls the second column of a name so; taking the first in silence might be wrong.
+    used = {p[0] for ps in (*reading.places.values(), *reading.keep.values()) for p in ps}
+    twice = [
+        name for name in group.schema if name in used and f"{name}_duplicated_0" in group.schema
+    ]
+    return [
+        f"{group.name} has the column {name!r} twice; give each its own name." for name in twice
+    ]
+
+
+def _form(group: Group, reading: Reading) -> tuple[Group | None, Form | None, list[str]]:
+    """Tell how a group's times are written; the group comes back without its broken files, or None if none can be read."""
+    at = nested_fields.first_of(group.schema, reading.places["at"])
+    if at is not None and column_mapping.dtype_of(group.rows, at).is_temporal():
+        return group, None, []
+    try:
+        form, sample = column_mapping.first_form(group.rows, group.schema, reading)
+    except file_errors.BAD as error:
+        faults, rest = _explained(group, error)
+        if rest is None:
+            return None, None, faults
+        rest, form, more = _form(rest, reading)
+        return rest, form, faults + more
+    if form:
+        return group, form, []
+    faults = column_mapping.faults_of_sample(
+        sample, reading, group.name, alone=len(group.files) == 1
+    )
+    return (None if faults else group), None, faults
+
+
+def _sink(
+    group: Group, form: Form | None, reading: Reading, part: Path
+) -> tuple[Group | None, list[str]]:
+    """Write a group's events; the group comes back without its broken files, or None if none is sound."""
+    log = column_mapping.as_log(group.rows, group.schema, reading, form)
+    log = log.with_columns(pl.col("user_id").cast(pl.String))
+    try:
+        log.sink_parquet(part, compression="zstd", compression_level=1)
+    except file_errors.BAD as error:
+        faults, rest = _explained(group, error)
+    else:
+        faults, rest = _lost(group, part)
+        if not faults:
+            return group, []
+    if rest is None:
+        return None, faults
+    rest, more = _sink(rest, form, reading, part)
+    return rest, faults + more
+
+
+def _lost(group: Group, part: Path) -> tuple[list[str], Group | None]:
+    """Find what polars passes over in silence: fields behind the last column, and lines that are no JSON to it."""
+    log = pl.scan_parquet(part, glob=False)
+    if MORE not in log.collect_schema():
+        return [], None
+    lost = log.filter(pl.col(MORE).is_not_null()).select(MORE).head(1).collect()
+    if lost.is_empty():
+        return [], None
+    faults, rest = _broken(group)
+    if group.files[0].kind == "ndjson" and not faults:
+        return [f"{group.name} holds what cannot be read as JSON: {lost.item()[:60]!r}."], None
+    return faults, rest
+
+
+def _explained(group: Group, error: BaseException) -> tuple[list[str], Group | None]:
+    """Find what is wrong with a group's files, and what is left to read: the sound ones, or JSON of uneven shapes."""
+    if file_errors.no_room(error):
+        raise error
+    faults, rest = _broken(group)
+    if faults:
+        return faults, rest
+    uneven = group.files[0].kind == "ndjson" and any(
+        not isinstance(dtype, pl.String) for dtype in group.schema.values()
+    )
+    return ([], _loosely(group)) if uneven else ([file_errors.plainly(group.name, error)], None)
+
+
+def _broken(group: Group) -> tuple[list[str], Group | None]:
+    found = {file: file_errors.find(file) for file in group.files}
+    faults = [fault for fault in found.values() if fault]
+    sound = tuple(file for file, fault in found.items() if not fault)
+    return faults, Group(sound, _scan(sound, group.schema), group.schema) if sound else None
+
+
+def _loosely(group: Group) -> Group:
+    """Read lines of JSON value by value: slower, but a key may hold an object here and a list there."""
+    several = FILE if len(group.files) > 1 else None
+    lines = pl.scan_lines([f.path for f in group.files], glob=False, include_file_paths=several)
+    values = [nested_fields.from_json(pl.col("line"), [key]).alias(key) for key in group.schema]
+    # A line that is no JSON to polars, if it is to Python, would give nothing but nulls.
+    unread = pl.when(pl.col("line").str.json_path_match("$").is_null()).then("line").alias(MORE)
+    rows = lines.filter(pl.col("line").str.strip_chars() != "").select(
+        *values, unread, *([FILE] if several else [])
+    )
+    return Group(group.files, rows, dict.fromkeys(group.schema, pl.String()))
+
+
+def _finish(parts: list[Part], reading: Reading, target: Path, faults: list[str]) -> None:
+    """Check what was read, read what was left over, and write the one file."""
+    groups = [part.group for part in parts]
+    shown = {str(file.path): file.shown for group in groups for file in group.files}
+    log = _together(parts)
+    kinds = _kinds(parts, reading)
+    where = column_mapping.rows_of(shown)
+    later: list[Form] = []
+    profile = _profile(log, reading)
+    if not faults:  # where a file could not be read, what the others lack may stand in it
+        faults = _empty_faults(profile, groups, reading)
+    if len(kinds) > 1:
+        faults = [*faults, timestamps.mixed(reading.called("at"), list(kinds.items()))]
+    else:
+        later, found = column_mapping.settle_times(log, next(iter(kinds), None), reading, where)
+        faults = faults + found
+    faults = faults + _id_faults(profile, log, reading, where)
+    _raise(faults)
+    casts = column_mapping.narrowed(profile, reading.keep)
+    log = column_mapping.settled(log, later, reading).with_columns(casts)
+    blank = pl.all_horizontal(pl.col("user_id", "event", "at").is_null())
+    if len(parts) == 1 and not later and not casts and not profile["blank"]:
+        parts[0].path.replace(target)
+    else:
+        names = ["user_id", "event", "at", *reading.keep, *([ALIAS] if reading.aliases else [])]
+        log.filter(~blank | pl.col(RAW).is_not_null()).select(names).sink_parquet(
+            target, compression="zstd", compression_level=1
+        )
+
+
+def _together(parts: list[Part]) -> pl.LazyFrame:
+    scans = []
+    for part in parts:
+        scan = pl.scan_parquet(part.path, glob=False).drop(MORE, strict=False)
+        files = part.group.files
+        file = pl.lit(str(files[0].path)).alias(FILE) if len(files) == 1 else pl.col(FILE)
+        scans.append(scan.select(pl.exclude(FILE), file))
+    return pl.concat(scans, how="vertical_relaxed") if len(scans) > 1 else scans[0]
+
+
+def _kinds(parts: list[Part], reading: Reading) -> dict[str, str]:
+    """List the kinds of times there are, each with files that hold it; numbers whose unit is said are instants."""
+    found = {}
+    for part in parts:
+        at = nested_fields.first_of(part.group.schema, reading.places["at"])
+        dtype = None if at is None else column_mapping.dtype_of(part.group.rows, at)
+        if kind := column_mapping.kind_of(dtype, part.form):
+            found[kind] = f"in {part.group.name}"
+    if {"epoch", "instant"} <= set(found):
+        del found["instant"]
+    return found
+
+
+def _profile(log: pl.LazyFrame, reading: Reading) -> dict[str, Any]:
+    user = pl.col("user_id")
+    parts = [
+        pl.len().alias("rows"),
+        user.count().alias("user"),
+        pl.col("event").count().alias("event"),
+        (pl.col("at").is_not_null() | pl.col(RAW).is_not_null()).sum().alias("at"),
+        pl.all_horizontal(pl.col("user_id", "event", "at", RAW).is_null()).sum().alias("blank"),
+        user.str.contains(r"^\d+\.0$").sum().alias("decimal ids"),
+        user.str.contains(r"^\d+$").sum().alias("whole ids"),
+    ]
+    parts += column_mapping.type_facts(log, reading.keep)
+    return log.select(parts).collect().row(0, named=True)
+
+
+def _empty_faults(profile: dict[str, Any], groups: list[Group], reading: Reading) -> list[str]:
+    everywhere = listing([file.shown for g in groups for file in g.files], most=3)
+    if profile["rows"] == profile["blank"] and not any(
+        group.files[0].kind == "ndjson" for group in groups
+    ):
+        return [f"{everywhere} holds no events, only a header."]
+    if not profile["rows"]:
+        return [f"{everywhere} holds no events."]
+    known = file_errors.keys_of([file for g in groups for file in g.files])
+    faults = [
+        f"no row of {everywhere} holds anything in {reading.called(role)} for the {meaning}; say where it is: {role}='...'.{column_mapping.suggested(role, reading, known)}"
+        for role, meaning in column_mapping.ROLES.items()
+        if not profile[role]
+    ]
+    if faults and (hint := column_mapping.preset_hint(known, reading)):
+        faults[-1] += hint.replace("They look", "The rows look")
+    for name in reading.keep:
+        declared = any(group.files[0].kind == "ndjson" for group in groups)
+        if not profile[f"kept {name}"] and (declared or "." in name or reading.preset):
+            faults.append(
+                f"no row of {everywhere} holds a property {name!r} to keep.{column_mapping.near_property(name, known)}"
+            )
+    return faults
+
+
+def _id_faults(
+    profile: dict[str, Any], log: pl.LazyFrame, reading: Reading, where: column_mapping.Where
+) -> list[str]:
+    if not (profile["decimal ids"] and profile["whole ids"]):
+        return []
+    kinds = []
+    for pattern in (r"^\d+$", r"^\d+\.0$"):
+        rows = log.filter(pl.col("user_id").str.contains(pattern)).head(1)
+        kinds.append(rows.select("user_id").collect().item())
+    there = where(log, pl.col("user_id").str.contains(r"^\d+\.0$"), 1).rsplit(":", 1)[0]
+    return [
+        f"{reading.called('user')} holds whole numbers such as {kinds[0]!r} and decimals such as {kinds[1]!r} ({there}), so one user may stand under two ids. Write the ids in one form in all files."
+    ]

@@ -1,0 +1,87 @@
+"""What an answer stands on: how many users, signed up when, known up to when, and what to bear in mind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engagekit._base import day, many
+from engagekit.instants import day_of, zone
+
+if TYPE_CHECKING:
+    from engagekit.journeys.tables import Journeys
+
+
+@dataclass(frozen=True)
+class Basis:
+    """The users an answer stands on: `users`, local days `signed_up_from` and `signed_up_to`, `as_of`, `unit`, `caveats`."""
+
+    users: int
+    signed_up_from: date | None
+    signed_up_to: date | None
+    as_of: datetime
+    timezone: str
+    unit: str
+    caveats: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Write the basis as one sentence."""
+        if self.signed_up_from is None or self.signed_up_to is None:
+            return f"No {self.unit} signed up; data complete up to {self.until}."
+        first, last = day(self.signed_up_from), day(self.signed_up_to)
+        span = f"on {first}" if first == last else f"{first} to {last}"
+        who = "who" if self.unit == "user" else "that"
+        return f"{many(self.users, self.unit)} {who} signed up {span}; data complete up to {self.until}."
+
+    @property
+    def until(self) -> str:
+        """Write `as_of`: the last complete day where it lies at midnight, else day and minute."""
+        local = self.as_of.astimezone(zone(self.timezone))
+        if (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0):
+            return f"the end of {day(local - timedelta(days=1))}"
+        return f"{local:%Y-%m-%d %H:%M}"
+
+
+def basis(journeys: Journeys) -> Basis:
+    """Say what an answer from these journeys stands on.
+
+    Returns
+    -------
+    Basis
+        Its text reads like "2,000 users who signed up 2026-01-01 to 2026-05-30; data complete up to ...".
+    """
+    at = pl.col("signed_up_at")
+    count, first, last = (
+        journeys.users.lazy()
+        .select(pl.len(), at.min().alias("first"), at.max().alias("last"))
+        .collect()
+        .row(0)
+    )
+    place = journeys.timezone
+    return Basis(
+        users=count,
+        signed_up_from=None if first is None else day_of(first, place),
+        signed_up_to=None if last is None else day_of(last, place),
+        as_of=journeys.as_of,
+        timezone=place,
+        unit=journeys.unit,
+        caveats=tuple(_caveats(journeys)),
+    )
+
+
+def _caveats(journeys: Journeys) -> list[str]:
+    definition = journeys.definition
+    found = []
+    if definition.signup is None:
+        found.append(
+            "Sign-up is taken to be a user's first event, so some returning users may remain among the new ones; "
+            "signed_up_at in the users table cures it."
+        )
+    if not definition.steps:
+        found.append("No steps are defined, so Friction cannot be told from Progress.")
+    if not definition.advanced:
+        found.append("No advanced actions are defined, so depth cannot be judged.")
+    return found

@@ -1,0 +1,7 @@
+"""The guide's plays, metrics and reviews, each fact once, as tables."""
+
+from __future__ import annotations
+
+from engagekit.playbook.plays import METRICS, PLAYS, REVIEWS, Play, play_named
+
+__all__ = ["METRICS", "PLAYS", "REVIEWS", "Play", "play_named"]

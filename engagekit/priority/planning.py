@@ -1,0 +1,264 @@
+"""From verdict to plan: the play, who leads it, what to watch, and when its effect could be seen."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from engagekit._base import count, day, many, percent
+from engagekit.definition import LINKS
+from engagekit.diagnosis import span_days
+from engagekit.errors import ParameterError, check_choice
+from engagekit.instants import day_of, instant
+from engagekit.intervals import z_of
+from engagekit.playbook import PLAYS
+from engagekit.priority.verdict import Priority, rate_of
+
+if TYPE_CHECKING:
+    from engagekit.instants import Instant
+    from engagekit.playbook import Play
+
+POWER = 0.8  # of ten plays that bring the improvement, eight will be seen to
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the team commits to, and when it will know.
+
+    `play`, `lead`, `partners`, `review_trigger`, `watch_for` and `metrics` come from the playbook (null or empty
+    where a problem has no play). `link` is the one to mend, `rate`, `low`, `high` (with `n` of `of`) its present
+    value, `goal` the rate aimed at. `users_needed` must be judged on the link, before and again after, to see that
+    improvement; `signups_needed` bring them, in `weeks` at `signups_per_week`; with the `window_days` each user
+    needs, the effect can be seen on `visible_on`. These are null where no users come. `sentence` can be read aloud.
+    """
+
+    play: str | None
+    problem: str | None
+    lead: str | None
+    partners: tuple[str, ...]
+    review_trigger: str | None
+    watch_for: str | None
+    metrics: tuple[str, ...]
+    link: str
+    n: int
+    of: int
+    rate: float
+    low: float
+    high: float
+    goal: float
+    users_needed: int
+    signups_needed: int | None
+    signups_per_week: float
+    weeks: int | None
+    window_days: int
+    starts_on: date
+    visible_on: date | None
+    sentence: str
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return self.sentence
+
+
+def plan(
+    priority: Priority,
+    *,
+    goal: float | None = None,
+    play: str | None = None,
+    link: str | None = None,
+    today: Instant | None = None,
+    signups_per_week: float | None = None,
+) -> Plan:
+    """Turn a verdict into a plan: the play, its owner, and how long until its effect can be seen.
+
+    ``users per group = (z₁ sqrt(2 p̄ q̄) + z₂ sqrt(p q + p' q'))² / (p' - p)²`` with ``p`` the present rate, ``p'``
+    the goal, ``p̄`` their mean, ``z₁`` for 95 % two-sided and ``z₂`` for 80 % power, times the design effect of
+    accounts.
+
+    Parameters
+    ----------
+    priority
+        What `prioritize` said.
+    goal
+        The rate aimed at, above the present one. Default: the link's target if it is missed, else 5 points more
+        (or half of what is missing to 100 %, where that is less).
+    play
+        Name of another play than the verdict's.
+    link
+        The link to mend; needed where the verdict names none.
+    today
+        Local day the play starts. Default: the day the data end.
+    signups_per_week
+        Expected rate of sign-ups. Default: that of the last eight weeks of the data.
+
+    Returns
+    -------
+    Plan
+        `play`, `problem`, `lead`, `partners`, `review_trigger`, `watch_for`, `metrics`, `link`, `n`, `of`, `rate`,
+        `low`, `high`, `goal`, `users_needed`, `signups_needed`, `signups_per_week`, `weeks`, `window_days`,
+        `starts_on`, `visible_on`, `sentence`.
+
+    Raises
+    ------
+    ParameterError
+        No link is named and none given, the link has no rate yet or is passed by all, the goal is not above it, or
+        `signups_per_week` is no number of them.
+
+    Notes
+    -----
+    As many users are compared before and after the start, so the log must reach that far back too. The number of
+    sign-ups behind one user judged on the link is taken from the links before it, as they are now.
+
+    References
+    ----------
+    Fleiss, Levin and Paik (2003), Statistical Methods for Rates and Proportions, chapter 4 (without correction).
+
+    Examples
+    --------
+    >>> users_for(0.40, 0.50)
+    388
+    """
+    if not isinstance(priority, Priority):
+        raise ParameterError(
+            f"priority is a {type(priority).__name__}; it takes what ek.prioritize(journeys) gives."
+        )
+    chosen, playbook = _choices(priority, play, link)
+    row = rate_of(priority, chosen)
+    p = row["rate"]
+    if p >= 1:
+        raise ParameterError(
+            f"Everyone who is judged passes {chosen}: there is nothing to improve."
+        )
+    aim = _goal(row) if goal is None else goal
+    if isinstance(aim, bool) or not isinstance(aim, (int, float)) or not p < aim < 1:
+        raise ParameterError(
+            f"goal is {goal!r}; it takes a rate above the present {p:.3f} of {chosen}, and below 1."
+        )
+    needed = math.ceil(users_for(p, aim) * row["design_effect"])
+    per_week = priority.signups_per_week if signups_per_week is None else signups_per_week
+    if (
+        isinstance(per_week, bool)
+        or not isinstance(per_week, (int, float))
+        or not 0 <= per_week < math.inf
+    ):
+        raise ParameterError(f"signups_per_week is {per_week!r}; it takes a number, 0 or more.")
+    share = math.prod(priority.table["rate"][: LINKS.index(chosen)])
+    signups = math.ceil(needed / share)
+    weeks = math.ceil(signups / per_week) if per_week > 0 else None
+    window = span_days(priority.definition, chosen)
+    zone = priority.basis.timezone
+    start = day_of(
+        priority.basis.as_of if today is None else instant(today, timezone=zone, name="today"), zone
+    )
+    visible = None if weeks is None else start + timedelta(weeks=weeks, days=window)
+    told = _sentence(chosen, playbook, row, aim, needed, signups, per_week, weeks, window, visible)
+    return Plan(
+        play=playbook.name if playbook else None,
+        problem=playbook.problem if playbook else priority.problem,
+        lead=playbook.primary_lead if playbook else None,
+        partners=playbook.key_partners if playbook else (),
+        review_trigger=playbook.review_trigger if playbook else None,
+        watch_for=playbook.watch_for if playbook else None,
+        metrics=playbook.metrics if playbook else (),
+        link=chosen,
+        n=row["n"],
+        of=row["of"],
+        rate=p,
+        low=row["low"],
+        high=row["high"],
+        goal=float(aim),
+        users_needed=needed,
+        signups_needed=signups,
+        signups_per_week=float(per_week),
+        weeks=weeks,
+        window_days=window,
+        starts_on=start,
+        visible_on=visible,
+        sentence=told,
+    )
+
+
+def users_for(rate: float, goal: float, *, level: float = LEVEL, power: float = POWER) -> int:
+    """Say how many users each of two groups needs, to see a rate rise to a goal.
+
+    Parameters
+    ----------
+    rate, goal
+        Shares between 0 and 1.
+    level, power
+        Two-sided confidence, and the chance to see a difference that is there.
+
+    Returns
+    -------
+    int
+        Users per group.
+
+    Examples
+    --------
+    >>> users_for(0.60, 0.70)
+    356
+    """
+    mean = (rate + goal) / 2
+    apart = z_of(level) * math.sqrt(2 * mean * (1 - mean))
+    seen = z_of(2 * power - 1) * math.sqrt(rate * (1 - rate) + goal * (1 - goal))
+    return math.ceil(((apart + seen) / (goal - rate)) ** 2)
+
+
+def _choices(priority: Priority, play: str | None, link: str | None) -> tuple[str, Play | None]:
+    faults = [] if link is None else check_choice("link", link, LINKS)
+    faults += [] if play is None else check_choice("play", play, [p.name for p in PLAYS])
+    if link is None and priority.link is None:
+        faults.append(
+            f"the verdict is {priority.verdict!r}, so no link is named; say which one to mend, such as link='habit'."
+        )
+    if faults:
+        raise ParameterError.from_faults("No plan can be made", faults)
+    chosen = link or priority.link or ""
+    if play is None and chosen == priority.link:
+        play = priority.play
+    elif play is None:
+        play = next((p.name for p in PLAYS if p.link == chosen), None)
+    return chosen, next((p for p in PLAYS if p.name == play), None)
+
+
+def _goal(row: dict[str, Any]) -> float:
+    target, rate = row["target"], row["rate"]
+    if target is not None and target > rate:
+        return float(target)
+    return float(rate + min(0.05, (1 - rate) / 2))
+
+
+def _sentence(
+    link: str,
+    play: Play | None,
+    row: dict[str, Any],
+    goal: float,
+    needed: int,
+    signups: int,
+    per_week: float,
+    weeks: int | None,
+    window: int,
+    visible: date | None,
+) -> str:
+    who = (
+        f"Play: {play.name}, led by {play.primary_lead.replace(', ', ' and ')} with {' and '.join(play.key_partners)}. Watch for: {play.watch_for}."
+        if play
+        else "No play mends this: advocacy validates what comes before it."
+        if link == "advocacy"
+        else "No play mends this; find out first where these users come from and whether their steps are tracked."
+    )
+    now = f"{link.capitalize()} stands at {percent(row['rate'])} ({count(row['n'])} of {count(row['of'])}); the goal is {percent(goal)}."
+    need = f"To see that takes {many(needed, 'judged user')} before and as many after the start"
+    if weeks is None or visible is None:
+        return f"{who} {now} {need}, but nobody signed up lately; say signups_per_week."
+    return (
+        f"{who} {now} {need}: {many(signups, 'sign-up')}, {many(weeks, 'week')} at {_pace(per_week)} a week, "
+        f"and {many(window, 'day')} until the last can be judged. Look again on {day(visible)}."
+    )
+
+
+def _pace(per_week: float) -> str:
+    return f"{per_week:,.1f}" if per_week < 10 else f"{per_week:,.0f}"

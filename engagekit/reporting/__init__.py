@@ -1,0 +1,291 @@
+"""The report: one HTML page that holds everything it needs, to open with no network and to send to a colleague."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from engagekit._base import LINK_NAMES, count, in_html, percent, sure, write_whole
+from engagekit.definition import LINKS
+from engagekit.journeys import MIN_GROUP, small_groups, without
+from engagekit.matchers import label
+from engagekit.reporting.csv import to_csv
+from engagekit.reporting.terminal import encodable, mind
+
+if TYPE_CHECKING:
+    import os
+
+    from engagekit.definition import Definition
+    from engagekit.journeys import Journeys
+    from engagekit.priority import Priority
+
+__all__ = ["encodable", "mind", "report", "terminal", "to_csv", "to_hand_on"]
+
+STYLE = (
+    "body{font:16px/1.55 system-ui,sans-serif;color:#1b1f24;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1.2rem}"
+    "h1{font-size:1.9rem;margin:0 0 .2rem}h2{font-size:1.35rem;margin:2.4rem 0 .4rem}p.lead{font-size:1.2rem}"
+    ".muted{color:#57606a}table{border-collapse:collapse;margin:.6rem 0;font-size:.92rem}"
+    "td,th{padding:.25rem .7rem;border-bottom:1px solid #d0d7de;text-align:left;vertical-align:top}"
+    "td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}svg{max-width:100%;height:auto}"
+    "summary{cursor:pointer;color:#0969da}figure{margin:1rem 0}@media print{details{display:none}}"
+)
+
+
+def report(
+    journeys: Journeys,
+    path: str | os.PathLike[str],
+    *,
+    by: str | None = None,
+    notes: pl.DataFrame | None = None,
+    min_group: int = MIN_GROUP,
+) -> Path:
+    """Write all answers about a log on one page, with charts, tables, definitions and data notes.
+
+    Parameters
+    ----------
+    journeys
+        What `rollup` returned.
+    path
+        Where the page goes; written whole or not at all.
+    by
+        Property of users; its groups are shown too.
+    notes
+        Rows of `check_events`, if the page should name the faults of the log.
+    min_group
+        Groups, cohorts and quarters with fewer users are not shown, so that nobody is recognized.
+
+    Returns
+    -------
+    pathlib.Path
+        The page written. It holds no user ids and asks nothing of the network.
+
+    Raises
+    ------
+    ParameterError
+        `by` is no property of users.
+    StoredFileError
+        The page cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, engagekit as ek
+    >>> log = ek.simulate(users=300, seed=1)
+    >>> journeys = ek.rollup(log.events, log.definition, users=log.users)
+    >>> report(journeys, tempfile.mkdtemp() + "/report.html").name
+    'report.html'
+    """
+    path = Path(path)
+    page = _page(journeys, by=by, notes=notes, min_group=min_group)
+    write_whole(path, page.encode())
+    return path
+
+
+def _page(journeys: Journeys, *, by: str | None, notes: pl.DataFrame | None, min_group: int) -> str:
+    from engagekit.cohorts import cohort_curves, pooled_curve
+    from engagekit.diagnosis import diagnose
+    from engagekit.first_weeks import compare_first_weeks, outcomes
+    from engagekit.funnels import step_drop_off
+    from engagekit.measures import metrics
+    from engagekit.priority import prioritize
+
+    priority = prioritize(journeys, by=by)
+    if by is not None:
+        priority = to_hand_on(priority, by, small_groups(journeys, by, least=min_group))
+    curves = cohort_curves(journeys)
+    cohorts = curves.filter(pl.col("of") >= min_group)
+    few = f"with fewer than {min_group} users are not shown."
+    title = f"Where momentum breaks: {in_html(journeys.definition.name)}"
+    parts = [
+        f"<h1>{title}</h1><p class=muted>{in_html(repr(journeys))}</p>",
+        f"<p class=lead>{in_html(priority.sentence)}</p>",
+        *[f"<p class=muted>{in_html(w)}</p>" for w in priority.warnings],
+        _section(
+            "The loop",
+            "The share of users who passed each link, of those whose time for it is over.",
+            _chart("loop", priority),
+        ),
+        _section(
+            "The diagnosis",
+            "Where users stand; the first rule that fits counts. Shares are of judged users.",
+            _chart("diagnosis", diagnose(journeys)),
+        ),
+        _section("The play", "", _play(priority)),
+        _section(
+            "Cohort curves",
+            f"A blank cell is a period that has not fully passed: unknown, not zero. Cohorts {few}",
+            (_chart("heatmap", cohorts, period="week") if cohorts.height else "")
+            + _chart("curve", pooled_curve(curves), period="week"),
+        ),
+        _steps(step_drop_off(journeys)),
+        _section(
+            "The first two weeks",
+            "Associations, not causes.",
+            _chart("dumbbell", compare_first_weeks(journeys)) + _table(outcomes(journeys)),
+        ),
+        _quarters(priority, min_group, few),
+        "" if by is None else _by(priority, by, few),
+        _section("The ten metrics", "", _chart("metrics", metrics(journeys))),
+        _section("What is not counted", "", _table(journeys.left_out)),
+        "" if notes is None else _section("Data notes", "", _notes(notes)),
+        _section("What success means here", "", _definition(journeys.definition)),
+    ]
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title><style>{STYLE}</style>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+
+
+def _section(title: str, lead: str, body: str) -> str:
+    return (
+        f"<section><h2>{title}</h2>{f'<p>{lead}</p>' if lead else ''}{body}</section>"
+        if body
+        else ""
+    )
+
+
+def _chart(name: str, answer: Any, **options: str) -> str:
+    """Draw one answer, with its numbers beneath; where it holds nothing to draw, say so."""
+    from engagekit import charts
+    from engagekit.errors import EngagekitError
+    from engagekit.views import table_html
+
+    try:
+        chart = getattr(charts, name)(answer, **options)
+    except EngagekitError as error:
+        return f"<p class=muted>{in_html(error)}</p>"
+    numbers = chart.to_dict().get("usermeta", {}).get("engagekit")
+    return f"<figure>{charts.svg(chart)}{table_html(numbers)}</figure>"
+
+
+def _steps(steps: pl.DataFrame) -> str:
+    if steps.height == 0:
+        return ""
+    return _section(
+        "Steps",
+        "Of the users who reached a step, how many did not complete it.",
+        _chart("step_drop_off", steps),
+    )
+
+
+def _quarters(priority: Priority, least: int, few: str) -> str:
+    judged = priority.by_quarter.filter(pl.col("link") == LINKS[0], pl.col("of") >= least)
+    shown = priority.by_quarter.join(
+        judged.select("quarter"), on="quarter", how="semi", maintain_order="left"
+    )
+    if shown.height == 0:
+        return ""
+    chart = _chart("loop_by_quarter", dataclasses.replace(priority, by_quarter=shown))
+    return _section("By quarter of sign-up", f"Quarters {few}", chart)
+
+
+def _by(priority: Priority, by: str, few: str) -> str:
+    some = priority.segments is not None and priority.segments.height > 0
+    chart = _chart("segments", priority) if some else ""
+    return _section(f"By {in_html(by)}", "", f"<p>Groups {few}</p>{chart}")
+
+
+def to_hand_on(priority: Priority, by: str, small: pl.DataFrame) -> Priority:
+    """Leave groups so small that somebody could be recognized out of an answer, and out of what it warns of."""
+    if priority.segments is None or small.height == 0:
+        return priority
+    named = tuple(f"For {by} {value}, " for value in small[by])
+    return dataclasses.replace(
+        priority,
+        segments=without(priority.segments, small),
+        warnings=tuple(w for w in priority.warnings if not w.startswith(named)),
+    )
+
+
+def _play(priority: Priority) -> str:
+    from engagekit.errors import EngagekitError
+    from engagekit.playbook import play_named
+    from engagekit.priority import plan
+
+    if priority.play is None:
+        return "<p>No play is named by this verdict.</p>"
+    play = play_named(priority.play)
+    try:
+        when = plan(priority).sentence
+    except EngagekitError as error:
+        when = str(error)
+    rows = [
+        ("Play", play.name), ("Link", LINK_NAMES.get(priority.link or "", "–")), ("How sure", sure(priority.probability)),
+        ("Led by", play.primary_lead), ("Together with", ", ".join(play.key_partners)), ("Metrics", ", ".join(play.metrics)),
+        ("The trap", play.trap), ("Watch for", play.watch_for), ("When we will know", when),
+    ]  # fmt: skip
+    return _rows(rows)
+
+
+def _rows(rows: list[tuple[str, str]]) -> str:
+    return (
+        "<table>"
+        + "".join(f"<tr><th scope=row>{in_html(a)}</th><td>{in_html(b)}</td></tr>" for a, b in rows)
+        + "</table>"
+    )
+
+
+def _table(frame: pl.DataFrame) -> str:
+    if frame.height == 0:
+        return "<p>Nothing is left out.</p>"
+    kinds = ["number" if dtype.is_numeric() else "text" for dtype in frame.dtypes]
+    head = "".join(
+        f"<th scope=col class={k}>{in_html(c.replace('_', ' '))}</th>"
+        for c, k in zip(frame.columns, kinds, strict=True)
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td class={k}>{_cell(v)}</td>" for v, k in zip(row, kinds, strict=True))
+        + "</tr>"
+        for row in frame.iter_rows()
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return percent(value) if 0 <= value <= 1 else f"{value:,.1f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return count(value)
+    return in_html(value)
+
+
+def _notes(notes: pl.DataFrame) -> str:
+    # Examples may hold ids of users, so the page has the counts and the advice only.
+    found = notes.filter(pl.col("count") > 0).select("check", "count", "share", "advice")
+    return _table(found) if found.height else "<p>No fault was found in the log.</p>"
+
+
+def _definition(definition: Definition) -> str:
+    rows = [(name, label(matcher)) for name, matcher in definition.matchers().items()]
+    if definition.signup is None:
+        rows.insert(
+            0,
+            (
+                "signup",
+                f"a user's first event; users first seen in the first {definition.burn_in_days} days are left out",
+            ),
+        )
+    windows = [
+        ("activation within", f"{definition.activation_days} days of signing up"),
+        ("habit within", f"{definition.habit_days} days of activating, on a later day"),
+        (
+            "depth within",
+            f"{definition.depth_days} days of activating; the same advanced action on {definition.depth_uses} days within {definition.depth_within_days} days",
+        ),
+        ("advocacy within", f"{definition.advocacy_days} days of activating"),
+        (
+            "retained",
+            f"core action on days {definition.outcome_days[0]} to {definition.outcome_days[1]} since sign-up"
+            if definition.outcome_days
+            else "–",
+        ),
+        (
+            "targets",
+            ", ".join(f"{k} {percent(v)}" for k, v in definition.targets.items()) or "none set",
+        ),
+        ("time zone", definition.timezone),
+    ]
+    return _rows([*rows, *windows])

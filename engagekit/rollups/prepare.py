@@ -1,0 +1,261 @@
+"""Rewriting a large log once, bucket by bucket of users, so that later work needs little memory."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from engagekit._base import ticking, write_whole, writing
+from engagekit.errors import EventLogError, StoredFileError
+from engagekit.log import as_lazy, open_log
+from engagekit.rollups.prepared_log import (
+    BEGUN,
+    DONE,
+    SCHEMA_VERSION,
+    days_as_lists,
+    open_prepared,
+    read_manifest,
+)
+
+if TYPE_CHECKING:
+    from engagekit._base import Progress
+
+BUCKET = 1_000_000  # events in one bucket, about
+MOST_BUCKETS = 256
+SLICE = 10_000_000  # events split at a time, of a log of few columns
+PIECES = "split"
+
+
+def prepare_events(
+    source: Any, folder: str | os.PathLike[str], *, progress: Progress = True
+) -> Path:
+    """Rewrite a log once so that `rollup` needs little memory for it, however large it is.
+
+    Parameters
+    ----------
+    source
+        A path that `scan_events` reads with its defaults, or a frame: what `scan_events` returned (say there
+        which columns are which and which properties to keep).
+    folder
+        Where to write; new or empty, or where this very call was interrupted. It needs about as much disk as the
+        log as parquet, twice while it works.
+    progress
+        Show how far it is: True, False, or a function of ``done, total``.
+
+    Returns
+    -------
+    Path
+        The folder, for `rollup`: ``ek.rollup(folder, definition)``.
+
+    Raises
+    ------
+    StoredFileError
+        The folder holds something else, or a log prepared from another source or by a newer engagekit; or it
+        cannot be written to, or the disk is full: with room made, the same call goes on.
+    EventLogError
+        The log holds no events.
+
+    Notes
+    -----
+    Memory is bounded by a slice of the log and by a bucket of users (some hundred megabytes), disk is not.
+    It can be interrupted at any time, also by force: nothing counts before it is whole, and the same call goes on
+    from the last whole piece (splitting a lazy frame, whose rows have no fixed order, starts anew). When all is done
+    already, the call does nothing; when the source has changed since, it says so and changes nothing.
+    A user's events lie in one bucket, by a hash of the id, sorted by user and time.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from datetime import date
+    >>> import engagekit as ek
+    >>> log = pl.DataFrame({
+    ...     "user_id": [2, 1, 1], "event": ["signup", "signup", "publish"], "at": [date(2026, 1, d) for d in (1, 2, 3)],
+    ... })
+    >>> folder = prepare_events(log, tempfile.mkdtemp(), progress=False)
+    >>> made = ek.rollup(folder, ek.Definition(signup="signup", activation="publish", core="publish"))
+    >>> made.users["user_id"].to_list()
+    [1, 2]
+    """
+    folder = Path(folder)
+    done = read_manifest(folder, DONE)
+    files = _files_of(source)
+    if done is None or files is None or done.get("files") != files:
+        raw = _opened(source)
+        plan = _plan(raw, files)
+        if done is None:
+            by_slices = not isinstance(source, pl.LazyFrame)
+            with writing(str(folder)):
+                _begin(folder, plan)
+                _split(raw, plan, folder, by_slices=by_slices, progress=progress)
+                _finish(plan, folder, progress=progress)
+        elif not _same(plan, done):
+            raise _other_source(folder)
+    open_prepared(folder)  # broken ones are refused here, not later
+    _tidy(folder)
+    return folder
+
+
+def _opened(source: Any) -> pl.LazyFrame:
+    from engagekit.ingest import is_path
+
+    if is_path(source):
+        from engagekit.ingest import scan_events
+
+        return scan_events(source)
+    return as_lazy(source)
+
+
+def _files_of(source: Any) -> list[list[Any]] | None:
+    from engagekit.ingest import find_files, is_path
+
+    if not is_path(source):
+        return None
+    stats = [(str(path.resolve()), path.stat()) for path in find_files(source)]
+    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
+
+
+def _plan(raw: pl.LazyFrame, files: list[list[Any]] | None) -> dict[str, Any]:
+    """Take a first look at the log: what it holds, by which to know it again, and how to cut it."""
+    log, dates_only = open_log(raw)
+    schema = raw.collect_schema()
+    count = raw.select(pl.len()).collect().item()
+    at = pl.col("at")
+    found = (  # one pass, from which both days and names follow
+        log.group_by(at.dt.date().alias("day"), pl.col("event").cast(pl.String))
+        .agg(
+            pl.len().cast(pl.Int64),
+            at.min().alias("first"),
+            at.max().alias("last"),
+            pl.col("user_id").hash().sum().alias("users"),
+        )
+        .collect(engine="streaming")
+    )
+    days = found.group_by("day").agg(
+        pl.col("len").sum(), pl.col("first").min(), pl.col("last").max()
+    )
+    names = found.group_by("event").agg(pl.col("len", "users").sum()).sort("event")
+    if not days.height:
+        raise EventLogError("The event log holds no events, so there is nothing to prepare.")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "polars": pl.__version__,  # its hashes decide who goes where
+        "files": files,
+        "columns": {name: str(dtype) for name, dtype in schema.items()},
+        "rows": count,
+        "lacking": count - int(days["len"].sum()),
+        "days": days_as_lists(days),
+        "names": names["event"].to_list(),
+        "times": names["len"].to_list(),
+        "users": [str(n) for n in names["users"]],
+        "dates_only": dates_only,
+        "count": max(
+            1, min(MOST_BUCKETS, math.ceil(count / BUCKET)), math.ceil(count / BUCKET / 4)
+        ),
+        "slice": max(SLICE // 20, SLICE * 3 // len(schema)),
+    }
+
+
+def _same(plan: dict[str, Any], known: dict[str, Any]) -> bool:
+    told = ["columns", "rows", "lacking", "days", "names", "times"]
+    if plan["polars"] == known.get("polars"):
+        told.append("users")
+    return all(plan[key] == known.get(key) for key in told)
+
+
+def _other_source(folder: Path) -> StoredFileError:
+    return StoredFileError(
+        f"{str(folder)!r} holds a log prepared from another source, or the source has changed since. "
+        "Nothing was touched. Give a new folder, or delete that one."
+    )
+
+
+def _begin(folder: Path, plan: dict[str, Any]) -> None:
+    """Claim the folder, or find in it what was begun from the same source."""
+    begun = read_manifest(folder, BEGUN)
+    if begun is None:
+        if folder.exists() and not _is_empty(folder):
+            raise StoredFileError(
+                f"{str(folder)!r} holds something else already; give a new or an empty folder."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+    elif not _same(plan, begun):
+        raise _other_source(folder)
+    elif any(begun[key] != plan[key] for key in ("polars", "count", "slice")):
+        _tidy(folder, but=())  # pieces that were cut otherwise do not fit
+    write_whole(folder / BEGUN, json.dumps(plan).encode())
+
+
+def _is_empty(folder: Path) -> bool:
+    # A manifest that was being written when the process was killed is nobody's.
+    return folder.is_dir() and all(each.match(f".{BEGUN}.*.part") for each in folder.iterdir())
+
+
+def _split(
+    raw: pl.LazyFrame, plan: dict[str, Any], folder: Path, *, by_slices: bool, progress: Progress
+) -> None:
+    """Cut the log into pieces by bucket, a slice at a time; those that are whole already stay."""
+    if (folder / "buckets").is_dir():
+        return
+    step = plan["slice"] if by_slices else plan["rows"]
+    for number in ticking(
+        range(math.ceil(plan["rows"] / step)), progress=progress, what="Splitting"
+    ):
+        place = folder / PIECES / f"{number:06d}"
+        if place.is_dir():
+            continue
+        part = place.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        log, _ = open_log(raw.slice(number * step, step) if by_slices else raw)
+        bucket = (pl.col("user_id").hash() % plan["count"]).cast(pl.UInt32).alias("bucket")
+        kind = pl.Enum(plan["names"])
+        at = pl.col("at").dt.date() if plan["dates_only"] else pl.col("at")
+        log.with_columns(pl.col("event").cast(kind), at, bucket).sink_parquet(
+            pl.PartitionBy(part, key="bucket", include_key=False),
+            compression="lz4",
+            statistics=False,
+        )
+        part.rename(place)
+
+
+def _finish(plan: dict[str, Any], folder: Path, *, progress: Progress) -> None:
+    """Sort each bucket's pieces into one file."""
+    place = folder / "buckets"
+    place.mkdir(exist_ok=True)
+    rows = {}
+    for number in ticking(range(plan["count"]), progress=progress, what="Sorting"):
+        target = place / f"{number:05d}.parquet"
+        pieces = sorted((folder / PIECES).glob(f"*/bucket={number}/*.parquet"))
+        if not target.exists() and pieces:
+            bucket = pl.read_parquet(pieces, glob=False, hive_partitioning=False).sort(
+                "user_id", "at"
+            )
+            part = target.with_suffix(".part")
+            bucket.write_parquet(part, compression="zstd", compression_level=1)
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+            part.replace(target)
+        if target.exists():
+            rows[target.name] = (
+                pl.scan_parquet(target, glob=False).select(pl.len()).collect().item()
+            )
+        for piece in pieces:
+            piece.unlink()
+    if sum(rows.values()) != plan["rows"] - plan["lacking"]:
+        raise StoredFileError(
+            f"{str(folder)!r} came out with {sum(rows.values())} of {plan['rows'] - plan['lacking']} events: the source "
+            "changed while it was read. Delete the folder and prepare the log again."
+        )
+    write_whole(folder / DONE, json.dumps(plan | {"buckets": rows}).encode())
+
+
+def _tidy(folder: Path, *, but: tuple[str, ...] = ("buckets",)) -> None:
+    for name in {PIECES, "buckets"} - set(but):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / BEGUN).unlink(missing_ok=True)  # last: it says whose the rest is

@@ -1,0 +1,244 @@
+"""The reduction as SQL text, to run as a model in a warehouse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engagekit.errors import ParameterError, check_choice
+from engagekit.instants import AT, beside_log
+from engagekit.journeys import TABLES
+from engagekit.matchers import as_matches
+from engagekit.rollups.sql_dialects import (
+    DAY_US,
+    DIALECTS,
+    ibis,
+    instant,
+    local_day,
+    micros,
+    shaped,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engagekit.definition import Definition
+    from engagekit.instants import Instant
+
+EVENTS, USERS = (
+    "engagekit_events",
+    "engagekit_users",
+)  # stand for the tables until their names are filled in
+KINDS: dict[type, str] = {str: "string", bool: "boolean", int: "int64", float: "float64"}
+
+
+def rollup_sql(
+    definition: Definition,
+    *,
+    dialect: str,
+    events: str = "events",
+    users: str | None = None,
+    users_columns: Sequence[str] = (),
+    unit: str = "user",
+    as_of: Instant | None = None,
+    dates_only: bool = False,
+) -> dict[str, str]:
+    """Write the reduction of `rollup` as plain SQL, one query per table of the journeys.
+
+    Parameters
+    ----------
+    definition
+        Which events mean what.
+    dialect
+        ``"duckdb"``, ``"snowflake"``, ``"bigquery"``, ``"databricks"`` or ``"spark"``.
+    events
+        The event log's table as the dialect writes it (``shop.public.events``), with the columns ``user_id``,
+        ``event``, ``at`` and the properties that the definition looks at. ``at`` is a timestamp in UTC (BigQuery:
+        TIMESTAMP; Spark and Databricks: TIMESTAMP, not TIMESTAMP_NTZ; Snowflake: TIMESTAMP_NTZ), or a DATE with `dates_only`.
+    users
+        The users table, if there is one, with ``user_id`` and `users_columns`, one row for each user.
+    users_columns
+        Which columns it has: ``signed_up_at`` (a timestamp in UTC, with `dates_only` a DATE) is the sign-up,
+        ``account_id`` is needed for accounts, the others are properties (not carried with accounts).
+    unit
+        ``"user"`` or ``"account"``, as in `rollup`.
+    as_of
+        The instant up to which the log is complete (exclusive). Default: just after the last event, anew at each
+        run; then see to it that no clock runs far ahead, which `rollup` would refuse.
+    dates_only
+        Whether ``at`` is a date.
+
+    Returns
+    -------
+    dict
+        Name to query: ``users``, ``steps``, ``early``, ``days`` with the columns of `Journeys`, their instants as the
+        dialect's timestamps in UTC; ``left_out`` (``reason, count, unit``) and ``about`` (one row: ``as_of, log_start``).
+        ``Journeys.from_frames`` reads them all back.
+
+    Raises
+    ------
+    ParameterError
+        A choice is unknown, or a property is compared with values of different kinds.
+    EngagekitError
+        Ibis is not installed.
+
+    Notes
+    -----
+    In Snowflake the columns of both tables are taken unquoted, as most tables there are made; the results' columns
+    are in small letters everywhere.
+
+    Examples
+    --------
+    >>> import engagekit as ek
+    >>> definition = ek.Definition(signup="signup", activation="publish", core="publish")
+    >>> queries = rollup_sql(definition, dialect="snowflake", events="shop.public.events")
+    >>> list(queries)
+    ['users', 'steps', 'early', 'days', 'left_out', 'about']
+    >>> "FROM shop.public.events" in queries["users"]
+    True
+    """
+    faults = check_choice("dialect", dialect, DIALECTS) + check_choice(
+        "unit", unit, ["user", "account"]
+    )
+    if unit == "account" and (users is None or "account_id" not in users_columns):
+        faults.append("unit='account' needs users= with 'account_id' among users_columns=.")
+    kinds = {
+        "user_id": "string",
+        "event": "string",
+        "at": "date" if dates_only else "timestamp('UTC')",
+    }
+    kinds |= _property_kinds(definition, faults)
+    if faults:
+        raise ParameterError.from_faults("No SQL can be written", faults)
+    zone = "UTC" if dates_only else definition.timezone
+    log = shaped(
+        ibis().table(kinds, name=EVENTS),
+        dialect,
+        "date" if dates_only else "instant",
+        zone,
+        definition.property_names(),
+    )
+    bounds = _bounds(log, as_of, definition.timezone, dates_only=dates_only)
+    carried = ["user_id", *(c for c in users_columns if c != "user_id")]
+    people = (
+        None
+        if users is None
+        else ibis().table({c: _users_kind(c, kinds["at"]) for c in carried}, name=USERS)
+    )
+    found = _reduced(log, people, bounds, definition, dialect, zone, unit, dates_only=dates_only)
+    found["about"] = bounds.select(
+        as_of=instant(bounds.end_t, dialect), log_start=instant(bounds.start_t, dialect)
+    )
+    sources = {EVENTS: (events, list(kinds)), USERS: (users or USERS, carried)}
+    return {name: _text(table, dialect, sources) for name, table in found.items()}
+
+
+def _property_kinds(definition: Definition, faults: list[str]) -> dict[str, str]:
+    kinds: dict[str, set[str]] = {}
+    for matcher in definition.matchers().values():
+        for match in as_matches(matcher):
+            for column, values in match.where:
+                kinds.setdefault(column, set()).update(KINDS[type(value)] for value in values)
+    for column, several in kinds.items():
+        if several == {"int64", "float64"}:
+            several.remove("int64")
+        if len(several) > 1:
+            faults.append(
+                f"the property {column!r} is compared with values of different kinds; which is it?"
+            )
+    return {column: min(several) for column, several in kinds.items()}
+
+
+def _users_kind(column: str, at: str) -> str:
+    return at if column == "signed_up_at" else "string"
+
+
+def _bounds(log: Any, as_of: Instant | None, timezone: str, *, dates_only: bool) -> Any:
+    last = log.t.max() + (DAY_US if dates_only else 1)
+    if as_of is not None:
+        moment = beside_log(as_of, timezone=timezone, dates_only=dates_only)
+        last = ibis().literal(int(moment.timestamp()) * 1_000_000 + moment.microsecond, "int64")
+    return log.aggregate(start_t=log.t.min(), last_t=log.t.max(), end_t=last).drop("last_t")
+
+
+def _reduced(
+    log: Any,
+    people: Any,
+    bounds: Any,
+    definition: Definition,
+    dialect: str,
+    zone: str,
+    unit: str,
+    *,
+    dates_only: bool,
+) -> dict[str, Any]:
+    import narwhals as nw
+
+    from engagekit.rollups.engines import as_portable
+    from engagekit.rollups.narwhals_reduction import Source, reduction
+    from engagekit.rollups.population import TOO_SOON
+
+    told = (
+        None
+        if people is None
+        else as_portable(_told(people, bounds, dialect, zone, unit, dates_only=dates_only))
+    )
+    limits = as_portable(bounds)
+    source = Source(
+        as_portable(log),
+        told,
+        lambda frame: frame.join(limits, how="cross"),
+        unit,
+        lambda same: same,
+    )
+    found = reduction(source, definition)
+    too_soon = found.pop("too_soon").with_columns(reason=nw.lit(TOO_SOON), unit=nw.lit("events"))
+    reasons = [found.pop("left_out"), too_soon]
+    left_out = nw.concat([frame.select("reason", "count", "unit") for frame in reasons])
+    tables = {
+        name: _with_instants(frame.to_native(), name, dialect) for name, frame in found.items()
+    }
+    if people is not None and unit == "user":
+        properties = [c for c in people.columns if c != "signed_up_at"]
+        tables["users"] = (
+            tables["users"].left_join(people.select(properties), "user_id").drop("user_id_right")
+        )
+    return tables | {"left_out": left_out.filter(nw.col("count") > 0).to_native()}
+
+
+def _told(people: Any, bounds: Any, dialect: str, zone: str, unit: str, *, dates_only: bool) -> Any:
+    """Say of each user in the users table when it signed up, and whether before the log starts."""
+    columns = ["user_id", *(["account_id"] if unit == "account" else [])]
+    if "signed_up_at" not in people.columns:
+        return people.select(*columns, su_t=ibis().null("int64"), su_before=ibis().literal(0))
+    su_t = micros(people.signed_up_at, dialect, "date" if dates_only else "instant")
+    told = people.select(*columns, su_t=su_t).cross_join(bounds.select("start_t"))
+    before = local_day(told.su_t, dialect, zone) < local_day(told.start_t, dialect, zone)
+    return told.mutate(su_before=before.cast("int64").coalesce(0)).drop("start_t")
+
+
+def _with_instants(table: Any, name: str, dialect: str) -> Any:
+    declared = {"user_id": None} | TABLES[name]
+    return table.select(
+        **{
+            c: instant(table[c], dialect) if kind == AT else table[c]
+            for c, kind in declared.items()
+        }
+    )
+
+
+def _text(table: Any, dialect: str, sources: dict[str, tuple[str, list[str]]]) -> str:
+    import sqlglot
+    from sqlglot import exp
+
+    def filled(node: Any) -> Any:
+        if not isinstance(node, exp.Table) or node.name not in sources:
+            return node
+        name, columns = sources[node.name]
+        quoted = dialect != "snowflake"
+        chosen = [exp.column(c, quoted=quoted).as_(c, quoted=True) for c in columns]
+        source = exp.select(*chosen).from_(exp.to_table(name, dialect=dialect))
+        return source.subquery(node.alias or node.name)
+
+    text = str(ibis().to_sql(table, dialect="pyspark" if dialect == "spark" else dialect))
+    parsed = sqlglot.parse_one(text, dialect=dialect)
+    return str(parsed.transform(filled).sql(dialect=dialect, pretty=True))

@@ -1,0 +1,7 @@
+"""One file per answer: its sheet, its chart, its table. charts and tables are the faces of this room."""
+
+from __future__ import annotations
+
+from engagekit.views.offline import table_html, use_offline_charts
+
+__all__ = ["table_html", "use_offline_charts"]

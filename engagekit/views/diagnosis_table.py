@@ -1,0 +1,266 @@
+"""The diagnosis and the loop, written out: which problem users show, and which link breaks first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from engagekit._base import LINK_NAMES
+from engagekit.views.sheet import (
+    LINK_WORDS,
+    UNKNOWN,
+    Sheet,
+    between,
+    checked,
+    group_columns,
+    group_labels,
+    joined,
+    known,
+    latest,
+    rated,
+    sheet,
+    sure,
+    whole,
+)
+
+if TYPE_CHECKING:
+    from engagekit.priority import Priority
+
+DIAGNOSIS = ("if_users", "problem", "play", "label", "n", "of", "share", "low", "high")
+LOOP = ("link", "n", "of", "rate", "low", "high", "reached", "target", "p_broken", "p_earliest")
+QUARTERS = ("quarter", "link", "n", "of", "rate", "verdict", "named", "changed")
+SEGMENTS = ("users", "verdict", "link", "probability", "elsewhere")
+NOT_PROBLEMS = ("healthy", "too_early")
+
+
+def diagnosis(diagnosis: pl.DataFrame) -> Sheet:
+    """Write out what `diagnose` returns."""
+    frame = checked(diagnosis, DIAGNOSIS, "ek.diagnose")
+    groups = group_labels(frame, group_columns(frame, DIAGNOSIS))
+    rows = [
+        (
+            joined(group, r["if_users"]),
+            r["problem"] or UNKNOWN,
+            r["play"] or UNKNOWN,
+            whole(r["n"]),
+            whole(r["of"]),
+            rated(r["share"]),
+            between(r["low"], r["high"]),
+        )
+        for group, r in zip(groups, frame.to_dicts(), strict=True)
+    ]
+    headers = ("Users who", "Then the problem is", "Play", "Users", "Of", "Share", "95% interval")
+    subtitle = "Share of judged users; lines: 95% Wilson interval. What to mend first is the loop's question, not the longest bar's."
+    return sheet(
+        "Bar chart",
+        diagnosis_title(frame),
+        joined_sentences(too_early_note(frame), subtitle),
+        headers,
+        rows,
+        texts=3,
+    )
+
+
+def diagnosis_title(frame: pl.DataFrame) -> str:
+    """Name the problem that most judged users show; with groups, per group."""
+    groups = group_columns(frame, DIAGNOSIS)
+    said = []
+    for part in frame.partition_by(groups, maintain_order=True) if groups else [frame]:
+        top = most_common_problem(part)
+        who = group_labels(part, groups)[0] if groups and part.height else ""
+        if top is not None:
+            doing = f"{rated(top['share'])} {top['if_users'].lower()}"
+            said.append(f"{who}: {doing}" if who else f"{doing}, the most common problem")
+    if not said:
+        return "Nobody can be judged yet"
+    named = said[:3] + ([f"and {len(said) - 3} more groups"] if len(said) > 3 else [])
+    return "; ".join(named)
+
+
+def most_common_problem(part: pl.DataFrame) -> dict[str, Any] | None:
+    """Return the row of the problem with the most users, or None where no one shows any."""
+    shown = known(part.filter(~pl.col("label").is_in(NOT_PROBLEMS)).to_dicts(), "share")
+    shown = [row for row in shown if row["n"]]
+    return max(shown, key=lambda row: row["n"]) if shown else None
+
+
+def too_early_note(frame: pl.DataFrame) -> str:
+    """Say how many users were judged and how many are too new."""
+    early = frame.filter(pl.col("label") == "too_early")["n"].sum()
+    judged = frame.filter(pl.col("label") == "healthy")["of"].sum()
+    return f"{judged:,} users judged, {early:,} too new to judge."
+
+
+def joined_sentences(*sentences: str) -> str:
+    """Put sentences that are there one after the other."""
+    return " ".join(part for part in sentences if part)
+
+
+def is_lost(priority: Priority) -> bool:
+    """Say whether the verdict asks by which link most users are lost, as no target is set."""
+    return priority.table["target"].null_count() == priority.table.height
+
+
+def loop(priority: Priority) -> Sheet:
+    """Write out the loop of what `prioritize` returns."""
+    table = checked(priority.table, LOOP, "ek.prioritize").to_dicts()
+    rows = [
+        (
+            LINK_WORDS[r["link"]],
+            whole(r["n"]),
+            whole(r["of"]),
+            rated(r["rate"]),
+            between(r["low"], r["high"]),
+            rated(r["reached"]),
+            between(r.get("reached_low"), r.get("reached_high")),
+            rated(r["target"]),
+            rated(r["p_broken"]),
+            rated(r["p_earliest"]),
+            whole(r.get("extra_users")),
+            mark(r, priority),
+        )
+        for r in table
+    ]
+    headers: tuple[str, ...] = (
+        "Link",
+        "Passed in time",
+        "Of",
+        "Rate",
+        "95% interval",
+        "Sign-ups that get this far",
+        "Its interval",
+        "Target",
+    )
+    headers += ("Chance it is broken", "Chance it is the first broken", "More users at target", "")
+    return sheet("Bar chart", loop_title(priority), loop_subtitle(priority), headers, rows)
+
+
+def mark(row: dict[str, Any], priority: Priority) -> str:
+    """Write what stands beside a link: which to mend first, or between which it lies."""
+    if priority.verdict == "named" and row["link"] == priority.link:
+        return "← fix this first"
+    if priority.verdict == "undecided" and row["link"] in priority.candidates:
+        return "← or this" if row["link"] != priority.candidates[0] else "← perhaps"
+    return UNKNOWN
+
+
+def loop_title(priority: Priority) -> str:
+    """State the verdict with its numbers."""
+    rows = {row["link"]: row for row in priority.table.to_dicts()}
+    if priority.verdict == "undecided" and not priority.candidates:
+        return "No link can be judged against a target"
+    if priority.verdict == "undecided":
+        names = [LINK_WORDS.get(c, "no link at all") for c in priority.candidates]
+        return f"Undecided which link breaks first: {' or '.join(names)}"
+    if priority.link is None or priority.verdict == "none broken":
+        return "No link loses most users" if is_lost(priority) else "No link is below its target"
+    row, name = rows[priority.link], LINK_WORDS[priority.link]
+    if is_lost(priority):
+        return f"Most users are lost by {name}: {rated(row['reached'])} get that far"
+    return f"{name} is the earliest broken link: {rated(row['rate'])} pass, target {rated(row['target'])}"
+
+
+def loop_subtitle(priority: Priority) -> str:
+    """Say how sure the verdict is, what bars and ticks mean, and what it stands on."""
+    how_sure = (
+        f"The verdict is {sure(priority.probability)} sure."
+        if priority.verdict != "undecided"
+        else ""
+    )
+    bars = (
+        "Bars: sign-ups that get this far; line: 95% interval; black tick: half of them."
+        if is_lost(priority)
+        else "Bars: users who pass the link in time, of those judged; line: 95% interval; black tick: target."
+    )
+    later = "Links after the first broken one are read once it is mended." if priority.link else ""
+    return joined_sentences(how_sure, bars, later, str(priority.basis))
+
+
+def loop_by_quarter(priority: Priority, *, most: int = 16) -> Sheet:
+    """Write out the loop per quarter of sign-up."""
+    frame, cut = latest_quarters(priority, most)
+    rows = []
+    for part in frame.partition_by("quarter", maintain_order=True):
+        cells = [quarter_cell(r) for r in part.to_dicts()]
+        rows.append((quarter(part["quarter"][0]), *cells, quarter_verdict(part.row(0, named=True))))
+    headers = (
+        "Signed up in",
+        *[LINK_WORDS[name] for name in frame["link"].unique(maintain_order=True)],
+        "Verdict",
+    )
+    subtitle = f"{cut}Share that passes each link in time, of those judged in that quarter's sign-ups. Blank: nobody can be judged yet."
+    return sheet("Table of links by quarter", quarters_title(frame), subtitle, headers, rows)
+
+
+def latest_quarters(priority: Priority, most: int) -> tuple[pl.DataFrame, str]:
+    """Keep the latest quarters of sign-up."""
+    frame = checked(priority.by_quarter, QUARTERS, "ek.prioritize")
+    return latest(frame, "quarter", most, noun="quarters")
+
+
+def quarter_cell(row: dict[str, Any]) -> str:
+    """Write one link of one quarter with its denominator."""
+    return f"{rated(row['rate'])} of {whole(row['of'])}" if row["rate"] is not None else UNKNOWN
+
+
+def quarter_verdict(row: dict[str, Any]) -> str:
+    """Write the verdict of one quarter."""
+    if row["named"] is None:
+        return str(row["verdict"])
+    return LINK_NAMES[row["named"]] + (" (changed)" if row["changed"] else "")
+
+
+def quarter(day: Any) -> str:
+    """Write a quarter by its first day: 2026 Q2."""
+    return f"{day.year} Q{(day.month + 2) // 3}"
+
+
+def quarters_title(frame: pl.DataFrame) -> str:
+    """Say whether the named link stayed the same over the quarters, or when it changed last."""
+    quarters = [r for r in frame.unique("quarter", maintain_order=True).to_dicts() if r["named"]]
+    changes = [r for r in quarters if r["changed"]]
+    if not quarters:
+        return "No quarter of sign-ups by itself names a link"
+    if changes:
+        return f"The earliest broken link changed to {LINK_WORDS[changes[-1]['named']]} with the sign-ups of {quarter(changes[-1]['quarter'])}"
+    total = frame["quarter"].n_unique()
+    return f"{LINK_WORDS[quarters[-1]['named']]} is named in {len(quarters)} of {total} quarters, and no other link in any"
+
+
+def segments(priority: Priority) -> Sheet:
+    """Write out the groups of what `prioritize(by=...)` returns."""
+    empty = pl.DataFrame(schema={"nothing": pl.Int64})
+    frame = checked(
+        empty if priority.segments is None else priority.segments, SEGMENTS, "ek.prioritize(by=...)"
+    )
+    groups = group_labels(frame, group_columns(frame, SEGMENTS))
+    links = [name for name in LINK_WORDS if f"{name}_rate" in frame.columns]
+    rows = [
+        (
+            group,
+            whole(r["users"]),
+            *[rated(r[f"{name}_rate"]) for name in links],
+            segment_verdict(r),
+        )
+        for group, r in zip(groups, frame.to_dicts(), strict=True)
+    ]
+    headers = ("Group", "Users judged", *[LINK_WORDS[name] for name in links], "Verdict")
+    subtitle = "Share that passes each link in time. Groups are judged one by one, so small ones stay undecided."
+    return sheet("Table of links by group", segments_title(frame, groups), subtitle, headers, rows)
+
+
+def segment_verdict(row: dict[str, Any]) -> str:
+    """Write the verdict of one group."""
+    if row["link"] is None:
+        return str(row["verdict"])
+    return f"{LINK_NAMES[row['link']]}, {sure(row['probability'])} sure"
+
+
+def segments_title(frame: pl.DataFrame, groups: list[str]) -> str:
+    """Say which groups break elsewhere than all users together."""
+    away = [g for g, elsewhere in zip(groups, frame["elsewhere"], strict=True) if elsewhere]
+    if not away:
+        return "No group surely breaks at another link than all users together"
+    names = ", ".join(away[:3]) + (f" and {len(away) - 3} more" if len(away) > 3 else "")
+    return f"Elsewhere than all users together: {names}"

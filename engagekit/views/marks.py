@@ -1,0 +1,148 @@
+"""Drawings that several charts share: bars and dots with intervals, each row with its written value beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+
+from engagekit.errors import ParameterError
+from engagekit.views.theme import BESIDE, DASHES, INK, SERIES, SHAPES, TEXT, WIDTH, data, share_axis
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SHARE_SCALE = alt.Scale(zero=True, nice=True)
+
+
+def names(order: Sequence[str], *, limit: int = 200) -> alt.Y:
+    """Make a vertical axis of names in the order given; names are data, never part of an expression."""
+    return alt.Y(
+        "name:N",
+        title=None,
+        scale=alt.Scale(domain=list(dict.fromkeys(order)), paddingInner=0.3, paddingOuter=0.15),
+        axis=alt.Axis(
+            domain=False, ticks=False, labelPadding=10, labelFontSize=TEXT + 1, labelLimit=limit
+        ),
+    )
+
+
+def bars(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    title: str,
+    tips: Sequence[alt.Tooltip],
+    step: int = 46,
+    axis: alt.Axis | None = None,
+    width: int = WIDTH,
+    beside: int = BESIDE,
+) -> alt.LayerChart | alt.FacetChart:
+    """Draw one horizontal bar per row: `name`, `value`, `low`, `high`, `text`, `tone` and perhaps a `target`."""
+    base = alt.Chart(data(rows), width=width, height=alt.Step(step)).encode(
+        y=names([str(row["name"]) for row in rows])
+    )
+    x = alt.X("value:Q", title=title, axis=axis or share_axis(title), scale=SHARE_SCALE)
+    layers = [
+        base.mark_bar().encode(
+            x=x, color=alt.Color("tone:N", scale=None, legend=None), tooltip=list(tips)
+        ),
+        *intervals(base, title),
+        *targets(base, rows, title),
+        base.mark_text(align="left", fontSize=TEXT + 1, limit=beside).encode(
+            x=alt.value(width + 12), text="text:N"
+        ),
+    ]
+    return alt.layer(*layers)
+
+
+def intervals(base: alt.Chart, title: str) -> list[alt.Chart]:
+    """Draw the interval of each row as a line with ends."""
+    x = alt.X("low:Q", title=title)
+    line = base.mark_rule(color=INK, strokeWidth=2, aria=False).encode(x=x, x2="high:Q")
+    ends = [
+        base.mark_tick(color=INK, thickness=2, size=10, opacity=1, aria=False).encode(
+            x=alt.X(f"{end}:Q", title=title)
+        )
+        for end in ("low", "high")
+    ]
+    return [line, *ends]
+
+
+def targets(base: alt.Chart, rows: Sequence[Mapping[str, Any]], title: str) -> list[alt.Chart]:
+    """Draw the target of each row that has one as a thick tick."""
+    if not any(row.get("target") is not None for row in rows):
+        return []
+    tick = base.mark_tick(color=INK, thickness=5, size=44, opacity=1)
+    return [tick.encode(x=alt.X("target:Q", title=title))]
+
+
+def dots(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    title: str,
+    tips: Sequence[alt.Tooltip],
+    step: int = 26,
+    axis: alt.Axis | None = None,
+    limit: int = 200,
+) -> alt.LayerChart | alt.FacetChart:
+    """Draw one dot with its interval per row and `group`: color and shape tell groups apart."""
+    groups = list(dict.fromkeys(str(row["group"]) for row in rows))
+    width = WIDTH + 200 - limit  # longer names take from the plot
+    height = len({row["name"] for row in rows}) * (len(groups) * step + 18)
+    base = alt.Chart(data(rows), width=width, height=height).encode(
+        y=names([str(row["name"]) for row in rows], limit=limit),
+        yOffset=alt.YOffset("group:N", scale=alt.Scale(domain=groups, paddingOuter=0.2)),
+        color=series(groups),
+    )
+    x = alt.X("value:Q", title=title, axis=axis or share_axis(title), scale=SHARE_SCALE)
+    line = base.mark_rule(strokeWidth=2, aria=False).encode(
+        x=alt.X("low:Q", title=title), x2="high:Q"
+    )
+    dot = base.mark_point(filled=True, size=130, opacity=1).encode(
+        x=x, shape=shapes(groups), tooltip=list(tips)
+    )
+    text = base.mark_text(align="left", fontSize=TEXT, limit=BESIDE).encode(
+        x=alt.value(width + 12), text="text:N", color=alt.value(INK)
+    )
+    return alt.layer(line, dot, text)
+
+
+def series(groups: Sequence[str], *, legend: bool = True) -> alt.Color:
+    """Give each group its color."""
+    few(groups)
+    return alt.Color(
+        "group:N",
+        scale=alt.Scale(domain=list(groups), range=list(SERIES[: len(groups)])),
+        legend=_legend(groups) if legend else None,
+    )
+
+
+def shapes(groups: Sequence[str], *, legend: bool = True) -> alt.Shape:
+    """Give each group its shape."""
+    return alt.Shape(
+        "group:N",
+        scale=alt.Scale(domain=list(groups), range=list(SHAPES[: len(groups)])),
+        legend=_legend(groups) if legend else None,
+    )
+
+
+def _legend(groups: Sequence[str]) -> alt.Legend | None:
+    return alt.Legend(title=None, orient="top", columns=3) if len(groups) > 1 else None
+
+
+def dashes(groups: Sequence[str]) -> alt.StrokeDash:
+    """Give each group its dash."""
+    return alt.StrokeDash(
+        "group:N",
+        scale=alt.Scale(domain=list(groups), range=list(DASHES[: len(groups)])),
+        legend=None,
+    )
+
+
+def few(groups: Sequence[str]) -> None:
+    """Refuse more groups than can be told apart by color and shape."""
+    if len(groups) > len(SERIES):
+        raise ParameterError(
+            f"a chart tells at most {len(SERIES)} groups apart; this answer has {len(groups)}. Filter it to fewer, "
+            "or keep the largest when asking (limit=)"
+        )

@@ -1,0 +1,230 @@
+"""Charts that need no internet: live in JupyterLab and in exported pages, a picture and a table where scripts are off.
+
+One cell holds the drawing scripts for a whole notebook. Each chart carries its specification, its picture and its
+numbers, so it reads in every viewer, and comes alive wherever that one cell has run.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engagekit._base import in_html, write_whole
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+RENDERER = "engagekit"
+_NOTHING_FROM_OUTSIDE = dict.fromkeys(
+    ("require_js_url", "mathjax_url", "jquery_url", "mermaid_js_url", "widget_renderer_url"), ""
+)
+
+# Draws each chart of the page once: those already there when this runs, and later ones when they ask for it.
+_DRAW = """
+window.engagekitDraw = function () {
+  document.querySelectorAll("[data-engagekit-chart]:not([data-drawn])").forEach(function (box) {
+    var source = box.querySelector("script[type='application/json']");
+    var picture = box.querySelector("img");
+    if (!source || !picture) { return; }
+    box.setAttribute("data-drawn", "waiting");
+    var place = document.createElement("div");
+    window.engagekitEmbed(place, JSON.parse(source.textContent), {
+      mode: "vega-lite", renderer: "svg", downloadFileName: "engagekit",
+      actions: {export: true, source: false, compiled: false, editor: false}
+    }).then(function () {
+      place.style.display = "block";
+      var drawing = place.querySelector("svg.marks");
+      drawing.style.maxWidth = "100%"; drawing.style.height = "auto";
+      picture.replaceWith(place);
+      box.setAttribute("data-drawn", "live");
+    }, function (error) { box.setAttribute("data-drawn", "no"); console.warn(String(error)); });
+  });
+};
+"""
+
+
+def use_offline_charts() -> None:
+    """Make the charts of this notebook draw without internet; call it once, in a cell of its own.
+
+    Parameters
+    ----------
+    None
+
+    Returns
+    -------
+    None
+        The cell's output holds the drawing scripts, about 0.9 MB. Tag that cell ``nbval-ignore-output`` and strip
+        its output before sharing the notebook's source: charts then show as pictures until the cell runs again.
+
+    Notes
+    -----
+    Exported as HTML with this output inside, the charts are live from disk.
+
+    Examples
+    --------
+    >>> use_offline_charts()  # doctest: +SKIP
+    """
+    from IPython.display import HTML, display
+
+    enable_renderer()
+    display(HTML(setup_html()))  # type: ignore[no-untyped-call]
+
+
+def enable_renderer() -> None:
+    """Let altair hand charts to this renderer from now on, without showing anything."""
+    import altair as alt
+
+    if RENDERER not in alt.renderers.names():
+        alt.renderers.register(RENDERER, mimebundle)
+    alt.renderers.enable(RENDERER)
+
+
+@functools.cache
+def setup_html() -> str:
+    """Return the scripts that make charts live, as one piece of HTML."""
+    import vl_convert
+
+    # A name of our own, so that another Vega on the page is neither used nor replaced.
+    bundle = vl_convert.javascript_bundle("window.engagekitEmbed = vegaEmbed;")
+    bundle = bundle.replace("</script", "<\\/script")
+    load = f"(function () {{ if (window.engagekitDraw) {{ return; }}\n{bundle}{_DRAW}}})();"
+    ready = "<p>Charts are drawn on this computer, without internet.</p>"
+    return f"{ready}<script>{load}\nwindow.engagekitDraw();</script>"
+
+
+def mimebundle(spec: Mapping[str, Any], **_: Any) -> dict[str, str]:
+    """Turn a chart's specification into what a notebook stores: HTML, and its description as text."""
+    return {"text/html": chart_html(spec), "text/plain": description(spec)}
+
+
+def chart_html(spec: Mapping[str, Any]) -> str:
+    """Write a chart as HTML: its picture, its specification, its numbers; the same for the same specification."""
+    source = _source(spec)
+    # What is invisible in it carries tooltips, which a picture does not have.
+    seen = re.sub(r'<path [^<>]*\bopacity="0"/>', "", _svg(source))
+    picture = base64.b64encode(seen.encode()).decode()
+    box = "background:#fff;color:#1b1f24;max-width:100%;overflow-x:auto"
+    return "\n".join(
+        [
+            f'<div id="{identity(spec)}" data-engagekit-chart role="figure" aria-label="{in_html(title(spec) or description(spec))}" style="{box}">',
+            f'<img alt="{in_html(description(spec))}" src="data:image/svg+xml;base64,{picture}" style="max-width:100%">',
+            f'<script type="application/json">{source}</script>',
+            table_html(spec.get("usermeta", {}).get("engagekit")),
+            "<script>if (window.engagekitDraw) { window.engagekitDraw(); }</script>",
+            "</div>",
+        ]
+    )
+
+
+def export_html(notebook: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Write a notebook with its outputs as one HTML file that asks nothing of the internet.
+
+    Parameters
+    ----------
+    notebook
+        The notebook file, with the outputs of its last run.
+    path
+        Where to write the page.
+
+    Returns
+    -------
+    None
+        Charts are live if the output of `use_offline_charts` is in the notebook, else pictures. Formulas and
+        controls are not drawn: their scripts would have to come from elsewhere.
+
+    Examples
+    --------
+    >>> export_html("workshop.ipynb", "workshop.html")  # doctest: +SKIP
+    """
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    # Neither package says what types it takes.
+    stored = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    exporter = HTMLExporter(**_NOTHING_FROM_OUTSIDE)  # type: ignore[no-untyped-call]
+    page, _ = exporter.from_notebook_node(stored)
+    write_whole(Path(path), page.replace('<script src=""></script>', "").encode())
+
+
+def svg(chart: Any) -> str:
+    """Draw a chart as SVG to stand in a page: with a name for screen readers, and ids no other chart has.
+
+    Parameters
+    ----------
+    chart
+        An altair chart.
+
+    Returns
+    -------
+    str
+        One ``<svg>`` element.
+    """
+    spec = chart.to_dict()
+    own = identity(spec)
+    drawn = re.sub(
+        r"<[^<>]*>",
+        lambda tag: re.sub(r'(\bid="|url\(#|href="#)', rf"\1{own}-", tag[0]),
+        _svg(_source(spec)),
+    )
+    return drawn.replace("<svg ", f'<svg role="img" aria-label="{in_html(description(spec))}" ', 1)
+
+
+def title(spec: Mapping[str, Any]) -> str:
+    """Return a chart's title on one line."""
+    found = spec.get("title", "")
+    found = found.get("text", "") if isinstance(found, dict) else found
+    return " ".join(found) if isinstance(found, list) else str(found)
+
+
+def description(spec: Mapping[str, Any]) -> str:
+    """Return what a chart says in words: its description, else its title."""
+    return str(spec.get("description") or title(spec) or "A chart without a title")
+
+
+def identity(spec: Mapping[str, Any]) -> str:
+    """Return the id of a chart: the same for the same specification."""
+    return f"engagekit-{hashlib.sha256(_source(spec).encode()).hexdigest()[:12]}"
+
+
+def table_html(table: Mapping[str, Any] | None) -> str:
+    """Write the numbers of a chart as a table that can be unfolded; every cell is inert text."""
+    if not table:
+        return ""
+    texts = table["texts"]
+    head = _cells(table["headers"], "th", texts, ' scope="col"')
+    body = "".join(f"<tr>{_cells(row, 'td', texts)}</tr>" for row in table["rows"])
+    more = f"<p>and {table['more']} more rows</p>" if table.get("more") else ""
+    return (
+        "<details><summary>The same numbers as a table</summary>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}</details>"
+    )
+
+
+def _cells(row: Sequence[str], tag: str, texts: int, more: str = "") -> str:
+    def align(number: int) -> str:
+        return "left" if number < texts else "right"
+
+    return "".join(
+        f'<{tag}{more} style="text-align:{align(number)}">{in_html(cell)}</{tag}>'
+        for number, cell in enumerate(row)
+    )
+
+
+def _source(spec: Mapping[str, Any]) -> str:
+    """Write a specification so that nothing in it can end the script it stands in."""
+    text = json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+@functools.lru_cache(maxsize=64)
+def _svg(source: str) -> str:
+    import vl_convert
+
+    drawn: str = vl_convert.vegalite_to_svg(source, allowed_base_urls=[])
+    return drawn

@@ -1,0 +1,137 @@
+"""Pictures of rhythm: lifecycle and stickiness."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+
+from engagekit.views import rhythm_table as words
+from engagekit.views.sheet import LONGEST, between, checked, moment, rated, whole
+from engagekit.views.theme import (
+    BAR,
+    BLUE,
+    INK,
+    LATER,
+    ORANGE,
+    SKY,
+    TEXT,
+    WIDE,
+    data,
+    finished,
+    share_axis,
+    tips,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+STATE_TONES = {"returning": BLUE, "new": SKY, "resurrecting": ORANGE, "dormant": LATER}
+STACK = ("returning", "new", "resurrecting", "dormant")
+ROOM = 0.05  # of the highest bar: a segment lower than this has no room for its number
+MOST_NUMBERS = 14  # periods
+
+
+def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Any:
+    """Draw what `lifecycle` returns: active users stacked, those gone quiet below the line.
+
+    Parameters
+    ----------
+    lifecycle
+        What `engagekit.lifecycle` returns.
+    most
+        How many periods to draw: the latest.
+
+    Returns
+    -------
+    altair chart
+        Stacked bars per period, those gone quiet below the line; a period not over is pale.
+    """
+    page = words.lifecycle(lifecycle, most=most)
+    frame, _ = words.latest_periods(lifecycle, most)
+    top: Any = max(frame["active"].max() or 0, frame["dormant"].max() or 0)
+    few = frame.height <= MOST_NUMBERS
+    rows = [
+        {
+            "period": moment(row["period_start"]) + words.under_way(row),
+            "state": words.STATE_WORDS[state],
+            "order": place,
+            "users": -row[state] if state == "dormant" else row[state],
+            "count": whole(row[state]),
+            "text": whole(row[state]) if few and row[state] > ROOM * top else "",
+            "ink": "white" if state == "returning" and row.get("complete") is not False else INK,
+            "solid": 0.4 if row.get("complete") is False else 1.0,
+        }
+        for row in frame.to_dicts()
+        for place, state in enumerate(STACK)
+    ]
+    base = alt.Chart(data(rows), width=WIDE, height=330).encode(
+        x=alt.X("period:N", title=None, sort=None, axis=alt.Axis(labelAngle=-35 if few else 0, labelOverlap=not few, labelPadding=8, ticks=False)),
+        y=alt.Y("users:Q", title="Users", stack="zero", axis=alt.Axis(labelExpr="format(abs(datum.value), ',d')", tickCount=6, tickMinStep=1)),
+        order=alt.Order("order:Q"),
+    )  # fmt: skip
+    bars = base.mark_bar(stroke="white", strokeWidth=1).encode(
+        color=alt.Color(
+            "state:N",
+            scale=alt.Scale(
+                domain=[words.STATE_WORDS[state] for state in STACK],
+                range=[STATE_TONES[state] for state in STACK],
+            ),
+            legend=alt.Legend(title=None, orient="top", columns=4),
+        ),
+        opacity=alt.Opacity("solid:Q", scale=None),
+        tooltip=tips(period="Period", state="Users", count="How many"),
+    )
+    numbers = base.mark_text(fontSize=13).encode(
+        y=alt.Y("users:Q", stack="zero", bandPosition=0.5),
+        text="text:N",
+        fill=alt.Fill("ink:N", scale=None),
+    )
+    line = (
+        alt.Chart(data([{"zero": 0}])).mark_rule(color=INK).encode(y=alt.Y("zero:Q", title="Users"))
+    )
+    return finished(alt.layer(bars, numbers, line), page)
+
+
+def stickiness(stickiness: pl.DataFrame, *, most: int = 40) -> Any:
+    """Draw what `stickiness` returns: in how many periods users come.
+
+    Parameters
+    ----------
+    stickiness
+        What `engagekit.stickiness` returns.
+    most
+        How many numbers of periods to draw, from 1 on.
+
+    Returns
+    -------
+    altair chart
+        One bar per number of periods with activity.
+    """
+    page = words.stickiness(stickiness, most=most)
+    frame = checked(stickiness, words.STICKINESS, "ek.stickiness", most=LONGEST)
+    more = words.is_cumulative(frame)
+    frame = frame.head(most)
+    rows = [
+        {
+            "place": row["intervals"],
+            "name": page.rows[number][0],
+            "share": row["share"],
+            "text": rated(row["share"]) if frame.height <= MOST_NUMBERS else "",
+            "interval": between(row.get("low"), row.get("high")),
+            "count": whole(row["users"]),
+        }
+        for number, row in enumerate(frame.to_dicts())
+    ]
+    title = f"Periods with activity{', at least' if more else ''}"
+    base = alt.Chart(data(rows), width=WIDE, height=300).encode(
+        x=alt.X(
+            "place:O", title=title, axis=alt.Axis(labelAngle=0, ticks=False, labelOverlap=True)
+        ),
+        y=alt.Y("share:Q", title="Share of active users", axis=share_axis("Share of active users")),
+    )
+    bars = base.mark_bar(color=BAR).encode(
+        tooltip=tips(name="Periods", text="Share", interval="95% interval", count="Users")
+    )
+    numbers = base.mark_text(dy=-10, fontSize=TEXT).encode(text="text:N")
+    return finished(alt.layer(bars, numbers), page)

@@ -1,0 +1,128 @@
+"""How every chart looks, and how it gets its words: sizes for a projector, colors for every eye, a text for every chart."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+
+from engagekit.errors import ParameterError
+from engagekit.views.sheet import MOST_ROWS, Sheet, spoken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+INK, MUTED, RULE = "#1b1f24", "#57606a", "#d8dee4"
+BAR, LATER, PALE = "#6b7785", "#b5bcc4", "#e7eaee"
+BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+DEEP = "#B34700"  # vermillion under white letters
+ORANGE, SKY = "#E69F00", "#56B4E9"
+# Okabe and Ito (2008), without the yellow that white swallows; each with a dash and a shape of its own.
+SERIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, INK)
+DASHES = ([1, 0], [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [14, 4], [3, 6])
+SHAPES = ("square", "circle", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
+
+WIDTH = 460  # of a plot with names to its left and values to its right; the whole stays under 900
+WIDE = 620  # of a plot with an axis of numbers only
+BESIDE = 195  # of the values to its right
+TEXT = 14
+MOST_BENEATH = 200  # rows of the table beneath a picture; the table of the same name has more
+FONT = "Arial, Helvetica, Liberation Sans, DejaVu Sans, sans-serif"
+
+
+def data(rows: Iterable[Mapping[str, Any]]) -> alt.InlineData:
+    """Take rows into a chart: few enough to be seen, floats short enough to be the same everywhere."""
+    found = [
+        {key: round(v, 6) if isinstance(v, float) else v for key, v in row.items()} for row in rows
+    ]
+    if len(found) > MOST_ROWS:
+        raise ParameterError(
+            f"a chart takes at most {MOST_ROWS:,} rows; this has {len(found):,}. Give it an answer, or filter it"
+        )
+    return alt.InlineData(values=found)
+
+
+def finished(chart: Any, sheet: Sheet) -> Any:
+    """Give a chart its title, subtitle, description, table and looks."""
+    return chart.properties(
+        title=alt.TitleParams(
+            text=lines(sheet.title, 78),
+            subtitle=lines(sheet.subtitle, 118),
+        ),
+        description=spoken(sheet),
+        usermeta={
+            "engagekit": {
+                "headers": list(sheet.headers),
+                "rows": [list(row) for row in sheet.rows[:MOST_BENEATH]],
+                "more": max(0, len(sheet.rows) - MOST_BENEATH),
+                "texts": sheet.texts,
+            }
+        },
+    ).configure(**LOOKS)
+
+
+def lines(text: str, width: int) -> list[str]:
+    """Break a text into lines that fit."""
+    return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+
+
+def tips(**titles: str) -> list[alt.Tooltip]:
+    """Make a tooltip of written fields: ``tips(name="Step", rate="Rate")``."""
+    return [alt.Tooltip(f"{field}:N", title=title) for field, title in titles.items()]
+
+
+def inked(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Give each cell's number a color that reads on its own: white on the dark part of the range."""
+    cells = [dict(row) for row in rows]
+    rates = [row["rate"] for row in cells] or [0.0]
+    middle = min(rates) + 0.5 * (max(rates) - min(rates))
+    return [row | {"ink": INK if row["rate"] > middle else "white"} for row in cells]
+
+
+def share_axis(title: str, *, grid: bool = True) -> alt.Axis:
+    """Make an axis of percentages."""
+    return alt.Axis(format=".0%", title=title, grid=grid, tickCount=5)
+
+
+LOOKS: dict[str, Any] = {
+    "background": "white",
+    "font": FONT,
+    "padding": 8,
+    "view": {"stroke": None},
+    "title": {
+        "anchor": "start",
+        "fontSize": 20,
+        "fontWeight": "bold",
+        "color": INK,
+        "subtitleFontSize": TEXT,
+        "subtitleColor": MUTED,
+        "subtitlePadding": 6,
+        "subtitleLineHeight": 19,
+        "lineHeight": 25,
+        "offset": 18,
+    },
+    "axis": {
+        "labelFontSize": TEXT,
+        "labelColor": INK,
+        "labelLimit": 200,
+        "titleFontSize": TEXT,
+        "titleFontWeight": "normal",
+        "titleColor": MUTED,
+        "titlePadding": 10,
+        "gridColor": RULE,
+        "domainColor": MUTED,
+        "tickColor": MUTED,
+    },
+    "legend": {
+        "labelFontSize": TEXT,
+        "titleFontSize": TEXT,
+        "labelColor": INK,
+        "titleColor": INK,
+        "symbolSize": 140,
+        "labelLimit": 240,
+    },
+    "header": {"labelFontSize": TEXT, "titleFontSize": TEXT, "labelLimit": 240},
+    "text": {"fontSize": TEXT, "color": INK},
+    "mark": {"tooltip": None},
+}

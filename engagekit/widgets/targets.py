@@ -1,0 +1,116 @@
+"""The verdict under the team's own targets: sliders, and what follows from them by quarter and by group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engagekit._base import LINK_NAMES, many, percent, plain
+from engagekit.definition import LINKS
+from engagekit.widgets.panel import Panel, Shown, choice, slider
+from engagekit.widgets.room import revealed
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from engagekit.journeys import Journeys
+    from engagekit.priority import Priority
+    from engagekit.workshop import Session
+
+COVERED = "Covered until the votes are revealed."
+MOST_GROUPS = 6  # a picture of more is none
+
+
+def sliders(session: Session, journeys: Journeys, *, after: Panel | None) -> Panel:
+    """Make the target sliders; covered until the votes of the panel `after` are revealed."""
+    from engagekit import charts
+    from engagekit.priority import prioritize
+
+    given = journeys.definition.targets
+    controls = {
+        link: slider(f"{LINK_NAMES[link]}, in % (0: none)", round(100 * given.get(link, 0)), 0, 95)
+        for link in LINKS
+    }
+
+    def answer(state: dict[str, Any]) -> Shown:
+        if after is not None and not revealed(session):
+            return Shown(None, COVERED)
+        found = prioritize(journeys, targets=shares(state))
+        return Shown(found, f"{_set(state)}\n{verdict_text(found)}", charts.loop(found))
+
+    return Panel("Set the targets", controls, answer, session, "targets", follows=after)
+
+
+def _set(state: dict[str, int]) -> str:
+    targets = [f"{LINK_NAMES[link]} {value}%" for link, value in state.items() if value]
+    return f"Targets: {', '.join(targets)}." if targets else "No targets are set."
+
+
+def shares(state: dict[str, int]) -> dict[str, float]:
+    """Turn percentages into targets; 0 is none."""
+    return {link: value / 100 for link, value in state.items() if value}
+
+
+def verdict_text(found: Priority) -> str:
+    """Write the verdict and the range over which it holds, as it can be read aloud."""
+    return "\n".join([found.sentence, *found.warnings])
+
+
+def quarters(session: Session, targets: Panel) -> Panel:
+    """Make the panel of the loop per quarter, under the targets that the other panel shows."""
+    from engagekit import charts
+
+    def answer(_: dict[str, Any]) -> Shown:
+        found = targets.value
+        if found is None:
+            return Shown(None, COVERED)
+        return Shown(found.by_quarter, _over_time(found.by_quarter), charts.loop_by_quarter(found))
+
+    return Panel("By quarter of sign-up", {}, answer, session, follows=targets)
+
+
+def _over_time(table: pl.DataFrame) -> str:
+    rows = table.unique("quarter", keep="first", maintain_order=True).to_dicts()
+    named = list(dict.fromkeys(row["named"] for row in rows if row["named"]))
+    span = f"{many(len(rows), 'quarter')} of sign-ups"
+    if not named:
+        return f"{span}: no link is named in any of them."
+    if len(named) > 1:
+        return f"{span}: the named link changes, {' then '.join(LINK_NAMES[n] for n in named)}."
+    held = sum(row["named"] == named[0] for row in rows)
+    return f"{span}: {LINK_NAMES[named[0]]} is named in {'all' if held == len(rows) else held} of them, no other link in any."
+
+
+def groups(session: Session, journeys: Journeys, targets: Panel) -> Panel:
+    """Make the panel of the verdict per group, under the targets that the other panel shows."""
+    from engagekit import charts
+    from engagekit.priority import prioritize
+
+    known = comparable(journeys)
+    controls = {"by": choice("Compare by", known, known[0])} if known else {}
+
+    def answer(state: dict[str, Any]) -> Shown:
+        if targets.value is None:
+            return Shown(None, COVERED)
+        if not known:
+            return Shown(None, "No property of the users divides them into a few groups.")
+        found = prioritize(journeys, targets=shares(targets.state), by=state["by"])
+        return Shown(found.segments, _by_group(found.segments, state["by"]), charts.segments(found))
+
+    return Panel("By group of users", controls, answer, session, "groups", follows=targets)
+
+
+def comparable(journeys: Journeys) -> list[str]:
+    """List the properties that divide the users into a few groups."""
+    counted = journeys.users.lazy().select(journeys.properties).collect()
+    return [p for p in journeys.properties if 2 <= counted[p].n_unique() <= MOST_GROUPS]
+
+
+def _by_group(table: pl.DataFrame | None, by: str) -> str:
+    rows = [] if table is None else table.to_dicts()
+    elsewhere = [row for row in rows if row["elsewhere"]]
+    if not elsewhere:
+        return f"No group of {by} breaks at another link than all users together."
+    return "\n".join(
+        f"{plain(row[by])}: {LINK_NAMES[row['link']]} is named, {percent(row['probability'])} sure."
+        for row in elsewhere
+    )

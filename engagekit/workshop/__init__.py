@@ -1,0 +1,304 @@
+"""A workshop folder: the log prepared once, and beside it a folder for each team with notebooks, definition and session."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engagekit._base import (
+    LINK_NAMES,
+    flush,
+    in_html,
+    in_markdown,
+    many,
+    sweep,
+    write_whole,
+    writing,
+)
+from engagekit.errors import ParameterError, listing
+from engagekit.matchers import label
+from engagekit.workshop.decision_record import STYLE, record
+from engagekit.workshop.session import DEFINITION_FILE, FILE, Session
+from engagekit.workshop.starter import event_table, starter_definition
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engagekit._base import Progress
+    from engagekit.definition import Definition
+
+__all__ = ["Session", "compare", "event_table", "start"]
+
+LOG, USERS = "log", "users.parquet"
+COMPARED = "compare.html"
+# Names that a team's folder cannot have: taken in the workshop folder, or (whatever follows a dot) by Windows for devices.
+TAKEN = {LOG, USERS, COMPARED, "readme.md"}
+DEVICES = {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(10)}
+DEFINED = {
+    "signup": "Sign-up",
+    "activation": "Activation",
+    "core": "Core action",
+    "advanced": "Advanced actions",
+    "advocacy": "Advocacy event",
+}
+TEAM_README = """# Workshop: {team}
+
+Open the notebooks in their order, beginning with `00-start-here.ipynb`; run each from the top.
+
+- `definition.toml` says what success is; notebook 01 changes it.
+- `session.json` keeps what you set, voted and decided, whole after every change; notebooks show it again.
+- `decision-record.md` and `.html` appear when you export the decision in notebook 07.
+
+Everything stays in this folder; nothing is sent anywhere.
+"""
+FOLDER_README = """# Workshop folder
+
+- {log}
+- beside it a folder for each team: notebooks, definition, session
+
+Open it with `engagekit lab FOLDER`. When the teams are done, `engagekit compare FOLDER` puts their decisions on one page.
+The folder can be moved as a whole. Another team joins with `engagekit start FOLDER --team NAME`; nothing is overwritten.
+"""
+OWN_LOG = f"`{LOG}/`: the event log, prepared once for all teams"
+SAMPLE_LOG = "no log of its own: the teams work on the bundled sample"
+
+
+def notebooks_folder() -> Path:
+    """Find the course's notebooks: beside the package in a checkout, inside it once installed."""
+    inside = Path(__file__).parent / "_notebooks"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "notebooks"
+
+
+def start(
+    folder: str | os.PathLike[str],
+    *,
+    events: Any = None,
+    users: Any = None,
+    definition: Definition | None = None,
+    teams: Sequence[str] = (),
+    as_of: str | None = None,
+    progress: Progress = False,
+) -> list[Path]:
+    """Make a workshop folder; what is already there stays as it is.
+
+    Parameters
+    ----------
+    folder
+        Where; made if missing.
+    events
+        Event log (a frame of `scan_events`); None: the one the folder has, else the bundled sample.
+    users
+        Users table (a frame), or None.
+    definition
+        Definition every team starts from; None: the sample's, or guessed from the log, for notebook 01 to correct.
+    teams
+        Names of the teams; none: one folder named ``team``.
+    as_of
+        Up to when the data are complete, if it has to be said.
+    progress
+        Show how far the preparing of the log is: True, False, or a function of ``done, total``.
+
+    Returns
+    -------
+    list of Path
+        The teams' folders.
+
+    Raises
+    ------
+    ParameterError
+        A team's name makes no folder name, or two make the same; users or an end were given for the sample.
+    StoredFileError
+        The folder has a log prepared from another source, cannot be written to, or the disk is full.
+    """
+    folder = Path(folder)
+    names = _folder_names(teams or ("team",))
+    own_log = events is not None or (folder / LOG).exists()
+    if not own_log and (users is not None or as_of is not None):
+        raise ParameterError(
+            "Users and an end of the data belong to a log of your own; give its events too."
+        )
+    with writing(str(folder)):
+        folder.mkdir(parents=True, exist_ok=True)
+        about = _about(folder, events, users, as_of, progress=progress) if own_log else {}
+        shared = _with_windows(folder, definition, about)
+        for team, name in names.items():
+            _team_folder(folder / name, team, about, shared)
+        log = OWN_LOG if own_log else SAMPLE_LOG
+        _write_once(folder / "README.md", FOLDER_README.format(log=log))
+    return [folder / name for name in names.values()]
+
+
+def _folder_names(teams: Sequence[str]) -> dict[str, str]:
+    names = {team: re.sub(r"[^\w.-]+", "-", team).strip("-. ")[:60].rstrip("-. ") for team in teams}
+    faults = [
+        f"{team!r} makes no folder name; use letters or digits."
+        for team, name in names.items()
+        if not name
+    ]
+    made = [n for n in names.values() if n]
+    folded = [n.casefold() for n in made]
+    if twice := sorted({n for n in made if folded.count(n.casefold()) > 1}):
+        faults.append(f"{listing(twice)} would be the folder of two teams; name them differently.")
+    faults += [
+        f"{n!r} cannot be the name of a team's folder; name the team differently."
+        for n in made
+        if n.casefold() in TAKEN or n.casefold().split(".")[0] in DEVICES
+    ]
+    if faults:
+        raise ParameterError.from_faults("The teams cannot have folders", faults)
+    return names
+
+
+def _about(
+    folder: Path, events: Any, users: Any, as_of: str | None, *, progress: Progress
+) -> dict[str, str]:
+    """Prepare the log once, and say where it and the users lie, seen from a team's folder."""
+    from engagekit.rollups import prepare_events
+
+    if events is not None:
+        prepare_events(events, folder / LOG, progress=progress)
+    if users is not None and not (folder / USERS).exists():
+        part = folder / f".{USERS}.part"
+        users.lazy().collect().write_parquet(part)
+        flush(part)
+        part.replace(folder / USERS)
+    about = {"events": f"../{LOG}"}
+    if (folder / USERS).exists():
+        about["users"] = f"../{USERS}"
+    end = as_of or next((t.part("about").get("as_of") for t in _sessions(folder)), None)
+    return about | ({"as_of": end} if end else {})
+
+
+def _with_windows(folder: Path, definition: Definition | None, about: dict[str, str]) -> Definition:
+    """Resolve the windows once for all teams, so that they stand in every team's definition."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".windows-") as beside:
+        sweep(".windows-*", Path(beside))
+        session = Session(beside)
+        session.update("about", about)
+        if definition is None and about:
+            definition = starter_definition(event_table(session.events()))
+        if definition is not None:
+            session.define(definition)
+        return session.journeys().definition
+
+
+def _team_folder(path: Path, team: str, about: dict[str, str], definition: Definition) -> None:
+    """Fill a team's folder with what it does not have yet."""
+    _copy_notebooks(path)
+    session = Session(path)
+    if not (path / FILE).exists():
+        session.update("about", {"team": team} | about)
+    if not (path / DEFINITION_FILE).exists():
+        session.define(definition)
+    _write_once(path / "README.md", TEAM_README.format(team=in_markdown(team)))
+
+
+def _copy_notebooks(path: Path) -> None:
+    """Copy the notebooks without their outputs: those are of the sample, not of this log."""
+    path.mkdir(exist_ok=True)
+    for notebook in sorted(notebooks_folder().glob("*.ipynb")):
+        if not (path / notebook.name).exists():
+            content = json.loads(notebook.read_text(encoding="utf-8"))
+            for cell in content["cells"]:
+                if cell["cell_type"] == "code":
+                    cell |= {"outputs": [], "execution_count": None}
+            text = json.dumps(content, indent=1, ensure_ascii=False)
+            write_whole(path / notebook.name, f"{text}\n".encode())
+
+
+def _write_once(path: Path, text: str) -> None:
+    if not path.exists():
+        write_whole(path, text.encode())
+
+
+def _sessions(folder: str | os.PathLike[str]) -> list[Session]:
+    return [Session(path.parent) for path in sorted(Path(folder).glob(f"[!.]*/{FILE}"))]
+
+
+def teams_in(folder: str | os.PathLike[str]) -> list[Session]:
+    """Find the teams' sessions in a workshop folder.
+
+    Raises
+    ------
+    ParameterError
+        There is none.
+    """
+    found = _sessions(folder)
+    if not found:
+        raise ParameterError(
+            f"{os.fspath(folder)!r} holds no team's session; make a workshop with 'engagekit start FOLDER'."
+        )
+    return found
+
+
+def compare(folder: str | os.PathLike[str]) -> Path:
+    """Put all teams' decisions side by side on one page, ``compare.html``; return its path.
+
+    Raises
+    ------
+    ParameterError
+        The folder holds no team.
+    """
+    teams = teams_in(folder)
+    head = "".join(f"<th scope=col>{in_html(t.team)}</th>" for t in teams)
+    parts = [
+        ("Decisions", [dict(record(t)["Decision"]) for t in teams]),
+        ("Votes", [_tally(t) for t in teams]),
+        ("What success means to each", [_defined(t) for t in teams]),
+        ("What each agreed on", [dict(record(t)["What the team agreed on"]) for t in teams]),
+    ]
+    tables = [
+        f"<h2>{title}</h2><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        for title, columns in parts
+        if (rows := _rows(columns))
+    ]
+    style = f"{STYLE}body{{max-width:80rem}}thead th{{width:auto;border-bottom:2px solid}}"
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Decisions compared</title>'
+        f"<style>{style}</style></head><body><h1>Decisions compared</h1><p>{_agreement(teams)}</p>"
+        f"{''.join(tables)}</body></html>"
+    )
+    path = Path(folder) / COMPARED
+    write_whole(path, page.encode())
+    return path
+
+
+def _agreement(teams: Sequence[Session]) -> str:
+    links = [t.part("plan").get("link") for t in teams]
+    decided = {link for link in links if link is not None}
+    if len(decided) > 1:
+        return "The teams chose different links: compare what success means to each."
+    if None in links:
+        return f"{links.count(None)} of {many(len(teams), 'team')} not decided yet."
+    return "All teams chose the same link."
+
+
+def _rows(columns: Sequence[dict[str, str]]) -> str:
+    """Write one row per heading that any team has, in the order in which they first come."""
+    headings = dict.fromkeys(heading for column in columns for heading in column)
+    return "".join(
+        f"<tr><th scope=row>{in_html(heading)}</th>"
+        + "".join(f"<td>{in_html(column.get(heading, '–'))}</td>" for column in columns)
+        + "</tr>"
+        for heading in headings
+    )
+
+
+def _tally(session: Session) -> dict[str, str]:
+    counted = Counter(map(str, session.part("votes").values()))
+    return {LINK_NAMES.get(choice, choice): str(n) for choice, n in sorted(counted.items())}
+
+
+def _defined(session: Session) -> dict[str, str]:
+    definition = session.definition
+    told = {}
+    for key, heading in DEFINED.items():
+        value = getattr(definition, key)
+        several = value if key in {"advanced", "advocacy"} else [value] if value else []
+        told[heading] = ", ".join(map(label, several)) or "–"
+    return told

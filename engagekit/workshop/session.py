@@ -1,0 +1,318 @@
+"""A team's session: its definition, controls, votes, decisions and notes, kept in one folder and never lost."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from reprlib import repr as shortly
+from typing import TYPE_CHECKING, Any
+
+from engagekit._base import write_whole, writing
+from engagekit.definition import Definition
+from engagekit.errors import ParameterError, StoredFileError, nearest
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import date
+
+    import polars as pl
+
+    from engagekit._base import Progress
+    from engagekit.journeys import Journeys
+
+SCHEMA_VERSION = 1
+FILE = "session.json"
+DEFINITION_FILE = "definition.toml"
+# What a session file holds besides its version; each part is a table of its own.
+PARTS = ("about", "controls", "votes", "decisions", "notes", "plan")
+ABOUT = ("team", "events", "users", "as_of")  # what is said of a session; each is a text
+DEEPEST = (
+    50  # tables and lists inside each other: what is written must be readable wherever it is read
+)
+LOCK_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Session:
+    """Keep what a team has set, voted and decided, in one folder, whole after every change.
+
+    Every read looks at the file and every change rewrites it under a lock, so two notebooks open at once
+    see and keep each other's changes, and a notebook run again from the top shows the same state.
+
+    Parameters
+    ----------
+    folder
+        The team's folder; made if missing. Without a ``session.json``, the session starts empty.
+
+    Raises
+    ------
+    StoredFileError
+        The session file is broken, or a newer engagekit wrote it; it is left as it is. Changes raise it too where
+        the folder cannot be written to or the disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> session = Session(tempfile.mkdtemp())
+    >>> session.set("habit target", 0.5)
+    >>> Session(session.folder).get("habit target")
+    0.5
+    """
+
+    folder: Path
+    _lock: Any = field(init=False, repr=False, compare=False)
+
+    def __init__(self, folder: str | os.PathLike[str] = ".") -> None:
+        """Open the folder and check that its session can be read."""
+        from filelock import FileLock
+
+        path = Path(folder)
+        with writing(str(path)):
+            path.mkdir(parents=True, exist_ok=True)
+        object.__setattr__(self, "folder", path)
+        object.__setattr__(self, "_lock", FileLock(path / ".session.lock", timeout=LOCK_SECONDS))
+        self._read()
+
+    # State ----------------------------------------------------------------------------------------
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        path = self.folder / FILE
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {part: {} for part in PARTS}
+        except (OSError, ValueError, RecursionError) as error:
+            raise StoredFileError(
+                f"The session {str(path)!r} cannot be read ({error}). It is left as it is; move it away to start anew."
+            ) from None
+        version = state.get("schema_version") if isinstance(state, dict) else None
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise StoredFileError(
+                f"The session {str(path)!r} was written by a newer engagekit (schema {version}); install that one."
+            )
+        if version != SCHEMA_VERSION or not _is_sound(state):
+            raise StoredFileError(
+                f"{str(path)!r} is no session of engagekit. It is left as it is; move it away to start anew."
+            )
+        return {part: state.get(part, {}) for part in PARTS}
+
+    def _change(self, change: Callable[[dict[str, dict[str, Any]]], None]) -> None:
+        with self._locked():
+            state = self._read()
+            change(state)
+            whole = {"schema_version": SCHEMA_VERSION} | state
+            write_whole(self.folder / FILE, _as_bytes(whole))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        from filelock import Timeout
+
+        try:
+            with writing(str(self.folder)), self._lock:
+                yield
+        except StoredFileError as error:
+            if not isinstance(error.__cause__, Timeout):
+                raise
+            raise StoredFileError(
+                f"The session in {str(self.folder)!r} is being written elsewhere for {LOCK_SECONDS} s; try again."
+            ) from None
+
+    def part(self, name: str) -> dict[str, Any]:
+        """Return one part of the session as it stands on disk now.
+
+        Raises
+        ------
+        ParameterError
+            There is no such part.
+        """
+        if name not in PARTS:
+            raise ParameterError(
+                f"A session has no part {name!r}.{nearest(name, PARTS)} Its parts are {', '.join(PARTS)}."
+            )
+        return self._read()[name]
+
+    def get(self, control: str, default: Any = None) -> Any:
+        """Return the stored value of a control, or `default`."""
+        return self._read()["controls"].get(control, default)
+
+    def set(self, control: str, value: Any) -> None:
+        """Store the value of a control: text, number, true/false, or lists and tables of these."""
+        self._put("controls", control, value)
+
+    def note(self, section: str, text: str) -> None:
+        """Store what the team notes on a section; an empty text removes it."""
+        self._put("notes", section, text.strip() or None)
+
+    def decide(self, question: str, answer: Any, *, today: date | None = None) -> None:
+        """Record what the team agreed on, with the day if one is given; None takes it back."""
+        entry = (
+            None
+            if answer is None
+            else {"answer": answer} | ({"on": today.isoformat()} if today else {})
+        )
+        self._put("decisions", question, entry)
+
+    def vote(self, name: str, choice: str | None) -> None:
+        """Record one person's choice; None takes it back.
+
+        Raises
+        ------
+        ParameterError
+            The name is empty.
+        """
+        if not name.strip():
+            raise ParameterError("A vote needs the name of who casts it.")
+        self._put("votes", name.strip(), choice)
+
+    def _put(self, part: str, key: str, value: Any) -> None:
+        _check(part, {key: value})
+
+        def change(state: dict[str, dict[str, Any]]) -> None:
+            if value is None:
+                state[part].pop(key, None)
+            else:
+                state[part][key] = value
+
+        self._change(change)
+
+    def update(self, part: str, values: Mapping[str, Any]) -> None:
+        """Store several values of one part at once, beside what it holds."""
+        self.part(part)
+        _check(part, values)
+        self._change(lambda state: state[part].update(values))
+
+    def replace(self, part: str, values: Mapping[str, Any]) -> None:
+        """Store several values of one part at once, instead of what it holds."""
+        self.part(part)
+        _check(part, values)
+        self._change(lambda state: state.__setitem__(part, dict(values)))
+
+    def reset(self, part: str) -> None:
+        """Empty one part, such as the votes before a second round."""
+        self.part(part)
+        self._change(lambda state: state[part].clear())
+
+    # Definition and data --------------------------------------------------------------------------
+
+    @property
+    def team(self) -> str:
+        """The team's name: as given, else the folder's."""
+        return str(self._read()["about"].get("team") or self.folder.resolve().name)
+
+    @property
+    def definition(self) -> Definition:
+        """The team's definition; without one and without a log of its own, the bundled sample's."""
+        path = self.folder / DEFINITION_FILE
+        if path.exists() or "events" in self._read()["about"]:
+            return Definition.load(path)
+        from engagekit.simulation import load_sample
+
+        definition: Definition = load_sample().definition
+        return definition
+
+    def define(self, definition: Definition) -> None:
+        """Write the team's definition, whole or not at all."""
+        with self._locked():
+            definition.save(self.folder / DEFINITION_FILE)
+
+    def targets(self) -> dict[str, float] | None:
+        """Return the targets the team set on the sliders; None where it has not touched them: the definition's hold."""
+        set_by_team = self.get("targets")
+        if not isinstance(set_by_team, dict):
+            return None
+        return {link: value / 100 for link, value in set_by_team.items() if value}
+
+    def events(self) -> pl.LazyFrame:
+        """Return the event log the session is about: the workshop's, else the bundled sample."""
+        log, _, _ = self._data()
+        if isinstance(log, Path):
+            from engagekit.rollups import open_prepared
+
+            return open_prepared(log).log
+        return log
+
+    def _data(self) -> tuple[pl.LazyFrame | Path, pl.DataFrame | None, str | None]:
+        """Find the log (a frame, or the folder where it lies prepared), the users table and the end of the data."""
+        about = self._read()["about"]
+        if "events" not in about:
+            from engagekit.simulation import load_sample
+
+            sample = load_sample()
+            return sample.events, sample.users, about.get("as_of") or sample.as_of
+        from engagekit.ingest import read_users
+        from engagekit.rollups import open_prepared
+
+        folder, end = self.folder / about["events"], about.get("as_of") or None
+        users = about.get("users")
+        if users is None:
+            return folder, None, end
+        ids = open_prepared(folder).log.collect_schema()["user_id"]
+        return folder, read_users(self.folder / users, ids=ids), end
+
+    def journeys(self, *, progress: Progress | None = None) -> Journeys:
+        """Roll the log up under the team's definition, as it stands now.
+
+        Where that takes several parts, a notebook shows a bar meanwhile, unless `progress` says otherwise.
+        """
+        from engagekit._base import bar, in_notebook
+        from engagekit.rollups import rollup
+
+        if progress is None:
+            progress = bar("Reading the log") if in_notebook() else False
+        log, users, as_of = self._data()
+        return rollup(log, self.definition, users=users, as_of=as_of, progress=progress)
+
+    def export(self) -> tuple[Path, Path]:
+        """Write the decision record beside the session, as Markdown and HTML; return both paths."""
+        from engagekit.workshop.decision_record import export
+
+        return export(self)
+
+
+def _is_sound(state: Any) -> bool:
+    parts = [state.get(part, {}) for part in PARTS]
+    return all(isinstance(part, dict) for part in parts) and all(
+        isinstance(state.get("about", {}).get(key, ""), str) for key in ABOUT
+    )
+
+
+def _check(part: str, values: Mapping[str, Any]) -> None:
+    faults = [
+        f"{key!r} is no name; it takes a text." for key in values if not isinstance(key, str)
+    ] + [
+        f"{key!r} takes a text, but got {shortly(value)}."
+        for key, value in values.items()
+        if part == "about" and key in ABOUT and not isinstance(value, str)
+    ]
+    for key, value in values.items():
+        try:
+            json.dumps(value, allow_nan=False, sort_keys=True)
+            _measure([value])
+        except (TypeError, ValueError, RecursionError):
+            faults.append(
+                f"{key!r} got {shortly(value)}, which cannot be stored; it takes text, numbers, true/false, lists and tables."
+            )
+    if faults:
+        raise ParameterError.from_faults(f"The session's {part} stay as they are", faults)
+
+
+def _measure(value: Any, deepest: int = DEEPEST + 1) -> None:
+    if not deepest:
+        raise ValueError("nested too deeply")
+    for each in value.values() if isinstance(value, dict) else value:
+        if isinstance(each, (dict, list, tuple)):
+            _measure(each, deepest - 1)
+
+
+def _as_bytes(state: dict[str, Any]) -> bytes:
+    try:
+        text = json.dumps(state, indent=1, ensure_ascii=False, sort_keys=True)
+    except RecursionError:
+        raise StoredFileError(
+            "The session is nested too deeply to be written; it is left as it is."
+        ) from None
+    # Half a character, as a JSON file can name one, goes back as it came: as an escape.
+    return text.encode("utf-8", "backslashreplace")

@@ -1,0 +1,216 @@
+"""The same journeys, to the last count, from every engine, on random dirty logs."""
+
+from __future__ import annotations
+
+import random
+import shutil
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from oracle_rollup import as_frame, people_frame, some_definition, some_people, some_rows
+
+import engagekit as ek
+from engagekit.errors import ColumnError, EventLogError
+from engagekit.journeys.tables import TABLES
+
+MAKE = ek.Definition(signup="signup", activation="make", core="make")
+
+
+def assert_same(one, other):
+    for name in TABLES:
+        a, b = getattr(one, name), getattr(other, name)
+        if name == "users":  # what the users table brought keeps its row order nowhere
+            a, b = a.select(sorted(a.columns)), b.select(sorted(b.columns))
+        assert a.schema == b.schema, name
+        assert a.equals(b), name
+    assert one.left_out.equals(other.left_out)
+    assert (one.as_of, one.log_start, one.dates_only, one.unit) == (other.as_of, other.log_start, other.dates_only, other.unit)  # fmt: skip
+    assert one.definition == other.definition
+
+
+@pytest.fixture(scope="module")
+def to_duckdb():
+    duckdb = pytest.importorskip("duckdb")
+    connection = duckdb.connect()
+    connection.execute("set timezone = 'America/New_York'")  # a session's zone must not matter
+    yield lambda frame: connection.from_arrow(frame.to_arrow())
+    connection.close()
+
+
+@pytest.fixture(scope="module")
+def to_ibis():
+    ibis = pytest.importorskip("ibis")
+    return lambda frame: ibis.memtable(frame.to_arrow())
+
+
+@pytest.fixture(scope="session")
+def spark():
+    pytest.importorskip("pyspark")
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java, which is not installed")
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Spark says about the versions of others
+        from pyspark.sql import SparkSession
+
+        options = {
+            "spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "1", "spark.default.parallelism": "1",
+            "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.driver.memory": "1g",
+            "spark.sql.session.timeZone": "America/New_York", "spark.sql.adaptive.enabled": "false",
+        }  # fmt: skip
+        builder = SparkSession.builder.master("local[1]").appName("engagekit tests")
+        for key, value in options.items():
+            builder = builder.config(key, value)
+        session = builder.getOrCreate()
+        yield session
+        session.stop()
+
+
+def compare(carry, rng, *, ids, dates_only, sign_ups, unit, naive=False, most=60, users=5):
+    definition = some_definition(rng, signup=("signup", ek.Match("signup", status="paid"), None))
+    rows = some_rows(rng, ids=ids, dates_only=dates_only, most=most, users=users)
+    people = None if sign_ups is None else people_frame(some_people(rng, rows, sign_ups=sign_ups), ids=ids, sign_ups=sign_ups)  # fmt: skip
+    log = as_frame(rows, ids=ids, dates_only=dates_only)
+    if naive and not dates_only:
+        log = log.with_columns(pl.col("at").dt.replace_time_zone(None))
+    whole = log.drop_nulls(["user_id", "event", "at"])
+    as_of = rng.choice([None, whole["at"].max()])
+    if whole["at"].n_unique() == 1:
+        as_of = None
+    options = {"users": people, "unit": "user" if people is None else unit, "as_of": as_of}
+    assert_same(ek.rollup(carry(log), definition, **options), ek.rollup(log, definition, **options))
+
+
+dirty = given(
+    rng=st.randoms(use_true_random=False),
+    ids=st.sampled_from(["int", "text"]),
+    dates_only=st.booleans(),
+    sign_ups=st.sampled_from([None, "none", "dates", "instants"]),
+    unit=st.sampled_from(["user", "account"]),
+    naive=st.booleans(),
+)
+
+
+@settings(max_examples=15, phases=[Phase.generate], suppress_health_check=[*HealthCheck])
+@dirty
+def test_duckdb(to_duckdb, rng, **about):
+    compare(to_duckdb, rng, **about)
+
+
+@settings(max_examples=6, phases=[Phase.generate], suppress_health_check=[*HealthCheck])
+@dirty
+def test_ibis(to_ibis, rng, **about):
+    compare(to_ibis, rng, **about)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["duckdb", "ibis"])
+def test_many_more(engine, to_duckdb, to_ibis):
+    for seed in range(80):
+        rng = random.Random(seed)
+        compare(
+            {"duckdb": to_duckdb, "ibis": to_ibis}[engine], rng, ids=rng.choice(["int", "text"]), dates_only=rng.random() < 0.3,
+            sign_ups=rng.choice([None, "none", "dates", "instants"]), unit=rng.choice(["user", "account"]),
+            naive=rng.random() < 0.3, most=200, users=7,
+        )  # fmt: skip
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_spark(spark, seed):
+    rng = random.Random(seed)
+    compare(
+        lambda frame: spark.createDataFrame(frame.to_arrow()), rng, ids=["int", "text"][seed % 2], dates_only=seed % 4 == 3,
+        sign_ups=[None, "instants", "dates"][seed % 3], unit=["user", "account"][seed % 5 == 4], most=300, users=7,
+    )  # fmt: skip
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_spark_times_without_a_zone(spark):
+    from pyspark.sql import functions as F
+
+    log = as_frame(some_rows(random.Random(5), most=200))
+    frame = spark.createDataFrame(log.with_columns(pl.col("at").to_physical()).to_arrow())
+    naive = frame.withColumn("at", F.expr("timestampadd(MICROSECOND, at, timestamp_ntz'1970-01-01 00:00:00')"))  # fmt: skip
+    assert dict(naive.dtypes)["at"] == "timestamp_ntz"
+    definition = some_definition(random.Random(5))
+    assert_same(ek.rollup(naive, definition), ek.rollup(log, definition))
+
+
+@pytest.mark.parametrize("engine", ["pandas", "arrow", "narwhals"])
+def test_tables_that_polars_takes(engine):
+    log = as_frame(some_rows(random.Random(3), ids="text"), ids="text")
+    carry = {"pandas": lambda f: f.to_pandas(), "arrow": lambda f: f.to_arrow(), "narwhals": as_narwhals}[engine]  # fmt: skip
+    definition = some_definition(random.Random(4))
+    assert_same(ek.rollup(carry(log), definition), ek.rollup(log, definition))
+
+
+def as_narwhals(frame):
+    import narwhals as nw
+
+    return nw.from_native(frame)
+
+
+def test_what_an_engine_brings_is_checked_as_ours_is(to_duckdb):
+    log = as_frame(some_rows(random.Random(3)))
+    needs = ek.Definition(signup="signup", activation=ek.Match("make", plan="x"), core="make")
+    with pytest.raises(ColumnError, match=r"(?s)no column 'user_id'.*no column 'plan'"):
+        ek.rollup(to_duckdb(log.rename({"user_id": "user"})), needs)
+    with pytest.raises(ColumnError, match="more than one row"):
+        ek.rollup(to_duckdb(log), MAKE, users=pl.DataFrame({"user_id": [1, 1]}))
+    with pytest.raises(EventLogError, match="no event"):
+        ek.rollup(to_duckdb(log.head(0)), MAKE)
+    with pytest.raises(EventLogError, match="no event before"):
+        ek.rollup(to_duckdb(log), MAKE, as_of="1999-01-01")
+
+
+def test_nothing_is_left_behind_in_duckdb():
+    duckdb = pytest.importorskip("duckdb")
+    connection = duckdb.connect()
+    log = as_frame(some_rows(random.Random(3)))
+    ek.rollup(connection.from_arrow(log.to_arrow()), MAKE, users=pl.DataFrame({"user_id": [1]}))
+    assert connection.sql("select table_name from duckdb_tables()").fetchall() == []
+    assert connection.sql("select view_name from duckdb_views() where not internal").fetchall() == []  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ["polars", "duckdb"])
+def test_conditions_that_can_never_hold_are_told_beforehand(to_duckdb, engine):
+    log = as_frame(some_rows(random.Random(3))).with_columns(pl.lit(value=True).alias("paid"))
+    asks = [ek.Match("make", status=1), ek.Match("make", size=["1", 2]), ek.Match("make", size=True), ek.Match("make", paid=1), ek.Match("make", status="x", size=1.0, paid=False)]  # fmt: skip
+    definition = ek.Definition(signup="signup", activation=asks, core="make")
+    with pytest.raises(ColumnError) as error:
+        ek.rollup(log if engine == "polars" else to_duckdb(log), definition)
+    assert "4 faults" in str(error.value)
+    for part in ("asks for 1, but 'status' holds String", "asks for '1', but 'size' holds Int64", "asks for True", "asks for 1, but 'paid'"):  # fmt: skip
+        assert part in str(error.value)
+
+
+def test_a_users_table_may_lie_there_too(to_duckdb):
+    rows = some_rows(random.Random(9), most=200)
+    people = people_frame(some_people(random.Random(9), rows, sign_ups="instants"), sign_ups="instants")  # fmt: skip
+    log = as_frame(rows)
+    assert_same(ek.rollup(to_duckdb(log), MAKE, users=to_duckdb(people)), ek.rollup(log, MAKE, users=people))  # fmt: skip
+
+
+def test_an_unknown_engine_is_named():
+    class DataFrame: ...
+
+    DataFrame.__module__ = "dask.dataframe.core"
+    with pytest.raises(EventLogError, match=r"dask DataFrame.*DuckDB relation.*rollup_sql"):
+        ek.rollup(DataFrame(), MAKE)
+    with pytest.raises(EventLogError, match="is a list"):
+        ek.rollup([1, 2], MAKE)
+
+
+def test_an_ibis_backend_that_is_not_known_is_named():
+    ibis = pytest.importorskip("ibis")
+    from engagekit.rollups.sql_dialects import dialect_of
+
+    with pytest.raises(EventLogError, match=r"on sqlite; known are 'duckdb'.*to_polars"):
+        dialect_of("sqlite")
+    assert dialect_of(ibis.duckdb.connect().name) == "duckdb"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engagekit._base.atomic_files import flush, sweep, write_whole, writing
+from engagekit._base.atomic_files import A_DAY, flush, sweep, write_whole, writing
 from engagekit._base.calendar import (
     Calendar,
     Period,
@@ -35,6 +35,7 @@ from engagekit._base.notebook_progress import bar, in_notebook
 from engagekit._base.progress import Progress, ticking
 
 __all__ = [
+    "A_DAY",
     "LINK_NAMES",
     "Calendar",
     "Period",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engagekit._base.atomic_files import flush, sweep, write_whole, writing
+from engagekit._base.atomic_files import A_DAY, flush, sweep, write_whole, writing
 from engagekit._base.calendar import (
     Calendar,
     Period,
@@ -37,6 +37,7 @@ from engagekit._base.progress import Progress, ticking
 from engagekit._base.remarks import Remark
 
 __all__ = [
+    "A_DAY",
     "LINK_NAMES",
     "Calendar",
     "Period",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +15,14 @@ from engagekit.definition import Definition
 from engagekit.errors import ColumnError, ParameterError, StoredFileError, listing, nearest
 from engagekit.instants import AT, beside_log, instant, last_before, local_day, times_before, zone
 from engagekit.journeys.gaps import interval_of, median_gaps
-from engagekit.journeys.storage import FILE, names, pieces_in, refuse_newer, settle, tables_in, tidy
+from engagekit.journeys.storage import claimed, open_stored, pieces_in, put_whole, settle, tables_in
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from engagekit.instants import Instant
+    from engagekit.journeys.storage import Stored
     from engagekit.log import Frame
 
 # What each table holds; `user_id` has the log's own type, `users` has the properties behind these columns.
@@ -87,6 +86,16 @@ class Journeys:
     unit: str = "user"
     remarks: tuple[Remark, ...] = ()
     pieces: tuple[Mapping[str, pl.LazyFrame], ...] = ()  # the same tables, some users at a time
+    stored: Stored | None = None  # the files that the tables are read from, where they lie on disk
+
+    if not TYPE_CHECKING:
+
+        def __getattribute__(self, name: str) -> Any:
+            """Take a part; a table on disk only if its files are still those that were opened."""
+            stored = object.__getattribute__(self, "stored") if name in TABLES else None
+            if stored is not None:
+                stored.check(name)
+            return object.__getattribute__(self, name)
 
     @classmethod
     def from_frames(
@@ -337,16 +346,8 @@ class Journeys:
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the journeys into a folder, whole or not at all: what was there stays readable until the end."""
         folder = Path(folder)
-        refuse_newer(folder)
-        files = names(uuid.uuid4().hex[:12])
-        try:
-            with writing(str(folder)):
-                folder.mkdir(parents=True, exist_ok=True)
-                for name, file in files.items():
-                    getattr(self, name).lazy().sink_parquet(folder / file)
-            settle(about(self), folder, files)
-        finally:
-            tidy(folder)
+        with claimed(folder) as tag:
+            settle(about(self), put_whole(_tables(self), folder, tag))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], *, lazy: bool = False) -> Journeys:
@@ -359,12 +360,10 @@ class Journeys:
         """
         folder = Path(folder)
         try:
-            known = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            refuse_newer(folder)
-            files = {name: known["tables"][name] for name in TABLES}
-            tables: dict[str, Any] = tables_in(folder, files)
+            known, stored = open_stored(folder)
+            tables: dict[str, Any] = dict(tables_in(stored))
             if not lazy:
-                tables = {name: pl.read_parquet(folder / file) for name, file in files.items()}
+                tables = {name: table.collect() for name, table in tables.items()}
             return cls(
                 **tables,
                 definition=Definition.from_table(known["definition"], source=str(folder)),
@@ -374,17 +373,24 @@ class Journeys:
                 left_out=pl.DataFrame(known["left_out"], schema=LEFT_OUT),
                 unit=known["unit"],
                 remarks=tuple(map(Remark.from_dict, known.get("remarks", ()))),
-                pieces=pieces_in(folder, files) if lazy else (),
+                pieces=pieces_in(stored) if lazy else (),
+                stored=stored if lazy else None,
             )
-        except FileNotFoundError as error:
-            raise StoredFileError(
-                f"{str(folder)!r} holds no journeys ({error.filename} is missing); write them with journeys.save(folder)."
-            ) from None
-        except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+        except FileNotFoundError:  # others were written while these were being read
+            return cls.load(folder, lazy=lazy)
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            pl.exceptions.PolarsError,
+        ) as error:
             if isinstance(error, StoredFileError):
                 raise
             raise StoredFileError(
-                f"The journeys in {str(folder)!r} cannot be read ({type(error).__name__}: {error}); roll the log up again."
+                f"The journeys in {str(folder)!r} cannot be read ({type(error).__name__}: {error}); make them anew: "
+                f"ek.rollup(log, definition, into={str(folder)!r})."
             ) from None
 
 

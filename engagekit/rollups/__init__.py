@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,12 +30,13 @@ from engagekit.rollups.warehouse_sql import rollup_sql
 if TYPE_CHECKING:
     import os
     from collections import Counter
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from engagekit._base import Progress
     from engagekit.definition import Definition
     from engagekit.instants import Instant
     from engagekit.log import Frame
+    from engagekit.rollups.population import Opened
 
 __all__ = ["is_prepared", "open_prepared", "prepare_events", "rollup", "rollup_sql"]
 
@@ -80,7 +81,8 @@ def rollup(
         Show how far it is, where a log is taken in parts: True, False, or a function of ``done, total``.
     into
         A folder to leave the journeys in, where memory would not hold them: their tables are then lazy frames.
-        ``ek.Journeys.load(folder, lazy=True)`` opens them again.
+        ``ek.Journeys.load(folder, lazy=True)`` opens them again. Of several that write into one folder the last to
+        finish counts, whole; what was opened before then says that it was replaced. One that fails leaves nothing.
 
     Returns
     -------
@@ -139,9 +141,6 @@ def rollup(
     definition = definition_of(definition)
     if is_path(events) and not is_prepared(events):
         events = scan_events(events, definition=definition)
-    folder, tag = None if into is None else Path(into), uuid.uuid4().hex[:12]
-    if folder is not None:
-        storage.refuse_newer(folder)
     engine = engine_of(events)
     if engine is None:
         opened = local.opened(events, definition, users, unit, as_of, progress)
@@ -149,21 +148,41 @@ def rollup(
         from engagekit.rollups import remote
 
         opened = remote.opened(engine, events, definition, users, unit, as_of)
-    left_out, gaps, kept = opened.left_out.copy(), [], []
+    if into is None:
+        return _rolled(opened, definition, unit)
+    folder = Path(into)
+    with storage.claimed(folder) as tag:
+        journeys = _rolled(
+            opened, definition, unit, keep=partial(storage.put, folder=folder, tag=tag)
+        )
+        if journeys.stored is not None:
+            storage.settle(about(journeys), journeys.stored)
+    return journeys
+
+
+def _rolled(
+    opened: Opened,
+    definition: Definition,
+    unit: str,
+    keep: Callable[..., storage.Stored] | None = None,
+) -> Journeys:
+    """Reduce a log part by part, and keep the parts in memory or where `keep` puts them."""
+    left_out, gaps, kept, put = opened.left_out.copy(), [], [], []
     for number, (tables, left) in enumerate(opened.parts):
         left_out.update(left)
         gaps.append(median_gaps(tables["days"]))
         whole: dict[str, Any] = {name: landed(table, name) for name, table in tables.items()}
-        if folder is None:
+        if keep is None:
             kept.append(whole)
         else:
-            storage.put(whole, folder, tag, number)
+            put.append(keep(whole, number=number))
+    stored = storage.joined(put) if put else None
     found: Mapping[str, Any]
-    if folder is None:
+    if stored is None:
         found = {name: pl.concat([part[name] for part in kept]) for name in TABLES}
     else:
-        found = storage.tables_in(folder, storage.names(tag))
-    journeys = Journeys(
+        found = storage.tables_in(stored)
+    return Journeys(
         **found,
         definition=definition.resolved(interval_of(pl.concat(gaps))),
         as_of=opened.extent.end,
@@ -171,11 +190,9 @@ def rollup(
         dates_only=opened.extent.dates_only,
         left_out=_as_frame(left_out),
         unit=unit,
-        pieces=() if folder is None else storage.pieces_in(folder, storage.names(tag)),
+        pieces=() if stored is None else storage.pieces_in(stored),
+        stored=stored,
     )
-    if folder is not None:
-        storage.settle(about(journeys), folder, storage.names(tag))
-    return journeys
 
 
 def _as_frame(left_out: Counter[tuple[str, str]]) -> pl.DataFrame:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ from engagekit.rollups.prepared_log import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from engagekit._base import Progress
     from engagekit.definition import Definition
     from engagekit.ingest import Keep
@@ -34,6 +37,11 @@ BUCKET = 1_000_000  # events in one bucket, about
 MOST_BUCKETS = 256
 SLICE = 10_000_000  # events split at a time, of a log of few columns
 PIECES = "split"
+LOCK = ".preparing.lock"
+BUSY = (
+    "{!r} is being filled with a prepared log by another call right now, and this one has stopped. Nothing is wrong with "
+    "the log: wait for the other to end, then the same call returns at once, or give a folder of its own."
+)
 
 
 def prepare_events(
@@ -70,8 +78,8 @@ def prepare_events(
     Raises
     ------
     StoredFileError
-        The folder holds something else, or a log prepared from another source or by a newer engagekit; or it
-        cannot be written to, or the disk is full: with room made, the same call goes on.
+        The folder holds something else, or a log prepared from another source or by another version of engagekit;
+        or another call prepares it right now; or it cannot be written to, or the disk is full: with room made, the same call goes on.
     EventLogError
         The log holds no events.
 
@@ -105,15 +113,50 @@ def prepare_events(
         plan = _plan(raw, files)
         if done is None:
             by_slices = not isinstance(source, pl.LazyFrame)
-            with writing(str(folder)):
-                _begin(folder, plan)
-                _split(raw, plan, folder, by_slices=by_slices, progress=progress)
-                _finish(plan, folder, progress=progress)
-        elif not _same(plan, done):
+            with writing(str(folder)), _alone(folder):
+                done = read_manifest(folder, DONE)  # it may have been written meanwhile
+                if done is None:
+                    _begin(folder, plan)
+                    _split(raw, plan, folder, by_slices=by_slices, progress=progress)
+                    _finish(plan, folder, progress=progress)
+        if done is not None and not _same(plan, done):
             raise _other_source(folder)
     open_prepared(folder)  # broken ones are refused here, not later
     _tidy(folder)
+    with suppress(OSError):  # of a process that was killed; nobody has work left to do here
+        (folder / LOCK).unlink(missing_ok=True)
     return folder
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep others from preparing a log in the same folder meanwhile."""
+    from filelock import FileLock, Timeout
+
+    ours = any((folder / name).exists() for name in (BEGUN, DONE))
+    if folder.exists() and not ours and not _is_empty(folder):
+        raise StoredFileError(
+            f"{str(folder)!r} holds something else already; give a new or an empty folder."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / LOCK
+    held = FileLock(lock, timeout=0)
+    with suppress(NotImplementedError):  # a file system without locks
+        try:
+            held.acquire()
+        except Timeout:
+            raise StoredFileError(BUSY.format(str(folder))) from None
+    try:
+        yield
+    except FileNotFoundError as error:
+        # What this call wrote is there until somebody else takes it away.
+        if str(folder) in f"{error.filename} {error}":
+            raise StoredFileError(BUSY.format(str(folder))) from error
+        raise
+    finally:
+        with suppress(OSError):
+            lock.unlink(missing_ok=True)
+        held.release()
 
 
 def _opened(source: Any, definition: Definition | None, keep: Keep | None) -> pl.LazyFrame:
@@ -212,22 +255,18 @@ def _other_source(folder: Path) -> StoredFileError:
 def _begin(folder: Path, plan: dict[str, Any]) -> None:
     """Claim the folder, or find in it what was begun from the same source."""
     begun = read_manifest(folder, BEGUN)
-    if begun is None:
-        if folder.exists() and not _is_empty(folder):
-            raise StoredFileError(
-                f"{str(folder)!r} holds something else already; give a new or an empty folder."
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-    elif not _same(plan, begun):
+    if begun is not None and not _same(plan, begun):
         raise _other_source(folder)
-    elif any(begun[key] != plan[key] for key in ("polars", "count", "slice")):
+    if begun is not None and any(begun[key] != plan[key] for key in ("polars", "count", "slice")):
         _tidy(folder, but=())  # pieces that were cut otherwise do not fit
     write_whole(folder / BEGUN, json.dumps(plan).encode())
 
 
 def _is_empty(folder: Path) -> bool:
     # A manifest that was being written when the process was killed is nobody's.
-    return folder.is_dir() and all(each.match(f".{BEGUN}.*.part") for each in folder.iterdir())
+    return folder.is_dir() and all(
+        each.name == LOCK or each.match(f".{BEGUN}.*.part") for each in folder.iterdir()
+    )
 
 
 def _split(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engagekit._base import in_html, write_whole
+from engagekit.errors import ParameterError
 
 if TYPE_CHECKING:
     import os
@@ -50,7 +51,7 @@ window.engagekitDraw = function () {
 
 
 def use_offline_charts() -> None:
-    """Make the charts of this notebook draw without internet; call it once, in a cell of its own.
+    """Make the charts of this notebook live, without internet; call it once, in a cell of its own.
 
     Parameters
     ----------
@@ -64,6 +65,9 @@ def use_offline_charts() -> None:
 
     Notes
     -----
+    The charts of `engagekit.charts` never ask for anything from the internet, with or without this call: without it
+    they are pictures. With it, altair charts of your own are drawn in the same way until another renderer is enabled.
+
     Exported as HTML with this output inside, the charts are live from disk.
 
     Examples
@@ -85,17 +89,21 @@ def enable_renderer() -> None:
     alt.renderers.enable(RENDERER)
 
 
-@functools.cache
 def setup_html() -> str:
     """Return the scripts that make charts live, as one piece of HTML."""
+    ready = "<p>Charts are drawn on this computer, without internet.</p>"
+    return f"{ready}{_scripts()}"
+
+
+@functools.cache
+def _scripts() -> str:
     import vl_convert
 
     # A name of our own, so that another Vega on the page is neither used nor replaced.
     bundle = vl_convert.javascript_bundle("window.engagekitEmbed = vegaEmbed;")
     bundle = bundle.replace("</script", "<\\/script")
     load = f"(function () {{ if (window.engagekitDraw) {{ return; }}\n{bundle}{_DRAW}}})();"
-    ready = "<p>Charts are drawn on this computer, without internet.</p>"
-    return f"{ready}<script>{load}\nwindow.engagekitDraw();</script>"
+    return f"<script>{load}\nwindow.engagekitDraw();</script>"
 
 
 def mimebundle(spec: Mapping[str, Any], **_: Any) -> dict[str, str]:
@@ -115,11 +123,25 @@ def chart_html(spec: Mapping[str, Any]) -> str:
             f'<div id="{identity(spec)}" data-engagekit-chart role="figure" aria-label="{in_html(title(spec) or description(spec))}" style="{box}">',
             f'<img alt="{in_html(description(spec))}" src="data:image/svg+xml;base64,{picture}" style="max-width:100%">',
             f'<script type="application/json">{source}</script>',
-            table_html(spec.get("usermeta", {}).get("engagekit")),
+            "".join(map(table_html, _tables(spec))),
             "<script>if (window.engagekitDraw) { window.engagekitDraw(); }</script>",
             "</div>",
         ]
     )
+
+
+def page_html(spec: Mapping[str, Any]) -> str:
+    """Write a chart as a page of its own, that is allowed to ask nothing of anybody."""
+    rules = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
+    head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{rules}">'
+    name = in_html(title(spec) or description(spec))
+    body = alone_html(spec)
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}<title>{name}</title></head>\n<body>\n{body}\n</body></html>\n'
+
+
+def alone_html(spec: Mapping[str, Any]) -> str:
+    """Write a chart as a piece of HTML that brings its own drawing scripts."""
+    return f"{chart_html(spec)}\n{_scripts()}"
 
 
 def export_html(notebook: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
@@ -192,10 +214,14 @@ def identity(spec: Mapping[str, Any]) -> str:
     return f"engagekit-{hashlib.sha256(_source(spec).encode()).hexdigest()[:12]}"
 
 
-def table_html(table: Mapping[str, Any] | None) -> str:
+def _tables(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Find the numbers of a chart, or of each chart it was joined of."""
+    found = (spec.get("usermeta") or {}).get("engagekit") or []
+    return found if isinstance(found, list) else [found]
+
+
+def table_html(table: Mapping[str, Any]) -> str:
     """Write the numbers of a chart as a table that can be unfolded; every cell is inert text."""
-    if not table:
-        return ""
     texts = table["texts"]
     head = _cells(table["headers"], "th", texts, ' scope="col"')
     body = "".join(f"<tr>{_cells(row, 'td', texts)}</tr>" for row in table["rows"])
@@ -226,5 +252,11 @@ def _source(spec: Mapping[str, Any]) -> str:
 def _svg(source: str) -> str:
     import vl_convert
 
-    drawn: str = vl_convert.vegalite_to_svg(source, allowed_base_urls=[])
+    try:
+        drawn: str = vl_convert.vegalite_to_svg(source, allowed_base_urls=[])
+    except ValueError as error:
+        said = " ".join(str(error).split("\n    at ")[0].split())
+        raise ParameterError(
+            f"This chart cannot be drawn: {said}. Charts are drawn without internet, so all that they show must be in them."
+        ) from error
     return drawn

@@ -1,4 +1,4 @@
-"""How every chart looks, and how it gets its words: sizes for a projector, colors for every eye, a text for every chart."""
+"""How every chart gets its words, colors for every eye and sizes for a projector; a text for every chart."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from engagekit.errors import ParameterError
+from engagekit.views import looks
+from engagekit.views.display import displayed
 from engagekit.views.sheet import MOST_ROWS, Sheet, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-INK, MUTED, RULE = "#1b1f24", "#57606a", "#d8dee4"
+INK, MUTED, TEXT = looks.INK, looks.MUTED, looks.TEXT
 BAR, LATER, PALE = "#6b7785", "#b5bcc4", "#e7eaee"
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 DEEP = "#B34700"  # vermillion under white letters
@@ -26,9 +28,7 @@ SHAPES = ("square", "circle", "triangle-up", "diamond", "cross", "triangle-down"
 WIDTH = 460  # of a plot with names to its left and values to its right; the whole stays under 900
 WIDE = 620  # of a plot with an axis of numbers only
 BESIDE = 195  # of the values to its right
-TEXT = 14
 MOST_BENEATH = 200  # rows of the table beneath a picture; the table of the same name has more
-FONT = "Arial, Helvetica, Liberation Sans, DejaVu Sans, sans-serif"
 
 
 def data(rows: Iterable[Mapping[str, Any]]) -> alt.InlineData:
@@ -44,8 +44,8 @@ def data(rows: Iterable[Mapping[str, Any]]) -> alt.InlineData:
 
 
 def finished(chart: Any, sheet: Sheet) -> Any:
-    """Give a chart its title, subtitle, description, table and looks."""
-    return chart.properties(
+    """Give a chart its title, subtitle, description and table, and our way of being shown."""
+    made = chart.properties(
         title=alt.TitleParams(
             text=lines(sheet.title, 78),
             subtitle=lines(sheet.subtitle, 118),
@@ -59,7 +59,8 @@ def finished(chart: Any, sheet: Sheet) -> Any:
                 "texts": sheet.texts,
             }
         },
-    ).configure(**LOOKS)
+    )
+    return displayed(made)
 
 
 def lines(text: str, width: int) -> list[str]:
@@ -83,46 +84,3 @@ def inked(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def share_axis(title: str, *, grid: bool = True) -> alt.Axis:
     """Make an axis of percentages."""
     return alt.Axis(format=".0%", title=title, grid=grid, tickCount=5)
-
-
-LOOKS: dict[str, Any] = {
-    "background": "white",
-    "font": FONT,
-    "padding": 8,
-    "view": {"stroke": None},
-    "title": {
-        "anchor": "start",
-        "fontSize": 20,
-        "fontWeight": "bold",
-        "color": INK,
-        "subtitleFontSize": TEXT,
-        "subtitleColor": MUTED,
-        "subtitlePadding": 6,
-        "subtitleLineHeight": 19,
-        "lineHeight": 25,
-        "offset": 18,
-    },
-    "axis": {
-        "labelFontSize": TEXT,
-        "labelColor": INK,
-        "labelLimit": 200,
-        "titleFontSize": TEXT,
-        "titleFontWeight": "normal",
-        "titleColor": MUTED,
-        "titlePadding": 10,
-        "gridColor": RULE,
-        "domainColor": MUTED,
-        "tickColor": MUTED,
-    },
-    "legend": {
-        "labelFontSize": TEXT,
-        "titleFontSize": TEXT,
-        "labelColor": INK,
-        "titleColor": INK,
-        "symbolSize": 140,
-        "labelLimit": 240,
-    },
-    "header": {"labelFontSize": TEXT, "titleFontSize": TEXT, "labelLimit": 240},
-    "text": {"fontSize": TEXT, "color": INK},
-    "mark": {"tooltip": None},
-}

@@ -145,7 +145,7 @@ def test_broken_foreign_and_newer_folders_are_refused(journeys, tmp_path):
         ek.Journeys.load(tmp_path)
     with pytest.raises(StoredFileError, match="newer engagekit"):
         journeys.save(tmp_path)  # what a newer one wrote is not overwritten either
-    for broken in ("{", "[]", '{"schema_version": 1}', json.dumps(about | {"as_of": 3})):
+    for broken in ("{", "[]", '{"schema_version": 2}', json.dumps(about | {"as_of": 3})):
         (tmp_path / "journeys.json").write_text(broken)
         with pytest.raises(StoredFileError, match="cannot be read"):
             ek.Journeys.load(tmp_path)

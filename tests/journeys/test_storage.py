@@ -192,12 +192,12 @@ def test_a_session_where_a_file_lies(tmp_path):
 
 
 def test_newer_files_are_refused_and_never_overwritten(tmp_path, journeys):
-    (tmp_path / "definition.toml").write_text("schema_version = 2\nnew = true\n", encoding="utf-8")
-    (tmp_path / "session.json").write_text('{"schema_version": 2, "new": []}', encoding="utf-8")
-    (tmp_path / "journeys.json").write_text('{"schema_version": 2}', encoding="utf-8")
+    (tmp_path / "definition.toml").write_text("schema_version = 99\nnew = true\n", encoding="utf-8")
+    (tmp_path / "session.json").write_text('{"schema_version": 99, "new": []}', encoding="utf-8")
+    (tmp_path / "journeys.json").write_text('{"schema_version": 99}', encoding="utf-8")
     (tmp_path / "users-0123456789ab.parquet").write_bytes(b"of the newer one")
     (tmp_path / "log").mkdir()
-    (tmp_path / "log" / "prepared.json").write_text('{"schema_version": 2}', encoding="utf-8")
+    (tmp_path / "log" / "prepared.json").write_text('{"schema_version": 99}', encoding="utf-8")
     before = listed(tmp_path)
     for act in (
         lambda: Definition.load(tmp_path / "definition.toml"),
@@ -216,7 +216,7 @@ def test_newer_files_are_refused_and_never_overwritten(tmp_path, journeys):
 
 def test_a_team_cannot_overwrite_a_newer_definition(tmp_path):
     session = Session(tmp_path)
-    (tmp_path / "definition.toml").write_text("schema_version = 2\n", encoding="utf-8")
+    (tmp_path / "definition.toml").write_text("schema_version = 99\n", encoding="utf-8")
     with pytest.raises(StoredFileError, match="newer"):
         session.define(definition())
 

@@ -52,7 +52,15 @@ WHOLE_DAYS = (
     "advocacy_days",
     "depth_within_days",
     "burn_in_days",
+    "recent_days",
 )
+HABIT_LADDER = (
+    7,
+    14,
+    31,
+    61,
+    91,
+)  # days: the habit window is the first that holds the usage interval
 MOST_DAYS = 36_500  # a hundred years: what is longer is a slip
 LONGEST_FIRST_DAYS = 31  # the early days of a user are kept as the bits of one 32-bit number
 
@@ -105,9 +113,11 @@ class Definition:
     outcome_days
         Start and end of the outcome window, in days since sign-up.
     usage_interval_days
-        The product's usual pause between core days.
+        The product's usual pause between core days, in calendar days.
     targets
         Link name to target rate between 0 and 1; any link may be missing.
+    recent_days
+        How many days of sign-ups, of those that can be judged, an answer about "now" stands on.
 
     Raises
     ------
@@ -145,6 +155,7 @@ class Definition:
     outcome_days: tuple[int, int] | None = None
     usage_interval_days: float | None = None
     targets: Mapping[str, float] = field(default_factory=dict)
+    recent_days: int = 91
 
     def __post_init__(self) -> None:
         """Normalise lists to tuples and check everything at once."""
@@ -403,7 +414,9 @@ class Definition:
     def resolved(self, usage_interval_days: float) -> Definition:
         """Fill the windows that are None from the product's usage interval (days)."""
         interval = self.usage_interval_days or usage_interval_days
-        habit = self.habit_days or next((d for d in (7, 14, 28) if d >= interval), 28)
+        habit = self.habit_days or next(
+            (d for d in HABIT_LADDER if d >= interval), HABIT_LADDER[-1]
+        )
         return dataclasses.replace(
             self,
             usage_interval_days=interval,
@@ -411,7 +424,7 @@ class Definition:
             if self.burn_in_days is None and self.signup is None
             else self.burn_in_days,
             habit_days=habit,
-            depth_days=self.depth_days or min(140, max(35, 5 * habit)),
+            depth_days=self.depth_days or min(max(35, 5 * habit), max(140, 2 * habit)),
             depth_within_days=self.depth_within_days or max(30, 2 * habit),
             outcome_days=self.outcome_days
             or (max(28, 2 * habit, self.first_days), max(42, 3 * habit, self.first_days + 14)),

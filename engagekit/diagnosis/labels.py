@@ -52,10 +52,11 @@ RETURNED = pl.col("returned")
 HABIT_OVER = pl.col("habit_over")
 DEPTH_OVER = pl.col("depth_over")
 DEEP = pl.col("deep")
-SILENCE = pl.col("silence_days")
-USUAL_GAP = pl.col("usual_gap_days")
+SILENCE = pl.col("silence")
+USUAL_GAP = pl.col("usual_gap")
+LONGEST_GAP = pl.col("longest_gap")
 HABIT_DAYS = pl.col("habit_days")
-QUIET = (SILENCE >= DRIFT_TIMES * USUAL_GAP) & (SILENCE >= HABIT_DAYS)
+QUIET = (SILENCE >= DRIFT_TIMES * USUAL_GAP) & (SILENCE > LONGEST_GAP) & (SILENCE >= HABIT_DAYS)
 REPEATED = ACTIVATED & RETURNED
 VANISHED = ACTIVATED & ~RETURNED & HABIT_OVER
 STALLED = STARTED & ~STEP_OPEN

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 FILE = "journeys.json"
-NAMES = ("users", "steps", "early", "days")
+NAMES = ("users", "steps", "early", "days", "late")
 OURS = rf"({'|'.join(NAMES)})-[0-9a-f]{{12}}\.parquet"  # names of tables on disk; nothing else is ever cleared away
 
 

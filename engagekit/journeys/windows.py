@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from engagekit.instants import AT, days
-from engagekit.journeys.gaps import interval_of, median_gaps
+from engagekit.journeys.gaps import interval_of, intervals
 from engagekit.journeys.groups import check_journeys
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def suggest_windows(journeys: Journeys) -> pl.DataFrame:
      ('habit_days', 14.0, 14.0, 0, 1, 0.0)]
     """
     check_journeys(journeys)
-    gaps = median_gaps(journeys.days)
+    gaps = intervals(journeys.days)
     in_use, found = _lengths(journeys.definition), _lengths(_free(journeys.definition), gaps)
     users = journeys.users.lazy()
     end = pl.lit(journeys.as_of, AT)

@@ -10,13 +10,15 @@ import polars as pl
 
 from engagekit.errors import ParameterError, check_choice
 from engagekit.journeys import (
-    LEFT_OUT,
     TABLES,
     Journeys,
     about,
-    interval_of,
+    counts_of,
     landed,
-    median_gaps,
+    late_counted,
+    left_out_of,
+    resolved,
+    set_apart,
     storage,
 )
 from engagekit.rollups import local
@@ -27,7 +29,6 @@ from engagekit.rollups.warehouse_sql import rollup_sql
 
 if TYPE_CHECKING:
     import os
-    from collections import Counter
     from collections.abc import Mapping
 
     from engagekit._base import Progress
@@ -141,11 +142,13 @@ def rollup(
         from engagekit.rollups import remote
 
         opened = remote.opened(engine, events, definition, users, unit, as_of)
-    left_out, gaps, kept = opened.left_out.copy(), [], []
+    extent = opened.extent
+    left_out, counts, kept = opened.left_out.copy(), [], []
     for number, (tables, left) in enumerate(opened.parts):
         left_out.update(left)
-        gaps.append(median_gaps(tables["days"]))
-        whole: dict[str, Any] = {name: landed(table, name) for name, table in tables.items()}
+        typed = {name: landed(table, name) for name, table in tables.items()}
+        whole: dict[str, Any] = set_apart(typed, extent.start, extent.zone)
+        counts.append(counts_of(whole))
         if folder is None:
             kept.append(whole)
         else:
@@ -155,21 +158,16 @@ def rollup(
         found = {name: pl.concat([part[name] for part in kept]) for name in TABLES}
     else:
         found = storage.tables_in(folder, storage.names(tag))
+    known: dict[str, Any] = {"as_of": extent.end, "log_start": extent.start}
     journeys = Journeys(
         **found,
-        definition=definition.resolved(interval_of(pl.concat(gaps))),
-        as_of=opened.extent.end,
-        log_start=opened.extent.start,
-        dates_only=opened.extent.dates_only,
-        left_out=_as_frame(left_out),
+        **resolved(counts, definition, zone=extent.zone, unit=unit, **known),
+        **known,
+        dates_only=extent.dates_only,
+        left_out=left_out_of(left_out + late_counted(counts, unit)),
         unit=unit,
         pieces=() if folder is None else storage.pieces_in(folder, storage.names(tag)),
     )
     if folder is not None:
         storage.settle(about(journeys), folder, storage.names(tag))
     return journeys
-
-
-def _as_frame(left_out: Counter[tuple[str, str]]) -> pl.DataFrame:
-    rows = [(reason, count, what) for (reason, what), count in sorted(left_out.items()) if count]
-    return pl.DataFrame(rows, schema=LEFT_OUT, orient="row")

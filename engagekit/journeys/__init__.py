@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engagekit.journeys import storage
-from engagekit.journeys.clock import MILLION, up_to
+from engagekit.journeys.clock import MILLION, days_until, product_clock, up_to
 from engagekit.journeys.coverage import FIRST_EVENT, NOT_DEFINED, Basis, basis
 from engagekit.journeys.groups import (
     MIN_GROUP,
@@ -51,6 +51,7 @@ __all__ = [
     "basis",
     "check_journeys",
     "counts_of",
+    "days_until",
     "gathered",
     "group_names",
     "landed",
@@ -59,6 +60,7 @@ __all__ = [
     "names_and_faults",
     "on_advanced_days",
     "on_days",
+    "product_clock",
     "resolved",
     "set_apart",
     "silence_days",

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit.journeys.groups import check_journeys
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    from engagekit.journeys.tables import Journeys
     from engagekit.log import Frame
 
 PRIOR = (
@@ -23,6 +26,8 @@ PRIOR = (
 )
 AROUND = 45  # days on either side of a day that say what is usual for it
 MILLION = 1_000_000
+AHEAD = 400  # days laid out into the future
+TINY = 1e-6
 CLOCK: dict[str, Any] = {
     "day": pl.Date,
     "active": pl.Int64,
@@ -30,6 +35,55 @@ CLOCK: dict[str, Any] = {
     "weight": pl.Float64,
 }
 ACTIVITY: dict[str, Any] = {"day": pl.Date, "active": pl.Int64}
+
+
+def product_clock(journeys: Journeys) -> pl.DataFrame:
+    """Show the product's own clock: how active each day was, and so how much it counts when users are silent.
+
+    ``weight(d) = (active(d) + 3) / (expected(d) + 3)``, ``expected(d)`` = mean of `active` over the 91 days around `d`
+    that the log covers.
+
+    Parameters
+    ----------
+    journeys
+        From `rollup`.
+
+    Returns
+    -------
+    DataFrame
+        One row per local day of the log, from the first to the last before `as_of`: `day`; `active`, users with a core
+        action on it; `expected`; `weight`, in product days. A day like those around it weighs 1, a Sunday of an office
+        product, a holiday or an outage hardly anything.
+
+    Raises
+    ------
+    ParameterError
+        These are no journeys.
+
+    Notes
+    -----
+    Counted are all users of the log, those who signed up before it included; `journeys.where` does not change the
+    clock, `journeys.at` makes it anew from what was known then. Silences and gaps of labels and of the watch list are
+    sums of weights; windows stay calendar days. Where activity falls away for good, its days weigh little for some 45
+    days, until the days around them are as quiet: then silence counts again.
+
+    References
+    ----------
+    The project's contract, rule 3. The idea is operational time: Feller (1971), An Introduction to Probability
+    Theory, volume II, section X.7.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> import engagekit as ek
+    >>> rows = [(user, "edit", date(2026, 1, day)) for user in range(30) for day in range(1, 29) if day % 7 < 5]
+    >>> log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
+    >>> journeys = ek.rollup(log, ek.Definition(activation="edit", core="edit", burn_in_days=0))
+    >>> product_clock(journeys).select("day", "active", pl.col("weight").round(2)).rows()[3:6]
+    [(datetime.date(2026, 1, 4), 30, 1.34), (datetime.date(2026, 1, 5), 0, 0.12), (datetime.date(2026, 1, 6), 0, 0.12)]
+    """
+    check_journeys(journeys)
+    return journeys.clock
 
 
 def activity(days: Frame) -> pl.DataFrame:
@@ -98,3 +152,32 @@ def up_to(clock: pl.DataFrame, day: pl.Expr) -> pl.Expr:
     times = pl.lit(pl.concat([pl.Series([0]), passed]))
     place = (day - pl.lit(clock["day"][0], pl.Date)).dt.total_days() + 1
     return times.gather(place.clip(0, clock.height))
+
+
+def days_until(clock: pl.DataFrame, left: pl.Series, *, after: date) -> pl.Series:
+    """Say on which day so much more product time will have passed, if the weeks go on as the last thirteen.
+
+    Parameters
+    ----------
+    clock
+        The product's clock.
+    left
+        Product days still to pass.
+    after
+        The last day that has passed.
+    """
+    recent = clock.tail(2 * AROUND + 1)
+    ahead = pl.DataFrame({"day": pl.date_range(after, after + timedelta(days=AHEAD), eager=True)})
+    weekday = pl.col("day").dt.weekday().alias("weekday")
+    usual = recent.group_by(weekday).agg(pl.col("weight").mean())
+    ahead = ahead.slice(1).with_columns(weekday).join(usual, on="weekday", how="left").sort("day")
+    passed = ahead["weight"].fill_null(1.0).cum_sum()
+    # Beyond what is laid out, a day is a day.
+    place = passed.search_sorted(left - TINY, side="left")
+    beyond = (left - passed[-1]).clip(0).ceil()
+    return (
+        pl.Series("day", [after]).new_from_index(0, left.len())
+        + pl.select(
+            pl.duration(days=pl.lit((place + 1).clip(None, AHEAD) + beyond).cast(pl.Int64))
+        ).to_series()
+    )

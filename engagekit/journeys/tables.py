@@ -245,15 +245,11 @@ class Journeys:
             return whole
         # A condition may look at all users, so each part is told who is left.
         left = {n: f.select("user_id").collect().lazy() for n, f in chosen.items()}
-        parts = [
-            part._narrowed(
-                **{
-                    n: getattr(part, n).lazy().join(ids, on="user_id", how="semi")
-                    for n, ids in left.items()
-                }
-            )
-            for part in self.parts()
-        ]
+        parts = []
+        for part in self.parts():
+            tables = {n: getattr(part, n).lazy() for n in left}
+            mine = {n: t.join(left[n], on="user_id", how="semi") for n, t in tables.items()}
+            parts.append(part._narrowed(**mine))  # noqa: SLF001
         return dataclasses.replace(whole, pieces=tuple(map(_tables, parts)))
 
     def _known(self, expression: pl.Expr) -> pl.Expr:

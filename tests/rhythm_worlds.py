@@ -114,8 +114,7 @@ def month_end(rng, first, last):
     days = _calendar(first, last)
     numbers = np.array([(START + timedelta(days=int(d))).day for d in days], dtype=int)
     chosen = days[numbers <= 3]
-    keep = _flips(rng, 0.8, chosen)
-    return keep
+    return _flips(rng, 0.8, chosen)
 
 
 def four_on_ten_off(rng, first, last):

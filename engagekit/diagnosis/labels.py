@@ -14,6 +14,7 @@ from engagekit.diagnosis.user_state import standing
 from engagekit.intervals import wilson_columns
 from engagekit.journeys import (
     FIRST_EVENT,
+    MILLION,
     NOT_DEFINED,
     basis,
     check_journeys,
@@ -57,8 +58,8 @@ DEEP = pl.col("deep")
 SILENCE = pl.col("silence")
 USUAL_GAP = pl.col("usual_gap")
 LONGEST_GAP = pl.col("longest_gap")
-HABIT_DAYS = pl.col("habit_days")
-QUIET = (SILENCE >= DRIFT_TIMES * USUAL_GAP) & (SILENCE > LONGEST_GAP) & (SILENCE >= HABIT_DAYS)
+HABIT_WINDOW = pl.col("habit_window")
+QUIET = (SILENCE >= DRIFT_TIMES * USUAL_GAP) & (SILENCE > LONGEST_GAP) & (SILENCE >= HABIT_WINDOW)
 REPEATED = ACTIVATED & RETURNED
 VANISHED = ACTIVATED & ~RETURNED & HABIT_OVER
 STALLED = STARTED & ~STEP_OPEN
@@ -169,7 +170,8 @@ def labelled(journeys: Journeys) -> pl.LazyFrame:
         "user_id",
         "label",
         pl.when(pl.col("label") == "friction").then("open_step").alias("step"),
-        *[pl.when(drifting).then(c).alias(c) for c in RHYTHM[:-1]],
+        pl.when(drifting).then("silence_days").alias("silence_days"),
+        *[pl.when(drifting).then(pl.col(c).clip(0) / MILLION).alias(c) for c in RHYTHM[1:-1]],
         pl.when(drifting).then(SILENCE / USUAL_GAP).alias(RHYTHM[-1]),
         pl.col("^_among_.*$"),
     )
@@ -291,8 +293,8 @@ def _flow(users: pl.LazyFrame, journeys: Journeys, groups: list[str]) -> pl.Lazy
 
 
 def drifts_at() -> pl.Expr:
-    """Say at how many product days of silence a user has drifted; only beyond it where that is their longest gap."""
-    return pl.max_horizontal(DRIFT_TIMES * USUAL_GAP, LONGEST_GAP, HABIT_DAYS)
+    """Say at how much silence a user has drifted, in millionths of a product day."""
+    return pl.max_horizontal(DRIFT_TIMES * USUAL_GAP, LONGEST_GAP + 1, HABIT_WINDOW)
 
 
 def going_users(journeys: Journeys) -> pl.LazyFrame:

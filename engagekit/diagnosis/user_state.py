@@ -33,9 +33,10 @@ def standing(journeys: Journeys, *, silent_for: float) -> pl.LazyFrame:
         did anything after sign-up, outreach aside), `open_step` (name of the latest step reached and not
         completed), `returned` (core action on a later local day than activation), `deep` (depth rule met),
         `activation_over`, `habit_over`, `depth_over` (the window has passed), `silence_days` (local days since the
-        last core day), `silence` (the same in product days), `usual_gap` (the user's median gap between core days in
-        product days, or the product's usage interval where they have fewer than 3 gaps), `longest_gap` (the longest
-        they came back from, in product days; 0 with fewer than 3 gaps) and `habit_days`.
+        last core day), and in product time, by which they are compared: `silence` (the same), `usual_gap` (the user's
+        median gap between core days, or the product's usage interval where they have fewer than 3 gaps),
+        `longest_gap` (the longest they came back from; -1 with fewer than 3 gaps) and `habit_window`, all in
+        millionths of a product day.
     """
     definition = journeys.definition
     zone = journeys.timezone
@@ -54,9 +55,9 @@ def standing(journeys: Journeys, *, silent_for: float) -> pl.LazyFrame:
         silence_days(journeys).alias("silence_days"),
         silence_of(journeys).alias("silence"),
         pl.col("core_days").cast(pl.Int64),
-        pl.lit(windows["habit"], pl.Int64).alias("habit_days"),
+        pl.lit(windows["habit"] * MILLION, pl.Int64).alias("habit_window"),
     )
-    quiet = users.filter("returned", pl.col("silence") >= silent_for)
+    quiet = users.filter("returned", pl.col("silence") >= silent_for * MILLION)
     for part in (_own_gaps(journeys, quiet), _steps(journeys, users), _deep(journeys, users)):
         users = users.join(part, on="user_id", how="left", maintain_order="left")
     started = pl.col("_reached").fill_null(value=False) if definition.steps else pl.col("_acted")
@@ -66,10 +67,10 @@ def standing(journeys: Journeys, *, silent_for: float) -> pl.LazyFrame:
 
 
 def silence_of(journeys: Journeys) -> pl.Expr:
-    """Measure the time from a user's last core day to the last day before `as_of`, in product days."""
+    """Measure the time from a user's last core day to the last day before `as_of`, in millionths of a product day."""
     final = pl.lit(last_day(journeys.as_of, journeys.timezone), pl.Date)
     last = local_day(pl.col("last_core_at"), journeys.timezone)
-    return (up_to(journeys.clock, final) - up_to(journeys.clock, last)) / MILLION
+    return up_to(journeys.clock, final) - up_to(journeys.clock, last)
 
 
 def gaps_of(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
@@ -86,14 +87,12 @@ def gaps_of(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
 def _own_gaps(journeys: Journeys, quiet: pl.LazyFrame) -> pl.LazyFrame:
     has_rhythm = pl.col("core_days") > GAPS_NEEDED
     own = gaps_of(journeys, quiet.filter(has_rhythm)).group_by("user_id")
-    gaps = own.agg(
-        (pl.col("gap").median() / MILLION), (pl.col("gap").max() / MILLION).alias("longest")
-    )
-    usual = pl.when(has_rhythm).then("gap").otherwise(journeys.definition.usage_interval_days)
+    gaps = own.agg(pl.col("gap").median(), pl.col("gap").max().alias("longest"))
+    interval = (journeys.definition.usage_interval_days or 0) * MILLION
     return quiet.join(gaps, on="user_id", how="left").select(
         "user_id",
-        usual.cast(pl.Float64).alias("usual_gap"),
-        pl.col("longest").fill_null(0.0).alias("longest_gap"),
+        pl.when(has_rhythm).then("gap").otherwise(interval).cast(pl.Float64).alias("usual_gap"),
+        pl.col("longest").fill_null(-1).alias("longest_gap"),
     )
 
 

@@ -84,7 +84,8 @@ def watch_list(journeys: Journeys) -> pl.DataFrame:
     >>> days = [("join", 1), ("make", 1), ("make", 5), ("make", 9), ("make", 13)]
     >>> log = pl.DataFrame([(1, e, datetime(2026, 1, d)) for e, d in days], schema=["user_id", "event", "at"], orient="row")
     >>> definition = ek.Definition(signup="join", activation="make", core="make", habit_days=7)
-    >>> watch_list(ek.rollup(log, definition, as_of="2026-01-22")).select("silence_days", "unusual", "drifts_on").rows()
+    >>> watch_list(ek.rollup(log, definition, as_of="2026-01-23")).select("silence_days", "unusual", "drifts_on").rows()
+    [(9, 0.0, datetime.date(2026, 1, 26))]
     """
     check_journeys(journeys)
     listed = _listed(journeys)
@@ -106,7 +107,7 @@ def _listed(journeys: Journeys) -> pl.DataFrame:
     """Find who is on the list, without what happened to such users."""
     gaps = gathered(journeys, _ratios).group_by("times").agg(pl.col("gaps").sum()).sort("times")
     found = gathered(journeys, _candidates).collect()
-    times = (SILENCE / USUAL_GAP).alias("times_usual")
+    times = (pl.col("silence") / pl.col("usual_gap")).alias("times_usual")
     return found.with_columns(times, _product_share(gaps.collect(), found)).with_columns(
         ((pl.col("as_long") + SHRINK * pl.col("_product")) / (pl.col("gaps") + SHRINK)).alias(
             "unusual"
@@ -119,14 +120,14 @@ def _candidates(journeys: Journeys) -> pl.LazyFrame:
     silent = standing(journeys, silent_for=0).filter(REPEATED, SILENCE >= WATCH_TIMES * USUAL_GAP)
     silent = silent.filter(~QUIET, SILENCE > 0)
     own = gaps_of(journeys, silent).join(silent.select("user_id", "silence"), on="user_id")
-    as_long = pl.col("gap") / MILLION >= SILENCE
+    as_long = pl.col("gap") >= SILENCE
     counts = own.group_by("user_id").agg(pl.len().alias("gaps"), as_long.sum().alias("as_long"))
     return silent.join(counts, on="user_id", how="left").select(
         "user_id",
         "silence_days",
-        "silence",
-        "usual_gap",
-        (drifts_at() - SILENCE).alias("_left"),
+        (SILENCE / MILLION).alias("silence"),
+        (USUAL_GAP / MILLION).alias("usual_gap"),
+        ((drifts_at() - SILENCE) / MILLION).alias("_left"),
         pl.col("gaps", "as_long").fill_null(0),
     )
 

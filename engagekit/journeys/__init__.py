@@ -5,6 +5,7 @@ from __future__ import annotations
 from engagekit.journeys import storage
 from engagekit.journeys.clock import MILLION, days_until, product_clock, up_to
 from engagekit.journeys.coverage import FIRST_EVENT, NOT_DEFINED, Basis, basis
+from engagekit.journeys.gaps import own_intervals
 from engagekit.journeys.groups import (
     MIN_GROUP,
     check_journeys,
@@ -60,6 +61,7 @@ __all__ = [
     "names_and_faults",
     "on_advanced_days",
     "on_days",
+    "own_intervals",
     "product_clock",
     "resolved",
     "set_apart",

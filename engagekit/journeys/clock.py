@@ -27,7 +27,7 @@ PRIOR = (
 AROUND = 45  # days on either side of a day that say what is usual for it
 MILLION = 1_000_000
 AHEAD = 400  # days laid out into the future
-TINY = 1e-6
+TINY = 1e-7
 CLOCK: dict[str, Any] = {
     "day": pl.Date,
     "active": pl.Int64,
@@ -80,7 +80,7 @@ def product_clock(journeys: Journeys) -> pl.DataFrame:
     >>> log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
     >>> journeys = ek.rollup(log, ek.Definition(activation="edit", core="edit", burn_in_days=0))
     >>> product_clock(journeys).select("day", "active", pl.col("weight").round(2)).rows()[3:6]
-    [(datetime.date(2026, 1, 4), 30, 1.34), (datetime.date(2026, 1, 5), 0, 0.12), (datetime.date(2026, 1, 6), 0, 0.12)]
+    [(datetime.date(2026, 1, 4), 30, 1.35), (datetime.date(2026, 1, 5), 0, 0.12), (datetime.date(2026, 1, 6), 0, 0.12)]
     """
     check_journeys(journeys)
     return journeys.clock

@@ -32,7 +32,7 @@ def product_clock(clock: pl.DataFrame, *, most: int = 731) -> Sheet:
     stretches = [_row(_span(days), days) for days in light_stretches(rows, off)]
     headers = ("Days that weigh little", "Days", "Active a day", "Usual then", "Product days")
     subtitle = (
-        f"{cut}Bars: users with a core action. Line: what is usual around that day. Pale: a day that weighs less than "
+        f"{cut}Bars: users with a core action. Line: what is usual around that day. Shaded: a day that weighs less than "
         "half a day when users are silent."
     )
     title = clock_title(rows, off)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from engagekit.ingest import read_users as read_users
     from engagekit.ingest import scan_events as scan_events
     from engagekit.journeys import Journeys as Journeys
+    from engagekit.journeys import product_clock as product_clock
     from engagekit.journeys import suggest_windows as suggest_windows
     from engagekit.journeys import usual_period as usual_period
     from engagekit.matchers import Match as Match
@@ -102,6 +103,7 @@ _HOMES = {
     "pooled_curve": "cohorts",
     "prepare_events": "rollups",
     "prioritize": "priority",
+    "product_clock": "journeys",
     "project_curve": "survival",
     "pseudonymize": "ingest",
     "read_users": "ingest",

@@ -54,7 +54,15 @@ WHOLE_DAYS = (
     "advocacy_days",
     "depth_within_days",
     "burn_in_days",
+    "recent_days",
 )
+HABIT_LADDER = (
+    7,
+    14,
+    31,
+    61,
+    91,
+)  # days: the habit window is the first that holds the usage interval
 MOST_DAYS = 36_500  # a hundred years: what is longer is a slip
 # Columns of a log, of journeys and of a users table, which no event property can be called by.
 OUR_COLUMNS = (
@@ -112,12 +120,14 @@ class Definition:
     outcome_days
         Start and end of the outcome window, in days since sign-up.
     usage_interval_days
-        The product's usual pause between core days.
+        The product's usual pause between core days, in calendar days.
     targets
         Link name to target rate between 0 and 1; any link may be missing.
     properties
         Event properties to keep as the user's, usable as ``by=``: of each, the first value that is not null among the
         user's events of the first 24 hours after sign-up. A column of that name in the users table stands instead.
+    recent_days
+        How many days of sign-ups, of those that can be judged, an answer about "now" stands on.
 
     Raises
     ------
@@ -156,6 +166,7 @@ class Definition:
     usage_interval_days: float | None = None
     targets: Mapping[str, float] = field(default_factory=dict)
     properties: Sequence[str] = ()
+    recent_days: int = 91
 
     def __post_init__(self) -> None:
         """Normalise lists to tuples and check everything at once."""
@@ -433,7 +444,9 @@ class Definition:
     def resolved(self, usage_interval_days: float) -> Definition:
         """Fill the windows that are None from the product's usage interval (days)."""
         interval = self.usage_interval_days or usage_interval_days
-        habit = self.habit_days or next((d for d in (7, 14, 28) if d >= interval), 28)
+        habit = self.habit_days or next(
+            (d for d in HABIT_LADDER if d >= interval), HABIT_LADDER[-1]
+        )
         return dataclasses.replace(
             self,
             usage_interval_days=interval,
@@ -441,7 +454,7 @@ class Definition:
             if self.burn_in_days is None and self.signup is None
             else self.burn_in_days,
             habit_days=habit,
-            depth_days=self.depth_days or min(140, max(35, 5 * habit)),
+            depth_days=self.depth_days or min(max(35, 5 * habit), max(140, 2 * habit)),
             depth_within_days=self.depth_within_days or max(30, 2 * habit),
             outcome_days=self.outcome_days
             or (max(28, 2 * habit, self.first_days), max(42, 3 * habit, self.first_days + 14)),

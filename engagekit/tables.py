@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from engagekit.views import (
     cadence_table,
+    clock_table,
     cohorts_table,
     diagnosis_table,
     first_days_table,
@@ -37,6 +38,7 @@ __all__ = [
     "loop",
     "loop_by_quarter",
     "metrics",
+    "product_clock",
     "segments",
     "step_drop_off",
     "stickiness",
@@ -332,3 +334,21 @@ def threshold_grid(grid: pl.DataFrame, *, action: str | None = None) -> Table:
         Of all rows, also those that the chart leaves out.
     """
     return Table("threshold_grid", first_days_table.threshold_grid(grid, action=action))
+
+
+def product_clock(clock: pl.DataFrame, *, most: int = 731) -> Table:
+    """Tabulate what `product_clock` returns: the days that weigh little, stretch by stretch.
+
+    Parameters
+    ----------
+    clock
+        What `engagekit.product_clock` returns.
+    most
+        Of how many days: the latest.
+
+    Returns
+    -------
+    Table
+        The numbers behind the chart of that name, of the days that weigh less than half.
+    """
+    return Table("product_clock", clock_table.product_clock(clock, most=most))

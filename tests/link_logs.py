@@ -32,6 +32,12 @@ def rolled(rows, definition=PLAIN, as_of: float | None = 30, **more) -> ek.Journ
     return ek.rollup(log, definition, as_of=as_of and START + timedelta(days=as_of), **more)
 
 
+def steady(journeys: ek.Journeys) -> ek.Journeys:
+    """Let every day weigh the same, so that product days are days: a log of one user has a clock of its own."""
+    clock = journeys.clock.with_columns(weight=pl.lit(1.0))
+    return dataclasses.replace(journeys, clock=clock)
+
+
 def visits(*days: float) -> list[tuple[str, float]]:
     """Sign up, activate on day 0 and do the core action on these days."""
     return [("join", 0), ("make", 0), *[("make", day) for day in days]]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import timedelta
-from itertools import pairwise
-from statistics import median
 from zoneinfo import ZoneInfo
+
+from oracle_clock import Clock, has_drifted, usual_gap
 
 DAY = timedelta(days=1)
 
@@ -24,15 +24,32 @@ def of_log(rows, definition, as_of):
             since = min(signups)
             later = sorted((at, event) for at, event in events if at >= since)
             found[user] = OneUser(since, later, definition, as_of)
+    told(found.values(), min((at for _, _, at in rows if at < as_of), default=as_of))
     return found
+
+
+def told(users, log_start):
+    """Make the product's clock of all users, and tell it to each."""
+    users = list(users)
+    if users:
+        days = [one.core_days() for one in users]
+        clock = Clock(days, users[0].day(log_start), users[0].last_day())
+        for one in users:
+            one.stand(clock)
 
 
 class OneUser:
     def __init__(self, signed_up, events, definition, as_of):
         self.signed_up, self.events, self.d, self.as_of = signed_up, events, definition, as_of
         self.activated = min(self.times(definition.activation), default=None)
-        self.label, self.step = self.where_they_stand()
         self.links = self.in_time()
+
+    def stand(self, clock):
+        self.clock = clock
+        self.label, self.step = self.where_they_stand()
+
+    def last_day(self):
+        return self.day(self.as_of - timedelta(microseconds=1))
 
     def times(self, *names):
         return [at for at, event in self.events if event in names]
@@ -88,23 +105,29 @@ class OneUser:
         days = self.core_days()
         if not any(day > self.day(self.activated) for day in days):
             return ("vanished" if self.over(self.activated, d.habit_days) else "too_early"), None
-        if self.silence() >= max(3 * self.usual_gap(), d.habit_days):
+        if self.drifted():
             return "drift", None
         if self.deep():
             return "healthy", None
         return ("plateau" if self.over(self.activated, d.depth_days) else "too_early"), None
 
+    def came_back(self):
+        return bool(self.activated) and any(d > self.day(self.activated) for d in self.core_days())
+
+    def drifted(self):
+        interval, habit = self.d.usage_interval_days, self.d.habit_days
+        return has_drifted(self.core_days(), self.clock, self.last_day(), interval, habit)
+
     def silence(self):
-        return (self.day(self.as_of - timedelta(microseconds=1)) - self.core_days()[-1]).days
+        return self.clock.between(self.core_days()[-1], self.last_day())
 
     def usual_gap(self):
-        days = self.core_days()
-        gaps = [(b - a).days for a, b in pairwise(days)]
-        return median(gaps) if len(gaps) >= 3 else self.d.usage_interval_days
+        return usual_gap(self.core_days(), self.clock, self.d.usage_interval_days)
 
     def watched(self):
-        came_back = self.activated and any(d > self.day(self.activated) for d in self.core_days())
-        return bool(came_back) and 2 <= self.silence() / self.usual_gap() < 3
+        if not self.came_back() or self.drifted():
+            return False
+        return self.silence() > 0 and self.silence() >= 2 * self.usual_gap()
 
     def in_time(self):
         """Per link: judged, passed, span from sign-up over, passed everything up to here (of those)."""

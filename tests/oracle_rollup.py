@@ -71,7 +71,7 @@ def oracle(rows, definition, *, people=None, unit="user", as_of=None, dates_only
             continue
         unit_of[user] = mine
         units[mine].append(found)
-    kept = {}
+    kept, late = {}, set()
     for name, found in units.items():
         at = min((a for a, _ in found if a), default=None)
         given = any(g for a, g in found if a and a == at)
@@ -80,13 +80,14 @@ def oracle(rows, definition, *, people=None, unit="user", as_of=None, dates_only
             reason = "no sign-up in the data"
         elif at >= end:
             reason = "signed up at or after as_of"
-        elif given and day(at) < day(start):
-            reason = "signed up before the log starts"
         elif definition.signup is None and not given and at < start + timedelta(days=burn_in):
             reason = f"first seen in the first {burn_in} days"
         else:
             kept[name] = (at, given)
-            continue
+            if at >= start or day(at) >= day(start):
+                continue
+            late.add(name)
+            reason = "signed up before the log starts"
         left[reason, f"{unit}s"] += 1
 
     events = defaultdict(list)
@@ -166,7 +167,11 @@ def oracle(rows, definition, *, people=None, unit="user", as_of=None, dates_only
                 if then:
                     days.add((name, one, role, min(then), max(then), len(then)))
     left = {(reason, count, what) for (reason, what), count in left.items() if count}
-    return {"users": users, "steps": steps, "early": early, "days": days, "left_out": left}
+    tables = {"users": users, "steps": steps, "early": early}
+    found = {n: {row for row in rows if row[0] not in late} for n, rows in tables.items()}
+    # What the late did stays among the days, and what is known of them stands apart.
+    found["late"] = {row for row in users if row[0] in late}
+    return found | {"days": days, "left_out": left}
 
 
 ZONES = [

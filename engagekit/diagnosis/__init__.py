@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from engagekit.diagnosis.labels import (
-    RULES,
-    Rule,
-    diagnose,
-    label_users,
-    largest_early_problem,
-    watch_list,
-)
+from engagekit.diagnosis.labels import RULES, Rule, diagnose, label_users, largest_early_problem
 from engagekit.diagnosis.links import (
     FLAGS,
     LOSABLE,
@@ -19,6 +12,7 @@ from engagekit.diagnosis.links import (
     span_days,
     windows_of,
 )
+from engagekit.diagnosis.watching import watch_list
 
 __all__ = [
     "FLAGS",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from engagekit.diagnosis.links import windows_of
+from engagekit.diagnosis.recent import UNSET, recent_signups
 from engagekit.diagnosis.user_state import standing
-from engagekit.instants import local_day
 from engagekit.intervals import wilson_columns
 from engagekit.journeys import (
     FIRST_EVENT,
+    MILLION,
     NOT_DEFINED,
     basis,
     check_journeys,
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engagekit._base import Remark
-    from engagekit.journeys import Journeys
+    from engagekit.diagnosis.recent import Recent
+    from engagekit.journeys import Basis, Journeys
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Rule:
 
 
 DRIFT_TIMES = 3  # silent for so many times the usual gap: drifted
-WATCH_TIMES = 2  # from here on: on the watch list
+FLOW_DAYS = 28  # who went quiet is counted over so many days before `as_of`
 
 # The terms of the table. Each is a fact about one user; `standing` provides the columns.
 # Only failure needs a window that has passed; success counts whenever it comes.
@@ -52,10 +55,11 @@ RETURNED = pl.col("returned")
 HABIT_OVER = pl.col("habit_over")
 DEPTH_OVER = pl.col("depth_over")
 DEEP = pl.col("deep")
-SILENCE = pl.col("silence_days")
-USUAL_GAP = pl.col("usual_gap_days")
-HABIT_DAYS = pl.col("habit_days")
-QUIET = (SILENCE >= DRIFT_TIMES * USUAL_GAP) & (SILENCE >= HABIT_DAYS)
+SILENCE = pl.col("silence")
+USUAL_GAP = pl.col("usual_gap")
+LONGEST_GAP = pl.col("longest_gap")
+HABIT_WINDOW = pl.col("habit_window")
+QUIET = (SILENCE >= DRIFT_TIMES * USUAL_GAP) & (SILENCE > LONGEST_GAP) & (SILENCE >= HABIT_WINDOW)
 REPEATED = ACTIVATED & RETURNED
 VANISHED = ACTIVATED & ~RETURNED & HABIT_OVER
 STALLED = STARTED & ~STEP_OPEN
@@ -76,6 +80,7 @@ RULES = (
     Rule("Never start",                "acquisition or tracking",    None,                    "never_started", MISSED_START,          ANYONE_ELSE),
 )
 # fmt: on
+RHYTHM = ("silence_days", "silence", "usual_gap", "longest_gap", "times_usual")
 TOO_EARLY = "too_early"
 TOO_EARLY_ROW = ("Are too new to judge", None, None, TOO_EARLY)
 LABELS = (*(rule.label for rule in RULES), TOO_EARLY)
@@ -91,6 +96,13 @@ ANSWER: dict[str, type[pl.DataType]] = {
     "high": pl.Float64,
     "could_show": pl.Int64,
     "share_of_those": pl.Float64,
+    "went_quiet": pl.Int64,
+    "going": pl.Int64,
+    "per_28_days": pl.Float64,
+    "per_28_days_low": pl.Float64,
+    "per_28_days_high": pl.Float64,
+    "since": pl.Date,
+    "until": pl.Date,
     "note": pl.String,
 }
 
@@ -98,9 +110,10 @@ ANSWER: dict[str, type[pl.DataType]] = {
 def label_users(journeys: Journeys) -> pl.DataFrame:
     """Say where each user stands: vanished, stalled, at a step, on a plateau, drifting, healthy, or too new to judge.
 
-    Drift: ``silence >= 3 x the user's own median gap between core days`` (with fewer than 3 gaps, the product's
-    usage interval) and ``silence >= habit_days``. Success counts whenever it came; failure needs its window to
-    have passed.
+    Drift: ``silence >= 3 x the user's own median gap`` and ``silence > the longest gap they came back from`` (with
+    fewer than 3 gaps: ``silence >= 3 x the product's usage interval``), and ``silence >= habit_days``. Gaps lie between
+    core days; silence and gaps are measured in product days (see `product_clock`), so weekends, holidays and outages
+    pass without anybody drifting. Success counts whenever it came; failure needs its window to have passed.
 
     Parameters
     ----------
@@ -111,8 +124,10 @@ def label_users(journeys: Journeys) -> pl.DataFrame:
     -------
     DataFrame
         Sorted by user: `user_id`; `label` (vanished, stalled, friction, plateau, drift, healthy, never_started or
-        too_early); `step`, for friction the latest open step, else null; and for drift, else null,
-        `silence_days` (since the last core day), `usual_gap_days` and `times_usual`, the first over the second.
+        too_early); `step`, for friction the latest open step, else null; and for drift, else null: `silence_days`
+        (calendar days since the last core day), `silence` (the same in product days), `usual_gap` and `longest_gap`
+        (the user's median and longest gap, in product days; with fewer than 3 gaps the product's usage interval, and
+        0) and `times_usual`, `silence` over `usual_gap`.
 
     Notes
     -----
@@ -135,7 +150,7 @@ def label_users(journeys: Journeys) -> pl.DataFrame:
     [('ann', 'vanished', None), ('bob', 'friction', 'Setup')]
     """
     check_journeys(journeys)
-    columns = ("user_id", "label", "step", "silence_days", "usual_gap_days", "times_usual")
+    columns = ("user_id", "label", "step", *RHYTHM)
     found = gathered(journeys, lambda part: labelled(part).select(columns))
     return found.sort("user_id").collect()
 
@@ -155,15 +170,19 @@ def labelled(journeys: Journeys) -> pl.LazyFrame:
         "user_id",
         "label",
         pl.when(pl.col("label") == "friction").then("open_step").alias("step"),
-        pl.when(drifting).then(SILENCE).alias("silence_days"),
-        pl.when(drifting).then(USUAL_GAP).alias("usual_gap_days"),
-        pl.when(drifting).then(SILENCE / USUAL_GAP).alias("times_usual"),
+        pl.when(drifting).then("silence_days").alias("silence_days"),
+        *[pl.when(drifting).then(pl.col(c).clip(0) / MILLION).alias(c) for c in RHYTHM[1:-1]],
+        pl.when(drifting).then(SILENCE / USUAL_GAP).alias(RHYTHM[-1]),
         pl.col("^_among_.*$"),
     )
 
 
 def diagnose(
-    journeys: Journeys, *, by: str | Sequence[str] | None = None, people: bool = False
+    journeys: Journeys,
+    *,
+    by: str | Sequence[str] | None = None,
+    recent: Recent = UNSET,
+    people: bool = False,
 ) -> pl.DataFrame:
     """If users do this, then the problem is that: how many users each row of the guide's table holds for.
 
@@ -175,6 +194,9 @@ def diagnose(
         Journeys, in memory or on disk.
     by
         A property of the users, or a list of them; null is a group of its own.
+    recent
+        Count the sign-ups of the last ``activation_days + depth_days + recent`` days only; unset: the definition's
+        `recent_days`; None: all sign-ups. Over all of a growing log, drift is a stock that only rises.
     people
         Return the users behind each row instead of their number.
 
@@ -184,14 +206,17 @@ def diagnose(
         The groups first, then one row per rule in the guide's order, and one each for healthy, never started and
         too early: `if_users`, `problem`, `play`, `label`, `n`, `of` (judged users), `share`, `low`, `high`
         (95 %, Wilson), `could_show` (users in a place to show it: for drift those who had come back),
-        `share_of_those`, and `note` in words: the step most get stuck at, how far drift is beyond the usual gap,
-        what cannot be told apart. The too early have an `n` only. With ``people=True``: the groups, `label`,
-        `user_id`, `step`.
+        `share_of_those`; for drift also its pace: `going` users who had come back and had not drifted 28 days before
+        `as_of`, `went_quiet` of them by now, ``per_28_days = went_quiet / going`` with its 95 % interval
+        `per_28_days_low`, `per_28_days_high` (null where the log is younger); `since`, `until`: the local days of the
+        first and last sign-up counted; and `note` in words: the step most get stuck at, how far drift is beyond the
+        usual gap and how fast it goes on, what cannot be told apart. The too early have an `n` only. With
+        ``people=True``: the groups, `label`, `user_id`, `step`.
 
     Raises
     ------
     ParameterError
-        `by` names no property, or one with a name this answer uses.
+        `by` names no property, or one with a name this answer uses; `recent` is no number of days.
 
     Notes
     -----
@@ -216,7 +241,8 @@ def diagnose(
      ('Are too new to judge', None, 1, None)]
     """
     groups = group_names(journeys, by, taken=[*ANSWER, "user_id", "step"])
-    users = gathered(journeys, lambda part: _grouped(part, groups))
+    counted = recent_signups(journeys, recent)
+    users = gathered(counted, lambda part: _grouped(part, groups))
     if people:
         return _in_order(users.select(*groups, "label", "user_id", "step").collect(), groups)
     place = [*groups, "label"]
@@ -229,27 +255,56 @@ def diagnose(
         users.drop_nulls("times_usual")
         .group_by(place)
         .agg(pl.col("times_usual").median().alias("_times")),
+        _flow(users, counted, groups),
     ]
     per_group = users.group_by(groups or pl.lit(1).alias("_all")).agg(
         pl.len().cast(pl.Int64).alias("_everyone"),
         (pl.col("label") != TOO_EARLY).sum().cast(pl.Int64).alias("_judged"),
         pl.col("^_among_.*$").sum().cast(pl.Int64),
     )
-    found, steps, times, totals = pl.collect_all([*asked, per_group])
-    for part in (steps, times):
+    found, steps, times, flow, totals = pl.collect_all([*asked, per_group])
+    for part in (steps, times, flow):
         found = found.join(part, on=place, how="left", nulls_equal=True)
-    return _answer(found, totals, groups, basis(journeys).remarks)
+    return _answer(found, totals, groups, basis(counted))
 
 
 def _grouped(journeys: Journeys, groups: list[str]) -> pl.LazyFrame:
-    users = labelled(journeys).drop("silence_days", "usual_gap_days")
+    users = labelled(journeys).drop(RHYTHM[:-1])
     if not groups:
         return users
     return users.join(journeys.users.lazy().select("user_id", *groups), on="user_id")
 
 
+def _flow(users: pl.LazyFrame, journeys: Journeys, groups: list[str]) -> pl.LazyFrame:
+    """Count who was going 28 days before, and who of them has gone quiet since."""
+    start = journeys.as_of - timedelta(days=FLOW_DAYS)
+    if start <= journeys.log_start:
+        going = users.filter(pl.lit(value=False))
+    else:
+        then = gathered(journeys.at(start), going_users)
+        going = users.join(then, on="user_id", how="semi")
+    quiet = pl.col("label") == "drift"
+    return (
+        going.group_by(groups or pl.lit(1).alias("_all"))
+        .agg(pl.len().cast(pl.Int64).alias("going"), quiet.sum().cast(pl.Int64).alias("went_quiet"))
+        .with_columns(pl.lit("drift").alias("label"))
+        .select(*groups, "label", "going", "went_quiet")
+    )
+
+
+def drifts_at() -> pl.Expr:
+    """Say at how much silence a user has drifted, in millionths of a product day."""
+    return pl.max_horizontal(DRIFT_TIMES * USUAL_GAP, LONGEST_GAP + 1, HABIT_WINDOW)
+
+
+def going_users(journeys: Journeys) -> pl.LazyFrame:
+    """Find the users who had come back and have not drifted: `user_id`."""
+    facts = standing(journeys, silent_for=windows_of(journeys.definition)["habit"])
+    return facts.filter(REPEATED, ~QUIET.fill_null(value=False)).select("user_id")
+
+
 def _answer(
-    found: pl.DataFrame, totals: pl.DataFrame, groups: list[str], remarks: tuple[Remark, ...]
+    found: pl.DataFrame, totals: pl.DataFrame, groups: list[str], stands_on: Basis
 ) -> pl.DataFrame:
     words = [(r.if_users, r.problem, r.play, r.label) for r in RULES] + [TOO_EARLY_ROW]
     rows = pl.DataFrame(words, schema=dict(list(ANSWER.items())[:4]), orient="row")
@@ -259,6 +314,10 @@ def _answer(
     judged = pl.col("label") != TOO_EARLY
     rate, low, high = wilson_columns()
     could = pl.when(pl.col("could_show") > 0).then("could_show")
+    pace = [
+        e.alias(f"per_28_days{end}")
+        for e, end in zip(wilson_columns("went_quiet", "going"), ("", "_low", "_high"), strict=True)
+    ]
     table = (
         totals.join(rows, how="cross")
         .join(found, on=[*groups, "label"], how="left", nulls_equal=True)
@@ -266,9 +325,12 @@ def _answer(
             pl.col("n").fill_null(0),
             pl.when(judged).then("_judged").alias("of"),
             among.alias("could_show"),
+            pl.lit(stands_on.signed_up_from, pl.Date).alias("since"),
+            pl.lit(stands_on.signed_up_to, pl.Date).alias("until"),
         )
         .with_columns(rate.alias("share"), low, high, (pl.col("n") / could).alias("share_of_those"))
-        .with_columns(_note(remarks))
+        .with_columns(pace)
+        .with_columns(_note(stands_on.remarks))
     )
     return _in_order(table, groups).select(
         *groups, *[pl.col(c).cast(dtype) for c, dtype in ANSWER.items()]
@@ -283,11 +345,17 @@ def _note(remarks: tuple[Remark, ...]) -> pl.Expr:
     label = pl.col("label")
     at_step = pl.format("{} of {} at '{}'", "_at_step", "n", "_step")
     silent = pl.format("silent for {} times their usual gap (median)", pl.col("_times").round(1))
+    pace = pl.format(
+        "of {} going {} days before the data end, {}% went quiet",
+        "going",
+        pl.lit(FLOW_DAYS),
+        (100 * pl.col("per_28_days")).round(0).cast(pl.Int64),
+    )
     too_new = pl.format("{} of {} users are too new to judge", "n", "_everyone")
     return (
         pl.when((label == "friction") & (pl.col("n") > 0)).then(at_step)
         .when(label.is_in(["friction", "stalled"])).then(of(NOT_DEFINED, "steps"))
-        .when(label == "drift").then(silent)
+        .when(label == "drift").then(pl.concat_str(silent, pace, separator="; ", ignore_nulls=True).replace("", None))
         .when(label.is_in(["plateau", "healthy"])).then(of(NOT_DEFINED, "advanced"))
         .when(label == "never_started").then(of(FIRST_EVENT, "signup"))
         .when(label == TOO_EARLY).then(too_new)
@@ -299,64 +367,6 @@ def _in_order(table: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     place = pl.col("label").replace_strict(LABELS, range(len(LABELS)), return_dtype=pl.Int8)
     ids = [c for c in ("user_id",) if c in table.columns]
     return table.sort(*groups, place, *ids)
-
-
-def watch_list(journeys: Journeys) -> pl.DataFrame:
-    """Who is on the way to drifting: silent for 2 to 3 times their own usual gap.
-
-    ``2 <= silence / usual gap < 3``
-
-    Parameters
-    ----------
-    journeys
-        Journeys, in memory or on disk.
-
-    Returns
-    -------
-    DataFrame
-        The longest silent first: `user_id`, `silence_days` (local days since the last core day),
-        `usual_gap_days` (the user's own median gap between core days; with fewer than 3 gaps, the product's
-        usage interval), `times_usual` (the first over the second) and `drifts_on`, the first local day at whose
-        end the user counts as drifted unless the core action comes before.
-
-    Notes
-    -----
-    Only users who activated and came back at least once can be on it. Someone silent for 3 times the usual gap,
-    but not yet for ``habit_days``, is neither on this list nor drifted.
-
-    References
-    ----------
-    Sensitivity and false alarms of "3 times the own median" are about those of a gamma model of the gaps.
-
-    Examples
-    --------
-    >>> import engagekit as ek
-    >>> from datetime import datetime
-    >>> days = [("join", 1), ("make", 1), ("make", 5), ("make", 9), ("make", 13)]
-    >>> log = pl.DataFrame([(1, e, datetime(2026, 1, d)) for e, d in days], schema=["user_id", "event", "at"], orient="row")
-    >>> definition = ek.Definition(signup="join", activation="make", core="make", habit_days=7)
-    >>> watch_list(ek.rollup(log, definition, as_of="2026-01-22")).rows()
-    [(1, 8, 4.0, 2.0, datetime.date(2026, 1, 25))]
-    """
-    check_journeys(journeys)
-    times = SILENCE / USUAL_GAP
-    left = pl.max_horizontal(DRIFT_TIMES * USUAL_GAP, "habit_days").ceil() - SILENCE
-    last = pl.lit(journeys.as_of, pl.Datetime("us", "UTC")) - pl.duration(microseconds=1)
-    return (
-        gathered(journeys, lambda part: standing(part, silent_for=1).filter(REPEATED))
-        .filter(times >= WATCH_TIMES, times < DRIFT_TIMES)
-        .select(
-            "user_id",
-            "silence_days",
-            "usual_gap_days",
-            times.alias("times_usual"),
-            (local_day(last, journeys.timezone) + pl.duration(days=left.cast(pl.Int64))).alias(
-                "drifts_on"
-            ),
-        )
-        .sort("times_usual", "user_id", descending=[True, False])
-        .collect()
-    )
 
 
 def largest_early_problem(labels: pl.DataFrame) -> Rule:

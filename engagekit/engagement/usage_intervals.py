@@ -8,7 +8,7 @@ import polars as pl
 
 from engagekit.instants import days
 from engagekit.intervals import RATE, wilson_columns
-from engagekit.journeys import check_journeys, on_days
+from engagekit.journeys import check_journeys, own_intervals
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys
@@ -27,8 +27,9 @@ MATRIX |= {
 def usage_interval(journeys: Journeys, *, people: bool = False) -> pl.DataFrame:
     """Say how long users pause between two days with the core action, and so which period suits this product.
 
-    A user's own interval is the median number of local days from one core day to the next; the product's is the 80th
-    percentile of these.
+    A user's own interval is the smallest gap between core days such that gaps no longer than it hold a quarter of the
+    days from the first to the last core day; the product's is the 80th percentile of these. Days count, not gaps: who
+    comes on three days in a row once a month has an interval of a month.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def usage_interval(journeys: Journeys, *, people: bool = False) -> pl.DataFrame:
           its 95 % interval `low`, `high`: the cumulative distribution;
         - `usage_interval_days`: the product's interval, the same on every row.
 
-        With ``people=True`` a row per user of `of`: `user_id, gap_days` (the own interval), `core_days`.
+        With ``people=True`` a row per user of `of`: `user_id, interval` (their own, in days), `core_days`.
 
     Raises
     ------
@@ -56,13 +57,15 @@ def usage_interval(journeys: Journeys, *, people: bool = False) -> pl.DataFrame:
 
     Notes
     -----
-    In the denominator are users with at least two core days by `as_of`; who came once only has no interval. The
-    definition of the journeys keeps the interval that `rollup` found, or that the team set; this one is computed
-    from the users at hand.
+    In the denominator are users with at least two core days by `as_of`, those who signed up before the log among
+    them; who came once only has no interval. Days are calendar days. The definition of the journeys keeps the interval
+    that `rollup` found, or that the team set; this one is computed from the users at hand. It is as long as the log
+    lets it be: a log shorter than four intervals gets a remark.
 
     References
     ----------
-    Amplitude's usage interval report: each user's median return time, shown cumulatively.
+    Amplitude's usage interval report shows each user's median return time cumulatively; the median gap is 1 day for
+    whoever comes on some days in a row, however long they pause then, so days are weighed here, not gaps.
 
     Examples
     --------
@@ -75,26 +78,13 @@ def usage_interval(journeys: Journeys, *, people: bool = False) -> pl.DataFrame:
     ... })
     >>> journeys = rollup(log, Definition(activation="edit", core="edit", burn_in_days=0))
     >>> usage_interval(journeys).select("days", "n", "of", "usage_interval_days").rows()
-    [(1, 0, 2, 2.8), (2, 1, 2, 2.8), (3, 2, 2, 2.8)]
+    [(1, 1, 2, 2.6), (2, 1, 2, 2.6), (3, 2, 2, 2.6)]
     """
     check_journeys(journeys)
-    gap = (pl.col("day") - pl.col("day").shift(1)).dt.total_days()
-    own = (
-        on_days(journeys, "core")
-        .sort("user_id", "day")
-        .with_columns(gap.over("user_id").alias("gap"))
-        .group_by("user_id")
-        .agg(
-            pl.col("gap").median().alias("gap_days"),
-            pl.len().cast(pl.UInt32).alias("core_days"),
-        )
-        .filter(pl.col("core_days") > 1)
-        .sort("user_id")
-        .collect()
-    )
+    own = own_intervals(journeys.days).sort("user_id").collect()
     if people:
         return own
-    whole = pl.col("gap_days").ceil().cast(pl.Int32).alias("days")
+    whole = pl.col("interval").cast(pl.Int32).alias("days")
     counts = own.group_by(whole).agg(pl.len().cast(pl.Int64).alias("n"))
     longest = counts.select(pl.col("days").max().fill_null(0)).item()
     # `of` is no literal: polars divides by one by multiplying, and 3 of 5 becomes 0.6000000000000001.
@@ -107,7 +97,7 @@ def usage_interval(journeys: Journeys, *, people: bool = False) -> pl.DataFrame:
         .sort("days")
         .with_columns(
             pl.col("n").fill_null(0).cum_sum(),
-            pl.lit(own["gap_days"].quantile(0.8, "linear"), pl.Float64).alias(
+            pl.lit(own["interval"].quantile(0.8, "linear"), pl.Float64).alias(
                 "usage_interval_days"
             ),
         )

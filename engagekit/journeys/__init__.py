@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from engagekit.journeys import storage
+from engagekit.journeys.clock import MILLION, days_until, product_clock, up_to
 from engagekit.journeys.coverage import FIRST_EVENT, NOT_DEFINED, Basis, basis
-from engagekit.journeys.gaps import interval_of, median_gaps
+from engagekit.journeys.gaps import own_intervals
 from engagekit.journeys.groups import (
     MIN_GROUP,
     check_journeys,
@@ -13,10 +14,12 @@ from engagekit.journeys.groups import (
     small_groups,
     without,
 )
+from engagekit.journeys.resolving import counts_of, late_counted, resolved, set_apart
 from engagekit.journeys.tables import (
     DAYS,
     EARLY,
     LEFT_OUT,
+    REDUCED,
     STEPS,
     TABLES,
     USERS,
@@ -24,6 +27,7 @@ from engagekit.journeys.tables import (
     about,
     gathered,
     landed,
+    left_out_of,
     on_advanced_days,
     on_days,
     silence_days,
@@ -35,8 +39,10 @@ __all__ = [
     "EARLY",
     "FIRST_EVENT",
     "LEFT_OUT",
+    "MILLION",
     "MIN_GROUP",
     "NOT_DEFINED",
+    "REDUCED",
     "STEPS",
     "TABLES",
     "USERS",
@@ -45,18 +51,25 @@ __all__ = [
     "about",
     "basis",
     "check_journeys",
+    "counts_of",
+    "days_until",
     "gathered",
     "group_names",
-    "interval_of",
     "landed",
-    "median_gaps",
+    "late_counted",
+    "left_out_of",
     "names_and_faults",
     "on_advanced_days",
     "on_days",
+    "own_intervals",
+    "product_clock",
+    "resolved",
+    "set_apart",
     "silence_days",
     "small_groups",
     "storage",
     "suggest_windows",
+    "up_to",
     "usual_period",
     "without",
 ]

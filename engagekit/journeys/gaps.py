@@ -1,4 +1,4 @@
-"""Gaps between core days: how long each user usually pauses, and the usage interval that follows for the product."""
+"""Gaps between core days in calendar days: each user's own interval, and the product's usage interval that follows."""
 
 from __future__ import annotations
 
@@ -10,28 +10,47 @@ if TYPE_CHECKING:
     from engagekit.log import Frame
 
 FALLBACK_INTERVAL = 7.0  # days; used when no user has two core days
+HELD = 4  # gaps up to the own interval hold at least one in four of a user's days
 
 
-def median_gaps(day_table: Frame) -> pl.DataFrame:
-    """Count users by the median gap between their core days: ``gap`` (days), ``users``; sorted."""
-    core = day_table.lazy().filter(pl.col("role") == "core").sort("user_id", "day")
+def own_intervals(day_table: Frame) -> pl.LazyFrame:
+    """Say of each user with two core days or more how long they usually pause: ``user_id, interval, core_days``.
+
+    The own interval is the smallest gap such that gaps no longer than it hold a quarter of the days from the first to
+    the last core day. Days, not gaps, are counted: who comes on three days in a row each month pauses for a month.
+    """
+    core = day_table.lazy().filter(pl.col("role") == "core").select("user_id", "day")
     same = pl.col("user_id") == pl.col("user_id").shift(1)
     gap = pl.when(same).then(pl.col("day").diff().dt.total_days()).alias("gap")
-    gaps = core.select("user_id", gap).drop_nulls("gap").group_by("user_id")
+    ordered = pl.col("gap").sort()
+    enough = HELD * ordered.cum_sum() >= pl.col("gap").sum()
     return (
-        gaps.agg(pl.col("gap").median()).group_by("gap").agg(users=pl.len()).sort("gap").collect()
+        core.sort("user_id", "day")
+        .select("user_id", gap)
+        .drop_nulls("gap")
+        .group_by("user_id")
+        .agg(
+            ordered.filter(enough).first().alias("interval"),
+            (pl.len() + 1).cast(pl.UInt32).alias("core_days"),
+        )
     )
 
 
-def interval_of(gaps: pl.DataFrame) -> float:
-    """Say how often the core action is done: 80th percentile of users' median gap, in days."""
-    gaps = gaps.group_by("gap").agg(pl.col("users").sum()).sort("gap")
-    users = gaps["users"].cum_sum()
-    if not gaps.height:
+def intervals(day_table: Frame) -> pl.DataFrame:
+    """Count users by their own interval: ``interval`` (days), ``users``; sorted."""
+    own = own_intervals(day_table)
+    return own.group_by("interval").agg(pl.len().alias("users")).sort("interval").collect()
+
+
+def interval_of(counts: pl.DataFrame) -> float:
+    """Say how often the core action is done: 80th percentile of users' own intervals, in days."""
+    counts = counts.group_by("interval").agg(pl.col("users").sum()).sort("interval")
+    users = counts["users"].cum_sum()
+    if not counts.height:
         return FALLBACK_INTERVAL
     place = 0.8 * (users[-1] - 1)
     below, above = (
-        gaps["gap"][users.search_sorted(rank, side="right")]
+        counts["interval"][users.search_sorted(rank, side="right")]
         for rank in (int(place), min(int(place) + 1, users[-1] - 1))
     )
     return float(below + (above - below) * (place - int(place)))

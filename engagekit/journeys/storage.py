@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 FILE = "journeys.json"
-NAMES = ("users", "steps", "early", "days")
+NAMES = ("users", "steps", "early", "days", "late")
 # Names of tables on disk; nothing else is ever read or cleared away.
 OURS = re.compile(rf"({'|'.join(NAMES)})-([0-9a-f]{{12}})\.parquet")
 REPLACED = (

@@ -1,10 +1,11 @@
-"""Journeys: four small tables about each user, from which every answer is computed."""
+"""Journeys: small tables about each user, from which every answer is computed."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,11 @@ from engagekit._base import Remark, many, writing
 from engagekit.definition import Definition
 from engagekit.errors import ColumnError, ParameterError, StoredFileError, listing, nearest
 from engagekit.instants import AT, beside_log, instant, last_before, local_day, times_before, zone
-from engagekit.journeys.gaps import interval_of, median_gaps
 from engagekit.journeys.storage import claimed, open_stored, pieces_in, put_whole, settle, tables_in
+from engagekit.instants import AT, beside_log, instant, last_day, local_day, zone
+from engagekit.journeys.clock import ACTIVITY, clock_from, clock_of
+from engagekit.journeys.earlier import active_before, tables_before
+from engagekit.journeys.resolving import counts_of, late_counted, resolved, set_apart
 
 if TYPE_CHECKING:
     import os
@@ -54,7 +58,13 @@ DAYS: dict[str, Any] = {
     "last_at": AT,
     "times": pl.UInt32,
 }
-TABLES = {"users": USERS, "steps": STEPS, "early": EARLY, "days": DAYS}
+TABLES = {"users": USERS, "steps": STEPS, "early": EARLY, "days": DAYS, "late": USERS}
+REDUCED = (
+    "users",
+    "steps",
+    "early",
+    "days",
+)  # what a reduction gives; the late are set apart after it
 LEFT_OUT = {"reason": pl.String, "count": pl.Int64, "unit": pl.String}
 
 
@@ -62,14 +72,16 @@ LEFT_OUT = {"reason": pl.String, "count": pl.Int64, "unit": pl.String}
 class Journeys:
     """What each user did, as far as the answers need it.
 
-    Four tables, each a DataFrame, or a LazyFrame where they lie on disk:
+    Five tables, each a DataFrame, or a LazyFrame where they lie on disk:
 
     - `users`: one row per user; see `USERS`; then the properties given at `rollup`.
     - `steps`: one row per user and step reached; see `STEPS`.
     - `early`: one row per user and event of the first days; see `EARLY`.
     - `days`: one row per user, local day and role; see `DAYS`.
+    - `late`: one row per user whose sign-up is known and lies before the log, with the columns of `users`. They have
+      rows in `days` only; answers about engagement count them, links, labels, cohorts and comparisons do not.
 
-    Beside them the resolved `definition`, `as_of` (exclusive, UTC), `log_start`, whether the log only knows
+    Beside them the product's `clock` (see `product_clock`), made from all users of the log; the resolved `definition`, `as_of` (exclusive, UTC), `log_start`, whether the log only knows
     the day (`dates_only`), `left_out`: ``reason, count, unit`` of what is not counted, and `remarks`: what about
     the log, its ids and its users table every answer from these journeys has to bear in mind.
     """
@@ -78,11 +90,13 @@ class Journeys:
     steps: Frame
     early: Frame
     days: Frame
+    late: Frame
     definition: Definition
     as_of: datetime
     log_start: datetime
     dates_only: bool
     left_out: pl.DataFrame
+    clock: pl.DataFrame
     unit: str = "user"
     remarks: tuple[Remark, ...] = ()
     pieces: tuple[Mapping[str, pl.LazyFrame], ...] = ()  # the same tables, some users at a time
@@ -149,18 +163,23 @@ class Journeys:
             raise ParameterError("Journeys need as_of= and log_start=, or about= with both.")
         tables = {"users": users, "steps": steps, "early": early, "days": days}
         landed_ones: dict[str, Any] = {name: landed(frame, name) for name, frame in tables.items()}
-        reasons = pl.DataFrame(schema=LEFT_OUT) if left_out is None else left_out.lazy().collect()
+        known = {
+            "as_of": instant(as_of, timezone=definition.timezone),
+            "log_start": instant(log_start, timezone=definition.timezone, name="log_start"),
+        }
+        place = "UTC" if dates_only else definition.timezone
+        whole = set_apart(landed_ones, known["log_start"], place)
+        counts = [counts_of(whole)]
+        found = resolved(counts, definition, zone=place, unit=unit, **known)
+        left: Counter[tuple[str, str]] = Counter()
+        if left_out is not None:
+            rows = left_out.lazy().select(*LEFT_OUT).collect().iter_rows()
+            left.update({(reason, what): int(count) for reason, count, what in rows})
         return cls(
-            **landed_ones,
-            definition=definition.resolved(interval_of(median_gaps(landed_ones["days"]))),
-            as_of=instant(as_of, timezone=definition.timezone),
-            log_start=instant(log_start, timezone=definition.timezone, name="log_start"),
+            **whole | found | known | {"remarks": (*remarks, *found["remarks"])},
             dates_only=dates_only,
-            left_out=reasons.select(pl.col(c).cast(kind) for c, kind in LEFT_OUT.items()).sort(
-                "reason"
-            ),
+            left_out=left_out_of(left + late_counted(counts, unit)),
             unit=unit,
-            remarks=tuple(remarks),
         )
 
     def __repr__(self) -> str:
@@ -230,15 +249,17 @@ class Journeys:
                 keep.append(column >= moment if name == "since" else column < moment)
         if not keep:
             return self
-        whole = self._narrowed(self.users.lazy().filter(*keep))
+        chosen = {name: getattr(self, name).lazy().filter(*keep) for name in ("users", "late")}
+        whole = self._narrowed(**chosen)
         if not self.pieces:
             return whole
         # A condition may look at all users, so each part is told who is left.
-        ids = whole.users.lazy().select("user_id").collect().lazy()
-        parts = [
-            part._narrowed(part.users.lazy().join(ids, on="user_id", how="semi"))  # noqa: SLF001
-            for part in self.parts()
-        ]
+        left = {n: f.select("user_id").collect().lazy() for n, f in chosen.items()}
+        parts = []
+        for part in self.parts():
+            tables = {n: getattr(part, n).lazy() for n in left}
+            mine = {n: t.join(left[n], on="user_id", how="semi") for n, t in tables.items()}
+            parts.append(part._narrowed(**mine))  # noqa: SLF001
         return dataclasses.replace(whole, pieces=tuple(map(_tables, parts)))
 
     def _known(self, expression: pl.Expr) -> pl.Expr:
@@ -262,12 +283,11 @@ class Journeys:
         return expression
 
     def _narrowed(self, users: pl.LazyFrame, **tables: pl.LazyFrame) -> Journeys:
-        ids = users.select("user_id")
-        rest = {
-            n: tables.get(n, getattr(self, n).lazy()).join(ids, on="user_id", how="semi")
-            for n in ("steps", "early", "days")
-        }
-        frames = {"users": users} | rest
+        have = {n: tables.get(n, getattr(self, n).lazy()) for n in TABLES}
+        ids, late = users.select("user_id"), have["late"].select("user_id")
+        keep = {"steps": ids, "early": ids, "days": pl.concat([ids, late])}
+        rest = {n: have[n].join(some, on="user_id", how="semi") for n, some in keep.items()}
+        frames = {"users": users, "late": have["late"]} | rest
         narrowed: dict[str, Any] = {n: _as_before(f, getattr(self, n)) for n, f in frames.items()}
         return dataclasses.replace(self, **narrowed)
 
@@ -293,55 +313,11 @@ class Journeys:
         return dataclasses.replace(whole, pieces=pieces)
 
     def _at(self, moment: datetime) -> Journeys:
-        days = self.days.lazy().filter(pl.col("first_at") < moment)
-        days = days.with_columns(last_before(moment), times_before(moment).cast(pl.UInt32))
-        core = (
-            days.filter(pl.col("role") == "core")
-            .group_by("user_id")
-            .agg(
-                pl.col("last_at").max().alias("_core_at"),
-                pl.len().cast(pl.UInt32).alias("_core_days"),
-            )
-        )
-        seen_later = pl.col("last_seen_at") >= moment
-        users = (
-            self.users.lazy()
-            .filter(pl.col("signed_up_at") < moment)
-            .join(core, on="user_id", how="left", maintain_order="left")
-            .with_columns(
-                *[
-                    pl.when(pl.col(c) < moment).then(c).alias(c)
-                    for c in ("activated_at", "first_action_at")
-                ],
-                pl.when(pl.col("last_core_at") < moment)
-                .then("last_core_at")
-                .otherwise("_core_at")
-                .alias("last_core_at"),
-                pl.col("_core_days").fill_null(0).alias("core_days"),
-                *[pl.when(~seen_later).then(c).alias(c) for c in ("last_seen_at", "active_days")],
-            )
-            .drop("_core_at", "_core_days")
-        )
-        steps = (
-            self.steps.lazy()
-            .filter(pl.col("reached_at") < moment)
-            .with_columns(
-                # Of a step reached again later, only the first time is known to lie before.
-                pl.when(pl.col("last_reached_at") < moment)
-                .then("last_reached_at")
-                .otherwise("reached_at")
-                .alias("last_reached_at"),
-                pl.when(pl.col("completed_at") < moment).then("completed_at").alias("completed_at"),
-            )
-        )
-        return dataclasses.replace(
-            self._narrowed(users, steps=steps, days=days, early=self._early_before(moment)),
-            as_of=moment,
-        )
-
-    def _early_before(self, moment: datetime) -> pl.LazyFrame:
-        # Only users inside their first days at that instant change; nobody judges them, so counts stay as they are.
-        return self.early.lazy().filter(pl.col("first_at") < moment)
+        cut = tables_before({name: getattr(self, name) for name in TABLES}, moment)
+        active = active_before(self.days, self.clock.select(*ACTIVITY), moment)
+        first = self.clock["day"][0]
+        clock = clock_of([active], first, max(first, last_day(moment, self.timezone)))
+        return dataclasses.replace(self._narrowed(**cut), as_of=moment, clock=clock)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the journeys into a folder, whole or not at all: what was there stays readable until the end."""
@@ -371,6 +347,9 @@ class Journeys:
                 log_start=datetime.fromisoformat(known["log_start"]).astimezone(UTC),
                 dates_only=known["dates_only"],
                 left_out=pl.DataFrame(known["left_out"], schema=LEFT_OUT),
+                clock=clock_from(
+                    date.fromisoformat(known["active"]["first"]), known["active"]["users"]
+                ),
                 unit=known["unit"],
                 remarks=tuple(map(Remark.from_dict, known.get("remarks", ()))),
                 pieces=pieces_in(stored) if lazy else (),
@@ -394,6 +373,12 @@ class Journeys:
             ) from None
 
 
+def left_out_of(counts: Counter[tuple[str, str]]) -> pl.DataFrame:
+    """Write down what is not counted: ``reason, count, unit``, sorted; `counts` go by reason and unit."""
+    rows = [(reason, count, what) for (reason, what), count in sorted(counts.items()) if count]
+    return pl.DataFrame(rows, schema=LEFT_OUT, orient="row")
+
+
 def about(journeys: Journeys) -> dict[str, Any]:
     """Say what stands beside the tables, as a JSON file holds it."""
     return {
@@ -403,6 +388,10 @@ def about(journeys: Journeys) -> dict[str, Any]:
         "dates_only": journeys.dates_only,
         "unit": journeys.unit,
         "left_out": journeys.left_out.to_dicts(),
+        "active": {
+            "first": journeys.clock["day"][0].isoformat(),
+            "users": journeys.clock["active"].to_list(),
+        },
         "remarks": [remark.to_dict() for remark in journeys.remarks],
     }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from engagekit.instants import AT, days
-from engagekit.journeys.gaps import interval_of, median_gaps
+from engagekit.journeys.gaps import interval_of, intervals
 from engagekit.journeys.groups import check_journeys
 
 if TYPE_CHECKING:
@@ -58,10 +58,12 @@ def suggest_windows(journeys: Journeys) -> pl.DataFrame:
 
     Notes
     -----
-    Suggested are: the 80th percentile, over users with two core days or more, of their median gap between core days;
-    habit = the smallest of 7, 14, 28 at or above it, else 28; depth = 5 x habit, between 35 and 140; both depth uses
-    within max(30, 2 x habit); outcome from max(28, 2 x habit) to max(42, 3 x habit). A low ``rate`` means that most
-    users are too new for that window: wait, or shorten it.
+    Suggested are: the 80th percentile, over users with two core days or more, of their own interval (see
+    `usage_interval`); habit = the smallest of 7, 14, 31, 61, 91 at or above it, else 91; depth = 5 x habit, at least 35
+    and at most max(140, 2 x habit); both depth uses within max(30, 2 x habit); outcome from max(28, 2 x habit) to
+    max(42, 3 x habit). All are calendar days. A low ``rate`` means that most users are too new for that window: wait,
+    or shorten it. Where the log is shorter than four intervals, or the rhythm longer than the ladder, the journeys
+    carry a remark.
 
     Raises
     ------
@@ -87,7 +89,7 @@ def suggest_windows(journeys: Journeys) -> pl.DataFrame:
      ('habit_days', 14.0, 14.0, 0, 1, 0.0)]
     """
     check_journeys(journeys)
-    gaps = median_gaps(journeys.days)
+    gaps = intervals(journeys.days)
     in_use, found = _lengths(journeys.definition), _lengths(_free(journeys.definition), gaps)
     users = journeys.users.lazy()
     end = pl.lit(journeys.as_of, AT)

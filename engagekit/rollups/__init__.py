@@ -12,13 +12,15 @@ from engagekit.definition import definition_of
 from engagekit.errors import ParameterError, check_choice
 from engagekit.ingest import is_path, scan_events
 from engagekit.journeys import (
-    LEFT_OUT,
     TABLES,
     Journeys,
     about,
-    interval_of,
+    counts_of,
     landed,
-    median_gaps,
+    late_counted,
+    left_out_of,
+    resolved,
+    set_apart,
     storage,
 )
 from engagekit.rollups import local
@@ -167,11 +169,13 @@ def _rolled(
     keep: Callable[..., storage.Stored] | None = None,
 ) -> Journeys:
     """Reduce a log part by part, and keep the parts in memory or where `keep` puts them."""
-    left_out, gaps, kept, put = opened.left_out.copy(), [], [], []
+    extent = opened.extent
+    left_out, counts, kept, put = opened.left_out.copy(), [], [], []
     for number, (tables, left) in enumerate(opened.parts):
         left_out.update(left)
-        gaps.append(median_gaps(tables["days"]))
-        whole: dict[str, Any] = {name: landed(table, name) for name, table in tables.items()}
+        typed = {name: landed(table, name) for name, table in tables.items()}
+        whole: dict[str, Any] = set_apart(typed, extent.start, extent.zone)
+        counts.append(counts_of(whole))
         if keep is None:
             kept.append(whole)
         else:
@@ -182,19 +186,14 @@ def _rolled(
         found = {name: pl.concat([part[name] for part in kept]) for name in TABLES}
     else:
         found = storage.tables_in(stored)
+    known: dict[str, Any] = {"as_of": extent.end, "log_start": extent.start}
     return Journeys(
         **found,
-        definition=definition.resolved(interval_of(pl.concat(gaps))),
-        as_of=opened.extent.end,
-        log_start=opened.extent.start,
-        dates_only=opened.extent.dates_only,
-        left_out=_as_frame(left_out),
+        **resolved(counts, definition, zone=extent.zone, unit=unit, **known),
+        **known,
+        dates_only=extent.dates_only,
+        left_out=left_out_of(left_out + late_counted(counts, unit)),
         unit=unit,
         pieces=() if stored is None else storage.pieces_in(stored),
         stored=stored,
     )
-
-
-def _as_frame(left_out: Counter[tuple[str, str]]) -> pl.DataFrame:
-    rows = [(reason, count, what) for (reason, what), count in sorted(left_out.items()) if count]
-    return pl.DataFrame(rows, schema=LEFT_OUT, orient="row")

@@ -37,8 +37,7 @@ class Source:
     """A log as an engine holds it, its times and days brought to one form.
 
     `log`: ``user_id, event, t, day`` and properties, nothing null in the first three; `people`, if there is a users
-    table: ``user_id, su_t`` (sign-up), ``su_before`` (1: it lies before the log's first day) and, by account,
-    ``account_id``; `bounded` adds the log's ``start_t`` and ``end_t`` to a frame; `kept` has the engine hold on to
+    table: ``user_id, su_t`` (sign-up) and, by account, ``account_id``; `bounded` adds the log's ``start_t`` and ``end_t`` to a frame; `kept` has the engine hold on to
     what several tables start from, where it can.
     """
 
@@ -104,7 +103,7 @@ def _members(log: Lazy, source: Source, definition: Definition) -> tuple[Lazy, L
         seen = everybody.select("user_id").join(ups, on="user_id", how="left")
     nothing = nw.lit(None).cast(nw.Int64)
     if source.people is None:
-        table = seen.with_columns(nothing.alias("su_t"), nw.lit(0).alias("su_before"))
+        table = seen.with_columns(nothing.alias("su_t"))
     else:
         table = _full(seen, source.people, "user_id")
     table = table.with_columns(
@@ -136,7 +135,7 @@ def _accounts(table: Lazy) -> Lazy:
     firsts = table.join(first, on="account_id", how="inner").filter(
         nw.col("s_t") == nw.col("account_t")
     )
-    told = firsts.group_by("account_id").agg(nw.col("given").max(), nw.col("su_before").max())
+    told = firsts.group_by("account_id").agg(nw.col("given").max())
     accounts = first.join(told, on="account_id", how="left")
     return accounts.rename({"account_id": "user_id", "account_t": "s_t"})
 
@@ -147,7 +146,6 @@ def _reason(definition: Definition) -> nw.Expr:
     burnt = ~given & (s_t < nw.col("start_t") + burn_in * DAY_US)
     cases = [
         (burnt, burnt_in(burn_in)),
-        (given & (nw.col("su_before") == 1), BEFORE),
         (s_t >= nw.col("end_t"), TOO_LATE),
         (s_t.is_null(), NO_SIGNUP),
     ]

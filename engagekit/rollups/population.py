@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TOO_SOON = "events before their user's sign-up"
 LACKING = "rows without a user, an event name or a time"
 NO_SIGNUP, NO_ACCOUNT = "no sign-up in the data", "no account in the users table"
-TOO_LATE, BEFORE = "signed up at or after as_of", "signed up before the log starts"
+TOO_LATE = "signed up at or after as_of"
 OUT = 2**32 - 1  # the place of users who are known but left out
 
 
@@ -259,10 +259,8 @@ def properties_of(people: pl.DataFrame, *, unit: str) -> pl.DataFrame:
 
 def _reason(definition: Definition, extent: Extent) -> pl.Expr:
     at, given = pl.col("signed_up_at"), pl.col("given")
-    first_day = local_day(pl.lit(extent.start, AT), extent.zone)
     reason: Any = pl.when(at.is_null()).then(pl.lit(NO_SIGNUP))
     reason = reason.when(at >= extent.end).then(pl.lit(TOO_LATE))
-    reason = reason.when(given & (local_day(at, extent.zone) < first_day)).then(pl.lit(BEFORE))
     burn_in = burn_in_of(definition)
     if burn_in:
         burnt = ~given & (at < extent.start + timedelta(days=burn_in))

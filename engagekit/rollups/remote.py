@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import polars as pl
 
-from engagekit.instants import AT, Instant, beside_log, local_day
-from engagekit.journeys import TABLES
+from engagekit.instants import AT, Instant, beside_log
+from engagekit.journeys import REDUCED, TABLES
 from engagekit.log import open_log
 from engagekit.rollups.engines import as_portable, brought, engine_of
 from engagekit.rollups.narwhals_reduction import Source, reduction
@@ -109,7 +109,7 @@ def _reduced(
 
     told = None
     if people is not None:
-        told = as_portable(engine.carried(native, _told(people, extent, unit)))
+        told = as_portable(engine.carried(native, _told(people, unit)))
     try:
         found = reduction(Source(log, told, bounded, unit, kept, tuple(own)), definition)
         tables = {name: brought(frame) for name, frame in found.items()}
@@ -128,7 +128,7 @@ def _landed(
     left_out[TOO_SOON, "events"] = int(tables["too_soon"].item())
     if people is not None and unit == "account":
         id_type = people.schema["account_id"]
-    typed = {name: _typed(tables[name], name, id_type) for name in TABLES}
+    typed = {name: _typed(tables[name], name, id_type) for name in REDUCED}
     if people is not None:
         told = properties_of(people, unit=unit)
         typed["users"] = typed["users"].join(told, on="user_id", how="left", maintain_order="left")
@@ -143,10 +143,8 @@ def _typed(table: pl.DataFrame, name: str, id_type: pl.DataType) -> pl.DataFrame
     return table.with_columns(pl.col("user_id").cast(id_type), *times, *others).sort(keys)
 
 
-def _told(people: pl.DataFrame, extent: Extent, unit: str) -> pl.DataFrame:
-    """Say of each user in the users table when it signed up, and whether before the log starts."""
+def _told(people: pl.DataFrame, unit: str) -> pl.DataFrame:
+    """Say of each user in the users table when it signed up."""
     at = pl.col("signed_up_at") if "signed_up_at" in people.columns else pl.lit(None, AT)
-    first_day = local_day(pl.lit(extent.start, AT), extent.zone)
-    before = (local_day(at, extent.zone) < first_day).fill_null(value=False)
     columns = ["user_id", *(["account_id"] if unit == "account" else [])]
-    return people.select(*columns, su_t=at.to_physical(), su_before=before.cast(pl.Int64))
+    return people.select(*columns, su_t=at.to_physical())

@@ -130,7 +130,7 @@ def rollup_sql(
         if users is None
         else ibis().table({c: _users_kind(c, kinds["at"]) for c in carried}, name=USERS)
     )
-    found = _reduced(log, people, bounds, definition, dialect, zone, unit, dates_only=dates_only)
+    found = _reduced(log, people, bounds, definition, dialect, unit, dates_only=dates_only)
     found["about"] = bounds.select(
         as_of=instant(bounds.end_t, dialect), log_start=instant(bounds.start_t, dialect)
     )
@@ -172,7 +172,6 @@ def _reduced(
     bounds: Any,
     definition: Definition,
     dialect: str,
-    zone: str,
     unit: str,
     *,
     dates_only: bool,
@@ -184,9 +183,7 @@ def _reduced(
     from engagekit.rollups.population import TOO_SOON
 
     told = (
-        None
-        if people is None
-        else as_portable(_told(people, bounds, dialect, zone, unit, dates_only=dates_only))
+        None if people is None else as_portable(_told(people, dialect, unit, dates_only=dates_only))
     )
     limits = as_portable(bounds)
     source = Source(
@@ -212,15 +209,13 @@ def _reduced(
     return tables | {"left_out": left_out.filter(nw.col("count") > 0).to_native()}
 
 
-def _told(people: Any, bounds: Any, dialect: str, zone: str, unit: str, *, dates_only: bool) -> Any:
-    """Say of each user in the users table when it signed up, and whether before the log starts."""
+def _told(people: Any, dialect: str, unit: str, *, dates_only: bool) -> Any:
+    """Say of each user in the users table when it signed up."""
     columns = ["user_id", *(["account_id"] if unit == "account" else [])]
     if "signed_up_at" not in people.columns:
-        return people.select(*columns, su_t=ibis().null("int64"), su_before=ibis().literal(0))
+        return people.select(*columns, su_t=ibis().null("int64"))
     su_t = micros(people.signed_up_at, dialect, "date" if dates_only else "instant")
-    told = people.select(*columns, su_t=su_t).cross_join(bounds.select("start_t"))
-    before = local_day(told.su_t, dialect, zone) < local_day(told.start_t, dialect, zone)
-    return told.mutate(su_before=before.cast("int64").coalesce(0)).drop("start_t")
+    return people.select(*columns, su_t=su_t)
 
 
 def _with_instants(table: Any, name: str, dialect: str) -> Any:

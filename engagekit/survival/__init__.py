@@ -7,7 +7,6 @@ package attribute can be only one of the two; so the module itself answers, what
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -15,8 +14,8 @@ import polars as pl
 
 from engagekit.cohorts import refuse
 from engagekit.errors import ParameterError, check_choice
-from engagekit.instants import AT, local_day
-from engagekit.journeys import names_and_faults
+from engagekit.instants import last_day, local_day
+from engagekit.journeys import MILLION, names_and_faults, up_to
 from engagekit.survival.product_limit import (
     at_ends,
     counted,
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from engagekit.journeys import Journeys
 
     Period: TypeAlias = Literal["day", "week", "month"]
+    Clock: TypeAlias = Literal["calendar", "product"]
 
 __all__ = [
     "at_ends",
@@ -50,6 +50,7 @@ __all__ = [
     "survival",
 ]
 
+CLOCKS = ["calendar", "product"]
 PERIOD_DAYS = {"day": 1, "week": 7, "month": 30}
 SURVIVAL = {
     "period": pl.Int64,
@@ -81,6 +82,7 @@ def survival(
     quiet_days: int,
     by: str | Sequence[str] | None = None,
     period: Period = "week",
+    clock: Clock = "calendar",
 ) -> pl.DataFrame:
     """Say what share of users still keep coming back a given time after sign-up.
 
@@ -97,6 +99,9 @@ def survival(
         Property or properties of users; one curve for each value.
     period
         The distance of rows: a ``"day"``, a ``"week"`` of 7 or a ``"month"`` of 30 days.
+    clock
+        ``"calendar"``, or ``"product"``: then all days, `quiet_days` included, are product days (see `product_clock`),
+        and nobody goes quiet over a holiday, or between two month ends of a product for month ends.
 
     Returns
     -------
@@ -109,7 +114,7 @@ def survival(
     Raises
     ------
     ParameterError
-        `quiet_days` or `period` means nothing, or there is no such property: all of them.
+        `quiet_days`, `period` or `clock` means nothing, or there is no such property: all of them.
 
     Notes
     -----
@@ -135,15 +140,21 @@ def survival(
     """
     keys, faults = names_and_faults(journeys, by, taken=list(SURVIVAL))
     faults += day_faults("quiet_days", quiet_days)
-    refuse("Survival", faults + check_choice("period", period, list(PERIOD_DAYS)))
-    groups = _groups(_counts(journeys, quiet_days, keys), keys)
+    faults += check_choice("period", period, list(PERIOD_DAYS))
+    refuse("Survival", faults + check_choice("clock", clock, CLOCKS))
+    groups = _groups(_counts(journeys, quiet_days, keys, clock), keys)
     step, last = PERIOD_DAYS[period], max(followed_to(part) for _, part in groups)
     parts = [_by_period(part, step, last).select(*values, *SURVIVAL) for values, part in groups]
     return pl.concat(parts)
 
 
 def compare_survival(
-    journeys: Journeys, *, quiet_days: int, by: str | Sequence[str], until: int | None = None
+    journeys: Journeys,
+    *,
+    quiet_days: int,
+    by: str | Sequence[str],
+    until: int | None = None,
+    clock: Clock = "calendar",
 ) -> pl.DataFrame:
     """Say whether groups of users keep going for differently long.
 
@@ -160,6 +171,8 @@ def compare_survival(
         Property or properties of users; their values are the groups compared.
     until
         Days the restricted mean goes up to; None: as far as every group has been followed.
+    clock
+        As for `survival`.
 
     Returns
     -------
@@ -171,7 +184,7 @@ def compare_survival(
     Raises
     ------
     ParameterError
-        `quiet_days` or `until` means nothing, there is no such property, or there are fewer than two groups.
+        `quiet_days`, `until` or `clock` means nothing, there is no such property, or there are fewer than two groups.
 
     Notes
     -----
@@ -196,10 +209,10 @@ def compare_survival(
     """
     keys, faults = names_and_faults(journeys, by, taken=list(COMPARISON))
     faults += day_faults("quiet_days", quiet_days)
+    faults += check_choice("clock", clock, CLOCKS)
     refuse("Survival", faults + ([] if until is None else day_faults("until", until)))
-    groups = [
-        (v, p) for v, p in _groups(_counts(journeys, quiet_days, keys), keys) if p["time"].len()
-    ]
+    counts_of_groups = _groups(_counts(journeys, quiet_days, keys, clock), keys)
+    groups = [(v, p) for v, p in counts_of_groups if p["time"].len()]
     if len(groups) < 2:
         raise ParameterError(
             f"by={by!r} gives {len(groups)} groups followed for {quiet_days} days; a comparison takes two or more."
@@ -243,23 +256,31 @@ def _mean_said(mean: float, low: float, high: float, tau: int) -> str:
     return f"Of the first {tau} days users keep going for {mean:.1f} on average ({low:.1f} to {high:.1f})"
 
 
-def _counts(journeys: Journeys, quiet_days: int, keys: list[str]) -> pl.DataFrame:
+def _counts(journeys: Journeys, quiet_days: int, keys: list[str], clock: Clock) -> pl.DataFrame:
     """Count per group and day who is last seen going on it and who is only followed to it."""
     start = local_day(pl.col("signed_up_at"), journeys.timezone)
-    final = local_day(pl.lit(journeys.as_of - timedelta(microseconds=1), AT), journeys.timezone)
-    came = (local_day(pl.col("last_core_at"), journeys.timezone) - start).dt.total_days()
+    final = pl.lit(last_day(journeys.as_of, journeys.timezone), pl.Date)
+    last = local_day(pl.col("last_core_at"), journeys.timezone)
+
+    def since_sign_up(day: pl.Expr) -> pl.Expr:
+        if clock == "product":
+            return (up_to(journeys.clock, day) - up_to(journeys.clock, start)) / MILLION
+        return (day - start).dt.total_days()
+
     quiet = pl.col("came") <= pl.col("followed")
+    whole = pl.col("time", "followed").floor()
     return (
         journeys.users.lazy()
         .select(
             *keys,
-            came.fill_null(0).alias("came"),
-            ((final - start).dt.total_days() - quiet_days).alias("followed"),
+            since_sign_up(last).fill_null(0).alias("came"),
+            (since_sign_up(final) - quiet_days).alias("followed"),
         )
         .with_columns(
             pl.min_horizontal("came", "followed").cast(pl.Float64).alias("time"),
             quiet.alias("quiet"),
         )
+        .with_columns(whole)
         .group_by(*keys, "time")
         .agg(
             pl.col("quiet").sum().cast(pl.Int64).alias("events"),
@@ -340,8 +361,9 @@ class _Callable(ModuleType):
         quiet_days: int,
         by: str | Sequence[str] | None = None,
         period: Period = "week",
+        clock: Clock = "calendar",
     ) -> pl.DataFrame:
-        return survival(journeys, quiet_days=quiet_days, by=by, period=period)
+        return survival(journeys, quiet_days=quiet_days, by=by, period=period, clock=clock)
 
 
 _Callable.__call__.__doc__ = survival.__doc__

@@ -20,7 +20,7 @@ def usage_interval(interval: pl.DataFrame) -> Sheet:
         for r in frame.to_dicts()
     ]
     users = whole(frame["of"][0]) if frame.height else "0"
-    subtitle = f"{users} users with two or more core days, by their own median pause between them. Band: 95% interval.{cut}"
+    subtitle = f"{users} users with two or more core days, by how long they usually pause between them. Band: 95% interval.{cut}"
     headers = ("Days at most", "Users", "Share", "95% interval")
     return sheet("Step chart", usage_interval_title(frame), subtitle, headers, rows)
 

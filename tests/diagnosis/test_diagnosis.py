@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 from link_logs import PLAIN as DEFINITION
-from link_logs import START, log_of, rolled, visits
+from link_logs import START, log_of, rolled, steady, visits
 
 import engagekit as ek
 from engagekit.diagnosis.labels import LABELS, RULES, labelled
@@ -20,7 +20,8 @@ NO_STEPS = dataclasses.replace(DEFINITION, steps=())
 
 
 def standing_of(events, definition=DEFINITION, as_of: float = 30) -> tuple[str, str | None]:
-    return ek.label_users(rolled(log_of(*events), definition, as_of)).select("label", "step").row(0)
+    journeys = steady(rolled(log_of(*events), definition, as_of))
+    return ek.label_users(journeys).select("label", "step").row(0)
 
 
 def label_of(events, definition=DEFINITION, as_of: float = 30) -> str:
@@ -70,7 +71,10 @@ def label_of(events, definition=DEFINITION, as_of: float = 30) -> str:
         ([*visits(2, 4, 6), ("report", 4), ("report", 6)], 12, "healthy"),
         (visits(1, 6), 11, "plateau"),  # two gaps only: 3 x 1.5 days counts, silence is 4
         (visits(1, 6), 12, "drift"),
-        (visits(1, 6, 7), 12, "drift"),  # three gaps of 1, 5 and 1: the median is 1
+        # Three gaps of 1, 5 and 1: the median is 1, but they once came back after 5 days.
+        (visits(1, 6, 7), 12, "plateau"),
+        (visits(1, 6, 7), 13, "plateau"),  # silent for 5 days: as long as then, not longer
+        (visits(1, 6, 7), 14, "drift"),
         (visits(0, 4, 9), 14, "plateau"),  # the sign-up day counts once: days 0, 4, 9
     ],
 )  # fmt: skip
@@ -120,15 +124,16 @@ def test_without_steps_doing_anything_is_a_start():
 
 def test_drift_says_how_far_beyond_the_users_rhythm():
     rows = log_of(*visits(2, 4, 6)) + log_of(*visits(1), user=2)
-    labels = ek.label_users(rolled(rows, as_of=19))
+    journeys = steady(rolled(rows, as_of=19))
+    labels = ek.label_users(journeys)
     assert labels.rows() == [
-        (1, "drift", None, 12, 2.0, 6.0),
-        (2, "drift", None, 17, 1.5, 17 / 1.5),
+        (1, "drift", None, 12, 12.0, 2.0, 2.0, 6.0),
+        (2, "drift", None, 17, 17.0, 1.5, 0.0, 17 / 1.5),
     ]
-    answer = ek.diagnose(rolled(rows, as_of=19)).filter(pl.col("label") == "drift")
+    answer = ek.diagnose(journeys).filter(pl.col("label") == "drift")
     assert answer["note"].to_list() == ["silent for 8.7 times their usual gap (median)"]
-    kept = ek.label_users(rolled(log_of(*visits(2, 4, 6)), as_of=12)).row(0)
-    assert kept[2:] == (None, None, None, None)
+    kept = ek.label_users(steady(rolled(log_of(*visits(2, 4, 6)), as_of=12))).row(0)
+    assert kept[2:] == (None,) * 6
 
 
 def test_drift_needs_the_silence_of_the_habit_window_too():
@@ -139,10 +144,10 @@ def test_drift_needs_the_silence_of_the_habit_window_too():
     assert label_of(daily, weekly, as_of=12) == "drift"
 
 
-def test_watch_list_holds_those_at_two_to_three_times_their_gap():
+def test_watch_list_holds_those_from_twice_their_gap_until_they_drift():
     people = {
         1: visits(2, 4, 6),  # usual gap 2: watched from 4 to below 6 days of silence
-        2: visits(1, 2, 3, 4, 5, 6),  # every day: 5 times the gap
+        2: visits(1, 2, 3, 4, 5, 6),  # every day: watched from 2 days, drifted at 3
         3: visits(1, 6),  # two gaps: the product's 1.5 days
         4: visits(),  # never came back: not regular, so not drifting
         5: [("join", 0), ("look", 1)],
@@ -150,21 +155,26 @@ def test_watch_list_holds_those_at_two_to_three_times_their_gap():
     }
     rows = [row for user, events in people.items() for row in log_of(*events, user=user)]
     found = {
-        as_of: ek.watch_list(rolled(rows, as_of=as_of))
-        for as_of in (10, 11, 12, 13, 16, 17, 18, 19)
+        as_of: ek.watch_list(steady(rolled(rows, as_of=as_of)))
+        for as_of in (9, 10, 11, 12, 13, 16, 17, 18, 19)
     }
-    assert {a: f["user_id"].to_list() for a, f in found.items()} == {
-        10: [3], 11: [3, 1], 12: [1], 13: [], 16: [6], 17: [6], 18: [6], 19: [],
+    assert {a: sorted(f["user_id"]) for a, f in found.items()} == {
+        9: [2], 10: [3], 11: [1, 3], 12: [1], 13: [], 16: [6], 17: [6], 18: [6], 19: [],
     }  # fmt: skip
     # On day 10 (the last before as_of 11) user 1 has been silent for 4 days, drifting at 6: on day 12.
-    assert found[11].filter(user_id=1).rows() == [
-        (1, 4, 2.0, 2.0, START.date() + timedelta(days=12))
-    ]
+    assert found[11].filter(user_id=1).select(
+        "silence_days", "silence", "usual_gap", "times_usual", "drifts_on"
+    ).rows() == [(4, 4.0, 2.0, 2.0, START.date() + timedelta(days=12))]
     assert label_of(people[1], as_of=13) == "drift"
     assert label_of(people[1], as_of=12) != "drift"
     slow = dataclasses.replace(DEFINITION, habit_days=9, depth_days=35)
-    late = ek.watch_list(rolled(log_of(*people[1]), slow, as_of=11))
+    late = ek.watch_list(steady(rolled(log_of(*people[1]), slow, as_of=11)))
     assert late["drifts_on"].to_list() == [START.date() + timedelta(days=15)]
+    # Three times the gap, but within the habit window: not drifted, so still on the list.
+    assert ek.watch_list(steady(rolled(log_of(*people[1]), slow, as_of=13))).height == 1
+    # Who once came back from a longer silence drifts only beyond it.
+    once = ek.watch_list(steady(rolled(log_of(*visits(1, 6, 7)), as_of=12)))
+    assert once["drifts_on"].to_list() == [START.date() + timedelta(days=13)]
 
 
 def crowd():

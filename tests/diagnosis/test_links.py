@@ -205,8 +205,9 @@ def test_links_labels_and_watch_list_agree_with_plain_python(rows, as_of):
         user: (one.label, one.step) for user, one in expected.items()
     }
     drifted = labels.filter(pl.col("label") == "drift")
-    for user, silence, gap in drifted.select("user_id", "silence_days", "usual_gap_days").rows():
-        assert (silence, gap) == (expected[user].silence(), expected[user].usual_gap())
+    for user, silence, gap in drifted.select("user_id", "silence", "usual_gap").rows():
+        one = expected[user]
+        assert (silence, gap) == pytest.approx((float(one.silence()), float(one.usual_gap())))
     watched = ek.watch_list(journeys)
     assert set(watched["user_id"]) == {user for user, one in expected.items() if one.watched()}
 

@@ -9,7 +9,7 @@ import pytest
 
 import engagekit as ek
 from engagekit.errors import ColumnError, ParameterError, StoredFileError
-from engagekit.journeys.tables import TABLES, silence_days
+from engagekit.journeys.tables import REDUCED, TABLES, silence_days
 
 DEFINITION = ek.Definition(
     signup="signup",
@@ -123,7 +123,7 @@ def test_silence_counts_local_days(journeys):
 def test_saved_journeys_load_as_they_were(journeys, tmp_path):
     journeys.save(tmp_path / "j")
     journeys.save(tmp_path / "j")  # over the old ones
-    assert len(list((tmp_path / "j").glob("*.parquet"))) == 4
+    assert len(list((tmp_path / "j").glob("*.parquet"))) == 5
     for lazy in (False, True):
         loaded = ek.Journeys.load(tmp_path / "j", lazy=lazy)
         assert isinstance(loaded.users, pl.LazyFrame) is lazy
@@ -156,7 +156,7 @@ def test_broken_foreign_and_newer_folders_are_refused(journeys, tmp_path):
 
 
 def test_frames_of_another_engine_are_cast_or_refused(journeys):
-    tables = {n: getattr(journeys, n) for n in TABLES}
+    tables = {n: getattr(journeys, n) for n in REDUCED}
     loose = tables | {
         "days": journeys.days.with_columns(
             pl.col("times").cast(pl.Int64), pl.col("first_at").dt.replace_time_zone(None)

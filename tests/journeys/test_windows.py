@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from itertools import pairwise
-from statistics import median, quantiles
+from statistics import quantiles
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from oracle_clock import own_interval
 
 import engagekit as ek
-from engagekit.journeys.gaps import FALLBACK_INTERVAL, interval_of, median_gaps
+from engagekit.journeys.gaps import FALLBACK_INTERVAL, interval_of, intervals, own_intervals
 
 START = date(2026, 1, 1)
 
@@ -23,11 +23,27 @@ def on_days(visits):
 
 
 @given(st.lists(st.sets(st.integers(0, 60), max_size=8), max_size=9))
-def test_the_interval_is_the_80th_percentile_of_users_median_gaps(visits):
-    medians = [median(b - a for a, b in pairwise(sorted(v))) for v in visits if len(v) > 1]  # fmt: skip
-    expected = FALLBACK_INTERVAL if not medians else medians[0] if len(medians) == 1 else quantiles(medians, n=5, method="inclusive")[3]  # fmt: skip
-    assert interval_of(median_gaps(on_days(visits))) == pytest.approx(expected)
-    assert interval_of(median_gaps(on_days(visits).lazy())) == pytest.approx(expected)
+def test_the_interval_is_the_80th_percentile_of_users_own_intervals(visits):
+    days = {u: [START + timedelta(d) for d in when] for u, when in enumerate(visits)}
+    own = {u: own_interval(mine) for u, mine in days.items() if len(mine) > 1}
+    found = own_intervals(on_days(visits)).collect()
+    assert dict(found.select("user_id", "interval").rows()) == own
+    mine = list(own.values())
+    expected = FALLBACK_INTERVAL if not mine else mine[0] if len(mine) == 1 else quantiles(mine, n=5, method="inclusive")[3]  # fmt: skip
+    assert interval_of(intervals(on_days(visits))) == pytest.approx(expected)
+    assert interval_of(intervals(on_days(visits).lazy())) == pytest.approx(expected)
+
+
+def test_days_count_in_an_interval_and_not_gaps():
+    """Three days in a row each month make an interval of a month, whether the days touch or not."""
+    books = [28 * month + day for month in range(6) for day in (1, 2, 3)]
+    assert own_interval([START + timedelta(d) for d in books]) == 26
+    apart = [28 * month + day for month in range(6) for day in (1, 3)]
+    holiday = [
+        d for d in range(60) if not 30 <= d < 44
+    ]  # two weeks off do not make a rhythm of two weeks
+    found = own_intervals(on_days([books, apart, holiday])).sort("user_id").collect()
+    assert found["interval"].to_list() == [26, 26, 1]
 
 
 def journeys(**windows):
@@ -47,7 +63,7 @@ def journeys(**windows):
 
 
 def test_windows_show_whom_they_leave_judgeable():
-    # Median gaps 10 and 1: their 80th percentile is 8.2, so habit takes 14 days.
+    # Own intervals 10 and 1: their 80th percentile is 8.2, so habit takes 14 days.
     assert ek.suggest_windows(journeys()).rows() == [
         ("usage_interval_days", pytest.approx(8.2), pytest.approx(8.2), 2, 2, 1.0),
         ("activation_days", 14, None, 3, 4, 0.75),

@@ -156,7 +156,7 @@ def test_what_cannot_be_written_is_told_all_at_once():
 def test_journeys_need_their_bounds():
     log = as_frame(some_rows(random.Random(1)))
     made = ek.rollup(log, MAKE)
-    tables = {n: getattr(made, n) for n in ek.journeys.TABLES}
+    tables = {n: getattr(made, n) for n in ek.journeys.REDUCED}
     with pytest.raises(ParameterError, match="about="):
         ek.Journeys.from_frames(**tables, definition=MAKE)
     again = ek.Journeys.from_frames(**tables, definition=MAKE, as_of=made.as_of, log_start=made.log_start, left_out=made.left_out)  # fmt: skip

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import real_logs
-from oracle_diagnosis import DAY, OneUser
+from oracle_diagnosis import DAY, OneUser, told
 
 import engagekit as ek
 from engagekit.definition import LINKS
@@ -77,6 +77,7 @@ def oracle(shared, name: str, journeys: ek.Journeys) -> dict:
             continue
         later = [(at, event) for at, event in events if since <= at < journeys.as_of]
         found[user] = RealUser(since, later, definition, journeys.as_of)
+    told(found.values(), first)
     return found
 
 
@@ -94,7 +95,7 @@ def test_the_road_ends_in_a_verdict_whose_numbers_are_right(shared, name):
         assert row["reached_of"] == known
         assert row["reached_n"] == sum(r for *_, r in judged)
     labels = Counter(u.label for u in users.values())
-    diagnosis = ek.diagnose(journeys)
+    diagnosis = ek.diagnose(journeys, recent=None)
     assert dict(diagnosis.select("label", "n").rows()) == {
         label: labels[label] for label in diagnosis["label"]
     }

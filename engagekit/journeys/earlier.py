@@ -1,0 +1,87 @@
+"""Journeys as they would have stood at an earlier instant: their tables, cut there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engagekit.instants import last_before, times_before
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from engagekit.log import Frame
+
+
+def tables_before(tables: Mapping[str, Frame], moment: datetime) -> dict[str, pl.LazyFrame]:
+    """Keep of each table what was known before an instant."""
+    days = tables["days"].lazy().filter(pl.col("first_at") < moment)
+    days = days.with_columns(last_before(moment), times_before(moment).cast(pl.UInt32))
+    core = (
+        days.filter(pl.col("role") == "core")
+        .group_by("user_id")
+        .agg(
+            pl.col("last_at").max().alias("_core_at"), pl.len().cast(pl.UInt32).alias("_core_days")
+        )
+    )
+    return {
+        "users": _users(tables["users"].lazy(), core, moment),
+        "steps": _steps(tables["steps"].lazy(), moment),
+        # Only users inside their first days at that instant change; nobody judges them, so counts stay as they are.
+        "early": tables["early"].lazy().filter(pl.col("first_at") < moment),
+        "days": days,
+        "late": _users(tables["late"].lazy(), core, moment),
+    }
+
+
+def _users(users: pl.LazyFrame, core: pl.LazyFrame, moment: datetime) -> pl.LazyFrame:
+    seen_later = pl.col("last_seen_at") >= moment
+    before = [
+        pl.when(pl.col(c) < moment).then(c).alias(c) for c in ("activated_at", "first_action_at")
+    ]
+    last_core = pl.when(pl.col("last_core_at") < moment).then("last_core_at").otherwise("_core_at")
+    return (
+        users.filter(pl.col("signed_up_at") < moment)
+        .join(core, on="user_id", how="left", maintain_order="left")
+        .with_columns(
+            *before,
+            last_core.alias("last_core_at"),
+            pl.col("_core_days").fill_null(0).alias("core_days"),
+            *[pl.when(~seen_later).then(c).alias(c) for c in ("last_seen_at", "active_days")],
+        )
+        .drop("_core_at", "_core_days")
+    )
+
+
+def _steps(steps: pl.LazyFrame, moment: datetime) -> pl.LazyFrame:
+    return steps.filter(pl.col("reached_at") < moment).with_columns(
+        # Of a step reached again later, only the first time is known to lie before.
+        pl.when(pl.col("last_reached_at") < moment)
+        .then("last_reached_at")
+        .otherwise("reached_at")
+        .alias("last_reached_at"),
+        pl.when(pl.col("completed_at") < moment).then("completed_at").alias("completed_at"),
+    )
+
+
+def active_before(days: Frame, active: pl.DataFrame, moment: datetime) -> pl.DataFrame:
+    """Cut the users active per day (``day, active``) at an instant.
+
+    Of the day that the instant cuts in two, as large a share stays as of the users in `days`: exact where these are
+    all users, for then the count comes from them.
+    """
+    nearby = pl.lit(moment.date() - timedelta(days=2), pl.Date)
+    core = days.lazy().filter(pl.col("role") == "core", pl.col("day") >= nearby)
+    cut = core.group_by("day").agg(
+        pl.len().alias("_here"), (pl.col("first_at") < moment).sum().alias("_before")
+    )
+    kept = (pl.col("active") * pl.col("_before") + pl.col("_here") // 2) // pl.col("_here")
+    return (
+        active.lazy()
+        .join(cut, on="day", how="left")
+        .select("day", pl.coalesce(kept, "active").cast(pl.Int64).alias("active"))
+        .collect()
+    )

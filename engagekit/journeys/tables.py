@@ -11,15 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import Remark, many, writing
+from engagekit._base import Remark, many
 from engagekit.definition import Definition
 from engagekit.errors import ColumnError, ParameterError, StoredFileError, listing, nearest
-from engagekit.instants import AT, beside_log, instant, last_before, local_day, times_before, zone
-from engagekit.journeys.storage import claimed, open_stored, pieces_in, put_whole, settle, tables_in
-from engagekit.instants import AT, beside_log, instant, last_day, local_day, zone
+from engagekit.instants import (
+    AT,
+    beside_log,
+    instant,
+    last_day,
+    local_day,
+    zone,
+)
 from engagekit.journeys.clock import ACTIVITY, clock_from, clock_of
 from engagekit.journeys.earlier import active_before, tables_before
 from engagekit.journeys.resolving import counts_of, late_counted, resolved, set_apart
+from engagekit.journeys.storage import claimed, open_stored, pieces_in, put_whole, settle, tables_in
 
 if TYPE_CHECKING:
     import os

@@ -31,7 +31,6 @@ from engagekit.rollups.warehouse_sql import rollup_sql
 
 if TYPE_CHECKING:
     import os
-    from collections import Counter
     from collections.abc import Callable, Mapping
 
     from engagekit._base import Progress

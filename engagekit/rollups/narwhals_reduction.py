@@ -13,7 +13,6 @@ import narwhals as nw
 
 from engagekit.matchers import as_matches
 from engagekit.rollups.population import (
-    BEFORE,
     NO_ACCOUNT,
     NO_SIGNUP,
     TOO_LATE,

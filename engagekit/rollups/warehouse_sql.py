@@ -15,7 +15,6 @@ from engagekit.rollups.sql_dialects import (
     DIALECTS,
     ibis,
     instant,
-    local_day,
     micros,
     shaped,
 )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: events per early day
 FILE = "journeys.json"
 NAMES = ("users", "steps", "early", "days")
 OURS = rf"({'|'.join(NAMES)})-[0-9a-f]{{12}}\.parquet"  # names of tables on disk; nothing else is ever cleared away
@@ -78,6 +78,22 @@ def tidy(folder: Path) -> None:
         else:
             with suppress(OSError):  # open elsewhere, on Windows: the next time clears it away
                 old.unlink()
+
+
+def refuse_older(folder: Path, version: object) -> None:
+    """Refuse what an older engagekit wrote: it lacks what the answers stand on now.
+
+    Raises
+    ------
+    StoredFileError
+        It is that.
+    """
+    if isinstance(version, int) and version < SCHEMA_VERSION:
+        raise StoredFileError(
+            f"{str(folder)!r} was written by an older engagekit (schema {version}, now {SCHEMA_VERSION}), which did not "
+            "keep how much each user did on each early day; roll the log up again: "
+            f"ek.rollup(events, definition).save({str(folder)!r})."
+        )
 
 
 def refuse_newer(folder: Path) -> None:

@@ -194,7 +194,7 @@ def test_a_session_where_a_file_lies(tmp_path):
 def test_newer_files_are_refused_and_never_overwritten(tmp_path, journeys):
     (tmp_path / "definition.toml").write_text("schema_version = 2\nnew = true\n", encoding="utf-8")
     (tmp_path / "session.json").write_text('{"schema_version": 2, "new": []}', encoding="utf-8")
-    (tmp_path / "journeys.json").write_text('{"schema_version": 2}', encoding="utf-8")
+    (tmp_path / "journeys.json").write_text('{"schema_version": 99}', encoding="utf-8")
     (tmp_path / "users-0123456789ab.parquet").write_bytes(b"of the newer one")
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "prepared.json").write_text('{"schema_version": 2}', encoding="utf-8")
@@ -212,6 +212,17 @@ def test_newer_files_are_refused_and_never_overwritten(tmp_path, journeys):
         with pytest.raises(StoredFileError, match=r"newer engagekit"):
             act()
     assert listed(tmp_path) == before
+
+
+def test_older_journeys_are_refused_with_the_command_that_makes_them_anew(tmp_path, journeys):
+    journeys.save(tmp_path)
+    known = json.loads((tmp_path / "journeys.json").read_text(encoding="utf-8"))
+    older = json.dumps(known | {"schema_version": known["schema_version"] - 1})
+    (tmp_path / "journeys.json").write_text(older, encoding="utf-8")
+    with pytest.raises(StoredFileError, match=r"older engagekit.*ek\.rollup\(events, definition\)"):
+        ek.Journeys.load(tmp_path)
+    journeys.save(tmp_path)
+    assert ek.Journeys.load(tmp_path).users.height == journeys.users.height
 
 
 def test_a_team_cannot_overwrite_a_newer_definition(tmp_path):

@@ -104,6 +104,9 @@ def oracle(rows, definition, *, people=None, unit="user", as_of=None, dates_only
         mine = events[name]
         core = [r["at"] for r in mine if hits(definition.core, r)]
 
+        def received(row):
+            return bool(definition.outreach) and hits(definition.outreach, row)
+
         def is_action(row, signed_up=signed_up, given=given):
             if definition.outreach and hits(definition.outreach, row):
                 return False
@@ -120,6 +123,12 @@ def oracle(rows, definition, *, people=None, unit="user", as_of=None, dates_only
             max((r["at"] for r in mine), default=None),
             len({day(at) for at in core}),
             len({day(r["at"]) for r in mine}),
+            tuple(
+                sum(
+                    (r["at"] - signed_up).days == own and not received(r) for r in mine
+                )
+                for own in range(definition.first_days)
+            ),
         ))  # fmt: skip
         came = signed_up
         for position, step in enumerate(definition.steps):

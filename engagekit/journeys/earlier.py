@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from engagekit.log import Frame
 
 
-def tables_before(tables: Mapping[str, Frame], moment: datetime) -> dict[str, pl.LazyFrame]:
-    """Keep of each table what was known before an instant."""
+def tables_before(
+    tables: Mapping[str, Frame], moment: datetime, early: pl.Expr
+) -> dict[str, pl.LazyFrame]:
+    """Keep of each table what was known before an instant; `early` cuts the events per early day there."""
     days = tables["days"].lazy().filter(pl.col("first_at") < moment)
     days = days.with_columns(last_before(moment), times_before(moment).cast(pl.UInt32))
     core = (
@@ -28,16 +30,18 @@ def tables_before(tables: Mapping[str, Frame], moment: datetime) -> dict[str, pl
         )
     )
     return {
-        "users": _users(tables["users"].lazy(), core, moment),
+        "users": _users(tables["users"].lazy(), core, moment, early),
         "steps": _steps(tables["steps"].lazy(), moment),
         # Only users inside their first days at that instant change; nobody judges them, so counts stay as they are.
         "early": tables["early"].lazy().filter(pl.col("first_at") < moment),
         "days": days,
-        "late": _users(tables["late"].lazy(), core, moment),
+        "late": _users(tables["late"].lazy(), core, moment, early),
     }
 
 
-def _users(users: pl.LazyFrame, core: pl.LazyFrame, moment: datetime) -> pl.LazyFrame:
+def _users(
+    users: pl.LazyFrame, core: pl.LazyFrame, moment: datetime, early: pl.Expr
+) -> pl.LazyFrame:
     seen_later = pl.col("last_seen_at") >= moment
     before = [
         pl.when(pl.col(c) < moment).then(c).alias(c) for c in ("activated_at", "first_action_at")
@@ -48,6 +52,7 @@ def _users(users: pl.LazyFrame, core: pl.LazyFrame, moment: datetime) -> pl.Lazy
         .join(core, on="user_id", how="left", maintain_order="left")
         .with_columns(
             *before,
+            early,
             last_core.alias("last_core_at"),
             pl.col("_core_days").fill_null(0).alias("core_days"),
             *[pl.when(~seen_later).then(c).alias(c) for c in ("last_seen_at", "active_days")],

@@ -44,7 +44,11 @@ USERS: dict[str, Any] = {
     "last_seen_at": AT,  # last event of any kind, the sign-up included
     "core_days": pl.UInt32,  # distinct local days with the core action
     "active_days": pl.UInt32,  # distinct local days with any event
+    "early_events": pl.List(
+        pl.UInt32
+    ),  # how many events, outreach aside, on each own day of the first days
 }
+EARLY_EVENTS = "early_events"
 STEPS: dict[str, Any] = {
     "step": pl.Int32,  # position in the definition, from 0
     "reached_at": AT,
@@ -64,6 +68,7 @@ DAYS: dict[str, Any] = {
     "last_at": AT,
     "times": pl.UInt32,
 }
+DAY_US, LONGEST = 86_400_000_000, 32  # first_days is never longer
 TABLES = {"users": USERS, "steps": STEPS, "early": EARLY, "days": DAYS, "late": USERS}
 REDUCED = (
     "users",
@@ -319,7 +324,8 @@ class Journeys:
         return dataclasses.replace(whole, pieces=pieces)
 
     def _at(self, moment: datetime) -> Journeys:
-        cut = tables_before({name: getattr(self, name) for name in TABLES}, moment)
+        early = _days_begun(moment, self.definition.first_days)
+        cut = tables_before({name: getattr(self, name) for name in TABLES}, moment, early)
         active = active_before(self.days, self.clock.select(*ACTIVITY), moment)
         first = self.clock["day"][0]
         clock = clock_of([active], first, max(first, last_day(moment, self.timezone)))
@@ -411,6 +417,16 @@ def gathered(journeys: Journeys, question: Callable[[Journeys], pl.LazyFrame]) -
     return pl.concat([question(part).collect() for part in journeys.parts()], rechunk=False).lazy()
 
 
+def _days_begun(moment: datetime, first_days: int) -> pl.Expr:
+    """Take early days that had not begun at an instant as days without events."""
+    begun = (pl.lit(moment, AT) - pl.col("signed_up_at")).dt.total_microseconds() / DAY_US
+    begun = begun.ceil().clip(0, first_days).cast(pl.Int64)
+    nothing = pl.lit([0] * first_days, pl.List(pl.UInt32))
+    return pl.concat_list(
+        pl.col(EARLY_EVENTS).list.head(begun), nothing.list.head(first_days - begun)
+    )
+
+
 def _tables(journeys: Journeys) -> dict[str, pl.LazyFrame]:
     return {name: getattr(journeys, name).lazy() for name in TABLES}
 
@@ -431,7 +447,7 @@ def _as_before(frame: pl.LazyFrame, before: Frame) -> Frame:
 
 def landed(frame: Frame, name: str) -> Frame:
     """Cast a table to its declared columns, in their order; `users` keeps its properties behind them."""
-    lazy = frame.lazy()
+    lazy = folded(frame.lazy()) if name == "users" else frame.lazy()
     have = lazy.collect_schema()
     declared = TABLES[name]
     missing = [c for c in ("user_id", *declared) if c not in have]
@@ -444,6 +460,23 @@ def landed(frame: Frame, name: str) -> Frame:
     if name == "users":
         columns += [pl.col(c) for c in have.names() if c != "user_id" and c not in declared]
     return _as_before(lazy.select(columns), frame)
+
+
+def early_names(first_days: int) -> list[str]:
+    """Name the columns that stand for `early_events` where an engine has no lists: one for each day."""
+    return [f"{EARLY_EVENTS}_{day}" for day in range(first_days)]
+
+
+def folded(users: pl.LazyFrame) -> pl.LazyFrame:
+    """Put the early days' counts into one column, where an engine without lists has a column for each day."""
+    have = users.collect_schema().names()
+    if EARLY_EVENTS in have:
+        return users
+    each = [name for name in early_names(LONGEST) if name in have]
+    if not each:
+        return users
+    counts = [pl.col(name).fill_null(0).cast(pl.UInt32) for name in each]
+    return users.with_columns(pl.concat_list(counts).alias(EARLY_EVENTS)).drop(each)
 
 
 def _cast(column: str, have: pl.DataType, want: Any) -> pl.Expr:

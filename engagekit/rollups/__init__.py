@@ -90,8 +90,9 @@ def rollup(
     Journeys
         `users`, sorted by ``user_id``: ``signed_up_at``, ``activated_at`` (first activation), ``first_action_at`` (first
         event that is neither the sign-up nor outreach; with ``signup=None``, after the first event), ``last_core_at``,
-        ``last_seen_at``, ``core_days`` and ``active_days`` (distinct local days), then the properties: those of the
-        users table, and the definition's `properties` (of accounts: the first value of any member).
+        ``last_seen_at``, ``core_days`` and ``active_days`` (distinct local days), ``early_events`` (how many events, outreach
+        aside, on each own day of the first days), then the properties: those of the users table, and the definition's
+        `properties` (of accounts: the first value of any member).
         `steps`, by ``user_id, step``: ``reached_at``, ``last_reached_at``, ``completed_at``; a step is reached at the
         latest when it is completed. `early`, by ``user_id, event``: ``first_at``, ``times`` and ``days`` (bit k: done on
         the user's own day k) within the first days. `days`, by ``user_id, role, day``: ``first_at``, ``last_at``,

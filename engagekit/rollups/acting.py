@@ -1,4 +1,4 @@
-"""When each user first acted and was last seen, and on how many days: one slot for each, filled event by event.
+"""When each user first acted and was last seen, on how many days, and how much on each early day: slots filled event by event.
 
 That is several times cheaper than grouping, because a user's slot is found by its place and not by a hash.
 """
@@ -18,11 +18,13 @@ NEVER = 2**62
 SLICE, CELLS = 1 << 18, 1 << 27  # events, and users x days, that are worked on at a time
 
 
-def acting(events: pl.DataFrame, aside: pl.Expr, codes: Codes) -> pl.DataFrame:
-    """Say of each user, in order of their places: ``first_action_at, last_seen_at, active_days``.
+def acting(
+    events: pl.DataFrame, aside: pl.Expr, received: pl.Expr, codes: Codes, first_days: int
+) -> pl.DataFrame:
+    """Say of each user, in order of their places: ``first_action_at, last_seen_at, active_days, early_events``.
 
     Events of those left out, and before sign-up, go into one slot more, behind the others; so do those `aside`
-    among the actions.
+    among the actions, and those `received` among the early events.
     """
     nobody = pl.lit(codes.users, pl.UInt32)
     counts = pl.col("age").is_not_null() & (pl.col("u") < OUT)
@@ -33,6 +35,7 @@ def acting(events: pl.DataFrame, aside: pl.Expr, codes: Codes) -> pl.DataFrame:
         "first_action_at": first,
         "last_seen_at": last,
         "active_days": _days(events, slot, codes),
+        "early_events": _early(events, pl.when(~received).then(slot), codes, first_days),
     }
     never = pl.col("first_action_at", "last_seen_at").replace([NEVER, -NEVER], None)
     return pl.DataFrame(columns).with_columns(never)
@@ -50,6 +53,20 @@ def _first_and_last(
         np.minimum.at(first, found["action"].to_numpy(), at)
         np.maximum.at(last, found["slot"].to_numpy(), at)
     return first[:-1], last[:-1]
+
+
+def _early(events: pl.DataFrame, did: pl.Expr, codes: Codes, first_days: int) -> pl.Series:
+    """Count what each user did on each of their own first days."""
+    import numpy as np
+
+    counts = np.zeros((codes.users + 1) * first_days, np.uint32)
+    soon = pl.col("age") < first_days
+    cell = did.cast(pl.Int64) * first_days + pl.col("age")
+    for piece in events.iter_slices(SLICE):
+        cells = piece.lazy().filter(soon).select(cell.alias("cell")).drop_nulls().collect()
+        np.add.at(counts, cells["cell"].to_numpy(), np.uint32(1))
+    table = counts[: codes.users * first_days].reshape(codes.users, first_days)
+    return pl.Series(table, dtype=pl.Array(pl.UInt32, first_days)).cast(pl.List(pl.UInt32))
 
 
 def _days(events: pl.DataFrame, slot: pl.Expr, codes: Codes) -> Any:

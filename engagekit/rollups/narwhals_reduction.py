@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import narwhals as nw
 
+from engagekit.journeys import early_names
 from engagekit.matchers import as_matches
 from engagekit.rollups.population import (
     NO_ACCOUNT,
@@ -194,13 +195,26 @@ def _users(known: Lazy, base: Lazy, definition: Definition) -> Lazy:
         nw.col("t").max().alias("last_seen_at"),
     )
     active_days = _count_days(known, "active_days")
+    did = marked.filter(nw.col("outreach") == 0) if definition.outreach is not None else marked
     core_days = _count_days(marked.filter(nw.col("core") == 1), "core_days")
     table = base.select("user_id", nw.col("s_t").alias("signed_up_at"))
-    for part in (found, core_days, active_days):
+    for part in (found, core_days, active_days, _early_events(did, definition.first_days)):
         table = table.join(part, on="user_id", how="left")
-    return table.with_columns(
-        nw.coalesce("core_days", nw.lit(0)), nw.coalesce("active_days", nw.lit(0))
-    )
+    counted = ["core_days", "active_days", *early_names(definition.first_days)]
+    return table.with_columns(*[nw.coalesce(name, nw.lit(0)) for name in counted])
+
+
+def _early_events(did: Lazy, first_days: int) -> Lazy:
+    age = nw.col("t") - nw.col("s_t")
+    soon = did.filter(age < first_days * DAY_US)
+    soon = soon.with_columns((age // DAY_US).cast(nw.Int64).alias("k"))
+    by_day = soon.group_by("user_id", "k").agg(nw.len().alias("times"))
+    names = early_names(first_days)
+    of_day = [
+        nw.when(nw.col("k") == day).then(nw.col("times")).otherwise(nw.lit(0)).alias(name)
+        for day, name in enumerate(names)
+    ]
+    return by_day.with_columns(*of_day).group_by("user_id").agg(*[nw.col(n).sum() for n in names])
 
 
 def _count_days(known: Lazy, name: str) -> Lazy:

@@ -102,7 +102,13 @@ def reduced(
         unknown = before.join(owners.lazy(), on="user_id", how="anti")
         queries["strangers"] = unknown.select(pl.col("user_id").n_unique())
     found = {name: query.collect(engine="streaming") for name, query in queries.items()}
-    return found | {"acting": acting(events, aside(definition, codes), codes)}
+    outreach = definition.outreach
+    # A condition on what an event does not carry is not met.
+    received = (
+        pl.lit(value=False) if outreach is None else _hits(outreach, codes).fill_null(value=False)
+    )
+    acted = acting(events, aside(definition, codes), received, codes, definition.first_days)
+    return found | {"acting": acted}
 
 
 def _coded(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import polars as pl
 
-from engagekit.instants import AT, Instant, beside_log
-from engagekit.journeys import REDUCED, TABLES
+from engagekit.instants import AT, Instant, beside_log, local_day
+from engagekit.journeys import REDUCED, TABLES, folded
 from engagekit.log import open_log
 from engagekit.rollups.engines import as_portable, brought, engine_of
 from engagekit.rollups.narwhals_reduction import Source, reduction
@@ -139,6 +139,8 @@ def _typed(table: pl.DataFrame, name: str, id_type: pl.DataType) -> pl.DataFrame
     """Cast what an engine gave back: its numbers may be decimals, floating or of any width."""
     times = [pl.col(c).cast(pl.Int64).cast(AT) for c, kind in TABLES[name].items() if kind == AT]
     others = [pl.col(c).cast(kind) for c, kind in TABLES[name].items() if kind != AT]
+    if name == "users":
+        table = folded(table.lazy()).collect()
     keys = ["user_id", *(c for c in ("step", "event", "role", "day") if c in TABLES[name])]
     return table.with_columns(pl.col("user_id").cast(id_type), *times, *others).sort(keys)
 

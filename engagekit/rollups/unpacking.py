@@ -50,6 +50,7 @@ def _users_table(
         *[column.cast(AT).alias(name) for name, column in times.items()],
         pl.Series("core_days", np.bincount(users, minlength=codes.users)),
         acting["active_days"],
+        acting["early_events"],
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from engagekit.definition import definition_of
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import AT, beside_log
-from engagekit.journeys import TABLES
+from engagekit.journeys import EARLY_EVENTS, TABLES, early_names
 from engagekit.log import COLUMNS
 from engagekit.matchers import as_matches
 from engagekit.rollups.sql_dialects import (
@@ -74,7 +74,7 @@ def rollup_sql(
     -------
     dict
         Name to query: ``users``, ``steps``, ``early``, ``days`` with the columns of `Journeys`, their instants as the
-        dialect's timestamps in UTC; ``left_out`` (``reason, count, unit``) and ``about`` (one row: ``as_of, log_start``).
+        dialect's timestamps in UTC, and in place of ``early_events`` a column for each day, ``early_events_0`` and on; ``left_out`` (``reason, count, unit``) and ``about`` (one row: ``as_of, log_start``).
         ``Journeys.from_frames`` reads them all back.
 
     Raises
@@ -198,7 +198,8 @@ def _reduced(
     reasons = [found.pop("left_out"), too_soon]
     left_out = nw.concat([frame.select("reason", "count", "unit") for frame in reasons])
     tables = {
-        name: _with_instants(frame.to_native(), name, dialect) for name, frame in found.items()
+        name: _with_instants(frame.to_native(), name, dialect, definition)
+        for name, frame in found.items()
     }
     if people is not None and unit == "user":
         properties = [c for c in people.columns if c != "signed_up_at"]
@@ -217,9 +218,11 @@ def _told(people: Any, dialect: str, unit: str, *, dates_only: bool) -> Any:
     return people.select(*columns, su_t=su_t)
 
 
-def _with_instants(table: Any, name: str, dialect: str) -> Any:
+def _with_instants(table: Any, name: str, dialect: str, definition: Definition) -> Any:
     declared = {"user_id": None} | TABLES[name]
-    if name == "users":  # properties stand behind
+    if name == "users":  # properties stand behind; not every dialect has lists
+        declared.pop(EARLY_EVENTS)
+        declared |= dict.fromkeys(early_names(definition.first_days))
         declared |= {c: None for c in table.columns if c not in declared}
     return table.select(
         **{

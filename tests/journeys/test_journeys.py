@@ -76,13 +76,23 @@ def test_where_refuses_what_is_no_condition(journeys):
 def test_at_an_earlier_instant_only_what_was_known_then_is_left(journeys):
     for moment in (at(2), at(9, 8), at(9, 15), at(21), journeys.as_of):
         then, anew = journeys.at(moment), ek.rollup(LOG, DEFINITION, users=PEOPLE, as_of=moment)
-        unknown = ["last_seen_at", "active_days"]
+        unknown = ["last_seen_at", "active_days", "early_events"]
         assert then.users.drop(unknown).equals(anew.users.drop(unknown))
         assert then.days.equals(anew.days)
         assert then.steps.select("user_id", "step", "reached_at", "completed_at").equals(
             anew.steps.select("user_id", "step", "reached_at", "completed_at")
         )
         assert then.as_of == anew.as_of == moment
+
+
+def test_early_days_that_had_not_begun_hold_nothing():
+    rows = [(1, "signup", at(2)), (1, "make", at(2)), (1, "make", at(4)), (1, "make", at(6, 12))]
+    log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
+    whole = ek.rollup(log, DEFINITION, as_of=at(30))
+    assert whole.users["early_events"][0].to_list() == [2, 0, 1, 0, 1] + [0] * 9
+    # Own days begin at nine: the fifth one (from the 6th on) had not begun.
+    assert whole.at(at(6)).users["early_events"][0].to_list() == [2, 0, 1] + [0] * 11
+    assert whole.at(at(6, 10)).users["early_events"][0].to_list() == [2, 0, 1, 0, 1] + [0] * 9
 
 
 def test_a_day_that_an_instant_cuts_keeps_what_came_before_it():

@@ -214,6 +214,17 @@ def test_newer_files_are_refused_and_never_overwritten(tmp_path, journeys):
     assert listed(tmp_path) == before
 
 
+def test_older_journeys_are_refused_with_the_command_that_makes_them_anew(tmp_path, journeys):
+    journeys.save(tmp_path)
+    known = json.loads((tmp_path / "journeys.json").read_text(encoding="utf-8"))
+    older = json.dumps(known | {"schema_version": known["schema_version"] - 1})
+    (tmp_path / "journeys.json").write_text(older, encoding="utf-8")
+    with pytest.raises(StoredFileError, match=r"older engagekit.*ek\.rollup\(events, definition\)"):
+        ek.Journeys.load(tmp_path)
+    journeys.save(tmp_path)
+    assert ek.Journeys.load(tmp_path).users.height == journeys.users.height
+
+
 def test_a_team_cannot_overwrite_a_newer_definition(tmp_path):
     session = Session(tmp_path)
     (tmp_path / "definition.toml").write_text("schema_version = 99\n", encoding="utf-8")

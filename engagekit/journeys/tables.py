@@ -324,7 +324,7 @@ class Journeys:
         return dataclasses.replace(whole, pieces=pieces)
 
     def _at(self, moment: datetime) -> Journeys:
-        early = _days_begun(moment, self.definition.first_days)
+        early = _days_begun(moment, self.definition.first_days).alias(EARLY_EVENTS)
         cut = tables_before({name: getattr(self, name) for name in TABLES}, moment, early)
         active = active_before(self.days, self.clock.select(*ACTIVITY), moment)
         first = self.clock["day"][0]

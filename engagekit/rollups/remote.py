@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import polars as pl
 
-from engagekit.instants import AT, Instant, beside_log, local_day
+from engagekit.instants import AT, Instant, beside_log
 from engagekit.journeys import REDUCED, TABLES, folded
 from engagekit.log import open_log
 from engagekit.rollups.engines import as_portable, brought, engine_of

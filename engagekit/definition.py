@@ -52,6 +52,7 @@ WHOLE_DAYS = (
     "advocacy_days",
     "depth_within_days",
     "burn_in_days",
+    "recent_days",
 )
 MOST_DAYS = 36_500  # a hundred years: what is longer is a slip
 LONGEST_FIRST_DAYS = 31  # the early days of a user are kept as the bits of one 32-bit number
@@ -108,6 +109,10 @@ class Definition:
         The product's usual pause between core days.
     targets
         Link name to target rate between 0 and 1; any link may be missing.
+    margin
+        How far below its target a link must lie to count as broken: 0.02 is 2 points.
+    recent_days
+        How many days of sign-ups an answer about "now" stands on.
 
     Raises
     ------
@@ -145,6 +150,8 @@ class Definition:
     outcome_days: tuple[int, int] | None = None
     usage_interval_days: float | None = None
     targets: Mapping[str, float] = field(default_factory=dict)
+    margin: float = 0.02
+    recent_days: int = 91
 
     def __post_init__(self) -> None:
         """Normalise lists to tuples and check everything at once."""
@@ -231,11 +238,7 @@ class Definition:
             optional = name in {"habit_days", "depth_days", "depth_within_days", "burn_in_days"}
             if value is None and optional:
                 continue
-            if (
-                not isinstance(value, int)
-                or isinstance(value, bool)
-                or not least <= value <= MOST_DAYS
-            ):
+            if type(value) is not int or not least <= value <= MOST_DAYS:
                 faults.append(
                     f"{name} is {value!r}; it takes a whole number of at least {least}, and at most {MOST_DAYS:,}."
                 )
@@ -276,11 +279,14 @@ class Definition:
         return []
 
     def _target_faults(self) -> list[str]:
+        faults = []
+        if not (type(self.margin) in {int, float} and 0 <= self.margin < 1):
+            faults.append(f"margin is {self.margin!r}; it takes a share such as 0.02, 2 points.")
         if not isinstance(self.targets, Mapping):
             return [
-                f"targets is {self.targets!r}; it takes link names with rates, such as activation = 0.35."
+                *faults,
+                f"targets is {self.targets!r}; it takes link names with rates, such as activation = 0.35.",
             ]
-        faults = []
         for name, rate in self.targets.items():
             if name not in LINKS:
                 faults.append(

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from engagekit.diagnosis.labels import (
-    RULES,
-    Rule,
-    diagnose,
-    label_users,
-    largest_early_problem,
-    watch_list,
-)
+from engagekit.diagnosis.labels import RULES, Rule, diagnose, label_users, labelled, watch_list
 from engagekit.diagnosis.links import (
     FLAGS,
     LOSABLE,
@@ -19,18 +12,23 @@ from engagekit.diagnosis.links import (
     span_days,
     windows_of,
 )
+from engagekit.diagnosis.recent import UNSET, Recent, recent_days, recent_signups
 
 __all__ = [
     "FLAGS",
     "LOSABLE",
     "RULES",
+    "UNSET",
+    "Recent",
     "Rule",
     "defined_links",
     "diagnose",
     "label_users",
-    "largest_early_problem",
+    "labelled",
     "link_flags",
     "meets_depth_rule",
+    "recent_days",
+    "recent_signups",
     "span_days",
     "watch_list",
     "windows_of",

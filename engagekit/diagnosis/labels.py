@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engagekit.diagnosis.links import windows_of
+from engagekit.diagnosis.recent import UNSET, recent_signups
 from engagekit.diagnosis.user_state import standing
 from engagekit.instants import local_day
 from engagekit.intervals import wilson_columns
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engagekit._base import Remark
+    from engagekit.diagnosis.recent import Recent
     from engagekit.journeys import Journeys
 
 
@@ -163,7 +165,11 @@ def labelled(journeys: Journeys) -> pl.LazyFrame:
 
 
 def diagnose(
-    journeys: Journeys, *, by: str | Sequence[str] | None = None, people: bool = False
+    journeys: Journeys,
+    *,
+    by: str | Sequence[str] | None = None,
+    recent: Recent = UNSET,
+    people: bool = False,
 ) -> pl.DataFrame:
     """If users do this, then the problem is that: how many users each row of the guide's table holds for.
 
@@ -175,6 +181,9 @@ def diagnose(
         Journeys, in memory or on disk.
     by
         A property of the users, or a list of them; null is a group of its own.
+    recent
+        Count the sign-ups of the last ``activation_days + depth_days + recent`` days only; unset: the definition's
+        `recent_days`; None: all sign-ups. Over all of a growing log, drift is a stock that only rises.
     people
         Return the users behind each row instead of their number.
 
@@ -191,7 +200,7 @@ def diagnose(
     Raises
     ------
     ParameterError
-        `by` names no property, or one with a name this answer uses.
+        `by` names no property, or one with a name this answer uses; `recent` is no number of days.
 
     Notes
     -----
@@ -216,7 +225,8 @@ def diagnose(
      ('Are too new to judge', None, 1, None)]
     """
     groups = group_names(journeys, by, taken=[*ANSWER, "user_id", "step"])
-    users = gathered(journeys, lambda part: _grouped(part, groups))
+    counted = recent_signups(journeys, recent)
+    users = gathered(counted, lambda part: _grouped(part, groups))
     if people:
         return _in_order(users.select(*groups, "label", "user_id", "step").collect(), groups)
     place = [*groups, "label"]

@@ -1,0 +1,67 @@
+"""Recent sign-ups: what an answer about "now" stands on."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import polars as pl
+
+from engagekit.diagnosis.links import windows_of
+from engagekit.errors import ParameterError
+from engagekit.journeys import check_journeys
+
+if TYPE_CHECKING:
+    from engagekit.definition import Definition
+    from engagekit.journeys import Journeys
+
+
+class Unset(Enum):
+    """What a parameter is where nobody gave it: None means something else."""
+
+    UNSET = "as the definition says"
+
+    def __repr__(self) -> str:
+        """Show in signatures what it stands for."""
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+Recent: TypeAlias = int | Literal[Unset.UNSET] | None
+
+
+def recent_days(recent: Recent, definition: Definition) -> int | None:
+    """Say how many days of sign-ups count as recent; None: all of them.
+
+    Raises
+    ------
+    ParameterError
+        `recent` is no whole number of days.
+    """
+    if recent is UNSET:
+        return definition.recent_days
+    if recent is None:
+        return None
+    if isinstance(recent, bool) or not isinstance(recent, int) or recent < 1:
+        raise ParameterError(
+            f"recent is {recent!r}; it takes a whole number of days of at least 1, or None for all sign-ups."
+        )
+    return recent
+
+
+def recent_signups(journeys: Journeys, recent: Recent) -> Journeys:
+    """Narrow to the sign-ups of the last ``activation_days + depth_days + recent`` days.
+
+    Where nobody signed up in them, the days are counted back from the last sign-up instead.
+    """
+    check_journeys(journeys)
+    width = recent_days(recent, journeys.definition)
+    if width is None:
+        return journeys
+    windows = windows_of(journeys.definition)
+    span = timedelta(days=windows["activation"] + windows["depth"] + width)
+    last = journeys.users.lazy().select(pl.col("signed_up_at").max()).collect().item()
+    since = journeys.as_of - span
+    # Without a look at where the log begins: a sign-up known from the users table may lie before it.
+    return journeys.where(signed_up=(since if last is None or last >= since else last - span, None))

@@ -60,7 +60,7 @@ def by_quarter(counts: LoopCounts, marks: Marks, timezone: str) -> pl.DataFrame:
         last = named or last
         parts.append(
             judged.table.select(
-                pl.lit(start, pl.Date).alias(QUARTER),
+                pl.lit(start, pl.Date).alias("quarter"),
                 *TABLE,
                 pl.lit(verdict, pl.String).alias("verdict"),
                 pl.lit(named, pl.String).alias("named"),

@@ -22,8 +22,16 @@ if TYPE_CHECKING:
 ENOUGH = 200  # judged users from which a span is not widened
 WIDENED = 2  # how often a span is doubled at most
 DAY = 86_400_000_000  # microseconds
-ACCOUNT, QUARTER = "_account", "quarter"
-KEYS = ("link", "day", QUARTER, "n", "of")  # beside the groups and the account
+ACCOUNT, QUARTER, SIGNED, WEEK = "_account", "_quarter", "_day", "_week"
+KEYS = (
+    "link",
+    "n",
+    "of",
+    "weeks",
+    "weeks_effect",
+    "accounts_effect",
+    "design_effect",
+)  # no names of groups
 
 
 @dataclass(frozen=True)
@@ -56,9 +64,9 @@ class Span:
 class LoopCounts:
     """Who was judged on each link and who passed it, by day of sign-up.
 
-    `cells` has one row per group, link, day and quarter of sign-up, and account where known: the groups, `link`,
-    `day` (days of 24 hours before the latest sign-up that can be judged on that link; below 0 after it), `quarter`
-    (its first local day), ``_account``, `n` (passed), `of` (judged). `spans` has the recent sign-ups of each link.
+    `cells` has one row per group, link, day, week and quarter of sign-up, and account where known: the groups, `link`,
+    ``_day`` and ``_week`` (of 24 hours and 7 such days, counted back from the latest sign-up that can be judged on that
+    link; below 0 after it), ``_quarter`` (its first local day), ``_account``, `n` (passed), `of` (judged). `spans` has the recent sign-ups of each link.
     """
 
     cells: pl.DataFrame
@@ -93,7 +101,7 @@ def count_links(
 def _cells(
     journeys: Journeys, known: SignUps, groups: Sequence[str], accounts: str | None
 ) -> pl.DataFrame:
-    keys = [*groups, "link", "day", QUARTER, *([ACCOUNT] if accounts else [])]
+    keys = [*groups, "link", SIGNED, WEEK, QUARTER, *([ACCOUNT] if accounts else [])]
     parts = []
     for part in journeys.parts():
         flags = counted_flags(part, groups).collect().lazy()
@@ -121,7 +129,12 @@ def link_cells(
     return (
         flags.filter(f"{link}_of")
         .group_by(
-            *groups, pl.lit(link).alias("link"), _day(until).alias("day"), QUARTER, *account
+            *groups,
+            pl.lit(link).alias("link"),
+            _day(until).alias(SIGNED),
+            _ago(until).floordiv(7 * DAY).cast(pl.Int32).alias(WEEK),
+            QUARTER,
+            *account,
         )
         .agg(
             pl.col(f"{link}_n").sum().cast(pl.Int64).alias("n"),
@@ -139,11 +152,17 @@ def _account(accounts: str | None) -> list[pl.Expr]:
     return [pl.coalesce(named, alone).alias(ACCOUNT)]
 
 
+def _ago(until: datetime) -> pl.Expr:
+    return (pl.lit(until, AT) - pl.col("signed_up_at")).dt.total_microseconds()
+
+
 def _day(until: datetime) -> pl.Expr:
-    """Count the whole days before `until`; a sign-up exactly so many days before belongs to the day it ends."""
-    ago = (pl.lit(until, AT) - pl.col("signed_up_at")).dt.total_microseconds()
-    day = (ago + DAY - 1).floordiv(DAY) - 1
-    return pl.when(ago == 0).then(0).otherwise(day).cast(pl.Int32)
+    """Count the whole days before `until`; a sign-up exactly so many days before belongs to the day it ends.
+
+    So a span of 91 days holds days 0 to 90, and both of its ends.
+    """
+    ago = _ago(until)
+    return pl.when(ago == 0).then(0).otherwise((ago + DAY - 1).floordiv(DAY) - 1).cast(pl.Int32)
 
 
 def _span(
@@ -154,10 +173,10 @@ def _span(
         return Span(known.first, known.last, None, widened=False)
     if until is None:
         return Span(None, None, width, widened=False)
-    mine = cells.lazy().filter(pl.col("link") == link, pl.col("day") >= 0)
+    mine = cells.lazy().filter(pl.col("link") == link, pl.col(SIGNED) >= 0)
     days = width
     for _ in range(WIDENED):
-        judged = mine.filter(pl.col("day") < days).select(pl.col("of").sum()).collect().item()
+        judged = mine.filter(pl.col(SIGNED) < days).select(pl.col("of").sum()).collect().item()
         if judged >= ENOUGH or until - timedelta(days=days) <= log_start:
             break
         days *= 2
@@ -212,7 +231,7 @@ def recent_cells(counts: LoopCounts, *, ago: int = 0) -> pl.DataFrame:
     rows = []
     for link, span in counts.spans.items():
         days = span.days or 0
-        inside = pl.col("day").is_between(ago * days, (ago + 1) * days - 1)
+        inside = pl.col(SIGNED).is_between(ago * days, (ago + 1) * days - 1)
         rows.append(counts.cells.filter(pl.col("link") == link, inside))
     return pl.concat(rows)
 
@@ -223,20 +242,20 @@ def past_quarters(counts: LoopCounts, days: int) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        The groups, `link`, `ago` (0: just before the recent span), `n`, `of`.
+        The groups, `link`, ``_ago`` (0: just before the recent span), `n`, `of`.
     """
     ends = pl.DataFrame(
         {"link": list(counts.spans), "_width": [span.days for span in counts.spans.values()]},
         schema={"link": pl.String, "_width": pl.Int32},
     )
-    before = pl.col("day") - pl.col("_width")
+    before = pl.col(SIGNED) - pl.col("_width")
     return (
         counts.cells.lazy()
         .join(ends.lazy(), on="link")
         .filter(before >= 0)
-        .group_by(*counts.groups, "link", before.floordiv(days).alias("ago"))
+        .group_by(*counts.groups, "link", before.floordiv(days).alias("_ago"))
         .agg(pl.col("n", "of").sum())
-        .sort(*counts.groups, "link", "ago")
+        .sort(*counts.groups, "link", "_ago")
         .collect()
     )
 
@@ -252,9 +271,9 @@ def totals(cells: pl.DataFrame, keys: Sequence[str] = ()) -> pl.DataFrame:
         the larger of the two (1 where nobody is judged).
     """
     whole = [*keys, "link"]
-    week = pl.col("day").floordiv(7).alias("_week")
-    by_week = cells.lazy().group_by(*whole, week).agg(pl.col("n", "of").sum())
-    found = by_week.group_by(whole).agg(
+    # In order, so that the same data give the same digits.
+    by_week = cells.lazy().group_by(*whole, WEEK).agg(pl.col("n", "of").sum()).sort(*whole, WEEK)
+    found = by_week.group_by(whole, maintain_order=True).agg(
         pl.col("n", "of").sum(),
         (pl.col("of") > 0).sum().cast(pl.Int64).alias("weeks"),
         weeks_effect("n", "of").alias("weeks_effect"),
@@ -264,7 +283,8 @@ def totals(cells: pl.DataFrame, keys: Sequence[str] = ()) -> pl.DataFrame:
             cells.lazy()
             .group_by(*whole, ACCOUNT)
             .agg(pl.col("n", "of").sum())
-            .group_by(whole)
+            .sort(*whole, ACCOUNT)
+            .group_by(whole, maintain_order=True)
             .agg(design_effect("n", "of").alias("accounts_effect"))
         )
         found = found.join(alike, on=whole, how="left", nulls_equal=True)
@@ -281,5 +301,7 @@ def totals(cells: pl.DataFrame, keys: Sequence[str] = ()) -> pl.DataFrame:
             pl.col("weeks_effect", "accounts_effect").fill_null(1.0),
         )
         .with_columns(pl.max_horizontal("weeks_effect", "accounts_effect").alias("design_effect"))
+        # The last digits of a sum depend on how it was cut up.
+        .with_columns(pl.col("^.*_effect$").round_sig_figs(12))
         .collect()
     )

@@ -12,7 +12,16 @@ from engagekit.instants import AT, days
 from engagekit.intervals import wilson_columns
 from engagekit.journeys import Basis, basis, group_names
 from engagekit.priority.breakdowns import SEGMENT
-from engagekit.priority.counts import ACCOUNT, KEYS, LoopCounts, count_links, just_after
+from engagekit.priority.counts import (
+    ACCOUNT,
+    KEYS,
+    QUARTER,
+    SIGNED,
+    WEEK,
+    LoopCounts,
+    count_links,
+    just_after,
+)
 from engagekit.priority.problems import early_counts
 
 if TYPE_CHECKING:
@@ -62,7 +71,18 @@ def loop_facts(
     ParameterError
         `by` or `recent` cannot be used.
     """
-    taken = [*SEGMENT, "problem", "elsewhere", "label", *FLAGS, *KEYS, ACCOUNT]
+    taken = [
+        *SEGMENT,
+        "problem",
+        "elsewhere",
+        "label",
+        *FLAGS,
+        *KEYS,
+        SIGNED,
+        WEEK,
+        QUARTER,
+        ACCOUNT,
+    ]
     groups = group_names(journeys, by, taken=taken)
     counts = count_links(journeys, groups=groups, recent=recent)
     return LoopFacts(

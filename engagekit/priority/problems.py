@@ -108,7 +108,7 @@ def largest(counts: Sequence[int]) -> list[float]:
     Examples
     --------
     >>> [round(p, 3) for p in largest([34, 33, 12])]
-    [0.547, 0.452, 0.0]
+    [0.549, 0.451, 0.0]
     >>> [round(p, 3) for p in largest([60, 20, 20])]
     [1.0, 0.0, 0.0]
     """

@@ -103,7 +103,7 @@ def own_past(
     quarters = past_quarters(counts, QUARTER_DAYS).filter(pl.col("of") >= JUDGED)
     found: dict[tuple[object, ...], dict[str, float]] = {}
     for row in _pasts(quarters, counts.groups).iter_rows(named=True):
-        target = row["m"] - BELOW * math.sqrt(row["v"] + row["m"] * (1 - row["m"]) / row["M"])
+        target = row["_m"] - BELOW * math.sqrt(row["_v"] + row["_m"] * (1 - row["_m"]) / row["_M"])
         if row["link"] in known and target - definition.margin > 0:
             found.setdefault(tuple(row[g] for g in counts.groups), {})[row["link"]] = target
     sure = 1 - (1 - SURE_OF_A_FALL) / max(1, groups)
@@ -114,7 +114,7 @@ def own_past(
 
 
 def _pasts(quarters: pl.DataFrame, groups: Sequence[str]) -> pl.DataFrame:
-    """Pool earlier quarters per group and link: `m`, `M`, `v`, where there are enough of them."""
+    """Pool earlier quarters per group and link: ``_m``, ``_M``, ``_v``, where there are enough of them."""
     n, of = pl.col("n").cast(pl.Float64), pl.col("of").cast(pl.Float64)
     users, count = of.sum(), pl.len()
     mean = n.sum() / users
@@ -123,7 +123,7 @@ def _pasts(quarters: pl.DataFrame, groups: Sequence[str]) -> pl.DataFrame:
     return (
         quarters.lazy()
         .group_by(*groups, "link")
-        .agg(mean.alias("m"), users.alias("M"), between.alias("v"), count.alias("_quarters"))
+        .agg(mean.alias("_m"), users.alias("_M"), between.alias("_v"), count.alias("_quarters"))
         .filter(pl.col("_quarters") >= QUARTERS)
         .sort(*groups, "link")
         .collect()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from engagekit.priority.loop_table import Loop
     from engagekit.priority.problems import Problem
 
+BEFORE, EVER = "the quarter before", "all sign-ups together"
 LATER_TIMES = 3  # a later link that would bring so many times the users is mentioned
 
 
@@ -260,9 +261,14 @@ def _others(told: Told) -> str:
     said: dict[str, list[str]] = {}
     for when, other in told.others:
         if differs(told.found.judgment, other):
-            what = f"{other.link} ({_sure(other.probability)} sure)" if other.link else "that no link is broken"  # fmt: skip
+            what = "that no link is broken"
+            if other.link:
+                what = f"{other.link} ({_sure(other.probability)} sure)"
             said.setdefault(what, []).append(when)
-    return " ".join(f"{_all(whens).capitalize()} say {what}." for what, whens in said.items())
+    return " ".join(
+        f"{_all(whens).capitalize()} {'says' if whens == [BEFORE] else 'say'} {what}."
+        for what, whens in said.items()
+    )
 
 
 def _ended(told: Told) -> str:

@@ -35,7 +35,7 @@ from engagekit.priority.reference_targets import (
     ran_between,
     team_marks,
 )
-from engagekit.priority.sentences import More, Told, sentence
+from engagekit.priority.sentences import BEFORE, EVER, More, Told, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -204,7 +204,7 @@ def prioritize(
     >>> definition = ek.Definition(signup="join", activation="make", core="make", targets={"activation": 0.35, "habit": 0.5})
     >>> found = prioritize(ek.rollup(log, definition, as_of="2026-04-01"))
     >>> found.verdict, found.link, found.play, round(found.probability, 3)
-    ('named', 'habit', 'Repeat Value', 0.998)
+    ('named', 'habit', 'Repeat Value', 0.999)
     """
     check_journeys(journeys)
     return priority_of(loop_facts(journeys, by=by, recent=recent), targets=targets)
@@ -296,8 +296,8 @@ def _others(facts: LoopFacts, marks: Marks) -> tuple[tuple[str, Judgment], ...]:
     if not marks.targets or facts.counts.width is None:
         return ()
     spans = {
-        "the quarter before": recent_cells(facts.counts, ago=1),
-        "all sign-ups together": facts.counts.cells,
+        BEFORE: recent_cells(facts.counts, ago=1),
+        EVER: facts.counts.cells,
     }
     return tuple((when, judge(evidence(totals(cells), marks))) for when, cells in spans.items())  # fmt: skip
 

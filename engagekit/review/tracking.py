@@ -217,7 +217,8 @@ def _counts(flags: pl.LazyFrame, since: datetime, until: datetime, link: str) ->
     at = pl.col("signed_up_at")
     inside = flags.filter(at >= pl.lit(since, AT), at < pl.lit(until, AT))
     counted = totals(link_cells(inside, link, until).collect())
-    return counted.row(by_predicate=pl.col("link") == link, named=True)
+    row = counted.row(by_predicate=pl.col("link") == link, named=True)
+    return {name: row[name] for name in ("n", "of")} | {"design_effect": row["accounts_effect"]}
 
 
 def _rate(counts: dict[str, Any]) -> float | None:

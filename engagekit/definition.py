@@ -126,8 +126,10 @@ class Definition:
     properties
         Event properties to keep as the user's, usable as ``by=``: of each, the first value that is not null among the
         user's events of the first 24 hours after sign-up. A column of that name in the users table stands instead.
+    margin
+        How far below its target a link must lie to count as broken: 0.02 is 2 points.
     recent_days
-        How many days of sign-ups, of those that can be judged, an answer about "now" stands on.
+        How many days of sign-ups an answer about "now" stands on.
 
     Raises
     ------
@@ -166,6 +168,7 @@ class Definition:
     usage_interval_days: float | None = None
     targets: Mapping[str, float] = field(default_factory=dict)
     properties: Sequence[str] = ()
+    margin: float = 0.02
     recent_days: int = 91
 
     def __post_init__(self) -> None:
@@ -254,11 +257,7 @@ class Definition:
             optional = name in {"habit_days", "depth_days", "depth_within_days", "burn_in_days"}
             if value is None and optional:
                 continue
-            if (
-                not isinstance(value, int)
-                or isinstance(value, bool)
-                or not least <= value <= MOST_DAYS
-            ):
+            if type(value) is not int or not least <= value <= MOST_DAYS:
                 faults.append(
                     f"{name} is {value!r}; it takes a whole number of at least {least}, and at most {MOST_DAYS:,}."
                 )
@@ -299,11 +298,14 @@ class Definition:
         return []
 
     def _target_faults(self) -> list[str]:
+        faults = []
+        if not (type(self.margin) in {int, float} and 0 <= self.margin < 1):
+            faults.append(f"margin is {self.margin!r}; it takes a share such as 0.02, 2 points.")
         if not isinstance(self.targets, Mapping):
             return [
-                f"targets is {self.targets!r}; it takes link names with rates, such as activation = 0.35."
+                *faults,
+                f"targets is {self.targets!r}; it takes link names with rates, such as activation = 0.35.",
             ]
-        faults = []
         for name, rate in self.targets.items():
             if name not in LINKS:
                 faults.append(

@@ -11,6 +11,9 @@ from engagekit.errors import ParameterError
 
 RATE = {"n": pl.Int64, "of": pl.Int64, "rate": pl.Float64, "low": pl.Float64, "high": pl.Float64}
 
+FEW_WEEKS = 4  # from fewer, how much weeks differ cannot be seen
+OF_FEW_WEEKS = 2.0  # what is taken then at the least
+
 
 def z_of(level: float) -> float:
     """Return the normal quantile of a two-sided level: 1.96 for 0.95."""
@@ -199,3 +202,40 @@ def design_effect(n: str, of: str) -> pl.Expr:
     varies = (x.sum() > 0) & (x.sum() < users) & (accounts > 1)
     effect = pl.when(varies).then(estimate).otherwise(alike)
     return pl.when(users > 0).then(pl.max_horizontal(effect, 1.0))
+
+
+def weeks_effect(n: str, of: str) -> pl.Expr:
+    """Say by how much differences between weeks of sign-up inflate the variance of a share, over one row per week.
+
+    ``D = max(1, Σ (x - r·m)² / (m·r·(1-r)) / (W-1))`` over the W weeks with users in the denominator, with ``x`` and
+    ``m`` a week's counts and ``r = Σx / Σm``; 1 where all or none did. With fewer than 4 weeks how much they differ
+    cannot be seen, and 2 is taken at the least.
+
+    Parameters
+    ----------
+    n, of
+        Columns with each week's users who did and who could have.
+
+    Returns
+    -------
+    Expr
+        One number of at least 1; null where nobody could have.
+
+    References
+    ----------
+    McCullagh and Nelder (1989), Generalized Linear Models, section 4.5: Pearson's statistic over its degrees of freedom.
+
+    Examples
+    --------
+    >>> weeks = pl.DataFrame({"n": [10, 30, 10, 30], "of": [40, 40, 40, 40]})
+    >>> round(weeks.select(weeks_effect("n", "of")).item(), 2)
+    13.33
+    """
+    x, m = pl.col(n).cast(pl.Float64), pl.col(of).cast(pl.Float64)
+    users, weeks = m.sum(), (m > 0).sum()
+    share = x.sum() / users
+    apart = pl.when(m > 0).then((x - share * m) ** 2 / (m * share * (1 - share))).sum()
+    varies = (x.sum() > 0) & (x.sum() < users) & (weeks > 1)
+    effect = pl.when(varies).then(pl.max_horizontal(apart / (weeks - 1), 1.0)).otherwise(1.0)
+    least = pl.when(weeks < FEW_WEEKS).then(OF_FEW_WEEKS).otherwise(1.0)
+    return pl.when(users > 0).then(pl.max_horizontal(effect, least))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit.diagnosis import UNSET, recent_signups
 from engagekit.instants import AT, days
 from engagekit.journeys import gathered, group_names
 from engagekit.measures.rows import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from engagekit.definition import Definition
+    from engagekit.diagnosis import Recent
     from engagekit.journeys import Journeys
 
 MEASURES: dict[str, Any] = {
@@ -59,7 +61,9 @@ SUPPORTS = {m.name: (m.link, m.play) for m in METRICS} | BESIDE
 ORDER = {name: place for place, name in enumerate(SUPPORTS)}
 
 
-def metrics(journeys: Journeys, *, by: str | Sequence[str] | None = None) -> pl.DataFrame:
+def metrics(
+    journeys: Journeys, *, by: str | Sequence[str] | None = None, recent: Recent = UNSET
+) -> pl.DataFrame:
     """Measure the guide's ten metrics, and beside them what they are read with.
 
     ``value = n / of``, with `of` users (or returns) that could be judged; time to value is a Kaplan-Meier median.
@@ -70,6 +74,9 @@ def metrics(journeys: Journeys, *, by: str | Sequence[str] | None = None) -> pl.
         Journeys, in memory or on disk.
     by
         A property of the users, or a list of them; null is a group of its own.
+    recent
+        Count the sign-ups of the last ``activation_days + depth_days + recent`` days only; unset: the definition's
+        `recent_days`; None: all sign-ups.
 
     Returns
     -------
@@ -101,7 +108,7 @@ def metrics(journeys: Journeys, *, by: str | Sequence[str] | None = None) -> pl.
     Raises
     ------
     ParameterError
-        `by` names no property, or one with a name this answer uses.
+        `by` names no property, or one with a name this answer uses; `recent` is no number of days.
 
     Notes
     -----
@@ -130,6 +137,7 @@ def metrics(journeys: Journeys, *, by: str | Sequence[str] | None = None) -> pl.
     [('activation rate', 2, 3), ('return usage', 1, 2)]
     """
     groups = group_names(journeys, by, taken=[*MEASURES])
+    journeys = recent_signups(journeys, recent)
     definition = journeys.definition
     shares, means = _shares(journeys), _means(definition)
     keys = [f"by_{place}" for place in range(len(groups))] or ["everyone"]

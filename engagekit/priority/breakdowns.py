@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from engagekit.definition import LINKS
-from engagekit.instants import local_day
-from engagekit.priority.counts import link_counts
+from engagekit.intervals import FEW_WEEKS, OF_FEW_WEEKS
+from engagekit.instants import instant
+from engagekit.priority.counts import QUARTER, Span, recent_cells, totals
+from engagekit.priority.earliest import Evidence, Judgment, judge
 from engagekit.priority.loop_table import TABLE, Marks, links_by, loop
+from engagekit.priority.reference_targets import own_past
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import date
 
-    from engagekit.journeys import Journeys
+    from engagekit.definition import Definition
+    from engagekit.priority.counts import LoopCounts
 
 BY_QUARTER: dict[str, Any] = {
     "quarter": pl.Date,
@@ -33,24 +41,20 @@ SEGMENT: dict[str, Any] = {
 }
 
 
-def by_quarter(
-    journeys: Journeys, flags: pl.LazyFrame, marks: Marks, accounts: str | None
-) -> pl.DataFrame:
-    """Judge each quarter of sign-ups on its own.
+def by_quarter(counts: LoopCounts, marks: Marks, timezone: str) -> pl.DataFrame:
+    """Judge each quarter of sign-ups on its own, over the whole log.
 
     Returns
     -------
     DataFrame
-        Four rows per quarter: `quarter` (its first local day), the columns of the table, `verdict`, `named` (the
-        link named in that quarter, else null) and `changed` (it differs from the link named last before).
+        Four rows per quarter: `quarter` (its first local day), the columns of the table (`since` and `until` are the
+        quarter's bounds), `verdict`, `named` (the link named in that quarter, else null) and `changed` (it differs
+        from the link named last before).
     """
-    quarter = local_day(pl.col("signed_up_at"), journeys.timezone).dt.truncate("1q")
-    counts = link_counts(
-        flags.with_columns(quarter.alias("quarter")), keys=["quarter"], accounts=accounts
-    )
     parts, last = [], None
-    for (start,), part in links_by(counts, ["quarter"]):
-        judged = loop(part, marks)
+    for (start,), part in links_by(totals(counts.cells, [QUARTER]), [QUARTER]):
+        judged = loop(part, marks, dict.fromkeys(LINKS, _bounds(start, timezone)))
+        verdict = judged.judgment.verdict if marks.targets else "no targets"
         named = judged.judgment.link
         changed = named is not None and last is not None and named != last
         last = named or last
@@ -58,7 +62,7 @@ def by_quarter(
             judged.table.select(
                 pl.lit(start, pl.Date).alias("quarter"),
                 *TABLE,
-                pl.lit(judged.judgment.verdict, pl.String).alias("verdict"),
+                pl.lit(verdict, pl.String).alias("verdict"),
                 pl.lit(named, pl.String).alias("named"),
                 pl.lit(changed).alias("changed"),
             )
@@ -66,35 +70,146 @@ def by_quarter(
     return pl.concat(parts) if parts else pl.DataFrame(schema=BY_QUARTER)
 
 
-def by_segment(
-    flags: pl.LazyFrame, marks: Marks, groups: Sequence[str], accounts: str | None
-) -> pl.DataFrame:
-    """Judge each group on its own.
+def _bounds(start: date, timezone: str) -> Span:
+    after = (start + timedelta(days=95)).replace(day=1)
+    first, end = (instant(day, timezone=timezone) for day in (start, after))
+    return Span(first, end, None, widened=False)
+
+
+def by_segment(counts: LoopCounts, marks: Marks, definition: Definition) -> pl.DataFrame:
+    """Judge each group on its own, its rates shrunk towards those of all the others.
 
     Returns
     -------
     DataFrame
         One row per value: the groups, `users` (judged on activation), `verdict`, `link`, `probability`,
-        `candidates` (what it is undecided between) and each link's rate, ``<link>_rate`` with ``<link>_of``.
+        `candidates` (what it is undecided between) and each link's own rate, ``<link>_rate`` with ``<link>_of``.
     """
-    counts = link_counts(flags, keys=groups, accounts=accounts)
-    schema = counts.select(groups).schema
-    rows = [
-        dict(zip(groups, values, strict=True)) | _segment(part, marks)
-        for values, part in links_by(counts, groups)
-    ]
+    groups = list(counts.groups)
+    cells = recent_cells(counts)
+    mine, whole = totals(cells, groups), totals(cells)
+    parts = links_by(mine, groups)
+    pasts = {} if marks.targets else own_past(counts, definition, groups=len(parts))
+    shape = (len(parts), len(LINKS))
+    n, of = (mine[c].to_numpy().reshape(shape).astype(float) for c in ("n", "of"))
+    effect = _effects(mine, whole, shape)
+    passed, eligible = shrunk(n, of, effect) if marks.targets else (n / effect, of / effect)
+    rows = []
+    for place, (values, part) in enumerate(parts):
+        held = marks if marks.targets else pasts.get(values, marks)
+        seen = Evidence(
+            tuple(passed[place].tolist()), tuple(eligible[place].tolist()), held.below(), held.sure
+        )
+        judgment = _judged(seen, of[place], marks)
+        rows.append(
+            dict(zip(groups, values, strict=True)) | _segment(part, judgment, marks.defined)
+        )
+    schema = mine.select(groups).schema
     return pl.DataFrame(rows, schema=dict(schema) | SEGMENT)
 
 
-def _segment(part: pl.DataFrame, marks: Marks) -> dict[str, Any]:
-    judged = loop(part, marks)
+def _judged(
+    seen: Evidence, of: np.ndarray[Any, np.dtype[np.float64]], marks: Marks
+) -> Mapping[str, Any]:
+    # What the other groups show of a link is no evidence that this one got there.
+    eligible = tuple(e if o > 0 else 0.0 for e, o in zip(seen.of, of, strict=True))
+    passed = tuple(p if o > 0 else 0.0 for p, o in zip(seen.n, of, strict=True))
+    found: Judgment = judge(Evidence(passed, eligible, seen.marks, seen.sure))
+    if marks.targets or found.verdict == "named":
+        return vars(found)
+    nobody = of[0] <= 0
+    verdict = "undecided" if nobody else "no targets"
+    return vars(found) | {"verdict": verdict, "probability": 0.0, "candidates": ()}
+
+
+def _segment(
+    part: pl.DataFrame, judgment: Mapping[str, Any], defined: Sequence[str]
+) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "users": judged.table["of"][0],
-        "verdict": judged.judgment.verdict,
-        "link": judged.judgment.link,
-        "probability": judged.judgment.probability,
-        "candidates": list(judged.judgment.candidates),
+        "users": part["of"][0],
+        "verdict": judgment["verdict"],
+        "link": judgment["link"],
+        "probability": judgment["probability"],
+        "candidates": list(judgment["candidates"]),
     }
-    for each in judged.table.iter_rows(named=True):
-        row |= {f"{each['link']}_rate": each["rate"], f"{each['link']}_of": each["of"]}
+    for link, n, of in part.select("link", "n", "of").iter_rows():
+        known = link in defined and of > 0
+        row |= {f"{link}_rate": n / of if known else None, f"{link}_of": of}
     return row
+
+
+def _effects(
+    mine: pl.DataFrame, whole: pl.DataFrame, shape: tuple[int, int]
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Give groups the design effect of the whole, as far as their size lets weeks differ: ``1 + (D - 1) · share``.
+
+    Weeks that are alike within inflate a variance with the number of users in them, so a group is inflated by its
+    share; accounts lie within groups mostly, and inflate these as they do the whole.
+    """
+    weeks, alike, of = (whole[c].to_numpy() for c in ("weeks_effect", "accounts_effect", "of"))
+    share = mine["of"].to_numpy().reshape(shape) / np.maximum(of, 1)
+    floor = np.where(mine["weeks"].to_numpy().reshape(shape) < FEW_WEEKS, OF_FEW_WEEKS, 1.0)
+    effect: np.ndarray[Any, np.dtype[np.float64]] = np.maximum(1 + (weeks - 1) * share, alike)
+    return np.asarray(np.maximum(effect, floor), np.float64)
+
+
+def shrunk(
+    n: np.ndarray[Any, np.dtype[np.float64]],
+    of: np.ndarray[Any, np.dtype[np.float64]],
+    effect: np.ndarray[Any, np.dtype[np.float64]],
+) -> tuple[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.float64]]]:
+    """Add to each group's counts what all the others say about it: as much as groups are alike.
+
+    With ``ρ`` the likeness within groups (beta-binomial, by moments) and ``M`` the users of the others, both divided
+    by design effects, a group gets ``s = 1 / (1/S + 1/M)`` more users at the others' rate, ``S = 1/ρ - 1``. Groups that do
+    not differ beyond chance so have the counts of the whole, and one group that holds everybody keeps its own.
+
+    Parameters
+    ----------
+    n, of, effect
+        Counts and design effects, of shape (groups, links).
+
+    Returns
+    -------
+    tuple
+        ``(n, of)`` divided by the design effects, with what was added.
+
+    References
+    ----------
+    Kleinman (1973), Journal of the American Statistical Association 68, 46-54, for the moments.
+
+    Examples
+    --------
+    >>> n, of = np.array([[30.0], [30.0]]), np.array([[100.0], [100.0]])
+    >>> [each.round(3).tolist() for each in shrunk(n, of, np.ones((2, 1)))]
+    [[[60.0], [60.0]], [[200.0], [200.0]]]
+    """
+    x, m = n / effect, of / effect
+    users, total = m.sum(axis=0), x.sum(axis=0)
+    others, theirs = users - m, total - x
+    strength = np.array([_strength(x[:, k], m[:, k]) for k in range(x.shape[1])])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        added = np.where(others > 0, 1 / (1 / strength + 1 / others), 0.0)
+        rate = np.where(others > 0, theirs / others, 0.0)
+    return x + added * rate, m + added
+
+
+def _strength(
+    x: np.ndarray[Any, np.dtype[np.float64]], m: np.ndarray[Any, np.dtype[np.float64]]
+) -> float:
+    """Say how many users of other groups are worth as much as one's own to know a group's rate: infinite for equal ones."""
+    x, m = x[m > 0], m[m > 0]
+    users, groups = float(m.sum()), len(m)
+    if groups < 2:
+        return math.inf
+    mean = float(x.sum()) / users
+    noise = mean * (1 - mean)
+    if noise <= 0:
+        return math.inf
+    spread = float((m * (x / m - mean) ** 2).sum())
+    room = users - float((m * m).sum()) / users
+    free = groups - 1
+    likeness = (spread / noise - free) / (room - free) if room > free else 0.0
+    if likeness <= 0:
+        return math.inf
+    return max(1 / min(likeness, 1.0) - 1, 1e-9)

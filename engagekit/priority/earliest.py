@@ -6,31 +6,40 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Real
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from engagekit.definition import LINKS
-from engagekit.diagnosis import LOSABLE
 from engagekit.errors import ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    import polars as pl
+    from numpy.typing import ArrayLike
 
 SURE = 0.8  # a link is named from this probability on
-HALF = 0.5  # without targets: the link by which more than half are lost
+SURE_OF_A_FALL = 0.95  # and held against its own past from this one
 STEP, STEPS = 1.1, 74  # a case that a thousand times the users would not settle lies at its target
 HALVINGS = 30
-Verdict = Literal["named", "undecided", "none broken"]
+DRAWS = (
+    400  # of rates that may be the true ones, for the range of how many more users would settle it
+)
+RANGE = (0.1, 0.9)
+Verdict = Literal["named", "undecided", "none broken", "no targets"]
 NONE_BROKEN: Literal["none broken"] = "none broken"
 
 
 def earliest_broken(
-    passed: Sequence[float], eligible: Sequence[float], targets: Sequence[float | None]
+    passed: Sequence[float],
+    eligible: Sequence[float],
+    targets: Sequence[float | None],
+    *,
+    margin: float = 0.0,
 ) -> tuple[list[float], float]:
     """Give the probability of each link to be the earliest broken one, and that none is broken.
 
-    ``P_k = P(rate_k < target_k)`` with ``rate_k ~ Beta(passed + 1/2, eligible - passed + 1/2)``;
+    ``P_k = P(rate_k < target_k - margin)`` with ``rate_k ~ Beta(passed + 1/2, eligible - passed + 1/2)``;
     ``P(earliest = k) = P_k · Π_{j<k} (1 - P_j)``.
 
     Parameters
@@ -39,6 +48,8 @@ def earliest_broken(
         Users per link, in the order of the loop; may be fractional (divided by a design effect).
     targets
         Target rate per link, between 0 and 1; a link with None cannot be named.
+    margin
+        How far below its target a link must lie to count as broken.
 
     Returns
     -------
@@ -48,11 +59,12 @@ def earliest_broken(
     Raises
     ------
     ParameterError
-        The three differ in length, more passed than could have, or a target is no share.
+        The three differ in length, more passed than could have, or a target or the margin is no share.
 
     References
     ----------
-    Jeffreys' prior for a share; agrees with resampling users.
+    Jeffreys' prior for a share; agrees with resampling users. The margin is a region of practical equivalence:
+    Kruschke (2018), Advances in Methods and Practices in Psychological Science 1, 270-280.
 
     Examples
     --------
@@ -68,89 +80,112 @@ def earliest_broken(
         f"{n!r} of {of!r} passed; it takes numbers, 0 or more, and no more than could have."
         for n, of in zip(passed, eligible, strict=True)
         if not (_is_number(n) and _is_number(of) and 0 <= n <= of < math.inf)
-    ] + [
+    ]
+    faults += [
         f"a target is {mark!r}; it takes a share between 0 and 1, or None."
         for mark in targets
         if mark is not None and not (_is_number(mark) and 0 <= mark <= 1)
     ]
+    if not (_is_number(margin) and 0 <= margin <= 1):
+        faults.append(f"margin is {margin!r}; it takes a share between 0 and 1.")
     if faults:
         raise ParameterError.from_faults("No link can be judged", faults)
-    p_earliest, unbroken = [], 1.0
-    for p in [below(*counts) for counts in zip(passed, eligible, targets, strict=True)]:
-        p_earliest.append(unbroken * (p or 0.0))
-        unbroken *= 1 - (p or 0.0)
-    return p_earliest, unbroken
+    marks = [math.nan if target is None else target - margin for target in targets]
+    *p_earliest, p_none = chances(below(passed, eligible, marks)).tolist()
+    return p_earliest, p_none
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def below(n: float, of: float, mark: float | None) -> float | None:
-    """Give the probability that a rate lies below a mark, from Beta(n + 1/2, of - n + 1/2); None without a mark.
+def below(n: ArrayLike, of: ArrayLike, mark: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Give the probability that rates lie below marks, from Beta(n + 1/2, of - n + 1/2); not-a-number without a mark.
 
     Examples
     --------
-    >>> round(below(144, 360, 0.5), 5)
-    0.99993
+    >>> below([144, 144], [360, 360], [0.5, -0.01]).round(5).tolist()
+    [0.99993, 0.0]
     """
     from scipy.special import betainc
 
-    return None if mark is None else float(betainc(n + 0.5, of - n + 0.5, mark))
+    n, of, mark = (np.asarray(each, float) for each in (n, of, mark))
+    p = betainc(n + 0.5, np.maximum(of - n, 0.0) + 0.5, np.clip(mark, 0.0, 1.0))
+    return np.asarray(np.where(np.isnan(mark), np.nan, p))
+
+
+def chances(broken: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Give, along the last axis, the probability of each link to be the earliest broken one, and last that of none.
+
+    Parameters
+    ----------
+    broken
+        Probability of each link to be broken, in the order of the loop; not-a-number: cannot be named.
+
+    Examples
+    --------
+    >>> chances([0.2, np.nan, 0.5]).tolist()
+    [0.2, 0.0, 0.4, 0.4]
+    """
+    p = np.nan_to_num(np.asarray(broken, float))
+    unbroken = np.cumprod(1 - p, axis=-1)
+    before = np.concatenate([np.ones_like(p[..., :1]), unbroken[..., :-1]], axis=-1)
+    return np.concatenate([p * before, unbroken[..., -1:]], axis=-1)
+
+
+def sure_enough(
+    chance: np.ndarray[Any, Any], of: ArrayLike, marks: ArrayLike, sure: float = SURE
+) -> np.ndarray[Any, Any]:
+    """Say along the last axis which answer is the likeliest, and -1 where it is not sure enough.
+
+    Links count from 0; the answer after them is that none is broken. A link that nobody can be judged on yet is
+    neither broken nor sound.
+
+    Parameters
+    ----------
+    chance
+        As `chances` gives them.
+    of, marks
+        Judged users and mark per link; a link without a mark takes no part.
+    sure
+        From which probability on an answer is one.
+    """
+    unseen = ~np.isnan(np.asarray(marks, float)) & (np.asarray(of, float) <= 0)
+    unseen = np.broadcast_to(unseen, chance[..., :-1].shape)
+    none = unseen.any(axis=-1, keepdims=True)  # none is broken only if all are seen
+    top = chance.argmax(axis=-1)
+    open_ = np.take_along_axis(np.concatenate([unseen, none], axis=-1), top[..., None], -1)[..., 0]
+    return np.where((chance.max(axis=-1) >= sure) & ~open_, top, -1)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a verdict is taken from: counts per link, already divided by design effects, and the marks.
+    """What a verdict is taken from, per link: counts divided by design effects, and marks below which it is broken.
 
-    With targets, `n` and `of` are those of each link's rate and `marks` the targets (None: cannot be named).
-    Without (`lost`), they are those of the share of sign-ups that got that far, and every mark is one half.
+    A mark of None: the link cannot be named. `sure`: from which probability on a link is.
     """
 
     n: tuple[float, ...]
     of: tuple[float, ...]
     marks: tuple[float | None, ...]
-    lost: bool
+    sure: float = SURE
 
-    def p_broken(self) -> list[float | None]:
-        """Give P(rate < mark) per link; those of getting that far never decrease along the loop."""
-        found = [below(*each) for each in zip(self.n, self.of, self.marks, strict=True)]
-        if not self.lost:
-            return found
-        return [
-            p if p is None else max(q for q in found[: k + 1] if q is not None)
-            for k, p in enumerate(found)
-        ]
+    def p_broken(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Give P(rate < mark) per link, not-a-number without a mark."""
+        return below(self.n, self.of, self._marks())
 
-    def p_earliest(self) -> tuple[list[float | None], float]:
-        """Give P(earliest = k) per link, null where a link cannot be named, and that of none."""
-        broken = self.p_broken()
-        found: list[float | None] = []
-        unbroken, before = 1.0, 0.0
-        for p in broken:
-            if p is None:
-                found.append(None)
-                continue
-            found.append(p - before if self.lost else unbroken * p)
-            unbroken, before = (1 - p if self.lost else unbroken * (1 - p)), p
-        return found, unbroken
+    def _marks(self) -> list[float]:
+        return [math.nan if mark is None else mark for mark in self.marks]
 
     def times(self, factor: float) -> Evidence:
         """Take the same rates from so many times the users."""
-        return Evidence(
-            tuple(n * factor for n in self.n),
-            tuple(o * factor for o in self.of),
-            self.marks,
-            self.lost,
-        )
+        n, of = (tuple(c * factor for c in counts) for counts in (self.n, self.of))
+        return Evidence(n, of, self.marks, self.sure)
 
     def marked(self, link: int, mark: float) -> Evidence:
-        """Move the mark of one link; without targets the one mark is common to all."""
-        moved = [
-            m if m is None or not (self.lost or k == link) else mark
-            for k, m in enumerate(self.marks)
-        ]
-        return Evidence(self.n, self.of, tuple(moved), self.lost)
+        """Move the mark of one link."""
+        moved = tuple(mark if k == link else m for k, m in enumerate(self.marks))
+        return Evidence(self.n, self.of, moved, self.sure)
 
     def unseen(self) -> list[str]:
         """Name the links that take part, but on which nobody can be judged yet."""
@@ -174,46 +209,27 @@ class Judgment:
     candidates: tuple[str, ...]
 
 
-def evidence(
-    counts: pl.DataFrame, targets: Mapping[str, float], defined: Sequence[str]
-) -> Evidence:
-    """Take the evidence from one row per link, as `link_counts` gives them; without targets, who got that far."""
-    lost = not targets
-    side = "reached_" if lost else ""
-    marks = {link: HALF for link in LOSABLE if link in defined} if lost else targets
-    rows = {row["link"]: row for row in counts.iter_rows(named=True)}
-    scale = [rows[link][f"{side}design_effect"] for link in LINKS]
-    return Evidence(
-        tuple(rows[link][f"{side}n"] / d for link, d in zip(LINKS, scale, strict=True)),
-        tuple(rows[link][f"{side}of"] / d for link, d in zip(LINKS, scale, strict=True)),
-        tuple(marks.get(link) if link in defined else None for link in LINKS),
-        lost,
-    )
-
-
 def judge(seen: Evidence) -> Judgment:
     """Name the earliest broken link where one is sure enough, or none, or say that it is undecided."""
-    p_earliest, p_none = seen.p_earliest()
-    chances = {link: p for link, p in zip(LINKS, p_earliest, strict=True) if p is not None}
-    chances[NONE_BROKEN] = p_none
-    ranked = sorted(chances, key=lambda name: -chances[name])
-    top, unseen = ranked[0], seen.unseen()
-    judgeable = len(chances) > 1  # else no link has a mark, and nothing can be held against one
-    sure = (
-        judgeable
-        and chances[top] >= SURE
-        and top not in unseen
-        and not (top == NONE_BROKEN and unseen)
-    )
-    verdict: Verdict = "undecided" if not sure else NONE_BROKEN if top == NONE_BROKEN else "named"
+    broken = seen.p_broken()
+    chance = chances(broken)
+    marked = [mark is not None for mark in seen.marks]
+    names = [link for link, can in zip(LINKS, marked, strict=True) if can] + [NONE_BROKEN]
+    shares = dict(zip((*LINKS, NONE_BROKEN), chance.tolist(), strict=True))
+    ranked = sorted(names, key=lambda name: -shares[name])
+    found = int(sure_enough(chance, seen.of, seen._marks(), seen.sure))  # noqa: SLF001
+    judgeable = any(marked)  # else no link has a mark, and nothing can be held against one
+    verdict: Verdict = (
+        "undecided" if found < 0 or not judgeable else NONE_BROKEN if found == len(LINKS) else "named"
+    )  # fmt: skip
     return Judgment(
         verdict=verdict,
-        link=top if verdict == "named" else None,
-        probability=chances[top] if judgeable else 0.0,
-        p_broken=tuple(seen.p_broken()),
-        p_earliest=tuple(p_earliest),
-        p_none=p_none,
-        candidates=() if sure or not judgeable else tuple(ranked[:2]),
+        link=LINKS[found] if verdict == "named" else None,
+        probability=shares[ranked[0]] if judgeable else 0.0,
+        p_broken=tuple(p if can else None for p, can in zip(broken.tolist(), marked, strict=True)),
+        p_earliest=tuple(shares[k] if can else None for k, can in zip(LINKS, marked, strict=True)),
+        p_none=shares[NONE_BROKEN],
+        candidates=() if verdict != "undecided" or not judgeable else tuple(ranked[:2]),
     )
 
 
@@ -232,10 +248,30 @@ def times_to_settle(seen: Evidence) -> float | None:
     return None
 
 
+def range_to_settle(seen: Evidence) -> tuple[float, float]:
+    """Say between how many times the users an undecided case would be settled, as its rates are not known exactly.
+
+    Rates are drawn from what the users leave plausible; new users come at those rates. The range leaves out a tenth on
+    either side; infinite where a thousand times the users would not do.
+    """
+    n, of = np.array(seen.n), np.array(seen.of)
+    marks = seen._marks()  # noqa: SLF001
+    draw = np.random.default_rng(0)
+    rates = draw.beta(n + 0.5, np.maximum(of - n, 0) + 0.5, (DRAWS, n.size))
+    needed = np.full(DRAWS, np.inf)
+    for power in range(STEPS):
+        more = (STEP**power - 1) * of
+        chance = chances(below(n + more * rates, of + more, marks))
+        settled = sure_enough(chance, of, marks, seen.sure) >= 0
+        needed = np.where(np.isinf(needed) & settled, STEP**power, needed)
+    low, high = np.quantile(needed, RANGE, method="inverted_cdf")
+    return float(low), float(high)
+
+
 def holds_between(seen: Evidence, link: str) -> tuple[float, float]:
     """Say between which marks of a named link it stays the named one."""
     place = LINKS.index(link)
-    mark = seen.marks[place] or HALF
+    mark = seen.marks[place] or 0.0
 
     def named(at: float) -> bool:
         return judge(seen.marked(place, at)).link == link

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit.definition import LINKS
+from engagekit.instants import AT
 from engagekit.intervals import wilson
-from engagekit.priority.earliest import Evidence, Judgment, evidence, extra_users, judge
+from engagekit.priority.earliest import SURE, Evidence, Judgment, extra_users, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from engagekit.priority.counts import Span
 
 TABLE: dict[str, Any] = {
     "link": pl.String,
@@ -27,25 +30,37 @@ TABLE: dict[str, Any] = {
     "p_broken": pl.Float64,
     "p_earliest": pl.Float64,
     "extra_users": pl.Float64,
+    "design_effect": pl.Float64,
+    "since": AT,
+    "until": AT,
     "extra_users_half": pl.Float64,
     "extra_users_zero": pl.Float64,
     "extra_passing": pl.Float64,
-    "reached_n": pl.Int64,
-    "reached_of": pl.Int64,
-    "reached_low": pl.Float64,
-    "reached_high": pl.Float64,
-    "design_effect": pl.Float64,
-    "reached_design_effect": pl.Float64,
+    "weeks": pl.Int64,
 }
 
 
 @dataclass(frozen=True)
 class Marks:
-    """What links are held against: a rate per link (any may be missing) and where it comes from."""
+    """What links are held against: a rate per link (any may be missing), where it comes from, and by how much to miss it.
+
+    A link is broken below its rate less `margin`, and named from the probability `sure` on.
+    """
 
     targets: Mapping[str, float]
     source: str | None
     defined: Sequence[str]
+    margin: float
+    sure: float = SURE
+
+    def below(self) -> tuple[float | None, ...]:
+        """Give the rate below which each link is broken; None where it cannot be named."""
+        return tuple(
+            self.targets[link] - self.margin
+            if link in self.targets and link in self.defined
+            else None
+            for link in LINKS
+        )
 
 
 @dataclass(frozen=True)
@@ -55,39 +70,51 @@ class Loop:
     table: pl.DataFrame
     judgment: Judgment
     seen: Evidence
+    marks: Marks
 
 
-def loop(counts: pl.DataFrame, marks: Marks) -> Loop:
+def evidence(counts: pl.DataFrame, marks: Marks) -> Evidence:
+    """Take the evidence from one row per link, in order: `n`, `of` and `design_effect`."""
+    n, of, effect = (counts[c].to_list() for c in ("n", "of", "design_effect"))
+    return Evidence(
+        tuple(x / d for x, d in zip(n, effect, strict=True)),
+        tuple(x / d for x, d in zip(of, effect, strict=True)),
+        marks.below(),
+        marks.sure,
+    )
+
+
+def loop(counts: pl.DataFrame, marks: Marks, spans: Mapping[str, Span] | None = None) -> Loop:
     """Judge counts of one row per link against marks.
 
     Parameters
     ----------
     counts
-        As `link_counts` gives them, for one group.
+        As `totals` gives them, for one group.
     marks
         Targets, or none.
+    spans
+        The sign-ups that each link was counted among.
     """
-    seen = evidence(counts, marks.targets, marks.defined)
+    seen = evidence(counts, marks)
     judgment = judge(seen)
-    rows = [_row(row, marks) for row in counts.iter_rows(named=True)]
-    lifts = extra_users(
-        [row["rate"] for row in rows], [row["target"] for row in rows], rows[0]["of"] or 0
-    )
+    rows = [_row(row, marks, spans or {}) for row in counts.iter_rows(named=True)]
+    rates = [row["rate"] for row in rows]
+    lifts = extra_users(rates, [row["target"] for row in rows], rows[0]["of"] or 0)
+    reached: float | None = 1.0
     for row, lift, broken, earliest in zip(
         rows, lifts, judgment.p_broken, judgment.p_earliest, strict=True
     ):
-        row |= {**lift, "p_broken": broken, "p_earliest": earliest}
-    return Loop(pl.DataFrame(rows, schema=TABLE), judgment, seen)
+        reached = None if reached is None or row["rate"] is None else reached * row["rate"]
+        row |= {**lift, "reached": reached, "p_broken": broken, "p_earliest": earliest}
+    return Loop(pl.DataFrame(rows, schema=TABLE), judgment, seen, marks)
 
 
-def _row(counts: dict[str, Any], marks: Marks) -> dict[str, Any]:
+def _row(counts: dict[str, Any], marks: Marks, spans: Mapping[str, Span]) -> dict[str, Any]:
     link, n, of, effect = (counts[c] for c in ("link", "n", "of", "design_effect"))
     known = link in marks.defined and of > 0
     low, high = wilson(n / effect, of / effect) if known else (None, None)
-    reached_n, reached_of = counts["reached_n"], counts["reached_of"]
-    alike = counts["reached_design_effect"]
-    span = wilson(reached_n / alike, reached_of / alike) if reached_of else (None, None)
-    target = marks.targets.get(link)
+    target, span = marks.targets.get(link), spans.get(link)
     return {
         "link": link,
         "n": n,
@@ -95,15 +122,12 @@ def _row(counts: dict[str, Any], marks: Marks) -> dict[str, Any]:
         "rate": n / of if known else None,
         "low": low,
         "high": high,
-        "reached": reached_n / reached_of if reached_of else None,
         "target": target,
         "target_from": None if target is None else marks.source,
-        "reached_n": reached_n,
-        "reached_of": reached_of,
-        "reached_low": span[0],
-        "reached_high": span[1],
         "design_effect": effect,
-        "reached_design_effect": alike,
+        "weeks": counts["weeks"],
+        "since": span and span.since,
+        "until": span and span.until,
     }
 
 

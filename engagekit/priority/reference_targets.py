@@ -1,7 +1,8 @@
-"""What links are held against: the team's targets, the quarter before, or the best cohort shrunk towards the mean."""
+"""What links are held against: the team's targets, or the product's own past."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -10,54 +11,54 @@ import polars as pl
 from engagekit.definition import LINKS
 from engagekit.diagnosis import LOSABLE, defined_links
 from engagekit.errors import ParameterError, check_choice, listing, nearest
-from engagekit.instants import days, local_day
-from engagekit.intervals import wilson
-from engagekit.priority.counts import link_counts
+from engagekit.priority.counts import past_quarters
+from engagekit.priority.earliest import SURE_OF_A_FALL
 from engagekit.priority.loop_table import Marks
 
 if TYPE_CHECKING:
-    from engagekit.journeys import Journeys
+    from collections.abc import Sequence
 
-PREVIOUS, BEST = "previous quarter", "best cohort"
-Targets: TypeAlias = Mapping[str, float | None] | Literal["previous quarter", "best cohort"] | None
+    from engagekit.definition import Definition
+    from engagekit.priority.counts import LoopCounts
+
+OWN_PAST: Literal["own past"] = "own past"
+Targets: TypeAlias = Mapping[str, float | None] | Literal["own past"] | None
 QUARTER_DAYS = 91
-CHANCE = 0.05
-NO_REFERENCE = {
-    PREVIOUS: "there are no sign-ups of an earlier quarter that can be judged",
-    BEST: "the months of sign-up do not differ beyond chance on any link, so the best of them is no better than the mean",
-}
+QUARTERS, JUDGED = 4, 50  # a past is known from so many quarters on, with so many judged each
+BELOW = 1.645  # as seldom as 1 in 20 would a quarter lie below
+GONE = ("previous quarter", "best cohort")
 
 
-def marks_for(
-    journeys: Journeys, flags: pl.LazyFrame, targets: Targets, accounts: str | None
-) -> tuple[pl.DataFrame, Marks]:
-    """Count the links and find what they are held against.
-
-    Returns
-    -------
-    tuple
-        The counts, one row per link (of the latest quarter of sign-ups, if held against the one before), and the marks.
+def team_marks(targets: Targets, definition: Definition) -> Marks:
+    """Take the targets given, or else the definition's, as marks; none where they are held against their own past.
 
     Raises
     ------
     ParameterError
-        `targets` names no link, holds no shares, or asks for a reference the log cannot give.
+        `targets` names no link, holds no shares, or is a reference that is no more.
     """
-    defined = defined_links(journeys.definition)
-    if isinstance(targets, str):
-        if faults := check_choice("targets", targets, [PREVIOUS, BEST]):
-            raise ParameterError(faults[0])
-        return _against_itself(journeys, flags, targets, accounts)
-    given = journeys.definition.targets if targets is None else targets
+    given = definition.targets if targets is None else targets
     source = "team" if targets is None else "given"
-    counts = link_counts(flags, accounts=accounts)
-    return counts, Marks(_checked(given), source, defined)
+    found = {} if isinstance(given, str) and _named(given) else _checked(given)
+    return Marks(found, source, defined_links(definition), definition.margin)
 
 
-def _checked(targets: Mapping[str, float | None]) -> dict[str, float]:
+def _named(targets: str) -> bool:
+    if targets in GONE:
+        raise ParameterError(
+            f"targets={targets!r} is gone: it named a link in most products in which nothing was broken. Take "
+            f"targets={OWN_PAST!r} to ask whether a link has fallen, ek.suggest_targets(journeys) for targets to set, "
+            "or ek.explain_change(journeys, since=...) for what changed."
+        )
+    if faults := check_choice("targets", targets, [OWN_PAST]):
+        raise ParameterError(faults[0])
+    return True
+
+
+def _checked(targets: object) -> dict[str, float]:
     if not isinstance(targets, Mapping):
         raise ParameterError(
-            f"targets is {targets!r}; it takes link names with rates such as {{'habit': 0.5}}, {PREVIOUS!r} or {BEST!r}."
+            f"targets is {targets!r}; it takes link names with rates such as {{'habit': 0.5}}, or {OWN_PAST!r}."
         )
     faults = []
     for link, rate in targets.items():
@@ -74,105 +75,65 @@ def _checked(targets: Mapping[str, float | None]) -> dict[str, float]:
     return {link: float(rate) for link in LINKS if (rate := targets.get(link)) is not None}
 
 
-def _against_itself(
-    journeys: Journeys, flags: pl.LazyFrame, kind: str, accounts: str | None
-) -> tuple[pl.DataFrame, Marks]:
-    if kind == PREVIOUS:
-        latest, before = _quarters(flags)
-        counts = link_counts(latest, accounts=accounts)
-        found = _lower_bounds(link_counts(before, accounts=accounts))
-    else:
-        counts = link_counts(flags, accounts=accounts)
-        month = local_day(pl.col("signed_up_at"), journeys.timezone).dt.truncate("1mo")
-        monthly = link_counts(flags.with_columns(month.alias("_month")), keys=["_month"])
-        found = {
-            link: best_shrunk(n, of)
-            for (link,), part in monthly.filter(pl.col("of") > 0).group_by("link")
-            if differ(n := part["n"].to_list(), of := part["of"].to_list())
-        }
-    defined = defined_links(journeys.definition)
-    # Advocacy validates: only a target of the team's own makes it a link that can break.
-    known = {k: found[k] for k in LOSABLE if k in defined and k in found and 0 < found[k] < 1}
-    if not known:
-        raise ParameterError(
-            f"targets={kind!r} cannot be used: {NO_REFERENCE[kind]}; give targets such as {{'habit': 0.5}}."
-        )
-    return counts, Marks(known, kind, defined)
+def own_past(
+    counts: LoopCounts, definition: Definition, *, groups: int = 1
+) -> dict[tuple[object, ...], Marks]:
+    """Say per group what each link would hardly fall below, from its own earlier quarters.
 
-
-def _quarters(flags: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Keep, link by link, the judged sign-ups of the last 91 days, and those of the 91 days before."""
-    at = pl.col("signed_up_at")
-    latest, before = [], []
-    for link in LINKS:
-        for of in (f"{link}_of", f"{link}_reached_of"):
-            cut = at.filter(pl.col(of)).max() - days(QUARTER_DAYS)
-            now, then = at > cut, (at <= cut) & (at > cut - days(QUARTER_DAYS))
-            for name in (of, of[:-2] + "n"):
-                latest.append((pl.col(name) & now).alias(name))
-                before.append((pl.col(name) & then).alias(name))
-    return flags.with_columns(latest), flags.with_columns(before)
-
-
-def _lower_bounds(counts: pl.DataFrame) -> dict[str, float]:
-    # The rate of a past quarter is itself uncertain; only a rate below what it can have been is a break.
-    return {
-        row["link"]: wilson(row["n"] / row["design_effect"], row["of"] / row["design_effect"])[0]
-        for row in counts.iter_rows(named=True)
-    }
-
-
-def differ(n: list[int], of: list[int]) -> bool:
-    """Say whether cohorts differ beyond chance (chi-square of homogeneity, 5 %); else none of them is the best.
-
-    Examples
-    --------
-    >>> differ([45, 40, 50, 45], [150, 150, 150, 150]), differ([20, 45, 75], [150, 150, 150])
-    (False, True)
-    """
-    from scipy.special import chdtrc
-
-    mean, spread = _spread(n, of)
-    noise = mean * (1 - mean)
-    return len(of) > 1 and noise > 0 and bool(chdtrc(len(of) - 1, spread / noise) < CHANCE)
-
-
-def _spread(n: list[int], of: list[int]) -> tuple[float, float]:
-    mean = sum(n) / sum(of)
-    return mean, sum(m * (x / m - mean) ** 2 for x, m in zip(n, of, strict=True))
-
-
-def best_shrunk(n: list[int], of: list[int]) -> float:
-    """Say how good the best of several cohorts is, each shrunk towards the mean as far as chance explains it.
-
-    ``(n_i + s·p) / (m_i + s)`` with ``s = 1/ρ - 1``; ``ρ`` is the likeness within cohorts, estimated from
-    ``Σ m_i (p_i - p)² = p(1-p) [(1-ρ)(k-1) + ρ (M - Σm²/M)]``. Without likeness every cohort is the mean.
+    ``mark = m - 1.645 · sqrt(v + m(1-m)/M) - margin`` with ``m`` the pooled rate of the earlier quarters, ``M`` the
+    users judged in them, and ``v`` the variance between quarters beyond sampling.
 
     Parameters
     ----------
-    n, of
-        Users who did and who could have, per cohort.
+    counts
+        With the recent spans from which quarters of 91 days are counted back.
+    definition
+        Gives the margin, and the links that can be judged.
+    groups
+        How many groups are asked about at once; the more, the surer each has to be.
 
     Returns
     -------
-    float
-        The largest of the shrunk rates; never the raw maximum.
-
-    Examples
-    --------
-    >>> round(best_shrunk([45, 40, 50, 45], [150, 150, 150, 150]), 3)
-    0.3
-    >>> round(best_shrunk([20, 45, 75], [150, 150, 150]), 3)
-    0.493
+    dict
+        Group to `Marks`, for groups of which a link has four earlier quarters with 50 judged each, and a mark above 0.
     """
-    users, cohorts = sum(of), len(of)
-    mean, spread = _spread(n, of)
-    noise = mean * (1 - mean)
-    if noise == 0 or cohorts == 1:
-        return mean
-    room = users - sum(m * m for m in of) / users
-    likeness = (spread / noise - (cohorts - 1)) / (room - (cohorts - 1))
-    if likeness <= 0:
-        return mean
-    strength = 1 / min(likeness, 1.0) - 1
-    return max((x + strength * mean) / (m + strength) for x, m in zip(n, of, strict=True))
+    if counts.width is None:
+        return {}
+    known = [link for link in LOSABLE if link in defined_links(definition)]
+    quarters = past_quarters(counts, QUARTER_DAYS).filter(pl.col("of") >= JUDGED)
+    found: dict[tuple[object, ...], dict[str, float]] = {}
+    for row in _pasts(quarters, counts.groups).iter_rows(named=True):
+        target = row["_m"] - BELOW * math.sqrt(row["_v"] + row["_m"] * (1 - row["_m"]) / row["_M"])
+        if row["link"] in known and target - definition.margin > 0:
+            found.setdefault(tuple(row[g] for g in counts.groups), {})[row["link"]] = target
+    sure = 1 - (1 - SURE_OF_A_FALL) / max(1, groups)
+    return {
+        group: Marks(marks, OWN_PAST, defined_links(definition), definition.margin, sure)
+        for group, marks in found.items()
+    }
+
+
+def _pasts(quarters: pl.DataFrame, groups: Sequence[str]) -> pl.DataFrame:
+    """Pool earlier quarters per group and link: ``_m``, ``_M``, ``_v``, where there are enough of them."""
+    n, of = pl.col("n").cast(pl.Float64), pl.col("of").cast(pl.Float64)
+    users, count = of.sum(), pl.len()
+    mean = n.sum() / users
+    apart = (of * (n / of - mean) ** 2).sum() - (count - 1) * mean * (1 - mean)
+    between = (apart / (users - (of * of).sum() / users)).clip(0)
+    return (
+        quarters.lazy()
+        .group_by(*groups, "link")
+        .agg(mean.alias("_m"), users.alias("_M"), between.alias("_v"), count.alias("_quarters"))
+        .filter(pl.col("_quarters") >= QUARTERS)
+        .sort(*groups, "link")
+        .collect()
+    )
+
+
+def ran_between(counts: LoopCounts, link: str) -> tuple[float, float]:
+    """Say between which rates a link's own earlier quarters ran (those with 50 judged)."""
+    past = past_quarters(counts, QUARTER_DAYS).filter(
+        pl.col("link") == link, pl.col("of") >= JUDGED
+    )
+    rates = past["n"] / past["of"]
+    return float(rates.min()), float(rates.max())  # type: ignore[arg-type]

@@ -2,73 +2,103 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import many, percent
+from engagekit._base import count, day, many, percent
 from engagekit.definition import LINKS
-from engagekit.diagnosis import windows_of
+from engagekit.intervals import FEW_WEEKS
+from engagekit.diagnosis import defined_links, span_days, windows_of
+from engagekit.instants import day_of
 from engagekit.priority.earliest import NONE_BROKEN
+from engagekit.priority.reference_targets import OWN_PAST
 
 if TYPE_CHECKING:
+    from datetime import date, datetime
+
     from engagekit.definition import Definition
-    from engagekit.diagnosis import Rule
     from engagekit.journeys import Basis
+    from engagekit.priority.counts import Span
+    from engagekit.priority.earliest import Judgment
     from engagekit.priority.loop_table import Loop
+    from engagekit.priority.problems import Problem
+
+BEFORE, EVER = "the quarter before", "all sign-ups together"
+LATER_TIMES = 3  # a later link that would bring so many times the users is mentioned
 
 
-def sentence(
-    found: Loop,
-    rule: Rule | None,
-    holds: tuple[float, float] | None,
-    more_users: int | None,
-    drift: dict[str, Any],
-    definition: Definition,
-    stands_on: Basis,
-) -> str:
-    """Say the verdict, how sure it is, what to do first, and what it stands on."""
-    rows = {row["link"]: row for row in found.table.iter_rows(named=True)}
-    if found.judgment.verdict == "named":
-        said = _named(found, rows[found.judgment.link], rule, holds, definition)
-    elif found.judgment.verdict == "undecided":
-        said = _undecided(found, more_users)
+@dataclass(frozen=True)
+class More:
+    """How many more sign-ups would settle an undecided case: about, at the least, at the most (null: no end to see)."""
+
+    about: int
+    low: int | None
+    high: int | None
+
+
+@dataclass(frozen=True)
+class Told:
+    """All that the sentence is made of.
+
+    `others` are verdicts of other sign-ups than the recent ones: when, and what. `past` says of a log without targets
+    between which rates the fallen link's own quarters ran, or whether there are quarters to compare with at all.
+    """
+
+    found: Loop
+    problem: Problem | None
+    holds: tuple[float, float] | None
+    more: More | None
+    few: bool
+    drift: dict[str, Any]
+    definition: Definition
+    basis: Basis
+    spans: dict[str, Span]
+    signups: tuple[datetime | None, datetime | None]
+    others: tuple[tuple[str, Judgment], ...]
+    past: tuple[float, float] | bool
+
+    @property
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """Give each link's row of the table."""
+        return {row["link"]: row for row in self.found.table.iter_rows(named=True)}
+
+
+def sentence(told: Told) -> str:
+    """Say the verdict, how sure it is, what to do first, and which sign-ups it stands on."""
+    judgment = told.found.judgment
+    if judgment.verdict == "named":
+        said, about = _named(told), [judgment.link]
+    elif judgment.verdict == "no targets":
+        said, about = _no_targets(told)
+    elif judgment.verdict == "undecided":
+        said, about = _undecided(told), [link for link in LINKS if link in judgment.candidates]
     else:
-        said = f"{_none_broken(found, rows)}{_drifting(drift)}"
-    return f"{said} {stands_on}"
+        said, about = f"{_none_broken(told)}{_drifting(told.drift)}", _held(told)
+    judged = [link for link in about if link is not None and told.rows[link]["of"]]
+    return " ".join(
+        filter(None, [_ended(told), said, _others(told), _widened(told, judged), _few_weeks(told, judged), _stands_on(told, judged)])
+    )  # fmt: skip
 
 
-def _named(
-    found: Loop,
-    row: dict[str, Any],
-    rule: Rule | None,
-    holds: tuple[float, float] | None,
-    definition: Definition,
-) -> str:
-    link, sure = row["link"], _sure(found.judgment.probability)
-    if found.seen.lost:
-        first = (
-            f"Most users are lost by {link}: {percent(row['reached'])} get that far "
-            f"({row['reached_n']:,} of {row['reached_of']:,} sign-ups; {sure} sure)."
-        )
-    else:
-        first = (
-            f"Momentum breaks earliest at {link}: {percent(row['rate'])} "
-            f"({row['n']:,} of {row['of']:,}) {_did(link, definition)}, against {_mark(row)} ({sure} sure)."
-        )
-    return " ".join(filter(None, [first, _what_to_do(link, rule), _how_firm(found, link, holds)]))
+def _named(told: Told) -> str:
+    judgment = told.found.judgment
+    link, sure = judgment.link or "", _sure(judgment.probability)
+    row = told.rows[link]
+    did = f"{percent(row['rate'])} ({row['n']:,} of {row['of']:,}) {_did(link, told.definition)}"
+    if row["target_from"] == OWN_PAST and isinstance(told.past, tuple):
+        low, high = map(percent, told.past)
+        ran = f"from {low} to {high}" if low != high else f"at {low}"
+        first = f"{link.capitalize()} has fallen: {did}, where its own quarters ran {ran} ({sure} sure)."
+        return " ".join(filter(None, [first, _what_to_do(link, told.problem), "No targets are set."]))  # fmt: skip
+    first = f"Momentum breaks earliest at {link}: {did}, against a target of {percent(row['target'])} ({sure} sure)."
+    return " ".join(filter(None, [first, _what_to_do(link, told.problem), _how_firm(link, told.holds), _later(told, row)]))  # fmt: skip
 
 
 def _sure(probability: float | None) -> str:
     return "over 99%" if probability and probability > 0.99 else percent(probability)
-
-
-def _mark(row: dict[str, Any]) -> str:
-    target = percent(row["target"])
-    return {
-        "previous quarter": f"the {target} that the quarter before leaves plausible at the least",
-        "best cohort": f"{target} in the best cohort, shrunk towards the mean",
-    }.get(row["target_from"], f"a target of {target}")
 
 
 def _did(link: str, definition: Definition) -> str:
@@ -81,77 +111,134 @@ def _did(link: str, definition: Definition) -> str:
     }[link]
 
 
-def _what_to_do(link: str, rule: Rule | None) -> str:
-    if rule is None:
+def _what_to_do(link: str, problem: Problem | None) -> str:
+    if problem is None or link == "advocacy":
         return "Advocacy validates what comes before it, so no play is named."
-    if rule.play is None:
-        return f"The largest group lost there never took a first step, so it is a question of {rule.problem}, and no play is named."
+    if problem.candidates:
+        return _open_problem(problem)
+    if problem.play is None:
+        return f"The largest group lost there never took a first step, so it is a question of {problem.problem}, and no play is named."
     who = " of the largest group lost there" if link == "activation" else ""
-    return f"The problem{who} is {rule.problem}; start with the play {rule.play}."
+    return f"The problem{who} is {problem.problem}; start with the play {problem.play}."
 
 
-def _how_firm(found: Loop, link: str, holds: tuple[float, float] | None) -> str:
-    if holds is None:
+DOING = {
+    "friction": "abandoned a step",
+    "stalled": "stalled between steps",
+    "never_started": "never took a first step",
+}
+
+
+def _open_problem(problem: Problem) -> str:
+    one, other = (rule.problem for rule in problem.candidates)
+    if len(problem.counts) == 1:
+        return f"The problem there is {one} or {other}: no steps are defined, so they cannot be told apart; define steps, and one play follows."
+    said = " and ".join(f"{count(n)} {DOING[label]}" for label, n in problem.counts)
+    return (
+        f"The problem there is {one} or {other}: of those who never activated {said}, too close to tell "
+        f"({_sure(problem.probability)} sure); whichever leads among the next sign-ups names the play."
+    )
+
+
+def _how_firm(link: str, holds: tuple[float, float] | None) -> str:
+    return "" if holds is None else f"It stays {link} for any target from {percent(holds[0])} up."
+
+
+def _later(told: Told, row: dict[str, Any]) -> str:
+    place, mine = LINKS.index(row["link"]), row["extra_users"] or 0.0
+    later = [told.rows[link] for link in LINKS[place + 1 :]]
+    larger = [
+        r for r in later if (r["extra_users"] or 0.0) >= max(1.0, LATER_TIMES * mine) and r["target"]
+    ]  # fmt: skip
+    if not larger:
         return ""
-    low, high = percent(holds[0]), percent(holds[1])
-    if not found.seen.lost:
-        return f"It stays {link} for any target from {low} up."
-    span = f"from {low} up" if holds[1] >= 1 else f"from {low} to {high}"
-    return f"No targets are set; it stays {link} wherever 'most' is drawn {span} instead of at one half."
+    most = max(larger, key=lambda r: r["extra_users"])
+    return (
+        f"{most['link'].capitalize()} at its target would bring {count(most['extra_users'])} more users to the end, "
+        f"{row['link']} {count(mine)}: weigh that, though it comes later."
+    )
 
 
-def _undecided(found: Loop, more_users: int | None) -> str:
-    if not found.judgment.candidates:
-        return f"No link can be judged against a target: the definition names no events for {_all(_set_for(found))}."
-    if "activation" in found.seen.unseen():
+def _no_targets(told: Told) -> tuple[str, list[str | None]]:
+    known = [link for link in LINKS if told.rows[link]["reached"] is not None]
+    gone = next((link for link in known if told.rows[link]["reached"] < 0.5), None)
+    last = gone or known[-1]
+    far = percent(told.rows[last]["reached"])
+    where = (
+        f"half are gone by {gone}: {far} get that far"
+        if gone
+        else f"more than half get as far as {last}: {far}"
+    )
+    fallen = (
+        "No link has fallen below its own past."
+        if told.past
+        else "There are too few earlier quarters to say whether a link has fallen."
+    )
+    first = f"No targets are set, so no link can be called broken; of the recent sign-ups, {where}. {fallen}"
+    return f"{first} Set targets, and the verdict follows.", list(known[: known.index(last) + 1])
+
+
+def _undecided(told: Told) -> str:
+    judgment, seen = told.found.judgment, told.found.seen
+    if not told.rows["activation"]["of"]:
         return "Nothing can be said yet: nobody's time to activate is over."
-    names = sorted(found.judgment.candidates, key=[*LINKS, NONE_BROKEN].index)  # "no link" last
+    if not judgment.candidates:
+        return f"No link can be judged against a target: the definition names no events for {_all(_set_for(told))}."
+    names = sorted(judgment.candidates, key=[*LINKS, NONE_BROKEN].index)  # "no link" last
     one, other = ("at no link" if name == NONE_BROKEN else f"at {name}" for name in names)
-    chances = dict(zip(LINKS, found.judgment.p_earliest, strict=True)) | {
-        NONE_BROKEN: found.judgment.p_none
-    }
+    chances = dict(zip(LINKS, judgment.p_earliest, strict=True)) | {NONE_BROKEN: judgment.p_none}
     sure = " and ".join(_sure(chances[name]) for name in names)
     first = f"It is undecided whether momentum breaks earliest {one} or {other} ({sure} sure)."
-    if more_users is not None:
-        return f"{first} About {many(more_users, 'more sign-up', 'more sign-ups')} at the present rates would settle it."
-    if unseen := found.seen.unseen():
-        return f"{first} {_waiting(found, unseen)}"
+    if told.few:
+        return f"{first} Too few are judged yet to say how many more would settle it."
+    if told.more is not None:
+        return f"{first} {_more(told.more)}"
+    if unseen := seen.unseen():
+        return f"{first} {_waiting(told, unseen)}"
     return f"{first} The rates lie so near their marks that more users would hardly settle it."
 
 
-def _waiting(found: Loop, unseen: list[str]) -> str:
+def _more(more: More) -> str:
+    about = many(more.about, "more sign-up", "more sign-ups")
+    if more.low is None:
+        return f"About {about} at the present rates would settle it; how many really, cannot be seen yet."
+    span = f"{count(more.low)} or more" if more.high is None else f"{count(more.low)} to {count(more.high)}"  # fmt: skip
+    return f"About {about} at the present rates would settle it ({span}, as the rates are not known exactly)."
+
+
+def _waiting(told: Told, unseen: list[str]) -> str:
     before = LINKS.index(unseen[0])
-    passed = zip(found.seen.n[:before], found.seen.of[:before], strict=True)
-    if not found.seen.lost and any(of > 0 and not n for n, of in passed):
+    seen = told.found.seen
+    if any(of > 0 and not n for n, of in zip(seen.n[:before], seen.of[:before], strict=True)):
         return f"Nobody got as far as {unseen[0]} yet, so it cannot be judged."
     return f"Nobody's time for {_all(unseen)} is over yet; wait for that."
 
 
-def _none_broken(found: Loop, rows: dict[str, dict[str, Any]]) -> str:
-    sure = _sure(found.judgment.p_none)
-    if found.seen.lost:
-        last = [link for link in LINKS if found.seen.marks[LINKS.index(link)] is not None][-1]
-        return (
-            f"No link loses most users: {percent(rows[last]['reached'])} get as far as {last} "
-            f"({sure} sure). Targets would set the bar higher."
-        )
-    held = [link for link in LINKS if found.seen.marks[LINKS.index(link)] is not None]
+def _none_broken(told: Told) -> str:
+    sure = _sure(told.found.judgment.p_none)
+    held = _held(told)
     one = len(held) == 1
     said = f"No link is broken: {_all(held)} meet{'s' if one else ''} what was set for {'it' if one else 'them'} ({sure} sure)."
-    rest = [link for link in _set_for(found) if link not in held]
+    rest = [link for link in _set_for(told) if link not in held]
     if not rest:
         return said
     has, them = ("has a target", "it") if len(rest) == 1 else ("have targets", "them")
     return f"{said} {_all(rest).capitalize()} {has} too, but cannot be judged: the definition names no events for {them}."
 
 
-def _set_for(found: Loop) -> list[str]:
-    return found.table.filter(pl.col("target").is_not_null())["link"].to_list()
+def _held(told: Told) -> list[Any]:
+    return [
+        link for link, mark in zip(LINKS, told.found.seen.marks, strict=True) if mark is not None
+    ]
 
 
-def _all(names: list[str]) -> str:
+def _set_for(told: Told) -> list[str]:
+    return told.found.table.filter(pl.col("target").is_not_null())["link"].to_list()
+
+
+def _all(names: list[Any]) -> str:
     *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
+    return f"{', '.join(first)} and {last}" if first else str(last)
 
 
 def _drifting(drift: dict[str, Any]) -> str:
@@ -162,3 +249,87 @@ def _drifting(drift: dict[str, Any]) -> str:
         f" Beside the loop, {percent(drift['rate'])} of those who came back have drifted away since "
         f"({drift['n']:,} of {drift['of']:,}); the play for that is Re-engagement."
     )
+
+
+def differs(now: Judgment, other: Judgment) -> bool:
+    """Say whether other sign-ups give another answer, and a sure one."""
+    sure = other.verdict in ("named", NONE_BROKEN)
+    return sure and (now.verdict, now.link) != (other.verdict, other.link)
+
+
+def _others(told: Told) -> str:
+    said: dict[str, list[str]] = {}
+    for when, other in told.others:
+        if differs(told.found.judgment, other):
+            what = "that no link is broken"
+            if other.link:
+                what = f"{other.link} ({_sure(other.probability)} sure)"
+            said.setdefault(what, []).append(when)
+    return " ".join(
+        f"{_all(whens).capitalize()} {'says' if whens == [BEFORE] else 'say'} {what}."
+        for what, whens in said.items()
+    )
+
+
+def _ended(told: Told) -> str:
+    last = told.signups[1]
+    recent = told.definition.recent_days
+    if last is None or told.basis.as_of - last <= timedelta(days=recent):
+        return ""
+    ago = (told.basis.as_of - last).days
+    return f"Nobody has signed up since {day(_day(told, last))}, {many(ago, 'day')} before the data end."  # fmt: skip
+
+
+def _widened(told: Told, about: list[str]) -> str:
+    wider: dict[int, list[str]] = {}
+    late = []
+    for link in about:
+        span = told.spans[link]
+        if span.days is None or span.until is None:
+            continue
+        if span.widened:
+            wider.setdefault(span.days, []).append(link)
+        behind = span_days(told.definition, link) + told.definition.recent_days
+        if told.basis.as_of - span.until > timedelta(days=behind):
+            late.append(
+                f"The last sign-up that can be judged on {link} was on {day(_day(told, span.until))}."
+            )
+    said = [
+        f"As few can be judged on {_all(links)}, {'its' if len(links) == 1 else 'their'} sign-ups are those of {days} days."
+        for days, links in wider.items()
+    ]
+    return " ".join([*said, *late])
+
+
+def _few_weeks(told: Told, about: list[str]) -> str:
+    weeks = [told.rows[link]["weeks"] for link in about]
+    few = [w for w in weeks if 0 < w < FEW_WEEKS]
+    if not few:
+        return ""
+    return f"That speaks of sign-ups of {many(min(few), 'week')} alone; how much weeks differ cannot be seen yet."
+
+
+def _stands_on(told: Told, about: list[str]) -> str:
+    until = f"data complete up to {told.basis.until}."
+    shown = about or [link for link in defined_links(told.definition) if told.rows[link]["of"]]
+    spans: dict[str, list[str]] = {}
+    for link in shown:
+        spans.setdefault(_span(told, told.spans[link]), []).append(link)
+    if not spans:
+        return str(told.basis)
+    who = "sign-ups" if told.basis.unit == "user" else "accounts"
+    if len(spans) == 1:
+        return f"It stands on {who} of {next(iter(spans))}; {until}"
+    return f"It stands on {who} of {', '.join(f'{span} ({_all(links)})' for span, links in spans.items())}; {until}"
+
+
+def _span(told: Told, span: Span) -> str:
+    first, last = told.signups
+    if span.since is None or span.until is None or first is None or last is None:
+        return "no day"
+    begin, end = _day(told, max(span.since, first)), _day(told, min(span.until, last))
+    return day(begin) if begin == end else f"{day(begin)} to {day(end)}"
+
+
+def _day(told: Told, moment: datetime) -> date:
+    return day_of(moment, told.basis.timezone)

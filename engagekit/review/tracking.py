@@ -10,12 +10,12 @@ import polars as pl
 
 from engagekit._base import count, day, percent
 from engagekit.definition import LINKS
-from engagekit.diagnosis import defined_links, link_flags, span_days
+from engagekit.diagnosis import defined_links, span_days
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import AT, beside_log, day_of
 from engagekit.intervals import newcombe, wilson
 from engagekit.journeys import check_journeys, gathered
-from engagekit.priority import accounts_of, link_counts, prioritize
+from engagekit.priority import counted_flags, link_cells, prioritize, totals
 
 if TYPE_CHECKING:
     from engagekit.instants import Instant
@@ -128,13 +128,13 @@ def track(journeys: Journeys, *, since: Instant, link: str) -> Tracked:
     until = max(start, journeys.as_of - timedelta(days=span_days(journeys.definition, link)))
     first = max(start - (until - start), journeys.log_start)
     flags = _whole_spans(journeys)
-    before = _counts(journeys, flags, first, start, link)
-    after = _counts(journeys, flags, start, until, link)
+    before = _counts(flags, first, start, link)
+    after = _counts(flags, start, until, link)
     compared = _compared(before, after)
     table = pl.DataFrame(
         [_side("before", first, start, before), _side("since", start, until, after)]
     )
-    priority = prioritize(journeys.where(signed_up=(start, None)))
+    priority = prioritize(journeys.where(signed_up=(start, None)), recent=None)
     told = _sentence(journeys, link, start, before, after, compared, priority)
     return Tracked(
         link,
@@ -191,8 +191,8 @@ def changes(journeys: Journeys, *, review: Literal["weekly", "monthly"] = "weekl
     rows = []
     for link in LINKS:
         until = journeys.as_of - timedelta(days=span_days(journeys.definition, link))
-        latest = _counts(journeys, flags, until - span, until, link)
-        before = _counts(journeys, flags, until - 2 * span, until - span, link)
+        latest = _counts(flags, until - span, until, link)
+        before = _counts(flags, until - 2 * span, until - span, link)
         low, high = _bounds(latest)
         rows.append(
             {"link": link, "n": latest["n"], "of": latest["of"], "rate": _rate(latest), "low": low, "high": high}
@@ -209,18 +209,16 @@ def _whole_spans(journeys: Journeys) -> pl.LazyFrame:
         for link in LINKS
         for c in ("n", "of")
     ]
-    keep = list(filter(None, [accounts_of(journeys)]))
-    flags = gathered(journeys, lambda part: link_flags(part, keep=keep).with_columns(whole))
+    flags = gathered(journeys, lambda part: counted_flags(part).with_columns(whole))
     return flags.collect().lazy()  # read several times
 
 
-def _counts(
-    journeys: Journeys, flags: pl.LazyFrame, since: datetime, until: datetime, link: str
-) -> dict[str, Any]:
+def _counts(flags: pl.LazyFrame, since: datetime, until: datetime, link: str) -> dict[str, Any]:
     at = pl.col("signed_up_at")
     inside = flags.filter(at >= pl.lit(since, AT), at < pl.lit(until, AT))
-    counts = link_counts(inside, accounts=accounts_of(journeys))
-    return counts.row(by_predicate=pl.col("link") == link, named=True)
+    counted = totals(link_cells(inside, link, until).collect())
+    row = counted.row(by_predicate=pl.col("link") == link, named=True)
+    return {name: row[name] for name in ("n", "of")} | {"design_effect": row["accounts_effect"]}
 
 
 def _rate(counts: dict[str, Any]) -> float | None:

@@ -102,36 +102,34 @@ def loop(priority: Priority) -> Any:
     """
     page = words.loop(priority)
     rows = [_link(row, priority) for row in priority.table.to_dicts()]
-    title = "Sign-ups that get this far" if words.is_lost(priority) else "Users who pass the link"
-    shown = tips(name="Link", count="Passed", text="Rate", interval="95% interval", aim="Target")
+    title = "Users who pass the link"
+    shown = tips(
+        name="Link",
+        count="Passed",
+        text="Rate",
+        interval="95% interval",
+        aim="Target",
+        signups="Sign-ups",
+    )
     return finished(bars(rows, title=title, tips=shown, step=62, beside=250), page)
 
 
 def _link(row: dict[str, Any], priority: Priority) -> dict[str, Any]:
-    lost = words.is_lost(priority)
-    value, counts = ("reached", ("reached_n", "reached_of")) if lost else ("rate", ("n", "of"))
-    low, high = (row.get(f"reached_{end}" if lost else end) for end in ("low", "high"))
-    judged = row[value] is not None
-    n, of = (row.get(name) for name in counts)
-    rate = f"{rated(row[value])} of {whole(of)}" if judged else "nobody to judge yet"
+    judged = row["rate"] is not None
+    rate = f"{rated(row['rate'])} of {whole(row['of'])}" if judged else "nobody to judge yet"
     return {
         "name": LINK_WORDS[row["link"]],
-        "value": row[value],
-        "low": low,
-        "high": high,
-        "target": _aim(row, lost=lost),
+        "value": row["rate"],
+        "low": row["low"],
+        "high": row["high"],
+        "target": row["target"],
         "text": " ".join(filter(None, [rate, words.mark(row, priority)])),
-        "count": f"{whole(n)} of {whole(of)}",
-        "interval": between(low, high),
-        "aim": rated(_aim(row, lost=lost)),
+        "count": f"{whole(row['n'])} of {whole(row['of'])}",
+        "interval": between(row["low"], row["high"]),
+        "aim": rated(row["target"]),
+        "signups": words.span(row, priority),
         "tone": _tone(row["link"], priority),
     }
-
-
-def _aim(row: dict[str, Any], *, lost: bool) -> float | None:
-    if lost:
-        return None if row["link"] == "advocacy" else 0.5
-    return row["target"]  # type: ignore[no-any-return]
 
 
 def _tone(link: str, priority: Priority) -> str:

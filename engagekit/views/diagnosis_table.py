@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import LINK_NAMES
+from engagekit._base import LINK_NAMES, day
+from engagekit.definition import LINKS
+from engagekit.instants import day_of
+from engagekit.priority import OWN_PAST
 from engagekit.views.sheet import (
     LINK_WORDS,
     UNKNOWN,
@@ -97,11 +100,6 @@ def joined_sentences(*sentences: str) -> str:
     return " ".join(part for part in sentences if part)
 
 
-def is_lost(priority: Priority) -> bool:
-    """Say whether the verdict asks by which link most users are lost, as no target is set."""
-    return priority.table["target"].null_count() == priority.table.height
-
-
 def loop(priority: Priority) -> Sheet:
     """Write out the loop of what `prioritize` returns."""
     table = checked(priority.table, LOOP, "ek.prioritize").to_dicts()
@@ -113,11 +111,12 @@ def loop(priority: Priority) -> Sheet:
             rated(r["rate"]),
             between(r["low"], r["high"]),
             rated(r["reached"]),
-            between(r.get("reached_low"), r.get("reached_high")),
             rated(r["target"]),
             rated(r["p_broken"]),
             rated(r["p_earliest"]),
             whole(r.get("extra_users")),
+            effect(r.get("design_effect")),
+            span(r, priority),
             mark(r, priority),
         )
         for r in table
@@ -129,10 +128,16 @@ def loop(priority: Priority) -> Sheet:
         "Rate",
         "95% interval",
         "Sign-ups that get this far",
-        "Its interval",
         "Target",
     )
-    headers += ("Chance it is broken", "Chance it is the first broken", "More users at target", "")
+    headers += (
+        "Chance it is broken",
+        "Chance it is the first broken",
+        "More users at target",
+        "Design effect",
+        "Sign-ups",
+        "",
+    )
     return sheet("Bar chart", loop_title(priority), loop_subtitle(priority), headers, rows)
 
 
@@ -145,34 +150,53 @@ def mark(row: dict[str, Any], priority: Priority) -> str:
     return UNKNOWN
 
 
+def effect(value: float | None) -> str:
+    """Write a design effect: by how much weeks or accounts that differ make users tell less."""
+    return UNKNOWN if value is None else f"{value:.1f}"
+
+
+def span(row: dict[str, Any], priority: Priority) -> str:
+    """Write the sign-ups a link is judged on, by their local days."""
+    if row.get("since") is None or row.get("until") is None:
+        return UNKNOWN
+    zone = priority.basis.timezone
+    return f"{day(day_of(row['since'], zone))} to {day(day_of(row['until'], zone))}"
+
+
 def loop_title(priority: Priority) -> str:
     """State the verdict with its numbers."""
     rows = {row["link"]: row for row in priority.table.to_dicts()}
+    if priority.verdict == "no targets":
+        return half_gone(priority)
+    if priority.verdict == "undecided" and not rows[LINKS[0]]["of"]:
+        return "Nobody can be judged yet"
     if priority.verdict == "undecided" and not priority.candidates:
         return "No link can be judged against a target"
     if priority.verdict == "undecided":
         names = [LINK_WORDS.get(c, "no link at all") for c in priority.candidates]
         return f"Undecided which link breaks first: {' or '.join(names)}"
     if priority.link is None or priority.verdict == "none broken":
-        return "No link loses most users" if is_lost(priority) else "No link is below its target"
+        return "No link is below its target"
     row, name = rows[priority.link], LINK_WORDS[priority.link]
-    if is_lost(priority):
-        return f"Most users are lost by {name}: {rated(row['reached'])} get that far"
+    if row["target_from"] == OWN_PAST:
+        return f"{name} has fallen below its own past: {rated(row['rate'])} pass"
     return f"{name} is the earliest broken link: {rated(row['rate'])} pass, target {rated(row['target'])}"
+
+
+def half_gone(priority: Priority) -> str:
+    """Say of a loop without targets by which link half of the recent sign-ups are gone."""
+    rows = [row for row in priority.table.to_dicts() if row["reached"] is not None]
+    gone = next((row for row in rows if row["reached"] < 0.5), rows[-1])
+    half = "Half are gone by" if gone["reached"] < 0.5 else "More than half get as far as"
+    return f"No targets are set. {half} {LINK_WORDS[gone['link']]}: {rated(gone['reached'])} get that far"
 
 
 def loop_subtitle(priority: Priority) -> str:
     """Say how sure the verdict is, what bars and ticks mean, and what it stands on."""
-    how_sure = (
-        f"The verdict is {sure(priority.probability)} sure."
-        if priority.verdict != "undecided"
-        else ""
-    )
-    bars = (
-        "Bars: sign-ups that get this far; line: 95% interval; black tick: half of them."
-        if is_lost(priority)
-        else "Bars: users who pass the link in time, of those judged; line: 95% interval; black tick: target."
-    )
+    sure_of = priority.verdict in ("named", "none broken")
+    how_sure = f"The verdict is {sure(priority.probability)} sure." if sure_of else ""
+    tick = "; black tick: target" if priority.table["target"].count() else ""
+    bars = f"Bars: users who pass the link in time, of those judged; line: 95% interval{tick}."
     later = "Links after the first broken one are read once it is mended." if priority.link else ""
     return joined_sentences(how_sure, bars, later, str(priority.basis))
 

@@ -6,8 +6,8 @@ from statistics import fmean
 import polars as pl
 import pytest
 
-from engagekit.intervals import design_effect, wilson
-from engagekit.priority.counts import COUNTS, link_counts
+from engagekit.intervals import design_effect, weeks_effect, wilson
+from engagekit.priority.counts import totals
 
 
 def effect(*accounts: tuple[int, int]) -> float | None:
@@ -40,19 +40,59 @@ def test_two_accounts_by_hand():
     assert effect((4, 4), (1, 6)) == pytest.approx(6.4)
 
 
-def test_counting_by_account_changes_no_count():
+def of_weeks(*weeks: tuple[int, int]) -> float | None:
+    frame = pl.DataFrame(weeks, schema={"n": pl.Int64, "of": pl.Int64}, orient="row")
+    return frame.select(weeks_effect("n", "of")).item()
+
+
+@pytest.mark.parametrize(
+    ("weeks", "expected"),
+    [
+        # r = 80/160; each week (x - 20)²/(40 · ¼) = 10; four of them over three.
+        ([(10, 40), (30, 40), (10, 40), (30, 40)], 40 / 3),
+        ([(20, 40), (20, 40), (20, 40), (20, 40)], 1),  # more even than chance: never below 1
+        ([(10, 40), (30, 40), (0, 0), (0, 0)], 20),  # weeks without anybody are none: two weeks
+        ([(20, 40), (20, 40), (20, 40)], 2),  # three weeks cannot show how much weeks differ
+        ([(3, 6)], 2),
+        ([(40, 40)] * 5, 1),  # all did
+        ([(0, 40)] * 5, 1),  # none did
+        ([(0, 40)] * 3, 2),
+        ([(0, 0)], None),
+    ],
+)
+def test_weeks_by_hand(weeks, expected):
+    assert of_weeks(*weeks) == (expected if expected is None else pytest.approx(expected))
+
+
+def test_unequal_weeks_by_hand():
+    """r = 30/100: (10 - 3)²/2.1 + (5 - 6)²/4.2 + (9 - 9)²/6.3 + (6 - 12)²/8.4, over three."""
+    expected = (49 / 2.1 + 1 / 4.2 + 0 + 36 / 8.4) / 3
+    assert of_weeks((10, 10), (5, 20), (9, 30), (6, 40)) == pytest.approx(expected)
+
+
+def cells_of(rows) -> pl.DataFrame:
+    schema = {"odd": pl.Boolean, "link": pl.String, "_week": pl.Int32, "_account": pl.String, "n": pl.Int64, "of": pl.Int64}  # fmt: skip
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def test_the_larger_effect_counts_and_no_count_changes():
     draw = random.Random(3)
-    rows = [(u, u % 7 if u % 5 else None, u % 2 == 0, draw.random() < 0.5) for u in range(100)]
-    flags = pl.LazyFrame(rows, schema=["user_id", "account_id", "odd", "flag"], orient="row")
-    for link in ("activation", "habit", "depth", "advocacy"):
-        flags = flags.with_columns(*[pl.col("flag").alias(f"{link}_{c}") for c in COUNTS])
-    plain = link_counts(flags, keys=["odd"])
-    by_account = link_counts(flags, keys=["odd"], accounts="account_id")
-    assert by_account.select(plain.columns[:6]).equals(plain.select(plain.columns[:6]))
-    assert plain["design_effect"].to_list() == [1.0] * 8
-    # Users without an account stand for themselves: 10 more of them per group beside 7 accounts.
-    ones = flags.filter(pl.col("account_id").is_null()).select("user_id").collect().height
-    assert ones == 20
+    rows = []
+    for user in range(400):
+        account = f"account {user % 40}"
+        own = 0.1 if user % 40 < 20 else 0.9
+        rows.append((user % 2 == 0, "habit", user // 40, account, draw.random() < own, 1))
+    plain = totals(cells_of(rows).drop("_account"), ["odd"])
+    by_account = totals(cells_of(rows), ["odd"])
+    assert plain["link"].to_list() == ["activation", "habit", "depth", "advocacy"] * 2
+    counts = ["odd", "link", "n", "of", "weeks"]
+    assert plain.select(counts).equals(by_account.select(counts))
+    assert plain["accounts_effect"].to_list() == [1.0] * 8
+    for row in by_account.filter(link="habit").to_dicts():
+        assert row["design_effect"] == max(row["weeks_effect"], row["accounts_effect"])
+        assert row["accounts_effect"] > 3
+    nobody = by_account.filter(link="depth").row(0, named=True)
+    assert (nobody["n"], nobody["of"], nobody["design_effect"]) == (0, 0, 1.0)
 
 
 def coverage(

@@ -82,7 +82,7 @@ def test_quick_users_alone_are_not_compared_with_everybody():
     """Who activates at once could be judged on habit early; until the slow ones can, neither counts."""
     rows = going_as_far_as(40, 30, 10, day=10) + going_as_far_as(40, 30, 30, first=500, day=56)
     journeys = rolled(rows)
-    assert ek.prioritize(journeys.where(signed_up=(at(30), None))).table["of"][1] == 30
+    assert ek.prioritize(journeys.where(signed_up=(at(30), None)), recent=None).table["of"][1] == 30
     found = ek.track(journeys, since=at(30), link="habit")
     assert found.table["of"].to_list()[1] == 0
     assert (found.verdict, found.difference, found.low, found.high) == (

@@ -2,9 +2,43 @@
 
 from __future__ import annotations
 
-from engagekit.diagnosis.labels import RULES, Rule, diagnose, label_users, labelled, largest_early_problem, watch_list
-from engagekit.diagnosis.links import FLAGS, LOSABLE, defined_links, link_flags, meets_depth_rule, span_days, windows_of
-from engagekit.diagnosis.recent import Recent, UNSET, recent_days, recent_signups
+from engagekit.diagnosis.labels import (
+    RULES,
+    Rule,
+    diagnose,
+    label_users,
+    labelled,
+    largest_early_problem,
+)
+from engagekit.diagnosis.links import (
+    FLAGS,
+    LOSABLE,
+    defined_links,
+    link_flags,
+    meets_depth_rule,
+    span_days,
+    windows_of,
+)
+from engagekit.diagnosis.recent import UNSET, Recent, recent_days, recent_signups
 from engagekit.diagnosis.watching import watch_list
 
-__all__ = ["FLAGS", "LOSABLE", "RULES", "Recent", "Rule", "UNSET", "defined_links", "diagnose", "label_users", "labelled", "largest_early_problem", "link_flags", "meets_depth_rule", "recent_days", "recent_signups", "span_days", "watch_list", "windows_of"]
+__all__ = [
+    "FLAGS",
+    "LOSABLE",
+    "RULES",
+    "UNSET",
+    "Recent",
+    "Rule",
+    "defined_links",
+    "diagnose",
+    "label_users",
+    "labelled",
+    "largest_early_problem",
+    "link_flags",
+    "meets_depth_rule",
+    "recent_days",
+    "recent_signups",
+    "span_days",
+    "watch_list",
+    "windows_of",
+]

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from engagekit.definition import LINKS
-from engagekit.intervals import FEW_WEEKS, OF_FEW_WEEKS
 from engagekit.instants import instant
+from engagekit.intervals import FEW_WEEKS, OF_FEW_WEEKS
 from engagekit.priority.counts import QUARTER, Span, recent_cells, totals
 from engagekit.priority.earliest import Evidence, Judgment, judge
 from engagekit.priority.loop_table import TABLE, Marks, links_by, loop

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engagekit.definition import LINKS
-from engagekit.intervals import design_effect, weeks_effect
 from engagekit.diagnosis import link_flags, recent_days, span_days
 from engagekit.instants import AT, local_day
+from engagekit.intervals import design_effect, weeks_effect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

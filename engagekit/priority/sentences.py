@@ -10,9 +10,9 @@ import polars as pl
 
 from engagekit._base import count, day, many, percent
 from engagekit.definition import LINKS
-from engagekit.intervals import FEW_WEEKS
 from engagekit.diagnosis import defined_links, span_days, windows_of
 from engagekit.instants import day_of
+from engagekit.intervals import FEW_WEEKS
 from engagekit.priority.earliest import NONE_BROKEN
 from engagekit.priority.reference_targets import OWN_PAST
 

@@ -28,19 +28,18 @@ from engagekit.cohorts.pooled import pooled_curve
 from engagekit.cohorts.returns import hits, returns
 from engagekit.cohorts.returns_of_journeys import core_hits, first_signup, sign_ups
 from engagekit.cohorts.starts import (
-    before,
     check_limit,
     check_since,
     chosen,
     columns_of,
-    data_end,
     first_cohort,
     in_groups,
     refuse_misspelt,
     starts,
     try_expression,
 )
-from engagekit.instants import clock_time
+from engagekit.ingest import body_of
+from engagekit.instants import clock_time, instant
 from engagekit.journeys import names_and_faults
 from engagekit.log import open_log
 
@@ -202,10 +201,10 @@ def retention(
         as_of = None if as_of is None else clock_time(as_of, timezone)
     given |= {"brackets": tuple(brackets) if brackets else None, "dates_only": dates_only}
     terms = Terms(calendar_for(calendar, dates_only=dates_only), **given)
-    log = before(whole, as_of, terms)
+    end = None if as_of is None else instant(as_of, timezone=terms.calendar.timezone)
+    log, end = body_of(whole, since=since, as_of=end, dates_only=dates_only)
     first = None if since is None else since_index(since, terms.calendar)
     begun = starts(log, start, names, terms, since=first)
-    end = data_end(events, as_of, begun, terms)
     check_since(since, end, terms)
     first = first_cohort(log, start, begun, terms) if first is None else first
     begun, groups = in_groups(begun, names, limit)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit._base import begins_at, last_index, period_index, since_index
+from engagekit._base import last_index, period_index, since_index
 from engagekit.cohorts.rolling_windows import ticks
 from engagekit.errors import ColumnError, ParameterError, nearest
-from engagekit.instants import instant
-from engagekit.log import end_soon
 from engagekit.matchers import condition_faults, event_names, matches, property_names
 
 if TYPE_CHECKING:
@@ -149,23 +147,6 @@ def _of_the_same_names(log: pl.LazyFrame, matcher: Matcher | pl.Expr | None) -> 
     else:
         names = list(event_names(matcher))
     return log.filter(pl.col("event").cast(pl.String).is_in(names))
-
-
-def before(log: pl.LazyFrame, as_of: Instant | None, terms: Terms) -> pl.LazyFrame:
-    """Leave out events at or after `as_of`."""
-    if as_of is None:
-        return log
-    return log.filter(pl.col("at") < instant(as_of, timezone=terms.calendar.timezone))
-
-
-def data_end(events: Any, as_of: Instant | None, begun: pl.DataFrame, terms: Terms) -> datetime:
-    """Find the instant up to which the data are complete: as given, or just after the last event."""
-    if as_of is not None:
-        return instant(as_of, timezone=terms.calendar.timezone)
-    # The last start lies near the end, so that only what follows it need be read.
-    latest = None if begun.is_empty() else begun["cohort"].max()
-    near = begins_at(latest, terms.calendar) if isinstance(latest, int) else None
-    return end_soon(events, near, dates_only=terms.dates_only)
 
 
 def check_since(since: Instant | None, end: datetime, terms: Terms) -> None:

@@ -9,7 +9,6 @@ import polars as pl
 
 from engagekit._base import (
     Calendar,
-    begins_at,
     calendar_faults,
     calendar_for,
     last_index,
@@ -28,9 +27,10 @@ from engagekit.cohorts import (
 )
 from engagekit.engagement.usage_intervals import engagement_matrix, usage_interval
 from engagekit.errors import ParameterError
+from engagekit.ingest import body_of
 from engagekit.instants import beside_log, clock_time
 from engagekit.intervals import wilson_columns
-from engagekit.log import end_soon, open_log
+from engagekit.log import open_log
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -304,7 +304,7 @@ def _activity(
         end = beside_log(as_of, timezone=local, dates_only=dates_only)
     if since is not None and dates_only:
         since = clock_time(since, local)
-    known = log if end is None else log.filter(pl.col("at") < end)
+    known, end = body_of(log, since=since, as_of=end, dates_only=dates_only)
     periods = (
         known.filter(chosen(event))
         .group_by("user_id", period_index(pl.col("at"), calendar).alias("index"))
@@ -313,12 +313,7 @@ def _activity(
     )
     if periods.is_empty():
         refuse_misspelt(log, "event", event)
-    first, latest = periods.select(pl.col("index").min(), pl.col("index").max().alias("last")).row(
-        0
-    )
-    if end is None:
-        near = None if latest is None else begins_at(latest, calendar)
-        end = end_soon(events, near, dates_only=dates_only)
+    first = periods.select(pl.col("index").min()).item()
     last = last_index(end, calendar)
     if since is not None:
         first = since_index(since, calendar)

@@ -15,12 +15,12 @@ from engagekit.funnels.parameters import (
     needs_of,
     refuse_misspelt_steps,
 )
-from engagekit.instants import AT
-from engagekit.log import end_soon, open_log
+from engagekit.ingest import body_of
+from engagekit.log import open_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from engagekit.funnels.attempts import Outcomes
     from engagekit.funnels.parameters import Condition, Exclusion
@@ -140,12 +140,9 @@ def funnel(
     )
     log, dates_only = open_log(events, needs=needs_of(asked))
     check_conditions(log, asked)
-    end = asked.as_of
-    rows, units = _rows(log, asked, end)
+    log, end = body_of(log, since=asked.since, as_of=asked.as_of, dates_only=dates_only)
+    rows, units = _rows(log, asked)
     refuse_misspelt_steps(log, asked, _any_of(rows["_flags"]))
-    if end is None:
-        latest = rows.select(pl.col("_at").max().cast(AT)).item()
-        end = end_soon(events, latest, dates_only=dates_only)
     outcomes = _outcomes(rows, asked)
     # numpy loads with these, so that importing this module stays light.
     from engagekit.funnels.results import counted, listed
@@ -158,14 +155,10 @@ def funnel(
     return listed(outcomes, units, end, asked)
 
 
-def _rows(
-    log: pl.LazyFrame, asked: Asked, end: datetime | None
-) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+def _rows(log: pl.LazyFrame, asked: Asked) -> tuple[pl.DataFrame, pl.DataFrame | None]:
     """Collect ``_unit, _at, _flags``: what each event can fill or exclude; and who the units are, if not plain numbers."""
     if asked.since is not None:
         log = log.filter(pl.col("at") >= asked.since)
-    if end is not None:
-        log = log.filter(pl.col("at") < end)
     conditions = [expression(each) for each in (*asked.steps, *[e for e, _, _ in asked.exclude])]
     keys = [*asked.by, "user_id"]
     id_type = log.collect_schema()["user_id"]

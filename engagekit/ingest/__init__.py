@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+from engagekit.ingest.edges import (
+    FEW_USERS,
+    Edges,
+    Outskirts,
+    body_of,
+    edges_of,
+    outskirts,
+    stray_remarks,
+)
 from engagekit.ingest.files import find_files, is_path
 from engagekit.ingest.quality_checks import check_events
 from engagekit.ingest.scan import pseudonymize, scan_events
 from engagekit.ingest.users_table import read_users
 
-__all__ = ["check_events", "find_files", "is_path", "pseudonymize", "read_users", "scan_events"]
+__all__ = [
+    "FEW_USERS",
+    "Edges",
+    "Outskirts",
+    "body_of",
+    "check_events",
+    "edges_of",
+    "find_files",
+    "is_path",
+    "outskirts",
+    "pseudonymize",
+    "read_users",
+    "scan_events",
+    "stray_remarks",
+]

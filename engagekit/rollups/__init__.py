@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +20,7 @@ from engagekit.journeys import (
     median_gaps,
     storage,
 )
-from engagekit.rollups import local
+from engagekit.rollups import findings, local
 from engagekit.rollups.engines import engine_of
 from engagekit.rollups.prepare import prepare_events
 from engagekit.rollups.prepared_log import is_prepared, open_prepared
@@ -71,7 +72,7 @@ def rollup(
         any member does, it does. It keeps a property only where all its members agree.
     as_of
         The instant up to which the log is complete (exclusive); without an offset, local to the definition's time
-        zone. Default: just after the last event.
+        zone. Default: just after the last event of the log's body.
     progress
         Show how far it is, where a log is taken in parts: True, False, or a function of ``done, total``.
     into
@@ -94,7 +95,7 @@ def rollup(
     ColumnError
         The log or the users table lacks a column or holds the wrong kind: all faults at once.
     EventLogError
-        The log is empty before `as_of`, or its last 0.1 % lie more than 3 empty days after the rest.
+        The log is empty before `as_of`.
     ParameterError
         `unit` or `as_of` cannot be read.
     StoredFileError
@@ -104,8 +105,10 @@ def rollup(
     -----
     Left out, and counted in ``left_out``: users without a sign-up in the data, who signed up before the log starts,
     or at or after `as_of`; with ``signup=None``, users first seen in the first ``burn_in_days`` (some returning users
-    may remain among the rest; ``signed_up_at`` in `users` cures it); events before their user's sign-up. Exact
-    duplicates count twice in ``times``. The order of rows never matters.
+    may remain among the rest; ``signed_up_at`` in `users` cures it); events before their user's sign-up; stray events
+    at either end of the log: its body is its shortest stretch such that fewer than 1 % of the events, or at most 3,
+    lie outside beyond a long gap, and few users' (see `engagekit.ingest.edges`). Those behind it count where `as_of` is given
+    and lies behind them. Exact duplicates count twice in ``times``. The order of rows never matters.
 
     More than 20 million events are taken in parts, a prepared log bucket by bucket; the tables are then sorted within
     each part only. Memory holds a part, and the journeys unless they go `into` a folder.
@@ -165,6 +168,7 @@ def rollup(
         unit=unit,
         pieces=() if folder is None else storage.pieces_in(folder, storage.names(tag)),
     )
+    journeys = replace(journeys, remarks=tuple(findings.of_edges(opened.extent, journeys)))
     if folder is not None:
         storage.settle(about(journeys), folder, storage.names(tag))
     return journeys

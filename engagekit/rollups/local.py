@@ -12,6 +12,7 @@ import polars as pl
 
 from engagekit._base import ticking
 from engagekit.errors import EngagekitWarning
+from engagekit.ingest import outskirts
 from engagekit.instants import Instant, beside_log
 from engagekit.log import APART, as_lazy, open_log
 from engagekit.rollups.polars_reduction import codes_of, first_look, first_signups, reduced
@@ -33,11 +34,14 @@ from engagekit.rollups.unpacking import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
     from pathlib import Path
 
     from engagekit._base import Progress
     from engagekit.definition import Definition
+    from engagekit.ingest import Outskirts
     from engagekit.log import Frame
+    from engagekit.rollups.prepared_log import Prepared
 
 WHAT = "Rolling up"
 UNPREPARED = (
@@ -95,25 +99,45 @@ def opened(
         rows = raw.select(pl.len()).collect().item()
         asked = first_look(log)
         if rows <= LARGE:
-            asked.append(first_signups(log, definition, before=end))
+            asked.append(
+                first_signups(log, definition, where=None if end is None else pl.col("at") < end)
+            )
         at_once = pl.QueryOptFlags() if rows <= LARGE else APART
         counts, named, *more = pl.collect_all(asked, engine="streaming", optimizations=at_once)
         names, signups = named["event"].cast(pl.String).to_list(), more[0] if more else None
     else:
         rows, counts, names = prepared.rows, prepared.days, prepared.names
+    ask = outskirts(log) if prepared is None else _outskirts_of(prepared, log)
+    extent = extent_of(counts, end, ask, dates_only=dates_only, zone=zone)
+    if extent.stray:
+        signups = None  # they may be among these
     task = _Task(
         log,
         people,
         definition,
         unit,
-        extent_of(counts, end, dates_only=dates_only, zone=zone),
+        extent,
         names,
         rows,
         signups,
         () if prepared is None else tuple(prepared.buckets),
     )
-    left_out = Counter({(LACKING, "events"): rows - int(counts["len"].sum())})
+    left_out = Counter({(LACKING, "events"): rows - int(counts["len"].sum())}) + extent.stray
     return Opened(task.extent, left_out, map(_reduced, _parts(task, progress)))
+
+
+def _outskirts_of(prepared: Prepared, log: pl.LazyFrame) -> Outskirts:
+    """Ask a prepared log who was there; that many were, the first buckets mostly show."""
+    whole = outskirts(log)
+
+    def crowded(since: date, until: date) -> bool:
+        some = (
+            outskirts(open_log(pl.scan_parquet(bucket, glob=False))[0])
+            for bucket in prepared.buckets
+        )
+        return any(bucket.crowded(since, until) for bucket in some) or whole.crowded(since, until)
+
+    return replace(whole, crowded=crowded)
 
 
 def _warn_of_strangers(log: pl.LazyFrame, people: pl.DataFrame) -> None:
@@ -184,7 +208,7 @@ def _part(task: _Task, number: int, count: int) -> _Task:
 def _reduced(task: _Task) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]:
     signups = task.signups
     if signups is None:
-        asked = first_signups(task.log, task.definition, before=task.extent.end)
+        asked = first_signups(task.log, task.definition, where=task.extent.holds)
         signups = asked.collect(engine="streaming")
     who = members(signups, task.people, task.definition, task.extent, unit=task.unit)
     codes = codes_of(task.definition, task.names, task.extent, who.base.height)

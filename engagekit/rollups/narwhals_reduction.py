@@ -50,7 +50,9 @@ class Source:
 
 def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
     """Say how the four tables, and what is left out, follow from a log; nothing runs yet."""
-    log = source.bounded(source.log).filter(nw.col("t") < nw.col("end_t")).drop("start_t", "end_t")
+    t = nw.col("t")
+    log = source.bounded(source.log).filter(t >= nw.col("start_t"), t < nw.col("end_t"))
+    log = log.drop("start_t", "end_t")
     base, owners, left_out = _members(log, source, definition)
     events = source.kept(log.join(owners, on="user_id", how="inner"))
     known = (

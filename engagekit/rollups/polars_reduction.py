@@ -20,7 +20,6 @@ from engagekit.rollups.population import OUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from engagekit.definition import Definition
     from engagekit.matchers import Matcher
@@ -71,11 +70,11 @@ def codes_of(definition: Definition, events: list[str], extent: Extent, users: i
 
 
 def first_signups(
-    log: pl.LazyFrame, definition: Definition, *, before: datetime | None
+    log: pl.LazyFrame, definition: Definition, *, where: pl.Expr | None
 ) -> pl.LazyFrame:
     """Find the first sign-up event of each user who has one: ``user_id, event_at``."""
     ups = log if definition.signup is None else log.filter(matches(definition.signup))
-    ups = ups if before is None else ups.filter(pl.col("at") < before)
+    ups = ups if where is None else ups.filter(where)
     return ups.group_by("user_id").agg(pl.col("at").min().alias("event_at"))
 
 
@@ -98,8 +97,7 @@ def reduced(
         "days": _days(known, codes),
     }
     if events["u"].null_count():  # rarely; so ids need not be kept in memory
-        before = log.filter(pl.col("at") < extent.end)
-        unknown = before.join(owners.lazy(), on="user_id", how="anti")
+        unknown = log.filter(extent.holds).join(owners.lazy(), on="user_id", how="anti")
         queries["strangers"] = unknown.select(pl.col("user_id").n_unique())
     found = {name: query.collect(engine="streaming") for name, query in queries.items()}
     return found | {"acting": acting(events, aside(definition, codes), codes)}
@@ -121,7 +119,7 @@ def _coded(
     opening = [pl.col("given"), (since == timedelta()).alias("opening")]
     age = pl.when(since >= timedelta()).then((since.to_physical() // DAY_US).clip(0, 2**15))
     return (
-        log.filter(at < extent.end)
+        log.filter(extent.holds)
         .select("user_id", event.alias("e"), "at", *wheres)
         .join(owners.lazy(), on="user_id", how="left")
         .select(

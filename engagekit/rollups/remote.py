@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import polars as pl
 
+from engagekit.ingest import FEW_USERS, Outskirts
 from engagekit.instants import AT, Instant, beside_log, local_day
 from engagekit.journeys import TABLES
 from engagekit.log import open_log
@@ -28,6 +29,8 @@ from engagekit.rollups.population import (
 )
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from engagekit.definition import Definition
     from engagekit.rollups.engines import Engine
     from engagekit.rollups.narwhals_reduction import Lazy
@@ -64,8 +67,8 @@ def opened(
     )
     counts = _by_day(shaped)
     rows = int(brought(lazy.select(nw.len())).item())
-    extent = extent_of(counts, end, dates_only=dates_only, zone=zone)
-    left_out = Counter({(LACKING, "events"): rows - int(counts["len"].sum())})
+    extent = extent_of(counts, end, _outskirts(shaped), dates_only=dates_only, zone=zone)
+    left_out = Counter({(LACKING, "events"): rows - int(counts["len"].sum())}) + extent.stray
     part = _reduced(engine, native, shaped, definition, people, extent, unit, id_type)
     return Opened(extent, left_out, [part])
 
@@ -78,6 +81,31 @@ def _by_day(log: Lazy) -> pl.DataFrame:
     )
     first, last = (pl.col(c).cast(pl.Int64).cast(AT) for c in ("first", "last"))
     return found.select(first.dt.date().alias("day"), pl.col("len").cast(pl.Int64), first, last)
+
+
+def _outskirts(log: Lazy) -> Outskirts:
+    """Ask who was there on a log's outermost days."""
+
+    def on(since: date, until: date) -> Lazy:
+        first, last = ((day - START.date()).days for day in (since, until))
+        t = nw.col("t")
+        return log.filter(t >= first * DAY_US, t < (last + 1) * DAY_US)
+
+    def seen(since: date, until: date) -> pl.DataFrame:
+        day = (nw.col("t") // DAY_US).cast(nw.Int64).alias("utc_day")
+        pairs = on(since, until).with_columns(day).group_by("utc_day", "user_id").agg(nw.len())
+        found = brought(pairs.select("utc_day", "user_id"))
+        return found.select(pl.col("utc_day").cast(pl.Int32).cast(pl.Date).alias("day"), "user_id")
+
+    def users() -> int:
+        people = log.group_by("user_id").agg(nw.len().alias("times"))
+        return int(brought(people.select(nw.len())).item())
+
+    def crowded(since: date, until: date) -> bool:
+        people = on(since, until).group_by("user_id").agg(nw.len().alias("times"))
+        return brought(people.select("user_id").head(FEW_USERS + 1)).height > FEW_USERS
+
+    return Outskirts(seen, crowded, users)
 
 
 def _reduced(

@@ -24,6 +24,7 @@ from engagekit.matchers import (
     Match,
     Matcher,
     as_matches,
+    covers,
     event_names,
     label,
     property_names,
@@ -165,6 +166,7 @@ class Definition:
             + self._window_faults()
             + self._target_faults()
         )
+        faults += self._meaning_faults() if not faults else []
         if faults:
             raise DefinitionError.from_faults("The definition does not hold together", faults)
         object.__setattr__(
@@ -195,6 +197,24 @@ class Definition:
                 as_matches(value)
             except EngagekitError as error:
                 faults.append(f"{name}: {error}")
+        return faults
+
+    def _meaning_faults(self) -> list[str]:
+        """Name what can mean nothing: a sign-up that is its own outcome, a message of the product taken for an action."""
+        faults = [
+            f"{name} is the sign-up event itself ({label(self.signup)}), so everybody who signs up would have done it; "
+            "name what users reach after signing up."
+            for name in ("activation", "core")
+            if self.signup is not None and covers(getattr(self, name), self.signup)
+        ]
+        roles = {"activation": self.activation, "core": self.core}
+        roles |= {f"advanced action {label(each)!r}": each for each in self.advanced}
+        for name, matcher in roles.items():
+            sent = self.outreach
+            if sent is not None and _overlap(matcher, sent):
+                faults.append(
+                    f"{name} is outreach ({label(sent)}): what the product sends is no action of a user; name what users do."
+                )
         return faults
 
     def _step_faults(self) -> list[str]:
@@ -456,6 +476,14 @@ class Definition:
                 name for matcher in self.matchers().values() for name in property_names(matcher)
             )
         )
+
+
+def _overlap(one: Matcher, other: Matcher) -> bool:
+    return any(
+        covers(mine, part) or covers(part, mine)
+        for mine in as_matches(one)
+        for part in as_matches(other)
+    )
 
 
 def _steps_from(value: object) -> tuple[list[Step], list[str]]:

@@ -11,6 +11,7 @@ from engagekit.ingest.edges import (
     outskirts,
     stray_remarks,
 )
+from engagekit.ingest.event_forms import Occurrences, missing_events, respelt
 from engagekit.ingest.files import find_files, is_path
 from engagekit.ingest.quality_checks import check_events
 from engagekit.ingest.scan import pseudonymize, scan_events
@@ -19,15 +20,18 @@ from engagekit.ingest.users_table import read_users
 __all__ = [
     "FEW_USERS",
     "Edges",
+    "Occurrences",
     "Outskirts",
     "body_of",
     "check_events",
     "edges_of",
     "find_files",
     "is_path",
+    "missing_events",
     "outskirts",
     "pseudonymize",
     "read_users",
+    "respelt",
     "scan_events",
     "stray_remarks",
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from engagekit.definition import Definition
 from engagekit.errors import ParameterError, check_choice
 from engagekit.journeys import (
     LEFT_OUT,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engagekit._base import Progress
-    from engagekit.definition import Definition
     from engagekit.instants import Instant
     from engagekit.log import Frame
 
@@ -48,6 +48,7 @@ def rollup(
     as_of: Instant | None = None,
     progress: Progress = False,
     into: str | os.PathLike[str] | None = None,
+    missing: Literal["refuse", "allow"] = "refuse",
 ) -> Journeys:
     """Reduce an event log to journeys: what each user did, as far as the answers need it.
 
@@ -78,6 +79,10 @@ def rollup(
     into
         A folder to leave the journeys in, where memory would not hold them: their tables are then lazy frames.
         ``ek.Journeys.load(folder, lazy=True)`` opens them again.
+    missing
+        What becomes of a definition whose sign-up, activation, core action, step or advanced action is in no event:
+        ``"refuse"`` names the nearest names; ``"allow"`` lets it pass, as never done, and a verdict that rests on it
+        is then undecided.
 
     Returns
     -------
@@ -97,7 +102,9 @@ def rollup(
     EventLogError
         The log is empty before `as_of`.
     ParameterError
-        `unit` or `as_of` cannot be read.
+        `unit`, `missing` or `as_of` cannot be read.
+    DefinitionError
+        The definition names events that nobody did: all of them, with near names.
     StoredFileError
         The prepared log is unfinished, broken or newer; or `into` cannot be written to.
 
@@ -132,18 +139,24 @@ def rollup(
     >>> journeys.early.select("user_id", "event", "times", "days").rows()[0]
     ('ann', 'publish', 2, 258)
     """
-    if faults := check_choice("unit", unit, ["user", "account"]):
-        raise ParameterError(faults[0])
+    faults = check_choice("unit", unit, ["user", "account"])
+    faults += check_choice("missing", missing, ["refuse", "allow"])
+    if not isinstance(definition, Definition):
+        faults.append(
+            f"definition is a {type(definition).__name__}; it takes an ek.Definition, such as ek.Definition.load(path) reads."
+        )
+    if faults:
+        raise ParameterError.from_faults("The log cannot be rolled up so", faults)
     folder, tag = None if into is None else Path(into), uuid.uuid4().hex[:12]
     if folder is not None:
         storage.refuse_newer(folder)
     engine = engine_of(events)
     if engine is None:
-        opened = local.opened(events, definition, users, unit, as_of, progress)
+        opened = local.opened(events, definition, users, unit, as_of, progress, missing)
     else:
         from engagekit.rollups import remote
 
-        opened = remote.opened(engine, events, definition, users, unit, as_of)
+        opened = remote.opened(engine, events, definition, users, unit, as_of, missing)
     left_out, gaps, kept = opened.left_out.copy(), [], []
     for number, (tables, left) in enumerate(opened.parts):
         left_out.update(left)
@@ -168,7 +181,9 @@ def rollup(
         unit=unit,
         pieces=() if folder is None else storage.pieces_in(folder, storage.names(tag)),
     )
-    journeys = replace(journeys, remarks=tuple(findings.of_edges(opened.extent, journeys)))
+    journeys = replace(
+        journeys, remarks=(*opened.remarks, *findings.of_edges(opened.extent, journeys))
+    )
     if folder is not None:
         storage.settle(about(journeys), folder, storage.names(tag))
     return journeys

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from engagekit._base import ticking
 from engagekit.errors import EngagekitWarning
-from engagekit.ingest import outskirts
+from engagekit.ingest import Occurrences, missing_events, outskirts, respelt
 from engagekit.instants import Instant, beside_log
 from engagekit.log import APART, as_lazy, open_log
+from engagekit.matchers import matches
 from engagekit.rollups.polars_reduction import codes_of, first_look, first_signups, reduced
 from engagekit.rollups.population import (
     LACKING,
@@ -34,13 +35,14 @@ from engagekit.rollups.unpacking import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import date
+    from datetime import date, datetime
     from pathlib import Path
 
     from engagekit._base import Progress
     from engagekit.definition import Definition
     from engagekit.ingest import Outskirts
     from engagekit.log import Frame
+    from engagekit.matchers import Match
     from engagekit.rollups.prepared_log import Prepared
 
 WHAT = "Rolling up"
@@ -70,6 +72,19 @@ class _Task:
     rows: int
     signups: pl.DataFrame | None = None  # first sign-up events, where they are known already
     buckets: tuple[Path, ...] = ()
+    spelling: dict[str, str] = field(
+        default_factory=dict
+    )  # names of events that are written otherwise
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a first look at a log shows, or its manifest knows."""
+
+    rows: int
+    counts: pl.DataFrame  # events by day
+    names: list[str]
+    signups: pl.DataFrame | None = None
 
 
 def opened(
@@ -79,6 +94,7 @@ def opened(
     unit: str,
     as_of: Instant | None,
     progress: Progress,
+    missing: str,
 ) -> Opened:
     """Check everything, and take what must be known beforehand in one pass over the log."""
     prepared = open_prepared(events) if is_prepared(events) else None
@@ -94,36 +110,63 @@ def opened(
     )
     if people is not None:
         _warn_of_strangers(log, people)
-    signups = None
-    if prepared is None:
-        rows = raw.select(pl.len()).collect().item()
-        asked = first_look(log)
-        if rows <= LARGE:
-            asked.append(
-                first_signups(log, definition, where=None if end is None else pl.col("at") < end)
-            )
-        at_once = pl.QueryOptFlags() if rows <= LARGE else APART
-        counts, named, *more = pl.collect_all(asked, engine="streaming", optimizations=at_once)
-        names, signups = named["event"].cast(pl.String).to_list(), more[0] if more else None
-    else:
-        rows, counts, names = prepared.rows, prepared.days, prepared.names
+    look = _look(raw, log, definition, end) if prepared is None else _known(prepared)
+    spelling = respelt(look.names, definition.event_names())
+    if spelling:
+        look = replace(look, names=sorted({spelling.get(n, n) for n in look.names}), signups=None)
+        log = _respelt(log, spelling)
+    remarks = missing_events(definition, _occurrences(log, look.names), allow=missing == "allow")
     ask = outskirts(log) if prepared is None else _outskirts_of(prepared, log)
-    extent = extent_of(counts, end, ask, dates_only=dates_only, zone=zone)
-    if extent.stray:
-        signups = None  # they may be among these
+    extent = extent_of(look.counts, end, ask, dates_only=dates_only, zone=zone)
     task = _Task(
         log,
         people,
         definition,
         unit,
         extent,
-        names,
-        rows,
-        signups,
+        look.names,
+        look.rows,
+        None if extent.stray else look.signups,  # they may be among the stray ones
         () if prepared is None else tuple(prepared.buckets),
+        spelling,
     )
-    left_out = Counter({(LACKING, "events"): rows - int(counts["len"].sum())}) + extent.stray
-    return Opened(task.extent, left_out, map(_reduced, _parts(task, progress)))
+    lacking = Counter({(LACKING, "events"): look.rows - int(look.counts["len"].sum())})
+    parts = map(_reduced, _parts(task, progress))
+    return Opened(extent, lacking + extent.stray, parts, remarks)
+
+
+def _look(
+    raw: pl.LazyFrame, log: pl.LazyFrame, definition: Definition, end: datetime | None
+) -> _Look:
+    """Take a first look at a log: one pass, if it is not too large for that."""
+    rows = raw.select(pl.len()).collect().item()
+    asked = first_look(log)
+    if rows <= LARGE:
+        where = None if end is None else pl.col("at") < end
+        asked.append(first_signups(log, definition, where=where))
+    at_once = pl.QueryOptFlags() if rows <= LARGE else APART
+    counts, named, *more = pl.collect_all(asked, engine="streaming", optimizations=at_once)
+    names = named["event"].cast(pl.String).to_list()
+    return _Look(rows, counts, names, more[0] if more else None)
+
+
+def _known(prepared: Prepared) -> _Look:
+    return _Look(prepared.rows, prepared.days, prepared.names)
+
+
+def _occurrences(log: pl.LazyFrame, names: list[str]) -> Occurrences:
+    def any_of(match: Match) -> bool:
+        return log.filter(matches(match)).head(1).collect(engine="streaming").height > 0
+
+    def values(event: str, column: str) -> list[object]:
+        found = log.filter(pl.col("event") == event).select(pl.col(column).unique())
+        return found.collect(engine="streaming")[column].to_list()
+
+    return Occurrences(names, any_of, values)
+
+
+def _respelt(log: pl.LazyFrame, spelling: dict[str, str]) -> pl.LazyFrame:
+    return log.with_columns(pl.col("event").cast(pl.String).replace(spelling)) if spelling else log
 
 
 def _outskirts_of(prepared: Prepared, log: pl.LazyFrame) -> Outskirts:
@@ -166,6 +209,7 @@ def _parts(task: _Task, progress: Progress) -> Iterator[_Task]:
         where = None if task.people is None else _buckets_of(task)
         for number in ticking(range(len(task.buckets)), progress=progress, what=WHAT):
             log, _ = _columns(pl.scan_parquet(task.buckets[number], glob=False), task.definition)
+            log = _respelt(log, task.spelling)
             people = None if where is None else where.filter(pl.col("_bucket") == number)
             people = None if people is None else people.drop("_bucket")
             yield replace(task, log=log, people=people)

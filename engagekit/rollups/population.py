@@ -17,8 +17,9 @@ from engagekit.log import as_lazy, utc
 from engagekit.matchers import condition_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from engagekit._base import Remark
     from engagekit.definition import Definition
     from engagekit.ingest import Edges, Outskirts
     from engagekit.log import Frame
@@ -66,6 +67,7 @@ class Opened:
     extent: Extent
     left_out: Counter[tuple[str, str]]
     parts: Iterable[tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]]
+    remarks: Sequence[Remark] = ()
 
 
 @dataclass(frozen=True)

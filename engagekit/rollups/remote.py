@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import polars as pl
 
-from engagekit.ingest import FEW_USERS, Outskirts
+from engagekit.ingest import FEW_USERS, Occurrences, Outskirts, missing_events, respelt
 from engagekit.instants import AT, Instant, beside_log, local_day
 from engagekit.journeys import TABLES
 from engagekit.log import open_log
 from engagekit.rollups.engines import as_portable, brought, engine_of
-from engagekit.rollups.narwhals_reduction import Source, reduction
+from engagekit.rollups.narwhals_reduction import Source, hit, reduction
 from engagekit.rollups.population import (
     LACKING,
     TOO_SOON,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from engagekit.definition import Definition
+    from engagekit.matchers import Match
     from engagekit.rollups.engines import Engine
     from engagekit.rollups.narwhals_reduction import Lazy
 
@@ -46,6 +47,7 @@ def opened(
     users: Any,
     unit: str,
     as_of: Instant | None,
+    missing: str,
 ) -> Opened:
     """Check everything, and see where the log begins and ends."""
     native = events.to_native() if hasattr(events, "to_native") else events
@@ -65,12 +67,41 @@ def opened(
     shaped = as_portable(
         engine.shaped(native, head.schema["at"], zone, definition.property_names())
     )
+    names = _names(shaped)
+    spelling = respelt(names, definition.event_names())
+    if spelling:
+        shaped = shaped.with_columns(_spelt(spelling).alias("event"))
+        names = sorted({spelling.get(name, name) for name in names})
+    remarks = missing_events(definition, _occurrences(shaped, names), allow=missing == "allow")
     counts = _by_day(shaped)
     rows = int(brought(lazy.select(nw.len())).item())
     extent = extent_of(counts, end, _outskirts(shaped), dates_only=dates_only, zone=zone)
     left_out = Counter({(LACKING, "events"): rows - int(counts["len"].sum())}) + extent.stray
     part = _reduced(engine, native, shaped, definition, people, extent, unit, id_type)
-    return Opened(extent, left_out, [part])
+    return Opened(extent, left_out, [part], remarks)
+
+
+def _names(log: Lazy) -> list[str]:
+    found = log.group_by("event").agg(nw.len().alias("times")).select("event")
+    return brought(found)["event"].cast(pl.String).to_list()
+
+
+def _spelt(spelling: dict[str, str]) -> nw.Expr:
+    event: nw.Expr = nw.col("event")
+    for name, other in spelling.items():
+        event = nw.when(nw.col("event") == nw.lit(name)).then(nw.lit(other)).otherwise(event)
+    return event
+
+
+def _occurrences(log: Lazy, names: list[str]) -> Occurrences:
+    def any_of(match: Match) -> bool:
+        return brought(log.filter(hit(match)).select("event").head(1)).height > 0
+
+    def values(event: str, column: str) -> list[object]:
+        found = log.filter(nw.col("event") == event).group_by(column).agg(nw.len().alias("times"))
+        return brought(found.select(column))[column].to_list()
+
+    return Occurrences(names, any_of, values)
 
 
 def _by_day(log: Lazy) -> pl.DataFrame:

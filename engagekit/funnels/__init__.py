@@ -13,7 +13,7 @@ from engagekit.funnels.parameters import (
     check_conditions,
     expression,
     needs_of,
-    refuse_misspelt_steps,
+    with_known_names,
 )
 from engagekit.ingest import body_of
 from engagekit.log import open_log
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from engagekit.funnels.attempts import Outcomes
     from engagekit.funnels.parameters import Condition, Exclusion
+    from engagekit.ingest import Missing
     from engagekit.instants import Instant
 
 __all__ = ["funnel", "step_drop_off"]
@@ -42,6 +43,7 @@ def funnel(
     as_of: Instant | None = None,
     by: str | Sequence[str] | None = None,
     people: bool = False,
+    missing: Missing = "refuse",
 ) -> pl.DataFrame:
     """Say how many of the users who begin get to each step, and how long each step takes them.
 
@@ -81,6 +83,9 @@ def funnel(
         carry it; so a user whose value varies counts in each, and null is a value of its own.
     people
         Return the users themselves.
+    missing
+        What becomes of events asked for of which there are none: ``"refuse"`` names the nearest names, ``"allow"`` lets
+        them count as never done.
 
     Returns
     -------
@@ -140,9 +145,9 @@ def funnel(
     )
     log, dates_only = open_log(events, needs=needs_of(asked))
     check_conditions(log, asked)
+    log = with_known_names(log, asked, missing)
     log, end = body_of(log, since=asked.since, as_of=asked.as_of, dates_only=dates_only)
     rows, units = _rows(log, asked)
-    refuse_misspelt_steps(log, asked, _any_of(rows["_flags"]))
     outcomes = _outcomes(rows, asked)
     # numpy loads with these, so that importing this module stays light.
     from engagekit.funnels.results import counted, listed
@@ -196,12 +201,6 @@ def _flags(conditions: Sequence[pl.Expr]) -> pl.Expr:
     for part in parts[1:]:
         flags = flags | part
     return flags
-
-
-def _any_of(flags: pl.Series) -> int:
-    import numpy as np
-
-    return int(np.bitwise_or.reduce(flags.to_numpy(), initial=0))
 
 
 def _outcomes(rows: pl.DataFrame, asked: Asked) -> Outcomes:

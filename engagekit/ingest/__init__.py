@@ -11,23 +11,37 @@ from engagekit.ingest.edges import (
     outskirts,
     stray_remarks,
 )
-from engagekit.ingest.event_forms import Occurrences, missing_events, respelt
+from engagekit.ingest.event_forms import (
+    MISSING_CHOICES,
+    Missing,
+    Occurrences,
+    in_known_names,
+    missing_events,
+    respelt,
+)
 from engagekit.ingest.files import find_files, is_path
+from engagekit.ingest.id_forms import SCHEMA, forms_of, of_ids
 from engagekit.ingest.quality_checks import check_events
 from engagekit.ingest.scan import pseudonymize, scan_events
 from engagekit.ingest.users_table import read_users
 
 __all__ = [
     "FEW_USERS",
+    "MISSING_CHOICES",
+    "SCHEMA",
     "Edges",
+    "Missing",
     "Occurrences",
     "Outskirts",
     "body_of",
     "check_events",
     "edges_of",
     "find_files",
+    "forms_of",
+    "in_known_names",
     "is_path",
     "missing_events",
+    "of_ids",
     "outskirts",
     "pseudonymize",
     "read_users",

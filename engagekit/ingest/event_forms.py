@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import polars as pl
 
 from engagekit._base import Remark
-from engagekit.errors import DefinitionError, listing, nearest
+from engagekit.errors import DefinitionError, ParameterError, listing, nearest
 from engagekit.matchers import as_matches, event_names, label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from engagekit.definition import Definition
-    from engagekit.matchers import Match, Matcher
+    from engagekit.matchers import Match
 
+Missing: TypeAlias = Literal["refuse", "allow"]
+MISSING_CHOICES: tuple[Missing, ...] = ("refuse", "allow")
 MISSING, UNKNOWN = "missing event", "unknown name"  # kinds of remarks
 NEEDED = (
     "signup",
@@ -61,12 +65,6 @@ def respelt(names: Iterable[str], wanted: Iterable[str]) -> dict[str, str]:
     spelling = {normal_form(name): name for name in wanted}
     found = {name: spelling.get(normal_form(name), normal_form(name)) for name in names}
     return {name: other for name, other in found.items() if name != other}
-
-
-def variants(name: str, known: Iterable[str]) -> list[str]:
-    """List the names of a log that are one name in normal form."""
-    wanted = normal_form(name)
-    return [each for each in known if normal_form(each) == wanted]
 
 
 def missing_events(definition: Definition, log: Occurrences, *, allow: bool) -> list[Remark]:
@@ -133,18 +131,51 @@ def _called(role: str) -> str:
     return role.replace(":", " action ", 1) if role.startswith("advanced:") else role
 
 
-def absent_names(matcher: Matcher, known: Iterable[str]) -> list[str]:
-    """Tell of each name of a matcher that no event has, where none of its names is there."""
-    known = list(known)
-    asked = event_names(matcher)
-    if not known or any(name in known for name in asked):
-        return []
-    return [
-        f"no event is named {name!r}.{nearest(name, known) or f' There are {listing(sorted(known))}.'}"
-        for name in asked
+def in_known_names(
+    log: pl.LazyFrame, asked: Mapping[str, object], *, missing: Missing, heading: str
+) -> pl.LazyFrame:
+    """See to it that events of each matcher are in a log, whose names are written as the matchers write them.
+
+    Parameters
+    ----------
+    log
+        All of it, whatever part of it is asked about.
+    asked
+        What each matcher is called in the question, and the matcher; expressions and None are passed over.
+    missing
+        Whether to refuse what is in no event, or to let it pass.
+    heading
+        How a refusal begins.
+
+    Raises
+    ------
+    ParameterError
+        A matcher names events of which none is in the log: all of them, with near names.
+    """
+    named = {
+        what: event_names(matcher)
+        for what, matcher in asked.items()
+        if matcher is not None and not isinstance(matcher, pl.Expr)
+    }
+    unseen = {name for names in named.values() for name in names if not _has(log, name)}
+    if not unseen:
+        return log
+    found = log.select(pl.col("event").cast(pl.String).unique()).collect(engine="streaming")
+    spelling = respelt(found["event"].to_list(), unseen)
+    known = {spelling.get(name, name) for name in found["event"]}
+    faults = [
+        f"{what}: no event is named {name!r}.{nearest(name, known) or f' There are {listing(sorted(known))}.'}"
+        for what, names in named.items()
+        if known and known.isdisjoint(names)
+        for name in names
     ]
+    if faults and missing == "refuse":
+        raise ParameterError.from_faults(heading, faults)
+    spelling = {name: other for name, other in spelling.items() if other in unseen}
+    event = pl.col("event").cast(pl.String).replace(spelling)
+    return log.with_columns(event) if spelling else log
 
 
-def spelling_of(mapping: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Take a mapping apart for an engine: what is written, and how it is to be written."""
-    return list(mapping), list(mapping.values())
+def _has(log: pl.LazyFrame, name: str) -> bool:
+    found = log.filter(pl.col("event").cast(pl.String) == name).select("event").head(1)
+    return found.collect(engine="streaming").height > 0

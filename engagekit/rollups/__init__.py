@@ -157,18 +157,20 @@ def rollup(
         from engagekit.rollups import remote
 
         opened = remote.opened(engine, events, definition, users, unit, as_of, missing)
-    left_out, gaps, kept = opened.left_out.copy(), [], []
-    for number, (tables, left) in enumerate(opened.parts):
-        left_out.update(left)
-        gaps.append(median_gaps(tables["days"]))
-        whole: dict[str, Any] = {name: landed(table, name) for name, table in tables.items()}
+    left_out, gaps, kept, forms, late = opened.left_out.copy(), [], [], [], 0
+    for number, part in enumerate(opened.parts):
+        left_out.update(part.left_out)
+        forms.append(part.forms)
+        late += part.late
+        gaps.append(median_gaps(part.tables["days"]))
+        whole: dict[str, Any] = {name: landed(table, name) for name, table in part.tables.items()}
         if folder is None:
             kept.append(whole)
         else:
             storage.put(whole, folder, tag, number)
     found: Mapping[str, Any]
     if folder is None:
-        found = {name: pl.concat([part[name] for part in kept]) for name in TABLES}
+        found = {name: pl.concat([tables[name] for tables in kept]) for name in TABLES}
     else:
         found = storage.tables_in(folder, storage.names(tag))
     journeys = Journeys(
@@ -181,9 +183,7 @@ def rollup(
         unit=unit,
         pieces=() if folder is None else storage.pieces_in(folder, storage.names(tag)),
     )
-    journeys = replace(
-        journeys, remarks=(*opened.remarks, *findings.of_edges(opened.extent, journeys))
-    )
+    journeys = replace(journeys, remarks=findings.of_rollup(opened, journeys, forms, late))
     if folder is not None:
         storage.settle(about(journeys), folder, storage.names(tag))
     return journeys

@@ -12,10 +12,11 @@ import polars as pl
 
 from engagekit._base import ticking
 from engagekit.errors import EngagekitWarning
-from engagekit.ingest import Occurrences, missing_events, outskirts, respelt
+from engagekit.ingest import Occurrences, forms_of, missing_events, outskirts, respelt
 from engagekit.instants import Instant, beside_log
 from engagekit.log import APART, as_lazy, open_log
 from engagekit.matchers import matches
+from engagekit.rollups.findings import Overlap, of_null_ids, of_overlap
 from engagekit.rollups.polars_reduction import codes_of, first_look, first_signups, reduced
 from engagekit.rollups.population import (
     LACKING,
@@ -24,6 +25,7 @@ from engagekit.rollups.population import (
     TOO_SOON,
     Extent,
     Opened,
+    Part,
     check_conditions,
     extent_of,
     members,
@@ -50,11 +52,7 @@ UNPREPARED = (
     "The log has {:,} events, so it is read several times. To read it once, in little memory, prepare it: "
     "ek.prepare_events(source, folder), then ek.rollup(folder, definition)."
 )
-STRANGERS = (
-    "None of the {:,} users of the users table is in the log; the table has {!r}, the log {!r}. They count as users "
-    "without an event. If they are the same people, write their ids alike in both."
-)
-MANY_STRANGERS = 10  # fewer may well have done nothing yet
+SOME = 50_000  # users whose ids are compared where there are more
 LARGE = 20_000_000  # events that are reduced in one go; more are taken in several parts
 PART = 10_000_000
 
@@ -108,14 +106,14 @@ def opened(
     people = people_of(
         users, log.collect_schema()["user_id"], definition, unit, dates_only=dates_only
     )
-    if people is not None:
-        _warn_of_strangers(log, people)
     look = _look(raw, log, definition, end) if prepared is None else _known(prepared)
     spelling = respelt(look.names, definition.event_names())
     if spelling:
         look = replace(look, names=sorted({spelling.get(n, n) for n in look.names}), signups=None)
         log = _respelt(log, spelling)
     remarks = missing_events(definition, _occurrences(log, look.names), allow=missing == "allow")
+    if people is not None and users is not None:
+        remarks += of_overlap(_overlap(log, people), people, unit)
     ask = outskirts(log) if prepared is None else _outskirts_of(prepared, log)
     extent = extent_of(look.counts, end, ask, dates_only=dates_only, zone=zone)
     task = _Task(
@@ -131,8 +129,10 @@ def opened(
         spelling,
     )
     lacking = Counter({(LACKING, "events"): look.rows - int(look.counts["len"].sum())})
+    if prepared is None and lacking:
+        remarks += of_null_ids(*_without_user(raw, definition))
     parts = map(_reduced, _parts(task, progress))
-    return Opened(extent, lacking + extent.stray, parts, remarks)
+    return Opened(extent, lacking + extent.stray, parts, look.counts, people, remarks)
 
 
 def _look(
@@ -183,18 +183,29 @@ def _outskirts_of(prepared: Prepared, log: pl.LazyFrame) -> Outskirts:
     return replace(whole, crowded=crowded)
 
 
-def _warn_of_strangers(log: pl.LazyFrame, people: pl.DataFrame) -> None:
-    """Say so where no user of the table is in the log: ids are written differently, or one of the two is another's."""
-    ids = people.lazy().select("user_id")
-    known = log.select("user_id").join(ids, on="user_id", how="semi").head(1)
-    if people.height < MANY_STRANGERS or known.collect(engine="streaming").height:
-        return
-    seen = log.select("user_id").head(1).collect()["user_id"].to_list()
-    warnings.warn(
-        STRANGERS.format(people.height, people["user_id"][0], *seen or [None]),
-        EngagekitWarning,
-        stacklevel=4,
+def _overlap(log: pl.LazyFrame, people: pl.DataFrame) -> Overlap:
+    """Compare the ids of the log and of the users table; of many users, some that their hash picks."""
+    times = math.ceil(people.height / SOME)
+    some = pl.col("user_id").hash() % times == 0
+    seen = log.filter(some).select(pl.col("user_id").unique()).collect(engine="streaming")
+    told = people.filter(some).select("user_id")
+    return Overlap(
+        table=people.height,
+        idle=told.join(seen, on="user_id", how="anti").height * times,
+        log=seen.height * times,
+        untold=seen.join(told, on="user_id", how="anti").height * times,
     )
+
+
+def _without_user(raw: pl.LazyFrame, definition: Definition) -> tuple[int, int]:
+    """Count the events of the definition, and those of them that nobody is named for."""
+    if not raw.select(pl.col("user_id").null_count()).collect(engine="streaming").item():
+        return 0, 0
+    meant = [matches(matcher) for matcher in definition.matchers().values()]
+    told = raw.with_columns(pl.col("event").cast(pl.String)).filter(pl.any_horizontal(*meant))
+    counts = told.select(pl.col("user_id").null_count(), n=pl.len()).collect(engine="streaming")
+    nobody, every = counts.row(0)
+    return int(nobody), int(every)
 
 
 def _columns(raw: pl.LazyFrame, definition: Definition) -> tuple[pl.LazyFrame, bool]:
@@ -249,7 +260,7 @@ def _part(task: _Task, number: int, count: int) -> _Task:
     return replace(task, log=log.collect(engine="streaming").lazy(), people=people)
 
 
-def _reduced(task: _Task) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]:
+def _reduced(task: _Task) -> Part:
     signups = task.signups
     if signups is None:
         asked = first_signups(task.log, task.definition, where=task.extent.holds)
@@ -258,11 +269,15 @@ def _reduced(task: _Task) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, s
     codes = codes_of(task.definition, task.names, task.extent, who.base.height)
     found = reduced(task.log, who.owners, task.definition, codes, task.extent)
     left_out = who.left_out.copy()
-    left_out[TOO_SOON, "events"] += found["too_soon"].item()
+    left_out[TOO_SOON, "events"] += found["too_soon"]["len"].item()
+    ids = [who.owners.select("user_id")]
     if "strangers" in found:
         stranger = NO_SIGNUP if task.unit == "user" else NO_ACCOUNT
-        left_out[stranger, "users"] += found["strangers"].item()
-    return unpacked(who.base, found, task.definition, codes), left_out
+        left_out[stranger, "users"] += found["strangers"].height
+        ids.append(found["strangers"])
+    tables = unpacked(who.base, found, task.definition, codes)
+    late = int(found["too_soon"]["late"].item())
+    return Part(tables, left_out, late, forms_of(pl.concat(ids, how="vertical_relaxed")))
 
 
 def _as_names(column: str, log: pl.LazyFrame) -> pl.Expr:

@@ -58,14 +58,19 @@ def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
     known = (
         events.filter(nw.col("t") >= nw.col("s_t")).drop("user_id").rename({"unit_id": "user_id"})
     )
-    too_soon = events.filter(nw.col("t") < nw.col("s_t")).select(count=nw.len())
+    before = events.filter(nw.col("t") < nw.col("s_t"))
+    telling = before.filter(
+        (_flag(hit(definition.activation)) == 1) | (_flag(hit(definition.core)) == 1)
+    )
+    late = telling.group_by("unit_id").agg(nw.len().alias("times"))
     return {
         "users": _users(known, base, definition),
         "steps": _steps(known, base, definition),
         "early": _early(known, definition.first_days),
         "days": _days(known, definition),
         "left_out": left_out,
-        "too_soon": too_soon,
+        "too_soon": before.select(count=nw.len()),
+        "late": late.select(count=nw.len()),
     }
 
 

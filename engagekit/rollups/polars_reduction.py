@@ -86,19 +86,21 @@ def first_look(log: pl.LazyFrame) -> list[pl.LazyFrame]:
 def reduced(
     log: pl.LazyFrame, owners: pl.DataFrame, definition: Definition, codes: Codes, extent: Extent
 ) -> dict[str, pl.DataFrame]:
-    """Group a log's events by packed keys; besides the four tables count ``too_soon`` events and ``strangers``."""
+    """Group a log's events by packed keys; besides the four tables count ``too_soon`` events, and find ``strangers``."""
     events = _coded(log, owners, definition, codes, extent).collect(engine="streaming")
     inside = events.lazy().filter(pl.col("u") < OUT)
     known = inside.filter(pl.col("age").is_not_null())
     queries = {
-        "too_soon": inside.filter(pl.col("age").is_null()).select(pl.len()),
+        "too_soon": inside.filter(pl.col("age").is_null()).select(
+            pl.len(), late=pl.col("u").filter(_telling(definition, codes)).n_unique()
+        ),
         "sides": _sides(known, codes),
         "early": _early(known, definition.first_days, codes),
         "days": _days(known, codes),
     }
     if events["u"].null_count():  # rarely; so ids need not be kept in memory
         unknown = log.filter(extent.holds).join(owners.lazy(), on="user_id", how="anti")
-        queries["strangers"] = unknown.select(pl.col("user_id").n_unique())
+        queries["strangers"] = unknown.select(pl.col("user_id").unique())
     found = {name: query.collect(engine="streaming") for name, query in queries.items()}
     return found | {"acting": acting(events, aside(definition, codes), codes)}
 
@@ -157,6 +159,11 @@ def _hits(matcher: Matcher, codes: Codes) -> pl.Expr:
     """Tell whether a coded event is meant."""
     plain, where = _split(matcher, codes)
     return pl.any_horizontal(pl.col("e").is_in(plain), *where)
+
+
+def _telling(definition: Definition, codes: Codes) -> pl.Expr:
+    """Tell which events can hardly come before a sign-up: activation, and the core action."""
+    return _hits(definition.activation, codes) | _hits(definition.core, codes)
 
 
 def _split(matcher: Matcher, codes: Codes) -> tuple[list[int], list[pl.Expr]]:

@@ -61,13 +61,29 @@ class Extent:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What came of some users of a log: the four tables, what was left out, and what is odd about them.
+
+    `late` counts the units that did the activation or the core action before their sign-up, `forms` is what
+    `id_forms.forms_of` makes of the ids.
+    """
+
+    tables: dict[str, pl.DataFrame]
+    left_out: Counter[tuple[str, str]]
+    late: int
+    forms: pl.DataFrame
+
+
+@dataclass(frozen=True)
 class Opened:
     """A log whose columns and extent are known: what is left out of it so far, and the four tables part by part."""
 
     extent: Extent
     left_out: Counter[tuple[str, str]]
-    parts: Iterable[tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]]
-    remarks: Sequence[Remark] = ()
+    parts: Iterable[Part]
+    counts: pl.DataFrame  # its events by day
+    people: pl.DataFrame | None  # the users table
+    remarks: Sequence[Remark] = ()  # what could be said before any part was reduced
 
 
 @dataclass(frozen=True)

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import polars as pl
 
-from engagekit.ingest import FEW_USERS, Occurrences, Outskirts, missing_events, respelt
+from engagekit.ingest import (
+    FEW_USERS,
+    SCHEMA,
+    Occurrences,
+    Outskirts,
+    forms_of,
+    missing_events,
+    respelt,
+)
 from engagekit.instants import AT, Instant, beside_log, local_day
 from engagekit.journeys import TABLES
 from engagekit.log import open_log
 from engagekit.rollups.engines import as_portable, brought, engine_of
+from engagekit.rollups.findings import Overlap, of_null_ids, of_overlap
 from engagekit.rollups.narwhals_reduction import Source, hit, reduction
 from engagekit.rollups.population import (
     LACKING,
     TOO_SOON,
     Extent,
     Opened,
+    Part,
     check_conditions,
     extent_of,
     people_of,
@@ -76,9 +87,55 @@ def opened(
     counts = _by_day(shaped)
     rows = int(brought(lazy.select(nw.len())).item())
     extent = extent_of(counts, end, _outskirts(shaped), dates_only=dates_only, zone=zone)
-    left_out = Counter({(LACKING, "events"): rows - int(counts["len"].sum())}) + extent.stray
+    lacking = Counter({(LACKING, "events"): rows - int(counts["len"].sum())})
+    if lacking.total():
+        remarks += of_null_ids(*_without_user(lazy, definition))
+    ids = None if people is None and id_type.is_integer() else _ids(shaped, extent, id_type)
+    if ids is not None and people is not None and users is not None:
+        remarks += of_overlap(_overlap(ids, people), people, unit)
     part = _reduced(engine, native, shaped, definition, people, extent, unit, id_type)
-    return Opened(extent, left_out, [part], remarks)
+    part = replace(part, forms=_forms(ids, people))
+    return Opened(extent, lacking + extent.stray, [part], counts, people, remarks)
+
+
+def _ids(log: Lazy, extent: Extent, id_type: pl.DataType) -> pl.DataFrame:
+    """Bring the ids of all users over, and whether they did anything that counts."""
+    start, end = _bounds(extent)
+    t = nw.col("t")
+    span = log.group_by("user_id").agg(t.min().alias("first_t"), t.max().alias("last_t"))
+    counts = (pl.col("last_t") >= start) & (pl.col("first_t") < end)
+    return brought(span).select(pl.col("user_id").cast(id_type), counts.alias("counts"))
+
+
+def _overlap(ids: pl.DataFrame, people: pl.DataFrame) -> Overlap:
+    return Overlap(
+        table=people.height,
+        idle=people.join(ids, on="user_id", how="anti").height,
+        log=ids.height,
+        untold=ids.join(people, on="user_id", how="anti").height,
+    )
+
+
+def _forms(ids: pl.DataFrame | None, people: pl.DataFrame | None) -> pl.DataFrame:
+    known = [] if ids is None else [ids.filter("counts").select("user_id")]
+    known += [] if people is None else [people.select("user_id")]
+    return forms_of(pl.concat(known or [pl.DataFrame(schema={"user_id": pl.Int64})]).unique())
+
+
+def _without_user(log: Lazy, definition: Definition) -> tuple[int, int]:
+    """Count the events of the definition, and those of them that nobody is named for."""
+    meant = nw.lit(value=False)
+    for matcher in definition.matchers().values():
+        meant = meant | (nw.when(hit(matcher)).then(nw.lit(1)).otherwise(nw.lit(0)) == 1)
+    told = log.filter(meant)
+    nobody = told.filter(nw.col("user_id").is_null())
+    counts = [int(brought(each.select(nw.len())).item()) for each in (nobody, told)]
+    return counts[0], counts[1]
+
+
+def _bounds(extent: Extent) -> tuple[int, int]:
+    start, end = ((at - START) // timedelta(microseconds=1) for at in (extent.start, extent.end))
+    return start, end
 
 
 def _names(log: Lazy) -> list[str]:
@@ -148,8 +205,8 @@ def _reduced(
     extent: Extent,
     unit: str,
     id_type: pl.DataType,
-) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]:
-    start, end = ((at - START) // timedelta(microseconds=1) for at in (extent.start, extent.end))
+) -> Part:
+    start, end = _bounds(extent)
     held: dict[str, Any] = {}
 
     def bounded(frame: Lazy) -> Lazy:
@@ -174,7 +231,7 @@ def _reduced(
 
 def _landed(
     tables: dict[str, pl.DataFrame], people: pl.DataFrame | None, unit: str, id_type: pl.DataType
-) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]:
+) -> Part:
     reasons = tables["left_out"].select("reason", "unit", "count")
     left_out = Counter({(reason, what): int(n) for reason, what, n in reasons.iter_rows()})
     left_out[TOO_SOON, "events"] = int(tables["too_soon"].item())
@@ -184,7 +241,7 @@ def _landed(
     if people is not None:
         told = properties_of(people, unit=unit)
         typed["users"] = typed["users"].join(told, on="user_id", how="left", maintain_order="left")
-    return typed, left_out
+    return Part(typed, left_out, int(tables["late"].item()), pl.DataFrame(schema=SCHEMA))
 
 
 def _typed(table: pl.DataFrame, name: str, id_type: pl.DataType) -> pl.DataFrame:

@@ -191,6 +191,7 @@ def _reduced(
         lambda same: same,
     )
     found = reduction(source, definition)
+    del found["late"]  # a question of rollup's own
     too_soon = found.pop("too_soon").with_columns(reason=nw.lit(TOO_SOON), unit=nw.lit("events"))
     reasons = [found.pop("left_out"), too_soon]
     left_out = nw.concat([frame.select("reason", "count", "unit") for frame in reasons])

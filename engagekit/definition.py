@@ -26,6 +26,7 @@ from engagekit.matchers import (
     Match,
     Matcher,
     as_matches,
+    covers,
     event_names,
     label,
     property_names,
@@ -191,6 +192,7 @@ class Definition:
             + self._target_faults()
             + self._property_faults()
         )
+        faults += self._meaning_faults() if not faults else []
         if faults:
             raise DefinitionError.from_faults("The definition does not hold together", faults)
         object.__setattr__(
@@ -221,6 +223,24 @@ class Definition:
                 as_matches(value)
             except EngagekitError as error:
                 faults.append(f"{name}: {error}")
+        return faults
+
+    def _meaning_faults(self) -> list[str]:
+        """Name what can mean nothing: a sign-up that is its own outcome, a message of the product taken for an action."""
+        faults = [
+            f"{name} is the sign-up event itself ({label(self.signup)}), so everybody who signs up would have done it; "
+            "name what users reach after signing up."
+            for name in ("activation", "core")
+            if self.signup is not None and covers(getattr(self, name), self.signup)
+        ]
+        roles = {"activation": self.activation, "core": self.core}
+        roles |= {f"advanced action {label(each)!r}": each for each in self.advanced}
+        for name, matcher in roles.items():
+            sent = self.outreach
+            if sent is not None and _overlap(matcher, sent):
+                faults.append(
+                    f"{name} is outreach ({label(sent)}): what the product sends is no action of a user; name what users do."
+                )
         return faults
 
     def _step_faults(self) -> list[str]:
@@ -524,6 +544,14 @@ def definition_of(given: object, *, name: str = "definition") -> Definition:
     cure = "ek.Definition.from_table(...) makes one of a dict" if isinstance(given, Mapping) else "ek.Definition(...) makes one"  # fmt: skip
     raise ParameterError(
         f"{name} is a {type(given).__name__}; it takes an ek.Definition or the path of its TOML file ({cure})."
+    )
+
+
+def _overlap(one: Matcher, other: Matcher) -> bool:
+    return any(
+        covers(mine, part) or covers(part, mine)
+        for mine in as_matches(one)
+        for part in as_matches(other)
     )
 
 

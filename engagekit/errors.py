@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -62,11 +63,22 @@ def faults_of(error: Exception) -> list[str]:
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
     """Name what a misspelt name may have meant: ``Did you mean 'signup'?``, or nothing."""
     known = [str(each) for each in known]
-    folded = {each.casefold().strip(): each for each in known}
-    near = [
-        folded[n] for n in difflib.get_close_matches(name.casefold().strip(), folded, most, 0.6)
-    ]
+    for form in (_folded, _words):  # as written, or with its words in another order
+        folded = {form(each): each for each in known}
+        near = [folded[n] for n in difflib.get_close_matches(form(name), folded, most, 0.6)]
+        if near:
+            break
     return f" Did you mean {listing(near, last='or')}?" if near else ""
+
+
+def _folded(name: str) -> str:
+    return name.casefold().strip().removesuffix(".0")
+
+
+def _words(name: str) -> str:
+    """Sort the words of a name: ``project_created`` is near ``create_project``."""
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return " ".join(sorted(re.findall(r"\w+?(?=_|\b)", parted.casefold().replace("_", " "))))
 
 
 def listing(names: Iterable[object], *, last: str = "and", most: int = 12) -> str:

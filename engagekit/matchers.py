@@ -97,6 +97,20 @@ def _from_mapping(table: Mapping[Any, Any]) -> Match:
     return Match(table["event"], **{str(k): v for k, v in where.items()})
 
 
+def covers(matcher: object, other: object) -> bool:
+    """Say whether a matcher means all events that another one means."""
+    mine = as_matches(matcher)
+    return all(any(_includes(each, part) for each in mine) for part in as_matches(other))
+
+
+def _includes(match: Match, other: Match) -> bool:
+    return match.event == other.event and all(_asks(other, c, v) for c, v in match.where)
+
+
+def _asks(match: Match, column: str, values: Sequence[Value]) -> bool:
+    return any(c == column and set(v) <= set(values) for c, v in match.where)
+
+
 def event_names(matcher: object) -> tuple[str, ...]:
     """List the event names a matcher mentions, each once, in order."""
     return tuple(dict.fromkeys(match.event for match in as_matches(matcher)))

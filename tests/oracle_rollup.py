@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
+from oracle_edges import body
 
 import engagekit as ek
 from engagekit.matchers import as_matches
@@ -39,9 +40,13 @@ def oracle(rows, definition, *, people=None, unit="user", as_of=None, dates_only
     whole = [r for r in rows if None not in (r["user_id"], r["event"], r["at"])]
     left = defaultdict(int)
     left["rows without a user, an event name or a time", "events"] = len(rows) - len(whole)
-    end = as_of or max(r["at"] for r in whole) + (timedelta(days=1) if dates_only else MICRO)
-    log = [r for r in whole if r["at"] < end]
-    start = min(r["at"] for r in log)
+    known = [r for r in whole if as_of is None or r["at"] < as_of]
+    inside, early, late = body([(r["user_id"], r["at"]) for r in known])
+    start, last = (pick(at for _, at in inside) for pick in (min, max))
+    left["stray events before the log begins", "events"] = len(early)
+    left["stray events after it ends", "events"] = 0 if as_of else len(late)
+    end = as_of or last + (timedelta(days=1) if dates_only else MICRO)
+    log = [r for r in whole if start <= r["at"] < end]
 
     # Sign-ups: of each user, then of each unit.
     people = {p["user_id"]: p for p in people or []}

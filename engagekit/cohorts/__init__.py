@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import polars as pl
+import polars as pl  # noqa: TC002 -- the examples need it
 
 from engagekit._base import Calendar, calendar_for, since_index
 from engagekit.cohorts.grid import added_up, answer
@@ -28,19 +28,18 @@ from engagekit.cohorts.pooled import pooled_curve
 from engagekit.cohorts.returns import hits, returns
 from engagekit.cohorts.returns_of_journeys import core_hits, first_signup, sign_ups
 from engagekit.cohorts.starts import (
-    before,
     check_limit,
     check_since,
     chosen,
     columns_of,
-    data_end,
     first_cohort,
     in_groups,
-    refuse_misspelt,
     starts,
     try_expression,
 )
-from engagekit.instants import clock_time
+from engagekit.errors import check_choice
+from engagekit.ingest import MISSING_CHOICES, Missing, body_of, in_known_names
+from engagekit.instants import clock_time, instant
 from engagekit.journeys import names_and_faults
 from engagekit.log import open_log
 
@@ -52,7 +51,6 @@ __all__ = [
     "moment_faults",
     "pooled_curve",
     "refuse",
-    "refuse_misspelt",
     "retention",
     "try_expression",
     "whole_faults",
@@ -88,6 +86,7 @@ def retention(
     by: str | Sequence[str] | None = None,
     limit: int | None = None,
     people: bool = False,
+    missing: Missing = "refuse",
 ) -> pl.DataFrame:
     """Say how many of the users who started in the same period came back in each period after it.
 
@@ -133,6 +132,9 @@ def retention(
         Keep so many groups, those with most starting users (ties by name); the rest is ``"Other"``.
     people
         Return the users instead of their numbers.
+    missing
+        What becomes of events asked for of which there are none: ``"refuse"`` names the nearest names, ``"allow"`` lets
+        them count as never done.
 
     Returns
     -------
@@ -190,6 +192,7 @@ def retention(
         "min_times": min_times,
     }
     faults += matcher_faults("start", start) + matcher_faults("back", back)
+    faults += check_choice("missing", missing, MISSING_CHOICES)
     asked = given | {"limit": limit, "by": names, "since": since, "as_of": as_of}
     refuse("Retention", faults + terms_faults(calendar, **asked))
     back = start if back is None else back
@@ -197,25 +200,24 @@ def retention(
     check_limit(whole, names, limit)
     try_expression(whole, "start", start)
     try_expression(whole, "back", back)
+    asked_for = {"start": start, "back": back}
+    whole = in_known_names(
+        whole, asked_for, missing=missing, heading="Retention cannot be computed so"
+    )
     if dates_only:
         since = None if since is None else clock_time(since, timezone)
         as_of = None if as_of is None else clock_time(as_of, timezone)
     given |= {"brackets": tuple(brackets) if brackets else None, "dates_only": dates_only}
     terms = Terms(calendar_for(calendar, dates_only=dates_only), **given)
-    log = before(whole, as_of, terms)
+    end = None if as_of is None else instant(as_of, timezone=terms.calendar.timezone)
+    log, end = body_of(whole, since=since, as_of=end, dates_only=dates_only)
     first = None if since is None else since_index(since, terms.calendar)
     begun = starts(log, start, names, terms, since=first)
-    end = data_end(events, as_of, begun, terms)
     check_since(since, end, terms)
     first = first_cohort(log, start, begun, terms) if first is None else first
     begun, groups = in_groups(begun, names, limit)
     found = hits(returns(log, back, names, groups), begun, terms)
-    table = answer(found, begun, groups, terms, first, end, people=people)
-    if begun.is_empty():
-        refuse_misspelt(whole, "start", start)
-    elif not table.filter(pl.col("period") > 0, *([] if people else [pl.col("n") > 0])).height:
-        refuse_misspelt(whole, "back", back)
-    return table
+    return answer(found, begun, groups, terms, first, end, people=people)
 
 
 def cohort_curves(

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit._base import begins_at, last_index, period_index, since_index
+from engagekit._base import last_index, period_index, since_index
 from engagekit.cohorts.rolling_windows import ticks
 from engagekit.errors import ColumnError, ParameterError, nearest
-from engagekit.instants import instant
-from engagekit.log import end_soon
 from engagekit.matchers import condition_faults, event_names, matches, property_names
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from engagekit.cohorts.parameters import Terms
@@ -151,23 +147,6 @@ def _of_the_same_names(log: pl.LazyFrame, matcher: Matcher | pl.Expr | None) -> 
     return log.filter(pl.col("event").cast(pl.String).is_in(names))
 
 
-def before(log: pl.LazyFrame, as_of: Instant | None, terms: Terms) -> pl.LazyFrame:
-    """Leave out events at or after `as_of`."""
-    if as_of is None:
-        return log
-    return log.filter(pl.col("at") < instant(as_of, timezone=terms.calendar.timezone))
-
-
-def data_end(events: Any, as_of: Instant | None, begun: pl.DataFrame, terms: Terms) -> datetime:
-    """Find the instant up to which the data are complete: as given, or just after the last event."""
-    if as_of is not None:
-        return instant(as_of, timezone=terms.calendar.timezone)
-    # The last start lies near the end, so that only what follows it need be read.
-    latest = None if begun.is_empty() else begun["cohort"].max()
-    near = begins_at(latest, terms.calendar) if isinstance(latest, int) else None
-    return end_soon(events, near, dates_only=terms.dates_only)
-
-
 def check_since(since: Instant | None, end: datetime, terms: Terms) -> None:
     """Refuse a first cohort that begins after the data end.
 
@@ -230,38 +209,3 @@ def shown_groups(
     ordered = ranked.sort("_kept", *shown, descending=largest_first, nulls_last=True)
     labels = ordered.select(shown).unique(maintain_order=True).with_row_index("_shown")
     return ordered.join(labels, on=shown, how="left", nulls_equal=True)
-
-
-def refuse_misspelt(
-    log: pl.LazyFrame, name: str, matcher: Matcher | pl.Expr | None, *, meant: Collection[str] = ()
-) -> None:
-    """Refuse a matcher that found nothing because its names are misspelt: none is in the log, but near ones are.
-
-    Names `meant` elsewhere are no slips for those here: who asks for sign-ups and for sign-ins means both.
-
-    Raises
-    ------
-    ParameterError
-        The near names.
-    """
-    if matcher is None or isinstance(matcher, pl.Expr):
-        return
-    held_names = log.select(pl.col("event").cast(pl.String).unique()).collect(engine="streaming")
-    known = held_names["event"].to_list()
-    asked = event_names(matcher)
-    if any(event in known for event in asked):
-        return
-    faults = [
-        f"no event is named {event!r}.{nearest(event, near)}"
-        for event in asked
-        if (near := _misspelt(event, [each for each in known if each not in meant]))
-    ]
-    if faults:
-        raise ParameterError.from_faults(f"{name} matches nothing", faults)
-
-
-def _misspelt(name: str, known: Sequence[str]) -> list[str]:
-    """List names so near that a slip is likelier than a name of its own, as those that differ in a number are."""
-    plain = re.sub(r"\d", "", name)
-    others = {k.casefold().strip(): k for k in known if re.sub(r"\d", "", k) != plain}
-    return [others[n] for n in get_close_matches(name.casefold().strip(), others, 3, 0.8)]

@@ -9,7 +9,6 @@ import polars as pl
 
 from engagekit._base import (
     Calendar,
-    begins_at,
     calendar_faults,
     calendar_for,
     last_index,
@@ -22,15 +21,15 @@ from engagekit.cohorts import (
     columns_of,
     matcher_faults,
     moment_faults,
-    refuse_misspelt,
     try_expression,
     whole_faults,
 )
 from engagekit.engagement.usage_intervals import engagement_matrix, usage_interval
-from engagekit.errors import ParameterError
+from engagekit.errors import ParameterError, check_choice
+from engagekit.ingest import MISSING_CHOICES, Missing, body_of, in_known_names
 from engagekit.instants import beside_log, clock_time
 from engagekit.intervals import wilson_columns
-from engagekit.log import end_soon, open_log
+from engagekit.log import open_log
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -65,6 +64,7 @@ def lifecycle(
     timezone: str = "UTC",
     week_start: WeekStart = "monday",
     people: bool = False,
+    missing: Missing = "refuse",
 ) -> pl.DataFrame:
     """Say, period by period, how many users are new, keep coming, come back after a pause, or have gone quiet.
 
@@ -85,6 +85,9 @@ def lifecycle(
         Where periods lie, and whether weeks start on ``"monday"`` or ``"sunday"``.
     people
         Return the users themselves.
+    missing
+        What becomes of events asked for of which there are none: ``"refuse"`` names the nearest names, ``"allow"`` lets
+        them count as never done.
 
     Returns
     -------
@@ -133,9 +136,10 @@ def lifecycle(
     """
     faults = calendar_faults(period, timezone, week_start) + matcher_faults("event", event)
     faults += moment_faults("since", since) + moment_faults("as_of", as_of)
+    faults += check_choice("missing", missing, MISSING_CHOICES)
     _refuse("lifecycle", faults)
     calendar = Calendar(period, timezone, week_start)
-    activity = _activity(events, event, calendar, since, as_of)
+    activity = _activity(events, event, calendar, since, as_of, missing)
     states = _states(activity)
     table = period_table(activity.first, activity.last, activity.calendar)
     if people:
@@ -177,6 +181,7 @@ def stickiness(
     at_most: int | None = None,
     cumulative: bool = False,
     people: bool = False,
+    missing: Missing = "refuse",
 ) -> pl.DataFrame:
     """Say in how many intervals of the time looked at users are active: once only, or nearly always.
 
@@ -203,6 +208,9 @@ def stickiness(
         Count users active in so many intervals or more.
     people
         Return the users themselves.
+    missing
+        What becomes of events asked for of which there are none: ``"refuse"`` names the nearest names, ``"allow"`` lets
+        them count as never done.
 
     Returns
     -------
@@ -246,9 +254,10 @@ def stickiness(
     faults = calendar_faults(period, timezone, week_start) + matcher_faults("event", event)
     faults += whole_faults("group", group) + _bound_faults(at_least, at_most)
     faults += moment_faults("since", since) + moment_faults("as_of", as_of)
+    faults += check_choice("missing", missing, MISSING_CHOICES)
     _refuse("stickiness", faults)
     calendar = Calendar(period, timezone, week_start)
-    activity = _activity(events, event, calendar, since, as_of)
+    activity = _activity(events, event, calendar, since, as_of, missing)
     users = _intervals(activity, group, at_least, at_most)
     if people:
         up_to = pl.int_ranges(1, pl.col("intervals") + 1).alias("intervals")
@@ -294,31 +303,28 @@ def _activity(
     calendar: Calendar,
     since: Instant | None,
     as_of: Instant | None,
+    missing: Missing,
 ) -> _Activity:
     """Find who was active in which period, and which periods are looked at."""
     log, dates_only = open_log(events, needs=columns_of(event))
     local, calendar = calendar.timezone, calendar_for(calendar, dates_only=dates_only)
     try_expression(log, "event", event)
+    log = in_known_names(
+        log, {"event": event}, missing=missing, heading="Nobody can be found active"
+    )
     end = None
     if as_of is not None:
         end = beside_log(as_of, timezone=local, dates_only=dates_only)
     if since is not None and dates_only:
         since = clock_time(since, local)
-    known = log if end is None else log.filter(pl.col("at") < end)
+    known, end = body_of(log, since=since, as_of=end, dates_only=dates_only)
     periods = (
         known.filter(chosen(event))
         .group_by("user_id", period_index(pl.col("at"), calendar).alias("index"))
         .agg(pl.len().alias("times"))
         .collect(engine="streaming")
     )
-    if periods.is_empty():
-        refuse_misspelt(log, "event", event)
-    first, latest = periods.select(pl.col("index").min(), pl.col("index").max().alias("last")).row(
-        0
-    )
-    if end is None:
-        near = None if latest is None else begins_at(latest, calendar)
-        end = end_soon(events, near, dates_only=dates_only)
+    first = periods.select(pl.col("index").min()).item()
     last = last_index(end, calendar)
     if since is not None:
         first = since_index(since, calendar)

@@ -13,17 +13,18 @@ from engagekit.funnels.parameters import (
     check_conditions,
     expression,
     needs_of,
-    refuse_misspelt_steps,
+    with_known_names,
 )
-from engagekit.instants import AT
-from engagekit.log import end_soon, open_log
+from engagekit.ingest import body_of
+from engagekit.log import open_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from engagekit.funnels.attempts import Outcomes
     from engagekit.funnels.parameters import Condition, Exclusion
+    from engagekit.ingest import Missing
     from engagekit.instants import Instant
 
 __all__ = ["funnel", "step_drop_off"]
@@ -42,6 +43,7 @@ def funnel(
     as_of: Instant | None = None,
     by: str | Sequence[str] | None = None,
     people: bool = False,
+    missing: Missing = "refuse",
 ) -> pl.DataFrame:
     """Say how many of the users who begin get to each step, and how long each step takes them.
 
@@ -81,6 +83,9 @@ def funnel(
         carry it; so a user whose value varies counts in each, and null is a value of its own.
     people
         Return the users themselves.
+    missing
+        What becomes of events asked for of which there are none: ``"refuse"`` names the nearest names, ``"allow"`` lets
+        them count as never done.
 
     Returns
     -------
@@ -140,12 +145,9 @@ def funnel(
     )
     log, dates_only = open_log(events, needs=needs_of(asked))
     check_conditions(log, asked)
-    end = asked.as_of
-    rows, units = _rows(log, asked, end)
-    refuse_misspelt_steps(log, asked, _any_of(rows["_flags"]))
-    if end is None:
-        latest = rows.select(pl.col("_at").max().cast(AT)).item()
-        end = end_soon(events, latest, dates_only=dates_only)
+    log = with_known_names(log, asked, missing)
+    log, end = body_of(log, since=asked.since, as_of=asked.as_of, dates_only=dates_only)
+    rows, units = _rows(log, asked)
     outcomes = _outcomes(rows, asked)
     # numpy loads with these, so that importing this module stays light.
     from engagekit.funnels.results import counted, listed
@@ -158,14 +160,10 @@ def funnel(
     return listed(outcomes, units, end, asked)
 
 
-def _rows(
-    log: pl.LazyFrame, asked: Asked, end: datetime | None
-) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+def _rows(log: pl.LazyFrame, asked: Asked) -> tuple[pl.DataFrame, pl.DataFrame | None]:
     """Collect ``_unit, _at, _flags``: what each event can fill or exclude; and who the units are, if not plain numbers."""
     if asked.since is not None:
         log = log.filter(pl.col("at") >= asked.since)
-    if end is not None:
-        log = log.filter(pl.col("at") < end)
     conditions = [expression(each) for each in (*asked.steps, *[e for e, _, _ in asked.exclude])]
     keys = [*asked.by, "user_id"]
     id_type = log.collect_schema()["user_id"]
@@ -203,12 +201,6 @@ def _flags(conditions: Sequence[pl.Expr]) -> pl.Expr:
     for part in parts[1:]:
         flags = flags | part
     return flags
-
-
-def _any_of(flags: pl.Series) -> int:
-    import numpy as np
-
-    return int(np.bitwise_or.reduce(flags.to_numpy(), initial=0))
 
 
 def _outcomes(rows: pl.DataFrame, asked: Asked) -> Outcomes:

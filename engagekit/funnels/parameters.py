@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import polars as pl
 
 from engagekit._base import span_of
-from engagekit.cohorts import refuse_misspelt
 from engagekit.errors import ColumnError, EngagekitError, ParameterError, check_choice
+from engagekit.ingest import MISSING_CHOICES, Missing, in_known_names
 from engagekit.instants import AT, instant
 from engagekit.intervals import RATE
-from engagekit.matchers import condition_faults, event_names, matches, property_names
+from engagekit.matchers import condition_faults, matches, property_names
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -196,38 +196,11 @@ def check_conditions(log: pl.LazyFrame, asked: Asked) -> None:
         raise kind.from_faults(HEADING, unmet + faults)
 
 
-def refuse_misspelt_steps(log: pl.LazyFrame, asked: Asked, found: int) -> None:
-    """Refuse steps and exclusions that no event fills because their names are misspelt.
-
-    Parameters
-    ----------
-    log
-        All of it.
-    asked
-        What is asked.
-    found
-        The steps and behind them the exclusions that events were found for, as bits.
-
-    Raises
-    ------
-    ParameterError
-        With the near names of each.
-    """
-    named = _named(asked)
-    meant = {
-        event
-        for place, (_, condition) in enumerate(named)
-        if found >> place & 1 and not isinstance(condition, pl.Expr)
-        for event in event_names(condition)
-    }
-    faults = [
-        fault
-        for place, (name, condition) in enumerate(named)
-        if not found >> place & 1
-        for fault in _tried(lambda n=name, c=condition: refuse_misspelt(log, n, c, meant=meant))[1]
-    ]
-    if faults:
+def with_known_names(log: pl.LazyFrame, asked: Asked, missing: Missing) -> pl.LazyFrame:
+    """Refuse steps and exclusions that no event can fill; see `in_known_names`."""
+    if faults := check_choice("missing", missing, MISSING_CHOICES):
         raise ParameterError.from_faults(HEADING, faults)
+    return in_known_names(log, dict(_named(asked)), missing=missing, heading=HEADING)
 
 
 def _named(asked: Asked) -> list[tuple[str, Condition]]:

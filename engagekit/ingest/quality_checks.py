@@ -11,9 +11,10 @@ import polars as pl
 from engagekit.definition import definition_of
 from engagekit.errors import listing, nearest
 from engagekit.ingest.column_mapping import ROW
+from engagekit.ingest.edges import edges_of, outskirts
 from engagekit.ingest.identities import LEFT_OUT, excluded
 from engagekit.instants import beside_log, instant, last_day, local_day
-from engagekit.log import COLUMNS, as_lazy, open_log
+from engagekit.log import COLUMNS, as_lazy, daily, open_log
 from engagekit.matchers import condition_faults, event_names, label, matches, property_names
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ SCHEMA = {
 # A user is no person when they did at least this share of all events, and this many times the events of
 # the user at the 90th percentile; below this many users nobody's share is implausible.
 LEAST_SHARE, TIMES_A_BUSY_USER, LEAST_USERS = 0.01, 20, 10
-# A last day that lies this far after all others, in a log too small for the rule of 0.1 %.
-FAR_AHEAD = timedelta(days=90)
 COPIES = "engagekit:copies"
 CHANGING = "users whose property changes"
 
@@ -69,7 +68,7 @@ def check_events(
     definition
         What success means, or the path of the file that says it; without it only the checks of the log itself are made.
     as_of
-        Up to when the log is meant to be complete; None: only a far-off tail counts as too late.
+        Up to when the log is meant to be complete; None: just after the last event of its body.
     exclude
         What `scan_events` was, or would be, told to leave out, to have it counted.
 
@@ -113,7 +112,7 @@ def check_events(
         *_nulls(raw),
         _duplicates(raw),
         *_around_sign_up(log, users, signup),
-        _too_late(log, days, as_of, zone),
+        *_outside(log, as_of, zone),
         *_names(log, days, definition),
         _empty_days(days, as_of, zone),
         _implausible_user(users),
@@ -129,6 +128,7 @@ ORDER = (
     *NULLS,
     "exact duplicates",
     "events before sign-up",
+    "times before the log begins",
     "times after as_of",
     "two sign-ups",
     "unknown events in the definition",
@@ -262,39 +262,40 @@ def _around_sign_up(log: pl.LazyFrame, users: pl.DataFrame, signup: object) -> l
     ]
 
 
-def _too_late(log: pl.LazyFrame, days: pl.DataFrame, as_of: Instant | None, zone: str) -> Finding:
-    check = "times after as_of"
-    days = days.group_by("day").agg(pl.col("events").sum()).sort("day")
-    total = int(days["events"].sum())
-    if as_of is not None:
-        end = instant(as_of, timezone=zone)
-        late = log.filter(pl.col("at") >= end)
-        count, last = late.select(pl.len(), pl.col("at").max().alias("last")).collect().row(0)
+def _outside(log: pl.LazyFrame, as_of: Instant | None, zone: str) -> list[Finding]:
+    """Count what lies before the log's body, and from the end of the data on."""
+    counts = daily(log)
+    total = int(counts["len"].sum())
+    if not total:
+        return [Finding("times before the log begins", 0, 0), Finding("times after as_of", 0, 0)]
+    end = None if as_of is None else instant(as_of, timezone=zone)
+    known = counts if end is None else counts.filter(pl.col("first") < end)
+    edges = edges_of(known if known.height else counts, outskirts(log))
+    early = edges.before.events if edges.before else 0
+    if end is None:
+        late, last = (edges.after.events, edges.after.last) if edges.after else (0, None)
+        advice = f"A clock may be wrong: they lie behind a gap, or few behind many, and are left out. Say up to when the data are complete if they are real, such as as_of='{counts['day'][-1] + timedelta(days=1)}'."
+    else:
+        after = log.filter(pl.col("at") >= end).select(pl.len(), pl.col("at").max().alias("last"))
+        late, last = after.collect().row(0)
         advice = "They are ignored. If they are real, give a later as_of."
-        return Finding(check, count, total, f"up to {last}", advice)
-    count, day, before = _stray_tail(days, total)
-    return Finding(
-        check,
-        count,
-        total,
-        f"{day}, when the day before with events is {before}",
-        f"A clock may be wrong. Say up to when the data are complete, such as as_of='{before + timedelta(days=1)}'."
-        if before is not None
-        else None,
+    example = (
+        f"up to {last:%Y-%m-%d %H:%M}, where the log ends on {edges.last:%Y-%m-%d}"
+        if last
+        else None
     )
-
-
-def _stray_tail(days: pl.DataFrame, total: int) -> tuple[int, Any, Any]:
-    gap, most = (timedelta(days=4), total // 1000) if total >= 1000 else (FAR_AHEAD, 1)
-    after = days.with_columns(
-        before=pl.col("day").shift(1),
-        tail=pl.col("events").cum_sum(reverse=True),
-    )
-    stray = after.filter(pl.col("day") - pl.col("before") > gap, pl.col("tail") <= most)
-    if stray.is_empty():
-        return 0, None, None
-    first = stray.row(0, named=True)
-    return int(first["tail"]), first["day"], first["before"]
+    return [
+        Finding(
+            "times before the log begins",
+            early,
+            total,
+            f"{edges.before.first:%Y-%m-%d %H:%M}, where the log begins on {edges.start:%Y-%m-%d}"
+            if edges.before
+            else None,
+            "They lie before a gap, are few, and are left out. A clock may be wrong, or someone tried the tracking out.",
+        ),
+        Finding("times after as_of", late, total, example, advice),
+    ]
 
 
 def _names(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,7 +24,7 @@ from engagekit.journeys import (
     set_apart,
     storage,
 )
-from engagekit.rollups import local
+from engagekit.rollups import findings, local
 from engagekit.rollups.engines import engine_of
 from engagekit.rollups.prepare import prepare_events
 from engagekit.rollups.prepared_log import is_prepared, open_prepared
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from engagekit._base import Progress
-    from engagekit.definition import Definition
     from engagekit.instants import Instant
     from engagekit.log import Frame
     from engagekit.rollups.population import Opened
@@ -51,6 +51,7 @@ def rollup(
     as_of: Instant | None = None,
     progress: Progress = False,
     into: str | os.PathLike[str] | None = None,
+    missing: Literal["refuse", "allow"] = "refuse",
 ) -> Journeys:
     """Reduce an event log to journeys: what each user did, as far as the answers need it.
 
@@ -77,13 +78,17 @@ def rollup(
         any member does, it does. It keeps a property only where all its members agree.
     as_of
         The instant up to which the log is complete (exclusive); without an offset, local to the definition's time
-        zone. Default: just after the last event.
+        zone. Default: just after the last event of the log's body.
     progress
         Show how far it is, where a log is taken in parts: True, False, or a function of ``done, total``.
     into
         A folder to leave the journeys in, where memory would not hold them: their tables are then lazy frames.
         ``ek.Journeys.load(folder, lazy=True)`` opens them again. Of several that write into one folder the last to
         finish counts, whole; what was opened before then says that it was replaced. One that fails leaves nothing.
+    missing
+        What becomes of a definition whose sign-up, activation, core action, step or advanced action is in no event:
+        ``"refuse"`` names the nearest names; ``"allow"`` lets it pass, as never done, and a verdict that rests on it
+        is then undecided.
 
     Returns
     -------
@@ -103,9 +108,11 @@ def rollup(
     ColumnError
         The log or the users table lacks a column or holds the wrong kind: all faults at once.
     EventLogError
-        The log is empty before `as_of`, or its last 0.1 % lie more than 3 empty days after the rest.
+        The log is empty before `as_of`.
     ParameterError
-        `unit` or `as_of` cannot be read, or `definition` is none.
+        `unit`, `missing` or `as_of` cannot be read, or `definition` is none.
+    DefinitionError
+        The definition names events that nobody did: all of them, with near names.
     StoredFileError
         The prepared log is unfinished, broken or newer; or `into` cannot be written to.
 
@@ -113,8 +120,10 @@ def rollup(
     -----
     Left out, and counted in ``left_out``: users without a sign-up in the data, who signed up before the log starts,
     or at or after `as_of`; with ``signup=None``, users first seen in the first ``burn_in_days`` (some returning users
-    may remain among the rest; ``signed_up_at`` in `users` cures it); events before their user's sign-up. Exact
-    duplicates count twice in ``times``. The order of rows never matters.
+    may remain among the rest; ``signed_up_at`` in `users` cures it); events before their user's sign-up; stray events
+    at either end of the log: its body is its shortest stretch such that fewer than 1 % of the events, or at most 3,
+    lie outside beyond a long gap, and few users' (see `engagekit.ingest.edges`). Those behind it count where `as_of` is given
+    and lies behind them. Exact duplicates count twice in ``times``. The order of rows never matters.
 
     More than 20 million events are taken in parts, a prepared log bucket by bucket; the tables are then sorted within
     each part only. Memory holds a part, and the journeys unless they go `into` a folder.
@@ -138,18 +147,20 @@ def rollup(
     >>> journeys.early.select("user_id", "event", "times", "days").rows()[0]
     ('ann', 'publish', 2, 258)
     """
-    if faults := check_choice("unit", unit, ["user", "account"]):
-        raise ParameterError(faults[0])
+    faults = check_choice("unit", unit, ["user", "account"])
+    faults += check_choice("missing", missing, ["refuse", "allow"])
+    if faults:
+        raise ParameterError.from_faults("The log cannot be rolled up so", faults)
     definition = definition_of(definition)
     if is_path(events) and not is_prepared(events):
         events = scan_events(events, definition=definition)
     engine = engine_of(events)
     if engine is None:
-        opened = local.opened(events, definition, users, unit, as_of, progress)
+        opened = local.opened(events, definition, users, unit, as_of, progress, missing)
     else:
         from engagekit.rollups import remote
 
-        opened = remote.opened(engine, events, definition, users, unit, as_of)
+        opened = remote.opened(engine, events, definition, users, unit, as_of, missing)
     if into is None:
         return _rolled(opened, definition, unit)
     folder = Path(into)
@@ -171,9 +182,12 @@ def _rolled(
     """Reduce a log part by part, and keep the parts in memory or where `keep` puts them."""
     extent = opened.extent
     left_out, counts, kept, put = opened.left_out.copy(), [], [], []
-    for number, (tables, left) in enumerate(opened.parts):
-        left_out.update(left)
-        typed = {name: landed(table, name) for name, table in tables.items()}
+    forms, late = [], 0
+    for number, part in enumerate(opened.parts):
+        left_out.update(part.left_out)
+        forms.append(part.forms)
+        late += part.late
+        typed = {name: landed(table, name) for name, table in part.tables.items()}
         whole: dict[str, Any] = set_apart(typed, extent.start, extent.zone)
         counts.append(counts_of(whole))
         if keep is None:
@@ -183,11 +197,11 @@ def _rolled(
     stored = storage.joined(put) if put else None
     found: Mapping[str, Any]
     if stored is None:
-        found = {name: pl.concat([part[name] for part in kept]) for name in TABLES}
+        found = {name: pl.concat([tables[name] for tables in kept]) for name in TABLES}
     else:
         found = storage.tables_in(stored)
     known: dict[str, Any] = {"as_of": extent.end, "log_start": extent.start}
-    return Journeys(
+    journeys = Journeys(
         **found,
         **resolved(counts, definition, zone=extent.zone, unit=unit, **known),
         **known,
@@ -197,3 +211,5 @@ def _rolled(
         pieces=() if stored is None else storage.pieces_in(stored),
         stored=stored,
     )
+    told = findings.of_rollup(opened, journeys, forms, late)
+    return replace(journeys, remarks=journeys.remarks + told)

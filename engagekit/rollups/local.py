@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from engagekit._base import ticking
 from engagekit.errors import EngagekitWarning
+from engagekit.ingest import Occurrences, forms_of, missing_events, outskirts, respelt
 from engagekit.instants import Instant, beside_log
 from engagekit.log import APART, as_lazy, open_log
+from engagekit.matchers import matches
+from engagekit.rollups.findings import Overlap, of_null_ids, of_overlap
 from engagekit.rollups.polars_reduction import codes_of, first_look, first_signups, reduced
 from engagekit.rollups.population import (
     LACKING,
@@ -22,6 +25,7 @@ from engagekit.rollups.population import (
     TOO_SOON,
     Extent,
     Opened,
+    Part,
     check_conditions,
     columns_of_users,
     extent_of,
@@ -35,22 +39,22 @@ from engagekit.rollups.user_properties import first_values, own_properties, with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import date, datetime
     from pathlib import Path
 
     from engagekit._base import Progress
     from engagekit.definition import Definition
+    from engagekit.ingest import Outskirts
     from engagekit.log import Frame
+    from engagekit.matchers import Match
+    from engagekit.rollups.prepared_log import Prepared
 
 WHAT = "Rolling up"
 UNPREPARED = (
     "The log has {:,} events, so it is read several times. To read it once, in little memory, prepare it: "
     "ek.prepare_events(source, folder), then ek.rollup(folder, definition)."
 )
-STRANGERS = (
-    "None of the {:,} users of the users table is in the log; the table has {!r}, the log {!r}. They count as users "
-    "without an event. If they are the same people, write their ids alike in both."
-)
-MANY_STRANGERS = 10  # fewer may well have done nothing yet
+SOME = 50_000  # users whose ids are compared where there are more
 LARGE = 20_000_000  # events that are reduced in one go; more are taken in several parts
 PART = 10_000_000
 
@@ -69,6 +73,19 @@ class _Task:
     own: list[str]  # properties to take from events
     signups: pl.DataFrame | None = None  # first sign-up events, where they are known already
     buckets: tuple[Path, ...] = ()
+    spelling: dict[str, str] = field(
+        default_factory=dict
+    )  # names of events that are written otherwise
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a first look at a log shows, or its manifest knows."""
+
+    rows: int
+    counts: pl.DataFrame  # events by day
+    names: list[str]
+    signups: pl.DataFrame | None = None
 
 
 def opened(
@@ -78,6 +95,7 @@ def opened(
     unit: str,
     as_of: Instant | None,
     progress: Progress,
+    missing: str,
 ) -> Opened:
     """Check everything, and take what must be known beforehand in one pass over the log."""
     prepared = open_prepared(events) if is_prepared(events) else None
@@ -92,47 +110,107 @@ def opened(
     people = people_of(
         users, log.collect_schema()["user_id"], definition, unit, dates_only=dates_only
     )
-    if people is not None:
-        _warn_of_strangers(log, people)
-    signups = None
-    if prepared is None:
-        rows = raw.select(pl.len()).collect().item()
-        asked = first_look(log)
-        if rows <= LARGE:
-            asked.append(first_signups(log, definition, before=end))
-        at_once = pl.QueryOptFlags() if rows <= LARGE else APART
-        counts, named, *more = pl.collect_all(asked, engine="streaming", optimizations=at_once)
-        names, signups = named["event"].cast(pl.String).to_list(), more[0] if more else None
-    else:
-        rows, counts, names = prepared.rows, prepared.days, prepared.names
+    look = _look(raw, log, definition, end) if prepared is None else _known(prepared)
+    spelling = respelt(look.names, definition.event_names())
+    if spelling:
+        look = replace(look, names=sorted({spelling.get(n, n) for n in look.names}), signups=None)
+        log = _respelt(log, spelling)
+    remarks = missing_events(definition, _occurrences(log, look.names), allow=missing == "allow")
+    if people is not None and users is not None:
+        remarks += of_overlap(_overlap(log, people), people, unit)
+    ask = outskirts(log) if prepared is None else _outskirts_of(prepared, log)
+    extent = extent_of(look.counts, end, ask, dates_only=dates_only, zone=zone)
     task = _Task(
         log,
         people,
         definition,
         unit,
-        extent_of(counts, end, dates_only=dates_only, zone=zone),
-        names,
-        rows,
+        extent,
+        look.names,
+        look.rows,
         own,
-        signups,
+        None if extent.stray else look.signups,  # they may be among the stray ones
         () if prepared is None else tuple(prepared.buckets),
+        spelling,
     )
-    left_out = Counter({(LACKING, "events"): rows - int(counts["len"].sum())})
-    return Opened(task.extent, left_out, map(_reduced, _parts(task, progress)))
+    lacking = Counter({(LACKING, "events"): look.rows - int(look.counts["len"].sum())})
+    if prepared is None and lacking:
+        remarks += of_null_ids(*_without_user(raw, definition))
+    parts = map(_reduced, _parts(task, progress))
+    return Opened(extent, lacking + extent.stray, parts, look.counts, people, remarks)
 
 
-def _warn_of_strangers(log: pl.LazyFrame, people: pl.DataFrame) -> None:
-    """Say so where no user of the table is in the log: ids are written differently, or one of the two is another's."""
-    ids = people.lazy().select("user_id")
-    known = log.select("user_id").join(ids, on="user_id", how="semi").head(1)
-    if people.height < MANY_STRANGERS or known.collect(engine="streaming").height:
-        return
-    seen = log.select("user_id").head(1).collect()["user_id"].to_list()
-    warnings.warn(
-        STRANGERS.format(people.height, people["user_id"][0], *seen or [None]),
-        EngagekitWarning,
-        stacklevel=4,
+def _look(
+    raw: pl.LazyFrame, log: pl.LazyFrame, definition: Definition, end: datetime | None
+) -> _Look:
+    """Take a first look at a log: one pass, if it is not too large for that."""
+    rows = raw.select(pl.len()).collect().item()
+    asked = first_look(log)
+    if rows <= LARGE:
+        where = None if end is None else pl.col("at") < end
+        asked.append(first_signups(log, definition, where=where))
+    at_once = pl.QueryOptFlags() if rows <= LARGE else APART
+    counts, named, *more = pl.collect_all(asked, engine="streaming", optimizations=at_once)
+    names = named["event"].cast(pl.String).to_list()
+    return _Look(rows, counts, names, more[0] if more else None)
+
+
+def _known(prepared: Prepared) -> _Look:
+    return _Look(prepared.rows, prepared.days, prepared.names)
+
+
+def _occurrences(log: pl.LazyFrame, names: list[str]) -> Occurrences:
+    def any_of(match: Match) -> bool:
+        return log.filter(matches(match)).head(1).collect(engine="streaming").height > 0
+
+    def values(event: str, column: str) -> list[object]:
+        found = log.filter(pl.col("event") == event).select(pl.col(column).unique())
+        return found.collect(engine="streaming")[column].to_list()
+
+    return Occurrences(names, any_of, values)
+
+
+def _respelt(log: pl.LazyFrame, spelling: dict[str, str]) -> pl.LazyFrame:
+    return log.with_columns(pl.col("event").cast(pl.String).replace(spelling)) if spelling else log
+
+
+def _outskirts_of(prepared: Prepared, log: pl.LazyFrame) -> Outskirts:
+    """Ask a prepared log who was there; that many were, the first buckets mostly show."""
+    whole = outskirts(log)
+
+    def crowded(since: date, until: date) -> bool:
+        some = (
+            outskirts(open_log(pl.scan_parquet(bucket, glob=False))[0])
+            for bucket in prepared.buckets
+        )
+        return any(bucket.crowded(since, until) for bucket in some) or whole.crowded(since, until)
+
+    return replace(whole, crowded=crowded)
+
+
+def _overlap(log: pl.LazyFrame, people: pl.DataFrame) -> Overlap:
+    """Compare the ids of the log and of the users table; of many users, some that their hash picks."""
+    times = math.ceil(people.height / SOME)
+    some = pl.col("user_id").hash() % times == 0
+    seen = log.filter(some).select(pl.col("user_id").unique()).collect(engine="streaming")
+    told = people.filter(some).select("user_id")
+    return Overlap(
+        table=people.height,
+        idle=told.join(seen, on="user_id", how="anti").height * times,
+        log=seen.height * times,
+        untold=seen.join(told, on="user_id", how="anti").height * times,
     )
+
+
+def _without_user(raw: pl.LazyFrame, definition: Definition) -> tuple[int, int]:
+    """Count the events of the definition, and those of them that nobody is named for."""
+    if not raw.select(pl.col("user_id").null_count()).collect(engine="streaming").item():
+        return 0, 0
+    meant = [matches(matcher) for matcher in definition.matchers().values()]
+    told = raw.with_columns(pl.col("event").cast(pl.String)).filter(pl.any_horizontal(*meant))
+    counts = told.select(pl.col("user_id").null_count(), n=pl.len()).collect(engine="streaming")
+    nobody, every = counts.row(0)
+    return int(nobody), int(every)
 
 
 def _columns(
@@ -151,6 +229,7 @@ def _parts(task: _Task, progress: Progress) -> Iterator[_Task]:
         for number in ticking(range(len(task.buckets)), progress=progress, what=WHAT):
             raw = pl.scan_parquet(task.buckets[number], glob=False)
             log, _ = _columns(raw, task.definition, task.own)
+            log = _respelt(log, task.spelling)
             people = None if where is None else where.filter(pl.col("_bucket") == number)
             people = None if people is None else people.drop("_bucket")
             yield replace(task, log=log, people=people)
@@ -190,23 +269,27 @@ def _part(task: _Task, number: int, count: int) -> _Task:
     return replace(task, log=log.collect(engine="streaming").lazy(), people=people)
 
 
-def _reduced(task: _Task) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]:
+def _reduced(task: _Task) -> Part:
     signups = task.signups
     if signups is None:
-        asked = first_signups(task.log, task.definition, before=task.extent.end)
+        asked = first_signups(task.log, task.definition, where=task.extent.holds)
         signups = asked.collect(engine="streaming")
     who = members(signups, task.people, task.definition, task.extent, unit=task.unit)
     codes = codes_of(task.definition, task.names, task.extent, who.base.height)
     found = reduced(task.log, who.owners, task.definition, codes, task.extent)
     left_out = who.left_out.copy()
-    left_out[TOO_SOON, "events"] += found["too_soon"].item()
+    left_out[TOO_SOON, "events"] += found["too_soon"]["len"].item()
+    ids = [who.owners.select("user_id")]
     if "strangers" in found:
         stranger = NO_SIGNUP if task.unit == "user" else NO_ACCOUNT
-        left_out[stranger, "users"] += found["strangers"].item()
+        left_out[stranger, "users"] += found["strangers"].height
+        ids.append(found["strangers"])
     base = who.base
     if task.own:
         base = with_values(base, first_values(task.log, who.owners, task.own, task.extent.end))
-    return unpacked(base, found, task.definition, codes), left_out
+    tables = unpacked(base, found, task.definition, codes)
+    late = int(found["too_soon"]["late"].item())
+    return Part(tables, left_out, late, forms_of(pl.concat(ids, how="vertical_relaxed")))
 
 
 def _as_names(column: str, log: pl.LazyFrame) -> pl.Expr:

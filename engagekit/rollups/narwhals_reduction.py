@@ -51,20 +51,27 @@ class Source:
 
 def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
     """Say how the four tables, and what is left out, follow from a log; nothing runs yet."""
-    log = source.bounded(source.log).filter(nw.col("t") < nw.col("end_t")).drop("start_t", "end_t")
+    t = nw.col("t")
+    log = source.bounded(source.log).filter(t >= nw.col("start_t"), t < nw.col("end_t"))
+    log = log.drop("start_t", "end_t")
     base, owners, left_out = _members(log, source, definition)
     events = source.kept(log.join(owners, on="user_id", how="inner"))
     known = (
         events.filter(nw.col("t") >= nw.col("s_t")).drop("user_id").rename({"unit_id": "user_id"})
     )
-    too_soon = events.filter(nw.col("t") < nw.col("s_t")).select(count=nw.len())
+    before = events.filter(nw.col("t") < nw.col("s_t"))
+    telling = before.filter(
+        (_flag(hit(definition.activation)) == 1) | (_flag(hit(definition.core)) == 1)
+    )
+    late = telling.group_by("unit_id").agg(nw.len().alias("times"))
     return {
         "users": portable_values(known, _users(known, base, definition), source.own),
         "steps": _steps(known, base, definition),
         "early": _early(known, definition.first_days),
         "days": _days(known, definition),
         "left_out": left_out,
-        "too_soon": too_soon,
+        "too_soon": before.select(count=nw.len()),
+        "late": late.select(count=nw.len()),
     }
 
 

@@ -20,7 +20,6 @@ from engagekit.rollups.population import OUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from engagekit.definition import Definition
     from engagekit.matchers import Matcher
@@ -71,11 +70,11 @@ def codes_of(definition: Definition, events: list[str], extent: Extent, users: i
 
 
 def first_signups(
-    log: pl.LazyFrame, definition: Definition, *, before: datetime | None
+    log: pl.LazyFrame, definition: Definition, *, where: pl.Expr | None
 ) -> pl.LazyFrame:
     """Find the first sign-up event of each user who has one: ``user_id, event_at``."""
     ups = log if definition.signup is None else log.filter(matches(definition.signup))
-    ups = ups if before is None else ups.filter(pl.col("at") < before)
+    ups = ups if where is None else ups.filter(where)
     return ups.group_by("user_id").agg(pl.col("at").min().alias("event_at"))
 
 
@@ -87,20 +86,21 @@ def first_look(log: pl.LazyFrame) -> list[pl.LazyFrame]:
 def reduced(
     log: pl.LazyFrame, owners: pl.DataFrame, definition: Definition, codes: Codes, extent: Extent
 ) -> dict[str, pl.DataFrame]:
-    """Group a log's events by packed keys; besides the four tables count ``too_soon`` events and ``strangers``."""
+    """Group a log's events by packed keys; besides the four tables count ``too_soon`` events, and find ``strangers``."""
     events = _coded(log, owners, definition, codes, extent).collect(engine="streaming")
     inside = events.lazy().filter(pl.col("u") < OUT)
     known = inside.filter(pl.col("age").is_not_null())
     queries = {
-        "too_soon": inside.filter(pl.col("age").is_null()).select(pl.len()),
+        "too_soon": inside.filter(pl.col("age").is_null()).select(
+            pl.len(), late=pl.col("u").filter(_telling(definition, codes)).n_unique()
+        ),
         "sides": _sides(known, codes),
         "early": _early(known, definition.first_days, codes),
         "days": _days(known, codes),
     }
     if events["u"].null_count():  # rarely; so ids need not be kept in memory
-        before = log.filter(pl.col("at") < extent.end)
-        unknown = before.join(owners.lazy(), on="user_id", how="anti")
-        queries["strangers"] = unknown.select(pl.col("user_id").n_unique())
+        unknown = log.filter(extent.holds).join(owners.lazy(), on="user_id", how="anti")
+        queries["strangers"] = unknown.select(pl.col("user_id").unique())
     found = {name: query.collect(engine="streaming") for name, query in queries.items()}
     outreach = definition.outreach
     # A condition on what an event does not carry is not met.
@@ -127,7 +127,7 @@ def _coded(
     opening = [pl.col("given"), (since == timedelta()).alias("opening")]
     age = pl.when(since >= timedelta()).then((since.to_physical() // DAY_US).clip(0, 2**15))
     return (
-        log.filter(at < extent.end)
+        log.filter(extent.holds)
         .select("user_id", event.alias("e"), "at", *wheres)
         .join(owners.lazy(), on="user_id", how="left")
         .select(
@@ -165,6 +165,11 @@ def _hits(matcher: Matcher, codes: Codes) -> pl.Expr:
     """Tell whether a coded event is meant."""
     plain, where = _split(matcher, codes)
     return pl.any_horizontal(pl.col("e").is_in(plain), *where)
+
+
+def _telling(definition: Definition, codes: Codes) -> pl.Expr:
+    """Tell which events can hardly come before a sign-up: activation, and the core action."""
+    return _hits(definition.activation, codes) | _hits(definition.core, codes)
 
 
 def _split(matcher: Matcher, codes: Codes) -> tuple[list[int], list[pl.Expr]]:

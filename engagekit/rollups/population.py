@@ -10,21 +10,25 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit.errors import ColumnError, EventLogError, listing, nearest
+from engagekit.ingest import edges_of
 from engagekit.instants import AT, local_day
 from engagekit.journeys import USERS
-from engagekit.log import as_lazy, end_after, utc
+from engagekit.log import as_lazy, utc
 from engagekit.matchers import condition_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from engagekit._base import Remark
     from engagekit.definition import Definition
+    from engagekit.ingest import Edges, Outskirts
     from engagekit.log import Frame
 
 TOO_SOON = "events before their user's sign-up"
 LACKING = "rows without a user, an event name or a time"
 NO_SIGNUP, NO_ACCOUNT = "no sign-up in the data", "no account in the users table"
-TOO_LATE = "signed up at or after as_of"
+TOO_LATE, BEFORE = "signed up at or after as_of", "signed up before the log starts"
+EARLY, LATE = "stray events before the log begins", "stray events after it ends"
 OUT = 2**32 - 1  # the place of users who are known but left out
 
 
@@ -32,10 +36,42 @@ OUT = 2**32 - 1  # the place of users who are known but left out
 class Extent:
     """What is known of a log before anybody is looked at: its first instant, its end, and how it keeps time."""
 
-    start: datetime
+    edges: Edges
     end: datetime
     dates_only: bool
     zone: str  # where local days lie
+    asked: bool  # whether the end was given
+
+    @property
+    def start(self) -> datetime:
+        """The first instant of the log's body."""
+        return self.edges.start
+
+    @property
+    def holds(self) -> pl.Expr:
+        """Whether an event counts: it lies in the log's body, or up to the end that was given."""
+        at = pl.col("at")
+        return at < self.end if self.edges.before is None else (at >= self.start) & (at < self.end)
+
+    @property
+    def stray(self) -> Counter[tuple[str, str]]:
+        """How many events are left out at either end; those before an `as_of` that was given are vouched for."""
+        found = {EARLY: self.edges.before, LATE: None if self.asked else self.edges.after}
+        return Counter({(reason, "events"): s.events for reason, s in found.items() if s})
+
+
+@dataclass(frozen=True)
+class Part:
+    """What came of some users of a log: the four tables, what was left out, and what is odd about them.
+
+    `late` counts the units that did the activation or the core action before their sign-up, `forms` is what
+    `id_forms.forms_of` makes of the ids.
+    """
+
+    tables: dict[str, pl.DataFrame]
+    left_out: Counter[tuple[str, str]]
+    late: int
+    forms: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -44,7 +80,10 @@ class Opened:
 
     extent: Extent
     left_out: Counter[tuple[str, str]]
-    parts: Iterable[tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]]
+    parts: Iterable[Part]
+    counts: pl.DataFrame  # its events by day
+    people: pl.DataFrame | None  # the users table
+    remarks: Sequence[Remark] = ()  # what could be said before any part was reduced
 
 
 @dataclass(frozen=True)
@@ -88,19 +127,25 @@ def zone_of(definition: Definition, *, dates_only: bool) -> str:
     return "UTC" if dates_only else definition.timezone
 
 
-def extent_of(counts: pl.DataFrame, end: datetime | None, *, dates_only: bool, zone: str) -> Extent:
-    """Find the log's first instant and its end from its events by day.
+def extent_of(
+    counts: pl.DataFrame, end: datetime | None, ask: Outskirts, *, dates_only: bool, zone: str
+) -> Extent:
+    """Find the log's body from its events by day, and its end, unless that is given.
 
     Raises
     ------
     EventLogError
         There is nothing before the end.
     """
-    end = end_after(counts.sort("day"), dates_only=dates_only) if end is None else end
-    start = counts["first"].min()
-    if not isinstance(start, datetime) or start >= end:
+    if end is None:
+        edges = edges_of(counts, ask)
+        return Extent(edges, edges.end(dates_only=dates_only), dates_only, zone, asked=False)
+    known = counts.filter(pl.col("first") < end)
+    if not known.height:
         raise EventLogError(f"The log holds no event before as_of ({end:%Y-%m-%d %H:%M}).")
-    return Extent(start, end, dates_only, zone)
+    until = pl.lit(end - timedelta(microseconds=1), AT)
+    known = known.with_columns(pl.min_horizontal("last", until).alias("last"))
+    return Extent(edges_of(known, ask), end, dates_only, zone, asked=True)
 
 
 def people_of(

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import polars as pl
 
-from engagekit.instants import AT, Instant, beside_log
+from engagekit.ingest import (
+    FEW_USERS,
+    SCHEMA,
+    Occurrences,
+    Outskirts,
+    forms_of,
+    missing_events,
+    respelt,
+)
+from engagekit.instants import AT, Instant, beside_log, local_day
 from engagekit.journeys import REDUCED, TABLES, folded
 from engagekit.log import open_log
 from engagekit.rollups.engines import as_portable, brought, engine_of
-from engagekit.rollups.narwhals_reduction import Source, reduction
+from engagekit.rollups.findings import Overlap, of_null_ids, of_overlap
+from engagekit.rollups.narwhals_reduction import Source, hit, reduction
 from engagekit.rollups.population import (
     LACKING,
     TOO_SOON,
     Extent,
     Opened,
+    Part,
     check_conditions,
     columns_of_users,
     extent_of,
@@ -31,8 +43,10 @@ from engagekit.rollups.user_properties import kind_of, own_properties
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
 
     from engagekit.definition import Definition
+    from engagekit.matchers import Match
     from engagekit.rollups.engines import Engine
     from engagekit.rollups.narwhals_reduction import Lazy
 
@@ -47,6 +61,7 @@ def opened(
     users: Any,
     unit: str,
     as_of: Instant | None,
+    missing: str,
 ) -> Opened:
     """Check everything, and see where the log begins and ends."""
     native = events.to_native() if hasattr(events, "to_native") else events
@@ -66,13 +81,88 @@ def opened(
     id_type = id_type if id_type.is_integer() else pl.String()
     people = people_of(users, id_type, definition, unit, dates_only=dates_only)
     shaped = as_portable(engine.shaped(native, head.schema["at"], zone, needs))
+    names = _names(shaped)
+    spelling = respelt(names, definition.event_names())
+    if spelling:
+        shaped = shaped.with_columns(_spelt(spelling).alias("event"))
+        names = sorted({spelling.get(name, name) for name in names})
+    remarks = missing_events(definition, _occurrences(shaped, names), allow=missing == "allow")
     counts = _by_day(shaped)
     rows = int(brought(lazy.select(nw.len())).item())
-    extent = extent_of(counts, end, dates_only=dates_only, zone=zone)
-    left_out = Counter({(LACKING, "events"): rows - int(counts["len"].sum())})
+    extent = extent_of(counts, end, _outskirts(shaped), dates_only=dates_only, zone=zone)
+    lacking = Counter({(LACKING, "events"): rows - int(counts["len"].sum())})
+    if lacking.total():
+        remarks += of_null_ids(*_without_user(lazy, definition))
+    ids = None if people is None and id_type.is_integer() else _ids(shaped, extent, id_type)
+    if ids is not None and people is not None and users is not None:
+        remarks += of_overlap(_overlap(ids, people), people, unit)
     kinds = {name: kind_of(head.schema[name]) for name in own}
     part = _reduced(engine, native, shaped, definition, people, extent, unit, id_type, kinds)
-    return Opened(extent, left_out, [part])
+    part = replace(part, forms=_forms(ids, people))
+    return Opened(extent, lacking + extent.stray, [part], counts, people, remarks)
+
+
+def _ids(log: Lazy, extent: Extent, id_type: pl.DataType) -> pl.DataFrame:
+    """Bring the ids of all users over, and whether they did anything that counts."""
+    start, end = _bounds(extent)
+    t = nw.col("t")
+    span = log.group_by("user_id").agg(t.min().alias("first_t"), t.max().alias("last_t"))
+    counts = (pl.col("last_t") >= start) & (pl.col("first_t") < end)
+    return brought(span).select(pl.col("user_id").cast(id_type), counts.alias("counts"))
+
+
+def _overlap(ids: pl.DataFrame, people: pl.DataFrame) -> Overlap:
+    return Overlap(
+        table=people.height,
+        idle=people.join(ids, on="user_id", how="anti").height,
+        log=ids.height,
+        untold=ids.join(people, on="user_id", how="anti").height,
+    )
+
+
+def _forms(ids: pl.DataFrame | None, people: pl.DataFrame | None) -> pl.DataFrame:
+    known = [] if ids is None else [ids.filter("counts").select("user_id")]
+    known += [] if people is None else [people.select("user_id")]
+    return forms_of(pl.concat(known or [pl.DataFrame(schema={"user_id": pl.Int64})]).unique())
+
+
+def _without_user(log: Lazy, definition: Definition) -> tuple[int, int]:
+    """Count the events of the definition, and those of them that nobody is named for."""
+    meant = nw.lit(value=False)
+    for matcher in definition.matchers().values():
+        meant = meant | (nw.when(hit(matcher)).then(nw.lit(1)).otherwise(nw.lit(0)) == 1)
+    told = log.filter(meant)
+    nobody = told.filter(nw.col("user_id").is_null())
+    counts = [int(brought(each.select(nw.len())).item()) for each in (nobody, told)]
+    return counts[0], counts[1]
+
+
+def _bounds(extent: Extent) -> tuple[int, int]:
+    start, end = ((at - START) // timedelta(microseconds=1) for at in (extent.start, extent.end))
+    return start, end
+
+
+def _names(log: Lazy) -> list[str]:
+    found = log.group_by("event").agg(nw.len().alias("times")).select("event")
+    return brought(found)["event"].cast(pl.String).to_list()
+
+
+def _spelt(spelling: dict[str, str]) -> nw.Expr:
+    event: nw.Expr = nw.col("event")
+    for name, other in spelling.items():
+        event = nw.when(nw.col("event") == nw.lit(name)).then(nw.lit(other)).otherwise(event)
+    return event
+
+
+def _occurrences(log: Lazy, names: list[str]) -> Occurrences:
+    def any_of(match: Match) -> bool:
+        return brought(log.filter(hit(match)).select("event").head(1)).height > 0
+
+    def values(event: str, column: str) -> list[object]:
+        found = log.filter(nw.col("event") == event).group_by(column).agg(nw.len().alias("times"))
+        return brought(found.select(column))[column].to_list()
+
+    return Occurrences(names, any_of, values)
 
 
 def _by_day(log: Lazy) -> pl.DataFrame:
@@ -85,6 +175,31 @@ def _by_day(log: Lazy) -> pl.DataFrame:
     return found.select(first.dt.date().alias("day"), pl.col("len").cast(pl.Int64), first, last)
 
 
+def _outskirts(log: Lazy) -> Outskirts:
+    """Ask who was there on a log's outermost days."""
+
+    def on(since: date, until: date) -> Lazy:
+        first, last = ((day - START.date()).days for day in (since, until))
+        t = nw.col("t")
+        return log.filter(t >= first * DAY_US, t < (last + 1) * DAY_US)
+
+    def seen(since: date, until: date) -> pl.DataFrame:
+        day = (nw.col("t") // DAY_US).cast(nw.Int64).alias("utc_day")
+        pairs = on(since, until).with_columns(day).group_by("utc_day", "user_id").agg(nw.len())
+        found = brought(pairs.select("utc_day", "user_id"))
+        return found.select(pl.col("utc_day").cast(pl.Int32).cast(pl.Date).alias("day"), "user_id")
+
+    def users() -> int:
+        people = log.group_by("user_id").agg(nw.len().alias("times"))
+        return int(brought(people.select(nw.len())).item())
+
+    def crowded(since: date, until: date) -> bool:
+        people = on(since, until).group_by("user_id").agg(nw.len().alias("times"))
+        return brought(people.select("user_id").head(FEW_USERS + 1)).height > FEW_USERS
+
+    return Outskirts(seen, crowded, users)
+
+
 def _reduced(
     engine: Engine,
     native: Any,
@@ -95,8 +210,8 @@ def _reduced(
     unit: str,
     id_type: pl.DataType,
     own: Mapping[str, pl.DataType],
-) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]:
-    start, end = ((at - START) // timedelta(microseconds=1) for at in (extent.start, extent.end))
+) -> Part:
+    start, end = _bounds(extent)
     held: dict[str, Any] = {}
 
     def bounded(frame: Lazy) -> Lazy:
@@ -122,7 +237,7 @@ def _reduced(
 
 def _landed(
     tables: dict[str, pl.DataFrame], people: pl.DataFrame | None, unit: str, id_type: pl.DataType
-) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]:
+) -> Part:
     reasons = tables["left_out"].select("reason", "unit", "count")
     left_out = Counter({(reason, what): int(n) for reason, what, n in reasons.iter_rows()})
     left_out[TOO_SOON, "events"] = int(tables["too_soon"].item())
@@ -132,7 +247,7 @@ def _landed(
     if people is not None:
         told = properties_of(people, unit=unit)
         typed["users"] = typed["users"].join(told, on="user_id", how="left", maintain_order="left")
-    return typed, left_out
+    return Part(typed, left_out, int(tables["late"].item()), pl.DataFrame(schema=SCHEMA))
 
 
 def _typed(table: pl.DataFrame, name: str, id_type: pl.DataType) -> pl.DataFrame:

@@ -194,6 +194,7 @@ def _reduced(
         tuple(own_properties(definition, () if people is None else people.columns)),
     )
     found = reduction(source, definition)
+    del found["late"]  # a question of rollup's own
     too_soon = found.pop("too_soon").with_columns(reason=nw.lit(TOO_SOON), unit=nw.lit("events"))
     reasons = [found.pop("left_out"), too_soon]
     left_out = nw.concat([frame.select("reason", "count", "unit") for frame in reasons])

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import engagekit as ek
-from engagekit.errors import ColumnError, EngagekitError, EventLogError, ParameterError
+from engagekit.errors import (
+    ColumnError,
+    EngagekitError,
+    EngagekitWarning,
+    EventLogError,
+    ParameterError,
+)
 from engagekit.funnels.simultaneous_events import furthest
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -226,13 +232,15 @@ def test_whole_weeks_change_nothing(weeks):
         assert_frame_equal(ek.funnel(moved, [*"ABC"], **asked), ek.funnel(log, [*"ABC"], **asked))
 
 
-def test_a_stray_last_event_must_be_settled():
-    log = pl.concat([log_of(" ".join(f"A{n}" for n in range(2000))), log_of("x99999")])
-    with pytest.raises(EventLogError, match="wrong clock"):
-        ek.funnel(log, ["A", "B"])
-    with pytest.raises(EventLogError, match="wrong clock"):
-        ek.funnel(log, ["x", "A"])
-    assert counts(log, "AB") == [1, 0]
+def test_a_stray_event_moves_neither_end():
+    log = log_of(" ".join(f"A{n}" for n in range(2000)) + " B1999")
+    stray = pl.concat([log_of("A-99999"), log, log_of("x99999")])
+    with pytest.warns(EngagekitWarning) as said:
+        found = ek.funnel(stray, ["A", "B"], within="10m")
+    assert [str(w.message).split(":")[0] for w in said] == ["The log begins on 2026-01-01", "The log ends on 2026-01-02"]  # fmt: skip
+    assert_frame_equal(found, ek.funnel(log, ["A", "B"], within="10m"))
+    asked = {"since": BEGIN - timedelta(days=100), "as_of": BEGIN + timedelta(days=100)}
+    assert ek.funnel(stray, ["A", "x"], within="200d", **asked)["n"].to_list() == [1, 1]
 
 
 def test_by_an_event_property():

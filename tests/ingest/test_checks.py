@@ -31,11 +31,11 @@ def found(events, check, definition=DEFINITION, **options):
 def test_all_checks_stand_in_order_and_zero_says_nothing():
     table = ek.check_events(log(("a", "signed_up", 0), ("a", "made", 0.5)), DEFINITION)
     assert table["check"].to_list() == [
-        "null user_id", "null event", "null at", "exact duplicates", "events before sign-up", "times after as_of", "two sign-ups",
+        "null user_id", "null event", "null at", "exact duplicates", "events before sign-up", "times before the log begins", "times after as_of", "two sign-ups",
         "unknown events in the definition", "events no one did", "users with a sign-up only", "days with no event",
         "one user with an implausible share", "names that differ only by case or blanks", "left out",
     ]  # fmt: skip
-    assert table["count"].to_list() == [0] * 13 + [None]
+    assert table["count"].to_list() == [0] * 14 + [None]
     assert table.schema == {
         "check": pl.String,
         "count": pl.Int64,
@@ -43,7 +43,7 @@ def test_all_checks_stand_in_order_and_zero_says_nothing():
         "example": pl.String,
         "advice": pl.String,
     }
-    assert table.select(pl.col("example", "advice").null_count()).row(0) == (14, 14)
+    assert table.select(pl.col("example", "advice").null_count()).row(0) == (15, 15)
 
 
 def test_without_a_definition_its_checks_are_not_made():
@@ -123,20 +123,21 @@ def test_times_after_as_of():
     )  # 23:00 UTC the day before
 
 
-def test_a_clock_ahead_is_told_without_as_of():
+def test_stray_times_are_told_at_both_ends():
     many = [(f"u{n}", "made", n % 30) for n in range(2000)]
-    row = found(log(*many, ("x", "made", 1700), ("y", "made", 1700)), "times after as_of")
-    assert (row["count"], row["example"]) == (
-        2,
-        "2030-10-26, when the day before with events is 2026-03-30",
-    )
-    assert "as_of='2026-03-31'" in row["advice"]
-    assert (
-        found(log(*many, *[("x", "made", 1700)] * 3), "times after as_of")["count"] == 0
-    )  # more than one in a thousand
+    late = log(*many, ("x", "made", 1700), ("y", "made", 1700))
+    row = found(late, "times after as_of")
+    assert (row["count"], row["example"]) == (2, "up to 2030-10-26 00:00, where the log ends on 2026-03-30")  # fmt: skip
+    assert "as_of='2030-10-27'" in row["advice"]
+    early = log(*many, ("x", "made", -1700))
+    row = found(early, "times before the log begins")
+    assert (row["count"], row["example"]) == (1, "2021-07-05 00:00, where the log begins on 2026-03-01")  # fmt: skip
     few = [("u", "made", n) for n in range(20)]
-    assert found(log(*few, ("x", "made", 1700)), "times after as_of")["count"] == 1
-    assert found(log(*few, ("x", "made", 60)), "times after as_of")["count"] == 0
+    assert found(log(*few, ("x", "made", 60)), "times after as_of")["count"] == 1
+    assert (
+        found(log(*few, *[("x", "made", 60)] * 2), "times after as_of")["count"] == 0
+    )  # one in ten
+    assert found(early, "times before the log begins", as_of="2026-03-10")["count"] == 1
 
 
 def test_unknown_names_get_the_nearest():

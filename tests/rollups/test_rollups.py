@@ -243,8 +243,19 @@ def test_faults_are_told_all_at_once():
         ek.rollup(log(), MAKE)
 
 
-def test_a_clock_far_ahead_must_be_settled_first():
-    events = log((1, "signup", at(1)), *[(1, "make", at(2))] * 1998, (1, "make", at(20)))
-    with pytest.raises(EventLogError, match=r"17 empty days.*as_of='2026-01-03'"):
-        ek.rollup(events, MAKE)
-    assert ek.rollup(events, MAKE, as_of="2026-01-03").users["core_days"].to_list() == [1]
+def test_stray_events_are_left_out_and_said():
+    body = log((1, "signup", at(5)), *[(1, "make", at(6))] * 58, (2, "signup", at(6)))
+    stray = log((1, "make", datetime(2001, 5, 1)), (2, "make", at(20)), (3, "signup", at(21)))
+    found, plain = ek.rollup(pl.concat([stray, body]), MAKE), ek.rollup(body, MAKE)
+    assert held(found) == held(plain) | {"left_out": set(found.left_out.iter_rows())}
+    assert (found.as_of, found.log_start) == (plain.as_of, plain.log_start)
+    assert found.left_out.rows() == [
+        ("stray events after it ends", 2, "events"), ("stray events before the log begins", 1, "events"),
+    ]  # fmt: skip
+    assert [(r.kind, r.about, r.users) for r in found.remarks] == [("stray events", ("start",), 1), ("stray events", ("end",), 2)]  # fmt: skip
+    assert "1 event of 1 user on 2001-05-01" in found.remarks[0].text
+    assert "2 events of 2 users from 2026-01-20 to 2026-01-21" in found.remarks[1].text
+    # Who says up to when the data are complete vouches for what comes before.
+    given = ek.rollup(pl.concat([stray, body]), MAKE, as_of="2026-01-22")
+    assert given.users["user_id"].to_list() == [1, 2, 3]
+    assert given.log_start == plain.log_start

@@ -1,0 +1,244 @@
+"""Events of the definition that stop, start or are renamed midway, while the rest of the log goes on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engagekit._base import Remark, many
+from engagekit.diagnosis import windows_of
+from engagekit.instants import day_of, days, last_day, local_day
+from engagekit.matchers import label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engagekit.journeys import Journeys
+
+TRACKING = "tracking stops or starts"  # the kind of remark
+DUE = 20  # so many events of a kind must have been due on days without any
+LEAST, TIMES, NEAR = (
+    3,
+    3,
+    91,
+)  # a span of days is longer than these say, against the spans usual around it
+USUAL = (
+    0.9  # of the spans between two days with the event, so many are no longer than the usual one
+)
+DELAY = 0.8  # so many users do an event for the first time within the usual delay
+# Which window of users an event decides, by role; from the link on, verdicts rest on it.
+WINDOW_OF = {"signup": "activation", "activation": "activation", "step": "activation", "core": "habit", "advanced": "depth", "advocacy": "advocacy"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Role:
+    """An event of the definition day by day: how often it was done, beside what it is held against."""
+
+    name: str
+    event: str
+    times: Sequence[float]
+    beside: Sequence[float]
+    delay: int  # days that pass from sign-up until most users who do it have done it
+
+
+def of_tracking(journeys: Journeys, events: pl.DataFrame, strangers: int) -> list[Remark]:
+    """Say which events of the definition were not seen for days on which, at their usual rate, 20 were due.
+
+    Sign-ups are held against all events of the log, activation and steps against sign-ups, all others against the rest
+    of the log, each within 91 days of the span. The span is longer than 3 days, and than 3 times what is usual between
+    two days with the event.
+
+    Parameters
+    ----------
+    journeys
+        All users.
+    events
+        The events of the log by day: ``day, len``.
+    strangers
+        How many users of the log have no sign-up.
+    """
+    first, last = (
+        day_of(journeys.log_start, journeys.timezone),
+        last_day(journeys.as_of, journeys.timezone),
+    )
+    last = min([last, *events["day"].to_list()[-1:]])
+    if (last - first).days <= LEAST:
+        return []
+    axis = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    found = []
+    for role in _roles(journeys, events, axis):
+        for start, end in _missing(role):
+            remark = _remark(
+                journeys,
+                role,
+                axis[start],
+                axis[end],
+                (start == 0, end == len(axis) - 1),
+                strangers,
+            )
+            found += [remark] if remark else []
+    return found
+
+
+def _on(counts: pl.DataFrame, axis: Sequence[date]) -> list[float]:
+    known = dict(counts.select("day", "n").iter_rows())
+    return [float(known.get(day, 0)) for day in axis]
+
+
+def _roles(journeys: Journeys, events: pl.DataFrame, axis: Sequence[date]) -> list[_Role]:
+    definition, zone = journeys.definition, journeys.timezone
+    whole = _on(events.select("day", n="len"), axis)
+
+    def firsts(frame: pl.LazyFrame, column: str) -> list[float]:
+        day = local_day(pl.col(column), zone).alias("day")
+        return _on(frame.drop_nulls(column).group_by(day).agg(n=pl.len()).collect(), axis)
+
+    users = journeys.users.lazy()
+    signups = firsts(users, "signed_up_at")
+    fresh = _rolling(signups, definition.activation_days)
+    roles = (
+        []
+        if definition.signup is None
+        else [_Role("signup", label(definition.signup), signups, whole, 0)]
+    )
+    roles.append(
+        _Role("activation", label(definition.activation), firsts(users, "activated_at"), fresh, 0)
+    )
+    for number, step in enumerate(definition.steps):
+        mine = journeys.steps.lazy().filter(pl.col("step") == number)
+        for side, matcher in (("reached_at", step.reached), ("completed_at", step.completed)):
+            if matcher is not None:
+                roles.append(
+                    _Role(f"step {step.name!r}", label(matcher), firsts(mine, side), fresh, 0)
+                )
+    done = journeys.days.lazy().group_by("role", "day").agg(n=pl.col("times").sum()).collect()
+    delays = _delays(journeys)
+    # The log may also hold users who are left out; those who count come in one by one.
+    present = [so_far / (sum(signups) or 1) for so_far in accumulate(signups)]
+    for name, matcher in definition.roles().items():
+        times = _on(done.filter(pl.col("role") == name), axis)
+        rest = [
+            max(0.0, every - mine) * here
+            for every, mine, here in zip(whole, times, present, strict=True)
+        ]
+        roles.append(_Role(name, label(matcher), times, rest, delays.get(name, 0)))
+    return [role for role in roles if any(role.times)]
+
+
+def _rolling(counts: Sequence[float], length: int) -> list[float]:
+    found, held = [], 0.0
+    for place, count in enumerate(counts):
+        held += count - (counts[place - length] if place >= length else 0)
+        found.append(held)
+    return found
+
+
+def _delays(journeys: Journeys) -> dict[str, int]:
+    """Say for each role how many days pass until most of its users do it for the first time."""
+    first = journeys.days.lazy().group_by("user_id", "role").agg(pl.col("first_at").min())
+    away = (pl.col("first_at") - pl.col("signed_up_at")).dt.total_days()
+    joined = first.join(journeys.users.lazy().select("user_id", "signed_up_at"), on="user_id")
+    return dict(joined.group_by("role").agg(away.quantile(DELAY, "higher")).collect().iter_rows())
+
+
+def _missing(role: _Role) -> list[tuple[int, int]]:
+    """Find the spans of places on which the event is missing though it was due."""
+    seen = [place for place, times in enumerate(role.times) if times]
+    count = len(role.times)
+    spans = [(one + 1, other - 1) for one, other in pairwise(seen)]
+    between = sorted(end - start + 1 for start, end in spans)
+    usual = between[math.ceil(USUAL * len(between)) - 1] if between else 0
+    spans = [(min(role.delay, seen[0]), seen[0] - 1), *spans, (seen[-1] + 1, count - 1)]
+    return [
+        (0 if end < seen[0] else start, end)
+        for start, end in spans
+        if end - start + 1 > max(LEAST, TIMES * usual) and _due(role, start, end) >= DUE
+    ]
+
+
+def _due(role: _Role, start: int, end: int) -> float:
+    """Say how many events were due, at their rate on the days around."""
+    around = [
+        *range(max(0, start - NEAR), start),
+        *range(end + 1, min(len(role.times), end + 1 + NEAR)),
+    ]
+    beside = sum(role.beside[place] for place in around)
+    rate = sum(role.times[place] for place in around) / beside if beside else 0.0
+    return rate * sum(role.beside[start : end + 1])
+
+
+def _remark(
+    journeys: Journeys,
+    role: _Role,
+    since: date,
+    until: date,
+    open_ends: tuple[bool, bool],
+    strangers: int,
+) -> Remark | None:
+    kind = role.name.split(":")[0].split(" ")[0]
+    users: int | None
+    if kind == "signup":
+        users, of = strangers, strangers + journeys.users.lazy().select(pl.len()).collect().item()
+        if (
+            not strangers
+        ):  # nobody signed up on these days, it seems: who was there had done so before
+            return None
+    else:
+        users, of = users_bent(journeys, kind, since, until)
+    span = many((until - since).days + 1, "day")
+    began, stopped = open_ends
+    when = (
+        f"before {until + timedelta(days=1)}"
+        if began
+        else f"from {since} on"
+        if stopped
+        else f"from {since} to {until}"
+    )
+    other = "" if began else _renamed(journeys, since)
+    text = (
+        f"{role.name.replace(':', ' action ', 1) if kind == 'advanced' else f'{role.name} ({role.event})'} is in no event {when} ({span}), though the rest of the log goes on "
+        f"and at its usual rate {DUE} or more were due: its tracking may have {'begun' if began else 'stopped'} then.{other}"
+    )
+    about = (role.name, since.isoformat(), until.isoformat())
+    return Remark(TRACKING, about, text, users, users / of if users is not None and of else None)
+
+
+def users_bent(journeys: Journeys, kind: str, since: date, until: date) -> tuple[int | None, int]:
+    """Count the users whose window for an event lies in part on some days, of those it could be."""
+    if kind not in WINDOW_OF:
+        return None, 0
+    window = WINDOW_OF[kind]
+    opens = pl.col("signed_up_at" if window == "activation" else "activated_at")
+    length = windows_of(journeys.definition)[window]
+    zone = journeys.timezone
+    touched = (local_day(opens, zone) <= until) & (local_day(opens + days(length), zone) >= since)
+    done = (
+        pl.col("activated_at") if window == "activation" else pl.lit(None, pl.Datetime("us", "UTC"))
+    )
+    before = (local_day(done, zone) < since).fill_null(value=False)
+    row = journeys.users.lazy().select((touched & ~before).sum(), n=opens.count()).collect().row(0)
+    return int(row[0]), int(row[1])
+
+
+def _renamed(journeys: Journeys, since: date) -> str:
+    """Name the events that begin when another one ends."""
+    first = local_day(pl.col("first_at").min(), journeys.timezone).alias("first")
+    begun = journeys.early.lazy().group_by(pl.col("event").cast(pl.String)).agg(first, n=pl.len())
+    near = (pl.col("first") - pl.lit(since)).dt.total_days().abs() <= LEAST
+    start = day_of(journeys.log_start, journeys.timezone) + timedelta(days=LEAST)
+    names = (
+        begun.filter(near, pl.col("first") > start)
+        .sort("n", "event", descending=[True, False])
+        .head(2)
+    )
+    found = names.collect()["event"].to_list()
+    return (
+        f" {' and '.join(map(repr, found))} {'begins' if len(found) == 1 else 'begin'} then: was it renamed?"
+        if found
+        else ""
+    )

@@ -17,7 +17,6 @@ from engagekit.diagnosis.links import (
     link_flags,
     meets_depth_rule,
     span_days,
-    windows_of,
 )
 from engagekit.diagnosis.recent import UNSET, Recent, recent_days, recent_signups
 from engagekit.diagnosis.watching import watch_list
@@ -40,5 +39,4 @@ __all__ = [
     "recent_signups",
     "span_days",
     "watch_list",
-    "windows_of",
 ]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.diagnosis.links import windows_of
 from engagekit.diagnosis.recent import UNSET, recent_signups
 from engagekit.diagnosis.user_state import standing
 from engagekit.intervals import wilson_columns
@@ -20,6 +19,7 @@ from engagekit.journeys import (
     check_journeys,
     gathered,
     group_names,
+    windows_of,
 )
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engagekit.definition import LINKS
-from engagekit.errors import DefinitionError, listing
 from engagekit.instants import AT, days, local_day
-from engagekit.journeys import on_advanced_days, on_days
+from engagekit.journeys import on_advanced_days, on_days, windows_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,30 +33,6 @@ def defined_links(definition: Definition) -> tuple[str, ...]:
     if not definition.advanced:
         return LINKS[:2]
     return LINKS if definition.advocacy else LOSABLE
-
-
-def windows_of(definition: Definition) -> dict[str, int]:
-    """Take the window of each link in days, and of the depth rule (``depth_within``).
-
-    Raises
-    ------
-    DefinitionError
-        A window is None: `rollup` resolves them, a definition as the team wrote it may hold some open.
-
-    Examples
-    --------
-    >>> from engagekit import Definition
-    >>> windows_of(Definition(activation="first_project", core="publish").resolved(5))
-    {'activation': 14, 'habit': 7, 'depth': 35, 'advocacy': 90, 'depth_within': 30}
-    """
-    names = (*LINKS, "depth_within")
-    found = {name: getattr(definition, f"{name}_days") for name in names}
-    if unset := [f"{name}_days" for name, days in found.items() if days is None]:
-        raise DefinitionError(
-            f"The windows {listing(unset)} of the definition are not set; ek.rollup sets them from the log, "
-            "or write them into the definition: definition.resolved(usage_interval_days)."
-        )
-    return found
 
 
 def span_days(definition: Definition, link: str) -> int:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import polars as pl
 
-from engagekit.diagnosis.links import windows_of
 from engagekit.errors import ParameterError
-from engagekit.journeys import check_journeys
+from engagekit.journeys import check_journeys, windows_of
 
 if TYPE_CHECKING:
     from engagekit.definition import Definition

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.diagnosis.links import meets_depth_rule, windows_of
+from engagekit.diagnosis.links import meets_depth_rule
 from engagekit.instants import AT, days, last_day, local_day
-from engagekit.journeys import MILLION, on_advanced_days, on_days, silence_days, up_to
+from engagekit.journeys import MILLION, on_advanced_days, on_days, silence_days, up_to, windows_of
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engagekit.diagnosis.labels import QUIET, REPEATED, SILENCE, USUAL_GAP, drifts_at
-from engagekit.diagnosis.links import windows_of
 from engagekit.diagnosis.user_state import gaps_of, standing
 from engagekit.instants import AT, last_day
 from engagekit.intervals import RATE, wilson_columns
-from engagekit.journeys import MILLION, check_journeys, days_until, gathered, on_days
+from engagekit.journeys import MILLION, check_journeys, days_until, gathered, on_days, windows_of
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -35,7 +35,7 @@ from engagekit.journeys.tables import (
     on_days,
     silence_days,
 )
-from engagekit.journeys.windows import suggest_windows, usual_period
+from engagekit.journeys.windows import suggest_windows, usual_period, windows_of
 
 __all__ = [
     "DAYS",
@@ -78,5 +78,6 @@ __all__ = [
     "suggest_windows",
     "up_to",
     "usual_period",
+    "windows_of",
     "without",
 ]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from engagekit.definition import LINKS
+from engagekit.errors import DefinitionError, listing
 from engagekit.instants import AT, days
 from engagekit.journeys.gaps import interval_of, intervals
 from engagekit.journeys.groups import check_journeys
@@ -146,3 +148,27 @@ def usual_period(definition: Definition) -> Literal["week", "month"]:
     'month'
     """
     return "week" if (definition.usage_interval_days or 0) <= SLOW_DAYS else "month"
+
+
+def windows_of(definition: Definition) -> dict[str, int]:
+    """Take the window of each link in days, and of the depth rule (``depth_within``).
+
+    Raises
+    ------
+    DefinitionError
+        A window is None: `rollup` resolves them, a definition as the team wrote it may hold some open.
+
+    Examples
+    --------
+    >>> from engagekit import Definition
+    >>> windows_of(Definition(activation="first_project", core="publish").resolved(5))
+    {'activation': 14, 'habit': 7, 'depth': 35, 'advocacy': 90, 'depth_within': 30}
+    """
+    names = (*LINKS, "depth_within")
+    found = {name: getattr(definition, f"{name}_days") for name in names}
+    if unset := [f"{name}_days" for name, days in found.items() if days is None]:
+        raise DefinitionError(
+            f"The windows {listing(unset)} of the definition are not set; ek.rollup sets them from the log, "
+            "or write them into the definition: definition.resolved(usage_interval_days)."
+        )
+    return found

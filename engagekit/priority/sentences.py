@@ -10,9 +10,10 @@ import polars as pl
 
 from engagekit._base import count, day, many, percent
 from engagekit.definition import LINKS
-from engagekit.diagnosis import defined_links, span_days, windows_of
+from engagekit.diagnosis import defined_links, span_days
 from engagekit.instants import day_of
 from engagekit.intervals import FEW_WEEKS
+from engagekit.journeys import windows_of
 from engagekit.priority.earliest import NONE_BROKEN
 from engagekit.priority.reference_targets import OWN_PAST
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from engagekit._base import Progress
+    from engagekit.definition import Definition
     from engagekit.instants import Instant
     from engagekit.log import Frame
     from engagekit.rollups.population import Opened

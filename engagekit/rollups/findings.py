@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engagekit._base import Remark, count, many
-from engagekit.diagnosis import windows_of
 from engagekit.ingest import of_ids, stray_remarks
 from engagekit.instants import AT, days
+from engagekit.journeys import windows_of
 from engagekit.rollups.population import NO_SIGNUP, burn_in_of, burnt_in
 from engagekit.rollups.tracking_gaps import of_tracking
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TOO_SOON = "events before their user's sign-up"
 LACKING = "rows without a user, an event name or a time"
 NO_SIGNUP, NO_ACCOUNT = "no sign-up in the data", "no account in the users table"
-TOO_LATE, BEFORE = "signed up at or after as_of", "signed up before the log starts"
+TOO_LATE = "signed up at or after as_of"
 EARLY, LATE = "stray events before the log begins", "stray events after it ends"
 OUT = 2**32 - 1  # the place of users who are known but left out
 

@@ -20,7 +20,7 @@ from engagekit.ingest import (
     missing_events,
     respelt,
 )
-from engagekit.instants import AT, Instant, beside_log, local_day
+from engagekit.instants import AT, Instant, beside_log
 from engagekit.journeys import REDUCED, TABLES, folded
 from engagekit.log import open_log
 from engagekit.rollups.engines import as_portable, brought, engine_of

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engagekit._base import Remark, many
-from engagekit.diagnosis import windows_of
 from engagekit.instants import day_of, days, last_day, local_day
+from engagekit.journeys import windows_of
 from engagekit.matchers import label
 
 if TYPE_CHECKING:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from engagekit.ingest.definition_argument import definition_of
 from engagekit.ingest.files import find_files, is_path
+from engagekit.ingest.own_columns import own_columns
 from engagekit.ingest.quality_checks import check_events
 from engagekit.ingest.scan import EVERY, Keep, kept_names, pseudonymize, scan_events
 from engagekit.ingest.users_table import read_users
@@ -11,9 +13,11 @@ __all__ = [
     "EVERY",
     "Keep",
     "check_events",
+    "definition_of",
     "find_files",
     "is_path",
     "kept_names",
+    "own_columns",
     "pseudonymize",
     "read_users",
     "scan_events",

@@ -203,10 +203,11 @@ def _reduced(task: _Task) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, s
     if "strangers" in found:
         stranger = NO_SIGNUP if task.unit == "user" else NO_ACCOUNT
         left_out[stranger, "users"] += found["strangers"].item()
-    base = who.base
+    tables = unpacked(who.base, found, task.definition, codes)
     if task.own:
-        base = with_values(base, first_values(task.log, who.owners, task.own, task.extent.end))
-    return unpacked(base, found, task.definition, codes), left_out
+        values = first_values(task.log, who.owners, task.own, task.extent.end)
+        tables["users"] = with_values(tables["users"], values)
+    return tables, left_out
 
 
 def _as_names(column: str, log: pl.LazyFrame) -> pl.Expr:

@@ -111,7 +111,7 @@ def test_once_done_nothing_is_done_again(tmp_path):
     # Written anew with the same rows it is the same log, whatever its date; a frame of it too.
     os.utime(path, ns=(1, 1))
     ek.prepare_events(path, folder, progress=False)
-    ek.prepare_events(pl.scan_parquet(path).drop("status"), folder, progress=False)
+    ek.prepare_events(pl.scan_parquet(path), folder, progress=False)
 
 
 def test_a_source_that_changed_is_refused_and_nothing_touched(tmp_path):

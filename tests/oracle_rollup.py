@@ -188,6 +188,25 @@ def oracle(rows, definition, *, people=None, unit="user", as_of=None, dates_only
     return found | {"days": days, "left_out": left}
 
 
+def first_values(rows, journeys, *, people=None, dates_only=False):
+    """Return each unit's first value of each property, from its events of the first 24 hours; none where there is none."""
+    unit_of = {p["user_id"]: p["account_id"] for p in people or []}
+    found = {}
+    for unit, signed_up in journeys.users.select("user_id", "signed_up_at").iter_rows():
+        mine = [
+            r
+            for r in rows
+            if None not in (r["user_id"], r["event"], r["at"])
+            and (unit_of.get(r["user_id"]) if journeys.unit == "account" else r["user_id"]) == unit
+            and timedelta(0) <= r["at"] - signed_up < timedelta(hours=24)
+            and r["at"] < journeys.as_of
+        ]
+        for name in journeys.definition.properties:
+            told = [(r["at"], r[name]) for r in mine if r[name] is not None]
+            found[unit, name] = min(told)[1] if told else None
+    return found
+
+
 ZONES = [
     "UTC",
     "Europe/Berlin",
@@ -221,7 +240,8 @@ def some_definition(rng, *, signup=("signup",)):
         advocacy=rng.choice([[], ["invite"]]),
         outreach=rng.choice([None, "mail"]), feedback_asked=rng.choice([None, "asked"]),
         feedback_given=rng.choice([None, "answered"]), errors=rng.choice([None, "oops"]),
-        timezone=rng.choice(ZONES), burn_in_days=rng.choice([None, 0, 2]), first_days=rng.choice([1, 7, 14, 28]),
+        timezone=rng.choice(ZONES), burn_in_days=rng.choice([None, 0, 2]), first_days=(first := rng.choice([1, 7, 14, 28])),
+        properties={1: [], 7: ["status"], 14: ["size", "status"], 28: []}[first],
     )  # fmt: skip
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.definition import definition_of
 from engagekit.errors import listing, nearest
 from engagekit.ingest.column_mapping import ROW
+from engagekit.ingest.definition_argument import definition_of
 from engagekit.ingest.edges import edges_of, outskirts
 from engagekit.ingest.identities import LEFT_OUT, excluded
 from engagekit.instants import beside_log, instant, last_day, local_day

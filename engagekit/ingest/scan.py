@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 
-from engagekit.definition import definition_of
 from engagekit.errors import (
     ColumnError,
     ParameterError,
@@ -18,6 +17,7 @@ from engagekit.errors import (
 )
 from engagekit.ingest import identities, nested_fields, timestamps, typed_tables
 from engagekit.ingest.column_mapping import Reading
+from engagekit.ingest.definition_argument import definition_of
 from engagekit.ingest.files import find_files, is_path
 from engagekit.ingest.own_columns import own_columns
 from engagekit.ingest.presets import PRESETS, preset_of

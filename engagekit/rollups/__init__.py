@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit.definition import definition_of
 from engagekit.errors import ParameterError, check_choice
-from engagekit.ingest import is_path, scan_events
+from engagekit.ingest import definition_of, is_path, scan_events
 from engagekit.journeys import (
     TABLES,
     Journeys,

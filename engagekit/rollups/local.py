@@ -284,10 +284,10 @@ def _reduced(task: _Task) -> Part:
         stranger = NO_SIGNUP if task.unit == "user" else NO_ACCOUNT
         left_out[stranger, "users"] += found["strangers"].height
         ids.append(found["strangers"])
-    base = who.base
+    tables = unpacked(who.base, found, task.definition, codes)
     if task.own:
-        base = with_values(base, first_values(task.log, who.owners, task.own, task.extent.end))
-    tables = unpacked(base, found, task.definition, codes)
+        values = first_values(task.log, who.owners, task.own, task.extent.end)
+        tables["users"] = with_values(tables["users"], values)
     late = int(found["too_soon"]["late"].item())
     return Part(tables, left_out, late, forms_of(pl.concat(ids, how="vertical_relaxed")))
 

@@ -20,7 +20,7 @@ from engagekit.rollups.population import (
     burn_in_of,
     burnt_in,
 )
-from engagekit.rollups.user_properties import portable_values
+from engagekit.rollups.user_properties import FIRST_US
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
     )
     late = telling.group_by("unit_id").agg(nw.len().alias("times"))
     return {
-        "users": portable_values(known, _users(known, base, definition), source.own),
+        "users": _with_values(known, _users(known, base, definition), source.own),
         "steps": _steps(known, base, definition),
         "early": _early(known, definition.first_days),
         "days": _days(known, definition),
@@ -227,6 +227,20 @@ def _early_events(did: Lazy, first_days: int) -> Lazy:
 def _count_days(known: Lazy, name: str) -> Lazy:
     by_day = known.group_by("user_id", "day").agg(nw.len().alias("times"))
     return by_day.group_by("user_id").agg(nw.len().alias(name))
+
+
+def _with_values(known: Lazy, table: Lazy, names: tuple[str, ...]) -> Lazy:
+    """Put each property's first value beside its user, as `user_properties` has it."""
+    soon = known.filter(nw.col("t") - nw.col("s_t") < FIRST_US)
+    for name in names:
+        has = soon.filter(~nw.col(name).is_null()).select("user_id", "t", name)
+        first = has.group_by("user_id").agg(nw.col("t").min().alias("first_t"))
+        at_first = has.join(first, on="user_id", how="inner").filter(
+            nw.col("t") == nw.col("first_t")
+        )
+        value: Any = at_first.group_by("user_id").agg(nw.col(name).min())
+        table = table.join(value, on="user_id", how="left")
+    return table
 
 
 def _steps(known: Lazy, base: Lazy, definition: Definition) -> Lazy:

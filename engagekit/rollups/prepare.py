@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit._base import ticking, write_whole, writing
-from engagekit.definition import definition_of
 from engagekit.errors import ColumnError, EventLogError, StoredFileError, nearest
-from engagekit.ingest import EVERY, find_files, is_path, kept_names, scan_events
+from engagekit.ingest import EVERY, definition_of, find_files, is_path, kept_names, scan_events
 from engagekit.log import COLUMNS, as_lazy, open_log
 from engagekit.rollups.prepared_log import (
     BEGUN,

@@ -246,7 +246,10 @@ def _landed(
     typed = {name: _typed(tables[name], name, id_type) for name in REDUCED}
     if people is not None:
         told = properties_of(people, unit=unit)
-        typed["users"] = typed["users"].join(told, on="user_id", how="left", maintain_order="left")
+        users = typed["users"]
+        own = [c for c in users.columns if c not in ("user_id", *TABLES["users"])]
+        joined = users.join(told, on="user_id", how="left", maintain_order="left")
+        typed["users"] = joined.select(pl.exclude(own), *own)  # these come last, as everywhere
     return Part(typed, left_out, int(tables["late"].item()), pl.DataFrame(schema=SCHEMA))
 
 

@@ -1,4 +1,4 @@
-"""Event properties as the user's own: the first value not null in the first 24 hours, in polars and in narwhals.
+"""Event properties as the user's own: the first value that is not null in the first 24 hours.
 
 Later values come after behaviour, and would explain it by itself. Of several values at one instant the smallest counts,
 so that the order of rows never matters.
@@ -7,7 +7,7 @@ so that the order of rows never matters.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from engagekit.definition import Definition
-    from engagekit.rollups.narwhals_reduction import Lazy
 
 FIRST = timedelta(hours=24)
 FIRST_US = FIRST // timedelta(microseconds=1)
 # By these names a property goes through a reduction, whatever it is called.
-HIDDEN = "_property_{}"
+HIDDEN, PLACE = "engagekit:property {}", "engagekit:place"
 
 
 def own_properties(definition: Definition, of_users: Sequence[str]) -> list[str]:
@@ -39,7 +38,7 @@ def kind_of(kind: pl.DataType) -> pl.DataType:
 def first_values(
     log: pl.LazyFrame, owners: pl.DataFrame, names: Sequence[str], end: datetime
 ) -> pl.DataFrame:
-    """Find each property's first value: ``u`` and the properties, for those who have any."""
+    """Find each property's first value: `PLACE` and the properties, for those who have any."""
     at, since = pl.col("at"), pl.col("at") - pl.col("signed_up_at")
     hidden = {HIDDEN.format(n): name for n, name in enumerate(names)}
     kinds = log.select(names).collect_schema()
@@ -54,7 +53,8 @@ def first_values(
         .filter(pl.col("u") < OUT, since >= timedelta(), since < FIRST)
     )
     firsts = [_first(alias).alias(alias) for alias in hidden]
-    return soon.group_by("u").agg(*firsts).rename(hidden).collect(engine="streaming")
+    found = soon.group_by(pl.col("u").alias(PLACE)).agg(*firsts)
+    return found.rename(hidden).collect(engine="streaming")
 
 
 def _first(column: str) -> pl.Expr:
@@ -63,23 +63,7 @@ def _first(column: str) -> pl.Expr:
     return pl.col(column).filter(has & first).min()
 
 
-def with_values(base: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+def with_values(users: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     """Put the values beside their users, who stand in the order of their places."""
-    places = base.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias("u"))
-    return places.join(found, on="u", how="left", maintain_order="left").drop("u")
-
-
-def portable_values(known: Lazy, table: Lazy, names: Sequence[str]) -> Lazy:
-    """Put each property's first value beside its user, in any engine; `known` has ``user_id, t, s_t`` and the properties."""
-    import narwhals as nw
-
-    soon = known.filter(nw.col("t") - nw.col("s_t") < FIRST_US)
-    for name in names:
-        has = soon.filter(~nw.col(name).is_null()).select("user_id", "t", name)
-        first = has.group_by("user_id").agg(nw.col("t").min().alias("first_t"))
-        at_first = has.join(first, on="user_id", how="inner").filter(
-            nw.col("t") == nw.col("first_t")
-        )
-        value: Any = at_first.group_by("user_id").agg(nw.col(name).min())
-        table = table.join(value, on="user_id", how="left")
-    return table
+    places = users.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias(PLACE))
+    return places.join(found, on=PLACE, how="left", maintain_order="left").drop(PLACE)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engagekit.definition import definition_of
 from engagekit.errors import ParameterError, check_choice
+from engagekit.ingest import definition_of
 from engagekit.instants import AT, beside_log
 from engagekit.journeys import EARLY_EVENTS, TABLES, early_names
 from engagekit.log import COLUMNS
@@ -204,9 +204,10 @@ def _reduced(
     }
     if people is not None and unit == "user":
         properties = [c for c in people.columns if c != "signed_up_at"]
-        tables["users"] = (
-            tables["users"].left_join(people.select(properties), "user_id").drop("user_id_right")
-        )
+        joined = tables["users"].left_join(people.select(properties), "user_id")
+        own = [c for c in tables["users"].columns if c not in ("user_id", *TABLES["users"])]
+        brought = [c for c in properties if c != "user_id"]
+        tables["users"] = joined.select("user_id", *TABLES["users"], *brought, *own)
     return tables | {"left_out": left_out.filter(nw.col("count") > 0).to_native()}
 
 

@@ -33,9 +33,10 @@ def test_all_checks_stand_in_order_and_zero_says_nothing():
     assert table["check"].to_list() == [
         "null user_id", "null event", "null at", "exact duplicates", "events before sign-up", "times before the log begins", "times after as_of", "two sign-ups",
         "unknown events in the definition", "events no one did", "users with a sign-up only", "days with no event",
-        "one user with an implausible share", "names that differ only by case or blanks", "left out",
+        "one user with an implausible share", "names that differ only by case or blanks",
+        "users whose property changes", "left out",
     ]  # fmt: skip
-    assert table["count"].to_list() == [0] * 14 + [None]
+    assert table["count"].to_list() == [0] * 14 + [None] * 2
     assert table.schema == {
         "check": pl.String,
         "count": pl.Int64,
@@ -50,7 +51,8 @@ def test_without_a_definition_its_checks_are_not_made():
     table = ek.check_events(log(("a", "made", 0)))
     unknown = table.filter(pl.col("count").is_null())["check"].to_list()
     assert unknown == [
-        "events before sign-up", "two sign-ups", "unknown events in the definition", "events no one did", "users with a sign-up only", "left out",
+        "events before sign-up", "two sign-ups", "unknown events in the definition", "events no one did", "users with a sign-up only",
+        "users whose property changes", "left out",
     ]  # fmt: skip
 
 
@@ -317,5 +319,10 @@ def test_a_condition_that_no_value_can_meet_is_counted_and_ends_no_check():
 
 
 def test_what_is_no_definition_is_refused():
-    with pytest.raises(ek.EngagekitError, match=r"definition is a str; .*ek.Definition.load"):
-        ek.check_events(log(("a", "made", 0)), "definition.toml")
+    with pytest.raises(
+        ek.EngagekitError,
+        match=r"definition is a dict; it takes an ek.Definition or the path.*from_table",
+    ):
+        ek.check_events(log(("a", "made", 0)), {"core": "made"})
+    with pytest.raises(ek.EngagekitError, match=r"no definition file 'gone\.toml'"):
+        ek.check_events(log(("a", "made", 0)), "gone.toml")

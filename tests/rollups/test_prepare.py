@@ -111,7 +111,7 @@ def test_once_done_nothing_is_done_again(tmp_path):
     # Written anew with the same rows it is the same log, whatever its date; a frame of it too.
     os.utime(path, ns=(1, 1))
     ek.prepare_events(path, folder, progress=False)
-    ek.prepare_events(pl.scan_parquet(path).drop("status"), folder, progress=False)
+    ek.prepare_events(pl.scan_parquet(path), folder, progress=False)
 
 
 def test_a_source_that_changed_is_refused_and_nothing_touched(tmp_path):
@@ -214,10 +214,14 @@ def test_broken_and_newer_folders_are_refused(tmp_path):
         ek.prepare_events(some_log(), folder, progress=False)
 
 
-def test_progress_is_shown_or_handed_on_or_silent(tmp_path, capfd):
+def test_progress_is_shown_or_handed_on_or_silent(tmp_path, capfd, monkeypatch):
     ek.prepare_events(some_log(), tmp_path / "quiet", progress=False)
     ek.rollup(tmp_path / "quiet", MAKE)
     assert capfd.readouterr() == ("", "")
+    # Into a pipe, a log of a scheduler, a mail: nothing, since nobody watches.
+    ek.prepare_events(some_log(), tmp_path / "piped")
+    assert capfd.readouterr() == ("", "")
+    monkeypatch.setattr("engagekit._base.progress._watched", lambda: True)
     ek.prepare_events(some_log(), tmp_path / "shown")
     shown = capfd.readouterr().err
     assert "Splitting [" in shown
@@ -226,6 +230,20 @@ def test_progress_is_shown_or_handed_on_or_silent(tmp_path, capfd):
     ek.rollup(tmp_path / "quiet", MAKE, progress=lambda done, total: ticks.append((done, total)))
     count = len(open_prepared(tmp_path / "quiet").buckets)
     assert ticks == [(done, count) for done in range(count + 1)]
+
+
+def test_one_piece_needs_no_bar(tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr("engagekit._base.progress._watched", lambda: True)
+    monkeypatch.setattr("engagekit.rollups.prepare.BUCKET", 1_000_000)
+    monkeypatch.setattr("engagekit.rollups.prepare.SLICE", 1_000_000)
+    ek.prepare_events(some_log(), tmp_path / "small")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("stream", [None, object()])
+def test_a_stream_that_is_none_is_watched_by_nobody(tmp_path, monkeypatch, stream):
+    monkeypatch.setattr("sys.stderr", stream)
+    assert ek.prepare_events(some_log(), tmp_path / "closed").is_dir()
 
 
 KILLED = """

@@ -7,26 +7,33 @@ import os
 import sys
 import traceback
 import warnings
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
 import engagekit as ek
 from engagekit._base import plain
-from engagekit.errors import (
-    EngagekitError,
-    ParameterError,
-    listing,
-    nearest,
+from engagekit.cli.reading import (
+    DEFAULT,
+    Reading,
+    definition_in,
+    frame_of,
+    id_type,
+    journeys_of,
+    log_of,
+    scan,
+    users_in,
 )
+from engagekit.errors import EngagekitError, ParameterError, listing
+from engagekit.ingest import EVERY
+from engagekit.log import COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import polars as pl
+
+__all__ = ["run"]
 
 app = App(
     name="engagekit",
@@ -35,50 +42,6 @@ app = App(
     help_flags=["--help", "-h"],
 )
 FAULT = 70  # exit status of a fault of engagekit's own, as sysexits.h has it
-Preset = Literal[
-    "posthog", "amplitude", "mixpanel", "mixpanel_before_2023", "segment", "ga4", "snowplow"
-]
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """How the event log is read.
-
-    Parameters
-    ----------
-    definition
-        TOML file that says what success is in this product.
-    preset
-        Which product wrote the export, if one of these did.
-    user, event, at
-        Names of the columns that hold the user's id, the event's name and the time.
-    at_timezone
-        Where times without an offset lie; default: the definition's time zone.
-    at_format
-        How the times are written, where that cannot be told: s, ms, us or ns for an epoch, or a pattern like
-        %d/%m/%Y.
-    bad_times
-        What becomes of unreadable times: refused, or left out and counted.
-    encoding
-        How text files are encoded.
-    dedupe
-        Keep one of events that are the same in every column.
-    cache
-        Folder for text files once read; default: a folder of your account.
-    """
-
-    definition: Annotated[Path | None, Parameter(name=["--definition", "-d"])] = None
-    preset: Preset | None = None
-    user: str = "user_id"
-    event: str = "event"
-    at: str = "at"
-    at_timezone: str | None = None
-    at_format: str | None = None
-    bad_times: Literal["refuse", "null"] = "refuse"
-    encoding: str = "utf-8"
-    dedupe: Annotated[bool, Parameter(negative="")] = False
-    cache: Path | None = None
 
 
 @app.command
@@ -86,7 +49,7 @@ def diagnose(
     events: str | None = None,
     /,
     *,
-    reading: Reading = Reading(),
+    reading: Reading = DEFAULT,
     users: Path | None = None,
     as_of: str | None = None,
     signed_up_since: str | None = None,
@@ -109,7 +72,8 @@ def diagnose(
     signed_up_since
         Only users who signed up at or after this day.
     by
-        Property of users; shows the verdict and the diagnosis for each of its values with 10 users or more too.
+        Property of the users table, or of events (its first value in a user's first 24 hours); shows the verdict and the
+        diagnosis for each of its values with 10 users or more too.
     report
         Write one self-contained HTML page here.
     json_
@@ -118,17 +82,9 @@ def diagnose(
     from engagekit.first_weeks import strongest
     from engagekit.reporting import terminal
 
-    journeys, notes = _journeys(events, reading, users=users, as_of=as_of)
+    journeys, notes = journeys_of(events, reading, users=users, as_of=as_of, by=by)
     if signed_up_since is not None:
         journeys = journeys.where(signed_up=(signed_up_since, None))
-    if by is not None and by not in journeys.properties:
-        known = journeys.properties
-        have = (
-            f"the users table has {listing(known)}"
-            if known
-            else "there is no users table; give --users"
-        )
-        raise ParameterError(f"--by {by!r} is no property of users; {have}.{nearest(by, known)}")
     priority = ek.prioritize(journeys, by=by)
     diagnosis = ek.diagnose(journeys, by=by)
     if report is not None:
@@ -163,7 +119,7 @@ def check(
     events: str | None = None,
     /,
     *,
-    reading: Reading = Reading(),
+    reading: Reading = DEFAULT,
     as_of: str | None = None,
 ) -> int:
     """List the faults of an event log, each with its count, an example and what to do.
@@ -177,14 +133,16 @@ def check(
     """
     from engagekit.reporting import terminal
 
-    log, definition, _, end = _log(events, reading, needs_definition=False)
-    _say(terminal.checks(ek.check_events(_frame(log), definition, as_of=as_of or end)))
+    log, definition, _, end = log_of(events, reading, needs_definition=False)
+    _say(terminal.checks(ek.check_events(frame_of(log), definition, as_of=as_of or end)))
     return 0
 
 
 @app.command
-def prepare(source: str, folder: Path, /, *, reading: Reading = Reading()) -> int:
+def prepare(source: str, folder: Path, /, *, reading: Reading = DEFAULT) -> int:
     """Rewrite a large log once as a folder that everything afterwards reads quickly and in little memory.
+
+    With --definition only the properties it asks for are kept; without, all columns (of an export with --preset: none).
 
     Parameters
     ----------
@@ -193,10 +151,15 @@ def prepare(source: str, folder: Path, /, *, reading: Reading = Reading()) -> in
     folder
         Where the prepared log goes.
     """
-    definition = _definition(reading)
-    log = _scan(source, reading, definition)
+    definition = definition_in(reading)
+    keep = EVERY if definition is None and reading.preset is None else ()
+    log = scan(source, reading, definition, keep=keep)
     ek.prepare_events(log, folder)
-    _say(f"Prepared. Now: engagekit diagnose {folder} --definition DEFINITION.toml")
+    kept = [name for name in frame_of(folder).collect_schema() if name not in COLUMNS]
+    told = f" with the properties {listing(kept)}" if kept else ", without properties"
+    _say(
+        f"Prepared{told}. Now: engagekit diagnose {folder} --definition {reading.definition or 'DEFINITION.toml'}"
+    )
     return 0
 
 
@@ -210,7 +173,7 @@ def start(
     users: Path | None = None,
     as_of: str | None = None,
     keep: Annotated[list[str] | None, Parameter(negative="")] = None,
-    reading: Reading = Reading(),
+    reading: Reading = DEFAULT,
 ) -> int:
     """Make a workshop folder: the log prepared once, and a folder with notebooks for each team.
 
@@ -234,12 +197,12 @@ def start(
     """
     from engagekit.workshop import start as make
 
-    definition = _definition(reading)
-    log = None if events is None else _scan(events, reading, definition, keep=keep or ())
+    definition = definition_in(reading)
+    log = None if events is None else scan(events, reading, definition, keep=keep or ())
     people = None
     if users is not None:
         zone = "UTC" if definition is None else definition.timezone
-        people = _users(users, reading, ids=None if log is None else _id_type(log), timezone=zone)
+        people = users_in(users, reading, ids=None if log is None else id_type(log), timezone=zone)
     made = make(
         folder,
         events=log,
@@ -307,20 +270,6 @@ def compare(folder: Path, /) -> int:
     return 0
 
 
-def _journeys(
-    events: str | None, reading: Reading, *, users: Path | None, as_of: str | None
-) -> tuple[ek.Journeys, pl.DataFrame]:
-    log, definition, people, end = _log(events, reading, needs_definition=True)
-    if definition is None:
-        raise ParameterError(
-            f"What success is in your product is not said: give --definition FILE.toml{_how_to_define()}"
-        )
-    if users is not None:
-        people = _users(users, reading, ids=_id_type(log), timezone=definition.timezone)
-    journeys = ek.rollup(log, definition, users=people, as_of=as_of or end)
-    return journeys, ek.check_events(_frame(log), definition, as_of=journeys.as_of)
-
-
 def _without_small(
     journeys: ek.Journeys, by: str, priority: ek.Priority, diagnosis: pl.DataFrame
 ) -> tuple[ek.Priority, pl.DataFrame]:
@@ -339,77 +288,6 @@ def _without_small(
     hidden = Remark("small groups hidden", (by,), told)
     shown = dataclasses.replace(shown, remarks=(*shown.remarks, hidden))
     return shown, without(diagnosis, small)
-
-
-def _how_to_define() -> str:
-    return ", or make a workshop folder with one: engagekit start FOLDER --events FILE."
-
-
-def _log(
-    events: str | None, reading: Reading, *, needs_definition: bool
-) -> tuple[Any, ek.Definition | None, pl.DataFrame | None, Any]:
-    if events is None:
-        from engagekit.simulation import load_sample
-
-        sample = load_sample()
-        return sample.events, _definition(reading) or sample.definition, sample.users, sample.as_of
-    definition = _definition(reading)
-    if definition is None and needs_definition:
-        raise ParameterError(
-            f"What success is in your product is not said: give --definition FILE.toml{_how_to_define()}"
-        )
-    return _scan(events, reading, definition), definition, None, None
-
-
-def _definition(reading: Reading) -> ek.Definition | None:
-    return None if reading.definition is None else ek.Definition.load(reading.definition)
-
-
-def _scan(
-    source: str, reading: Reading, definition: ek.Definition | None, *, keep: Sequence[str] = ()
-) -> Any:
-    from engagekit.rollups import is_prepared
-
-    if is_prepared(source):
-        return Path(source)  # reduced bucket by bucket, in little memory
-    named = () if definition is None else definition.property_names()
-    zone = reading.at_timezone or (definition.timezone if definition else "UTC")
-    return ek.scan_events(
-        source,
-        user=reading.user,
-        event=reading.event,
-        at=reading.at,
-        preset=reading.preset,
-        timezone=zone,
-        keep=tuple(dict.fromkeys([*named, *keep])),
-        dedupe=reading.dedupe,
-        cache=reading.cache,
-        at_format=reading.at_format,
-        bad_times=reading.bad_times,
-        encoding=reading.encoding,
-    )
-
-
-def _users(path: Path, reading: Reading, *, ids: pl.DataType | None, timezone: str) -> pl.DataFrame:
-    return ek.read_users(
-        path,
-        ids=ids,
-        timezone=reading.at_timezone or timezone,
-        at_format=reading.at_format,
-        encoding=reading.encoding,
-    )
-
-
-def _frame(log: Any) -> Any:
-    """Take a log as a frame, also where it is the folder of a prepared one."""
-    from engagekit.rollups import open_prepared
-
-    return open_prepared(log).log if isinstance(log, Path) else log
-
-
-def _id_type(log: Any) -> pl.DataType:
-    found: pl.DataType = _frame(log).collect_schema()["user_id"]
-    return found
 
 
 def _answers(

@@ -6,15 +6,20 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from engagekit._base import write_whole
+from engagekit.definition.checks import (
+    MOST_DAYS,
+    OUR_COLUMNS,
+    listed,
+    outcome_faults,
+    property_faults,
+)
 from engagekit.errors import (
     DefinitionError,
     EngagekitError,
-    ParameterError,
     StoredFileError,
     check_choice,
     faults_of,
@@ -35,6 +40,8 @@ from engagekit.matchers import (
 
 if TYPE_CHECKING:
     import os
+
+__all__ = ["LINKS", "OUR_COLUMNS", "Definition", "Step"]
 
 LINKS = ("activation", "habit", "depth", "advocacy")
 SCHEMA_VERSION = 1
@@ -64,12 +71,6 @@ HABIT_LADDER = (
     61,
     91,
 )  # days: the habit window is the first that holds the usage interval
-MOST_DAYS = 36_500  # a hundred years: what is longer is a slip
-# Columns of a log, of journeys and of a users table, which no event property can be called by.
-OUR_COLUMNS = (
-    "user_id", "event", "at", "account_id", "signed_up_at", "activated_at", "first_action_at", "last_core_at", "last_seen_at",
-    "core_days", "active_days",
-)  # fmt: skip
 LONGEST_FIRST_DAYS = 31  # the early days of a user are kept as the bits of one 32-bit number
 
 
@@ -183,6 +184,7 @@ class Definition:
                 faults.append(f"{name} is {value!r}; it takes a list.")
                 items = ()
             object.__setattr__(self, name, items)
+        object.__setattr__(self, "properties", listed(self.properties))
         if isinstance(self.outcome_days, list):
             object.__setattr__(self, "outcome_days", tuple(self.outcome_days))
         faults += (
@@ -190,7 +192,7 @@ class Definition:
             + self._step_faults()
             + self._window_faults()
             + self._target_faults()
-            + self._property_faults()
+            + property_faults(self.properties)
         )
         faults += self._meaning_faults() if not faults else []
         if faults:
@@ -294,28 +296,7 @@ class Definition:
             faults.append(
                 f"usage_interval_days is {interval!r}; it takes a number above 0, and at most {MOST_DAYS:,}."
             )
-        return faults + self._outcome_faults()
-
-    def _outcome_faults(self) -> list[str]:
-        window = self.outcome_days
-        if window is None:
-            return []
-        if not (
-            isinstance(window, tuple)
-            and len(window) == 2
-            and all(isinstance(d, int) and not isinstance(d, bool) for d in window)
-        ):
-            return [f"outcome_days is {window!r}; it takes two whole numbers, such as [28, 42]."]
-        if not window[0] < window[1]:
-            return [f"outcome_days is {list(window)}; the window must end after it starts."]
-        if window[1] > MOST_DAYS:
-            return [f"outcome_days is {list(window)}; it ends at most on day {MOST_DAYS:,}."]
-        if isinstance(self.first_days, int) and window[0] < self.first_days:
-            return [
-                f"outcome_days starts on day {window[0]}, inside the first {self.first_days} days; "
-                "what users do early and how they end must not overlap. Start it later."
-            ]
-        return []
+        return faults + outcome_faults(self.outcome_days, self.first_days)
 
     def _target_faults(self) -> list[str]:
         faults = []
@@ -336,22 +317,6 @@ class Definition:
                     f"the target of {name} is {rate!r}; it takes a share between 0 and 1, such as 0.35 for 35%."
                 )
         return faults
-
-    def _property_faults(self) -> list[str]:
-        given = self.properties
-        names = (given,) if isinstance(given, str) else given
-        if not isinstance(names, Sequence):
-            return [f"properties is {given!r}; it takes a list of names of event properties."]
-        object.__setattr__(self, "properties", tuple(dict.fromkeys(map(str, names))))
-        return [
-            f"properties holds {name!r}; it takes names of event properties."
-            for name in names
-            if not isinstance(name, str) or not name.strip()
-        ] + [
-            f"properties holds {name!r}, a name that engagekit uses itself; keep the property under another name."
-            for name in names
-            if name in OUR_COLUMNS
-        ]
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Definition:
@@ -525,26 +490,6 @@ class Definition:
     def asked_properties(self) -> tuple[str, ...]:
         """List every event property a log must keep for this definition: looked at, or kept as the user's."""
         return tuple(dict.fromkeys([*self.property_names(), *self.properties]))
-
-
-def definition_of(given: object, *, name: str = "definition") -> Definition:
-    """Take a definition, or read it from the file that a path names.
-
-    Raises
-    ------
-    ParameterError
-        It is neither.
-    DefinitionError
-        The file is no sound definition.
-    """
-    if isinstance(given, Definition):
-        return given
-    if isinstance(given, (str, PathLike)):
-        return Definition.load(given)
-    cure = "ek.Definition.from_table(...) makes one of a dict" if isinstance(given, Mapping) else "ek.Definition(...) makes one"  # fmt: skip
-    raise ParameterError(
-        f"{name} is a {type(given).__name__}; it takes an ek.Definition or the path of its TOML file ({cure})."
-    )
 
 
 def _overlap(one: Matcher, other: Matcher) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from engagekit.first_weeks.trials import SUMS, counted, summed
 
 if TYPE_CHECKING:
-    from engagekit.first_weeks.trial_strata import Ints, SameDay, UserDays
+    from engagekit.first_weeks.trial_strata import Ints, SameDay, Strata, UserDays
     from engagekit.first_weeks.trials import Acts, Numbers
 
 # Events come together: a day's volume is about half again as uneven as chance alone would have it.
@@ -36,10 +36,8 @@ class Exposed:
     retained: Ints
 
 
-def same_day(
-    days: SameDay, known: UserDays, acts: Acts, times: Ints, excess: Numbers
-) -> tuple[Numbers, Numbers]:
-    """Sum over strata of equally full days; and by how many events each action's days are taken as fuller.
+def same_day(days: SameDay, known: UserDays, acts: Acts, times: Ints, excess: Numbers) -> Numbers:
+    """Sum over strata of equally full days: actions x groups x sums, as `trials` gives them.
 
     Parameters
     ----------
@@ -51,11 +49,6 @@ def same_day(
         Per action, the excess of the retained in the trial without the day's volume. Where it is negative, no day is
         taken as fuller: either figure is the more careful one in its direction.
 
-    Returns
-    -------
-    tuple
-        Actions x blocks x sums as `trials` gives them, and the shift of each action.
-
     Notes
     -----
     For Poisson counts around an unseen level the shift is exact: an action in proportion to the level, seen on a day of v
@@ -63,19 +56,19 @@ def same_day(
     ``κ·Δ / (F - κ)``: Δ how many more other events come with the action, F the variance of a day's volume over its mean,
     κ the part of F that says nothing of the level (1 for Poisson counts; taken as 1.5, as events come in clumps).
     """
-    found = np.zeros((acts.actions, days.strata.blocks, SUMS))
-    shifts = np.zeros(acts.actions)
+    strata = days.strata.of_groups(known.days)
+    found = np.zeros((acts.actions, strata.blocks, SUMS))
     for k in np.unique(times):
         chosen = np.flatnonzero(times == k)
         some = acts.only(chosen)
         before = [range(1)] if k == 1 else [range(1), range(int(k) - 1, int(k))]
-        for counts in counted(days.strata, some, before):
+        for counts in counted(strata, some, before):
             mine = chosen[counts.actions.start : counts.actions.stop]
             rows = _exposed(some.only(list(counts.actions)), known, int(k))
             others = counts.others[-1]
             shift = np.where(excess[mine] > 0, _shifts(days, rows, others), 0.0)
-            found[mine], shifts[mine] = _moved(days, rows, others, shift), shift
-    return found, shifts
+            found[mine] = _moved(days, strata, rows, others, shift)
+    return found
 
 
 def _exposed(acts: Acts, known: UserDays, k: int) -> Exposed:
@@ -84,12 +77,10 @@ def _exposed(acts: Acts, known: UserDays, k: int) -> Exposed:
     if acts.done is not None:
         day = _kth(acts, k)
     else:
-        left = acts.days.copy()
+        left = acts.days.astype(np.int64)
         for _ in range(k - 1):
-            left &= left - np.minimum(left, 1).astype(np.uint32)
-        day = np.where(
-            left > 0, np.bitwise_count((left & (~left + np.uint32(1))) - np.uint32(1)), -1
-        )
+            left &= left - 1  # without the first day left
+        day = np.where(left > 0, np.bitwise_count((left & -left) - 1).astype(np.int64), -1)
     able = day >= 0
     for place, came in acts.able.items():
         able &= (action != place) | came[acts.user]
@@ -146,24 +137,24 @@ def _shifts(days: SameDay, rows: Exposed, others: Ints) -> Numbers:
     return found
 
 
-def _moved(days: SameDay, rows: Exposed, others: Ints, shift: Numbers) -> Numbers:
+def _moved(days: SameDay, strata: Strata, rows: Exposed, others: Ints, shift: Numbers) -> Numbers:
     """Sum with the exposed among days fuller by the shift; between whole events by parts of both."""
     low = np.floor(shift).astype(np.int64)
     high = shift - low
-    found = np.zeros((len(others), days.strata.blocks, SUMS))
+    found = np.zeros((len(others), strata.blocks, SUMS))
     for step, part in ((0, 1 - high), (1, high)):
         if not part.any():
             continue
-        found += part[:, None, None] * _summed(days, rows, others, low + step)
+        found += part[:, None, None] * _summed(days, strata, rows, others, low + step)
     return found
 
 
-def _summed(days: SameDay, rows: Exposed, others: Ints, moved: Ints) -> Numbers:
+def _summed(days: SameDay, strata: Strata, rows: Exposed, others: Ints, moved: Ints) -> Numbers:
     keys = days.keys(rows.day, rows.user, rows.others + moved[rows.action])
     exposed = []
     left = np.ones(len(keys), np.bool_)
-    for level, known in enumerate(days.strata.keys):
-        at = days.strata.placed(level, keys)
+    for level, known in enumerate(strata.keys):
+        at = strata.placed(level, keys)
         here = left & (at >= 0)
         cell = rows.action[here] * (2 * len(known)) + 2 * at[here] + rows.retained[here]
         counts = np.bincount(cell, minlength=len(others) * 2 * len(known))
@@ -171,4 +162,4 @@ def _summed(days: SameDay, rows: Exposed, others: Ints, moved: Ints) -> Numbers:
         left &= ~here
         if not left.any():
             break
-    return summed(days.strata, exposed, others)
+    return summed(strata, exposed, others)

@@ -5,7 +5,7 @@ A stratum's key reads from coarse to fine, so that a coarser stratum is a run of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isqrt, prod
 from typing import TYPE_CHECKING, Any
@@ -65,10 +65,14 @@ class UserDays:
         """How many groups there are."""
         return int(self.group.max(initial=0)) + 1
 
-    def only(self, kept: Any) -> UserDays:
+    def only(self, kept: NDArray[np.bool_]) -> UserDays:
         """Narrow to some users."""
         parts = (self.retained, self.signed_up, self.alike, self.group)
         return UserDays(self.volume[:, kept], *(part[kept] for part in parts))
+
+    def together(self) -> UserDays:
+        """Take all users as one group."""
+        return replace(self, group=np.zeros_like(self.group))
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,11 @@ class Strata:
     def nowhere(self) -> int:
         """The cell of days without events."""
         return 2 * self.size
+
+    def of_groups(self, days: int) -> Strata:
+        """Take sums per group, over all days."""
+        merged = tuple(block // days for block in self.block)
+        return replace(self, block=merged, blocks=self.blocks // days)
 
     @cached_property
     def base(self) -> Ints:

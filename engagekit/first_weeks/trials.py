@@ -55,6 +55,18 @@ class Acts:
             None if self.done is None else self.done[:, some],
         )  # fmt: skip
 
+    def among(self, kept: NDArray[np.bool_]) -> Acts:
+        """Narrow to some users, who are numbered anew."""
+        rows = kept[self.user]
+        action = np.repeat(np.arange(self.actions), np.diff(self.starts))[rows]
+        number = (np.cumsum(kept) - 1).astype(np.int32)
+        return Acts(
+            number[self.user[rows]], self.days[rows], self.own[rows],
+            np.searchsorted(action, np.arange(self.actions + 1)),
+            {place: able[kept] for place, able in self.able.items()},
+            None if self.done is None else self.done[:, rows],
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -115,7 +127,8 @@ def _keys(strata: Strata, acts: Acts, actions: range, before: Sequence[range]) -
     had done it before, and belongs to none of these, is no longer open to the first trial.
     """
     rows = slice(int(acts.starts[actions.start]), int(acts.starts[actions.stop]))
-    first = np.bitwise_count((acts.days[rows] & (~acts.days[rows] + np.uint32(1))) - np.uint32(1))
+    bits = acts.days[rows].astype(np.int64)
+    first = np.bitwise_count((bits & -bits) - 1)
     order = np.argsort(first, kind="stable")
     user, days, when = acts.user[rows][order], acts.days[rows][order], first[order]
     sizes = np.diff(acts.starts[actions.start : actions.stop + 1])

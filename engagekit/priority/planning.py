@@ -12,16 +12,13 @@ from engagekit.definition import LINKS
 from engagekit.diagnosis import span_days
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import day_of, instant
-from engagekit.intervals import z_of
+from engagekit.intervals import users_for
 from engagekit.playbook import PLAYS
 from engagekit.priority.verdict import Priority, rate_of
 
 if TYPE_CHECKING:
     from engagekit.instants import Instant
     from engagekit.playbook import Play
-
-POWER = 0.8  # of ten plays that bring the improvement, eight will be seen to
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -179,32 +176,6 @@ def plan(
         visible_on=visible,
         sentence=told,
     )
-
-
-def users_for(rate: float, goal: float, *, level: float = LEVEL, power: float = POWER) -> int:
-    """Say how many users each of two groups needs, to see a rate rise to a goal.
-
-    Parameters
-    ----------
-    rate, goal
-        Shares between 0 and 1.
-    level, power
-        Two-sided confidence, and the chance to see a difference that is there.
-
-    Returns
-    -------
-    int
-        Users per group.
-
-    Examples
-    --------
-    >>> users_for(0.60, 0.70)
-    356
-    """
-    mean = (rate + goal) / 2
-    apart = z_of(level) * math.sqrt(2 * mean * (1 - mean))
-    seen = z_of(2 * power - 1) * math.sqrt(rate * (1 - rate) + goal * (1 - goal))
-    return math.ceil(((apart + seen) / (goal - rate)) ** 2)
 
 
 def _choices(priority: Priority, play: str | None, link: str | None) -> tuple[str, Play | None]:

@@ -47,7 +47,7 @@ def tally(acts: Acts, known: UserDays, half: Ints, days: Sequence[int]) -> Tally
     for least in days:
         rows = on >= least
         place = action[rows] * kinds + kind[acts.user[rows]]
-        did.append(np.bincount(place, minlength=acts.actions * kinds))
+        did.append(np.bincount(place, minlength=acts.actions * kinds).reshape(acts.actions, kinds))
     everyone = np.bincount(kind, minlength=kinds)
     of = np.repeat(everyone[None, :], acts.actions, axis=0)
     for place, able in acts.able.items():

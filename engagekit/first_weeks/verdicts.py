@@ -96,7 +96,7 @@ def best_days(sums: Numbers, did: Ints, of: Ints) -> tuple[Ints, Ints, Ints]:
     chance = np.where(usable, chance, np.inf)
     best = chance.argmin(axis=1)
     rows = np.arange(len(best))
-    stands_out = chance[rows, best] * tried <= 0.05
+    stands_out = chance[rows, best] <= 0.05 / np.maximum(tried, 1)
     most = np.where(usable, did, -1).argmax(axis=1)
     most = np.where(usable.any(axis=1), most, did.argmax(axis=1))
     place = np.where(stands_out, best, most)

@@ -52,7 +52,10 @@ def by_quarter(counts: LoopCounts, marks: Marks, timezone: str) -> pl.DataFrame:
         from the link named last before).
     """
     parts, last = [], None
-    for (start,), part in links_by(totals(counts.cells, [QUARTER]), [QUARTER]):
+    counted = dict(links_by(totals(counts.cells, [QUARTER]), [QUARTER]))
+    nobody = totals(counts.cells.clear())
+    for start in counts.quarters:
+        part = counted.get((start,), nobody)
         judged = loop(part, marks, dict.fromkeys(LINKS, _bounds(start, timezone)))
         verdict = judged.judgment.verdict if marks.targets else "no targets"
         named = judged.judgment.link

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from engagekit.playbook.plays import METRICS, PLAYS, REVIEWS, Play, play_named
+from engagekit.playbook.plays import BENCHMARKS, METRICS, PLAYS, REVIEWS, Play, play_named
 
-__all__ = ["METRICS", "PLAYS", "REVIEWS", "Play", "play_named"]
+__all__ = ["BENCHMARKS", "METRICS", "PLAYS", "REVIEWS", "Play", "play_named"]

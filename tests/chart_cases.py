@@ -27,7 +27,10 @@ PLAIN = {
     "diagnosis": pair("diagnosis", frames.diagnosis()),
     "diagnosis by": pair("diagnosis", frames.diagnosis(["free", "pro"])),
     "loop": pair("loop", frames.priority()),
-    "loop lost": pair("loop", frames.priority(table=frames.loop_table(targets=False))),
+    "loop without targets": pair(
+        "loop",
+        frames.priority(table=frames.loop_table(targets=False), verdict="no targets", link=None),
+    ),
     "loop undecided": pair(
         "loop", frames.priority(verdict="undecided", link=None, candidates=("habit", "none broken"))
     ),

@@ -157,8 +157,8 @@ def loop_table(*, targets=True):
         rows.append(
             {"link": link} | rate(n, of)
             | {"reached": n / 100, "target": target if targets else None, "target_from": "team", "p_broken": 0.1,
-               "p_earliest": 0.9 if link == "habit" else 0.03, "extra_users": 4.0, "reached_n": n, "reached_of": 100,
-               "reached_low": n / 100 - 0.05, "reached_high": n / 100 + 0.05}
+               "p_earliest": 0.9 if link == "habit" else 0.03, "extra_users": 4.0, "design_effect": 1.25,
+               "since": datetime(2026, 1, 1, tzinfo=UTC), "until": datetime(2026, 4, 1, tzinfo=UTC)}
         )  # fmt: skip
     return pl.DataFrame(rows, schema_overrides={"rate": pl.Float64, "target": pl.Float64})
 

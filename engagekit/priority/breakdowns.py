@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from engagekit.priority.counts import QUARTER, Span, recent_cells, totals
 from engagekit.priority.earliest import Evidence, Judgment, judge
 from engagekit.priority.loop_table import TABLE, Marks, links_by, loop
 from engagekit.priority.reference_targets import own_past
+from engagekit.priority.shrinking import shrunk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +52,10 @@ def by_quarter(counts: LoopCounts, marks: Marks, timezone: str) -> pl.DataFrame:
         from the link named last before).
     """
     parts, last = [], None
-    for (start,), part in links_by(totals(counts.cells, [QUARTER]), [QUARTER]):
+    counted = dict(links_by(totals(counts.cells, [QUARTER]), [QUARTER]))
+    nobody = totals(counts.cells.clear())
+    for start in counts.quarters:
+        part = counted.get((start,), nobody)
         judged = loop(part, marks, dict.fromkeys(LINKS, _bounds(start, timezone)))
         verdict = judged.judgment.verdict if marks.targets else "no targets"
         named = judged.judgment.link
@@ -151,65 +154,3 @@ def _effects(
     floor = np.where(mine["weeks"].to_numpy().reshape(shape) < FEW_WEEKS, OF_FEW_WEEKS, 1.0)
     effect: np.ndarray[Any, np.dtype[np.float64]] = np.maximum(1 + (weeks - 1) * share, alike)
     return np.asarray(np.maximum(effect, floor), np.float64)
-
-
-def shrunk(
-    n: np.ndarray[Any, np.dtype[np.float64]],
-    of: np.ndarray[Any, np.dtype[np.float64]],
-    effect: np.ndarray[Any, np.dtype[np.float64]],
-) -> tuple[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.float64]]]:
-    """Add to each group's counts what all the others say about it: as much as groups are alike.
-
-    With ``ρ`` the likeness within groups (beta-binomial, by moments) and ``M`` the users of the others, both divided
-    by design effects, a group gets ``s = 1 / (1/S + 1/M)`` more users at the others' rate, ``S = 1/ρ - 1``. Groups that do
-    not differ beyond chance so have the counts of the whole, and one group that holds everybody keeps its own.
-
-    Parameters
-    ----------
-    n, of, effect
-        Counts and design effects, of shape (groups, links).
-
-    Returns
-    -------
-    tuple
-        ``(n, of)`` divided by the design effects, with what was added.
-
-    References
-    ----------
-    Kleinman (1973), Journal of the American Statistical Association 68, 46-54, for the moments.
-
-    Examples
-    --------
-    >>> n, of = np.array([[30.0], [30.0]]), np.array([[100.0], [100.0]])
-    >>> [each.round(3).tolist() for each in shrunk(n, of, np.ones((2, 1)))]
-    [[[60.0], [60.0]], [[200.0], [200.0]]]
-    """
-    x, m = n / effect, of / effect
-    users, total = m.sum(axis=0), x.sum(axis=0)
-    others, theirs = users - m, total - x
-    strength = np.array([_strength(x[:, k], m[:, k]) for k in range(x.shape[1])])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        added = np.where(others > 0, 1 / (1 / strength + 1 / others), 0.0)
-        rate = np.where(others > 0, theirs / others, 0.0)
-    return x + added * rate, m + added
-
-
-def _strength(
-    x: np.ndarray[Any, np.dtype[np.float64]], m: np.ndarray[Any, np.dtype[np.float64]]
-) -> float:
-    """Say how many users of other groups are worth as much as one's own to know a group's rate: infinite for equal ones."""
-    x, m = x[m > 0], m[m > 0]
-    users, groups = float(m.sum()), len(m)
-    if groups < 2:
-        return math.inf
-    mean = float(x.sum()) / users
-    noise = mean * (1 - mean)
-    if noise <= 0:
-        return math.inf
-    spread = float((m * (x / m - mean) ** 2).sum())
-    room = users - float((m * m).sum()) / users
-    free = groups - 1
-    likeness = (spread / noise - free) / (room - free) if room > free else 0.0
-    if likeness <= 0:
-        return math.inf
-    return max(1 / min(likeness, 1.0) - 1, 1e-9)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -66,7 +66,8 @@ class LoopCounts:
 
     `cells` has one row per group, link, day, week and quarter of sign-up, and account where known: the groups, `link`,
     ``_day`` and ``_week`` (of 24 hours and 7 such days, counted back from the latest sign-up that can be judged on that
-    link; below 0 after it), ``_quarter`` (its first local day), ``_account``, `n` (passed), `of` (judged). `spans` has the recent sign-ups of each link.
+    link; below 0 after it), ``_quarter`` (its first local day), ``_account``, `n` (passed), `of` (judged). `spans` has the recent sign-ups of each link, `quarters` the first local days of the
+    quarters in which anybody signed up.
     """
 
     cells: pl.DataFrame
@@ -74,6 +75,7 @@ class LoopCounts:
     groups: tuple[str, ...]
     known: SignUps
     width: int | None
+    quarters: tuple[date, ...]
 
 
 def count_links(
@@ -95,7 +97,9 @@ def count_links(
     accounts = accounts_of(journeys)
     cells = _cells(journeys, known, groups, accounts)
     spans = {link: _span(cells, known, link, width, journeys.log_start) for link in LINKS}
-    return LoopCounts(cells, spans, tuple(groups), known, width)
+    quarters = journeys.users.lazy().select(_quarter(journeys)).unique().collect().to_series()
+    begun = tuple(sorted(day for day in quarters if day is not None))
+    return LoopCounts(cells, spans, tuple(groups), known, width, begun)
 
 
 def _cells(
@@ -117,8 +121,11 @@ def counted_flags(journeys: Journeys, groups: Sequence[str] = ()) -> pl.LazyFram
     """Say who is judged on and passed each link, with the groups, the quarter of sign-up, and the account where known."""
     accounts = accounts_of(journeys)
     kept = list(dict.fromkeys([*groups, *([accounts] if accounts else [])]))
-    quarter = local_day(pl.col("signed_up_at"), journeys.timezone).dt.truncate("1q").alias(QUARTER)
-    return link_flags(journeys, keep=kept).with_columns(quarter, *_account(accounts))
+    return link_flags(journeys, keep=kept).with_columns(_quarter(journeys), *_account(accounts))
+
+
+def _quarter(journeys: Journeys) -> pl.Expr:
+    return local_day(pl.col("signed_up_at"), journeys.timezone).dt.truncate("1q").alias(QUARTER)
 
 
 def link_cells(

@@ -12,6 +12,7 @@ from engagekit._base import day, many, percent
 from engagekit.definition import LINKS
 from engagekit.diagnosis import span_days
 from engagekit.priority.earliest import NONE_BROKEN
+from engagekit.priority.verdict import ENOUGH_TO_SAY
 
 if TYPE_CHECKING:
     from engagekit.priority.verdict import Priority
@@ -89,6 +90,13 @@ def _undecided(priority: Priority, start: date, per_week: float) -> tuple[str, d
     )
     told = f"It is undecided {which}, so no play starts yet. Talk to users lost at {links[0]} meanwhile."
     more = priority.more_users
+    if more is None and _few(priority, links):
+        return _again(
+            priority,
+            f"{told} Too few are judged yet to say how many more would settle it.",
+            start,
+            links[-1],
+        )
     if more is None:
         told = f"{told} More sign-ups alone would hardly settle it; targets that lie further from the rates would."
         return _again(priority, told, start, links[-1])
@@ -109,6 +117,11 @@ def _undecided(priority: Priority, start: date, per_week: float) -> tuple[str, d
         f"{told} About {many(more, 'more sign-up')} would settle it: look again on {day(when)}, when so many can be judged.",
         when,
     )
+
+
+def _few(priority: Priority, links: list[str]) -> bool:
+    judged = priority.table.filter(pl.col("link").is_in(links))["of"]
+    return any(of < ENOUGH_TO_SAY for of in judged)
 
 
 def _nobody_yet(priority: Priority, start: date) -> tuple[str, date | None]:

@@ -148,7 +148,10 @@ def plan(
     weeks = _weeks(signups, per_week)
     window = span_days(priority.definition, chosen)
     visible = None if weeks is None else later(start, 7 * weeks + window)
-    told = _sentence(chosen, playbook, row, aim, needed, signups, per_week, weeks, window, visible)
+    open_between = priority.problem_candidates if chosen == priority.link else ()
+    told = _sentence(
+        chosen, playbook, open_between, row, aim, needed, signups, per_week, weeks, window, visible
+    )
     return Plan(
         verdict=priority.verdict,
         play=playbook.name if playbook else None,
@@ -267,6 +270,7 @@ def _goal(row: dict[str, Any]) -> float:
 def _sentence(
     link: str,
     play: Play | None,
+    open_between: tuple[str, ...],
     row: dict[str, Any],
     goal: float,
     needed: int,
@@ -281,6 +285,8 @@ def _sentence(
         if play
         else "No play mends this: advocacy validates what comes before it."
         if link == "advocacy"
+        else f"Whether the problem is {' or '.join(open_between)} is open, so no play is chosen yet; settle that first."
+        if open_between
         else "No play mends this; find out first where these users come from and whether their steps are tracked."
     )
     now = f"{link.capitalize()} stands at {percent(row['rate'])} ({count(row['n'])} of {count(row['of'])}); the goal is {percent(goal)}."

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import polars as pl
 import pytest
-from link_logs import PLAIN, found_in, going_as_far_as
+from link_logs import PLAIN, found_in, going_as_far_as, log_of
 
 import engagekit as ek
 from engagekit.errors import ParameterError
@@ -58,7 +58,8 @@ def test_a_plan_says_who_does_what_until_when():
     )  # fmt: skip
     assert (made.link, made.n, made.of, made.goal) == ("habit", 110, 300, 0.5)
     assert made.rate == pytest.approx(110 / 300)
-    assert made.users_needed == users_for(110 / 300, 0.5)
+    # All signed up on one day, so how much weeks differ cannot be seen: users count half.
+    assert made.users_needed == 2 * users_for(110 / 300, 0.5)
     assert made.signups_needed == math.ceil(made.users_needed / 0.75)  # three of four get to habit
     assert made.weeks == math.ceil(made.signups_needed / 50)
     assert made.window_days == 5  # three days to activate, two to come back
@@ -75,7 +76,7 @@ def test_a_plan_says_who_does_what_until_when():
 
 def test_the_goal_can_be_chosen():
     found = found_in(BROKEN_HABIT)
-    assert ek.plan(found, goal=0.4).users_needed == users_for(110 / 300, 0.4)
+    assert ek.plan(found, goal=0.4).users_needed == 2 * users_for(110 / 300, 0.4)
     for goal in (0.3, 110 / 300, 1, 1.2, True, "0.5"):
         with pytest.raises(ParameterError, match=r"goal is .*above the present 0.367 of habit"):
             ek.plan(found, goal=goal)
@@ -154,8 +155,8 @@ def test_where_no_link_is_broken_the_plan_says_what_to_watch_and_when_to_look_ag
 
 
 def test_an_undecided_verdict_is_looked_at_again_once_enough_users_can_be_judged():
-    found = found_in(going_as_far_as(60, 48, 23, 4))
-    assert found.verdict == "undecided"
+    found = found_in(going_as_far_as(180, 144, 72, 30))
+    assert (found.verdict, found.candidates) == ("undecided", ("depth", "habit"))
     made = answered(found, today="2026-06-01", signups_per_week=20)
     days = math.ceil(7 * found.more_users / 20 + 9)  # 9: the windows of the later candidate, depth
     assert made.look_again == date(2026, 6, 1) + timedelta(days=days)
@@ -169,8 +170,30 @@ def test_an_undecided_verdict_is_looked_at_again_once_enough_users_can_be_judged
     assert "nobody signed up lately" in ended.sentence
 
 
+def test_where_too_few_are_judged_nobody_says_how_many_more_it_takes():
+    few = found_in(going_as_far_as(36, 29, 13, 10))
+    assert few.verdict == "undecided"
+    assert "Too few are judged yet to say how many more would settle it." in answered(few).sentence
+
+
+def test_no_play_is_chosen_where_the_problem_is_open():
+    did = {"friction": [("join", 0), ("open", 1)], "stalled": [("join", 0), ("done", 1)]}
+    rows = [
+        r
+        for user in range(80)
+        for r in log_of(*did["friction" if user % 2 else "stalled"], user=user)
+    ]
+    found = found_in(rows)
+    assert (found.link, found.play) == ("activation", None)
+    made = ek.plan(found, goal=0.3, link="activation")
+    assert made.play is None
+    assert made.sentence.startswith(
+        "Whether the problem is Friction or Progress is open, so no play is chosen yet"
+    )
+
+
 def test_rates_at_their_targets_are_no_matter_of_waiting():
-    at_target = found_in(going_as_far_as(400, 300, 150, 75), targets={"habit": 0.5})
+    at_target = found_in(going_as_far_as(400, 300, 150, 75), targets={"habit": 0.52})
     assert (at_target.verdict, at_target.more_users) == ("undecided", None)
     made = answered(at_target, today="2026-06-01")
     assert "whether habit needs mending" in made.sentence

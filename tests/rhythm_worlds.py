@@ -176,3 +176,54 @@ RHYTHMS = {
     "slowing down": slowing_down,
     "monthly": monthly,
 }
+
+
+def mailed(world, *, seed=0, every=7, together=False, silent_for=None, brings=0.0, weekdays=None):
+    """Add messages to a log, and the visits that they bring.
+
+    Each user gets one `every` so many days (a pair: at random gaps between) from the sign-up on, or everybody on the
+    same days (`together`), or only when silent for `silent_for` days and again `every` days; `weekdays` keeps to some
+    of them. With probability `brings`, a message brings a live user back within a day and a half.
+    """
+    rng = np.random.default_rng(seed + 10_000)
+    spent = (pl.col("at") - START).dt.total_microseconds() / 86_400_000_000
+    since = dict(
+        world.events.filter(pl.col("event") == "signed_up")
+        .select("user_id", spent.alias("day"))
+        .rows()
+    )
+    core = (
+        world.events.filter(pl.col("event") == "work")
+        .sort("user_id", "at")
+        .group_by("user_id")
+        .agg(spent.alias("day"))
+    )
+    visits = dict(core.rows())
+    quits = dict(world.truth.select("user_id", pl.col("quits").fill_null(FOREVER)).rows())
+    rows = []
+    shared = rng.uniform(0, 14)
+    for user, joined in since.items():
+        gap = (lambda: every) if np.isscalar(every) else (lambda: rng.uniform(*every))
+        sent, times = [], sorted(visits.get(user, []))
+        day = shared if together else joined + rng.uniform(0, gap() if silent_for is None else 1)
+        while day < world.days:
+            noon = np.floor(day) + 0.4 + 0.05 * rng.random()
+            calm = (
+                silent_for is None
+                or noon - max([joined, *[t for t in times if t < noon]]) >= silent_for
+            )
+            on_day = weekdays is None or int(np.floor(day)) % 7 in weekdays
+            if noon > joined and calm and on_day:
+                sent.append(noon)
+                if noon < quits.get(user, FOREVER) and times and rng.random() < brings:
+                    came = noon + rng.uniform(0.05, 1.5)
+                    times = sorted([*times, came])
+                    rows.append((user, "work", came))
+            day += gap() if silent_for is None or calm else 1
+        rows += [(user, "mail", t) for t in sent]
+    more = pl.DataFrame(
+        rows, schema={"user_id": pl.Int64, "event": pl.String, "day": pl.Float64}, orient="row"
+    )
+    at_ = pl.lit(START) + pl.duration(microseconds=(pl.col("day") * 86_400_000_000).cast(pl.Int64))
+    more = more.filter(pl.col("day") < world.days).select("user_id", "event", at_.alias("at"))
+    return World(pl.concat([world.events, more]), world.truth, world.days)

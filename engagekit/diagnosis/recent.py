@@ -12,6 +12,8 @@ from engagekit.errors import ParameterError
 from engagekit.journeys import check_journeys, windows_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from engagekit.definition import Definition
     from engagekit.journeys import Journeys
 
@@ -54,13 +56,19 @@ def recent_signups(journeys: Journeys, recent: Recent) -> Journeys:
 
     Where nobody signed up in them, the days are counted back from the last sign-up instead.
     """
+    since = recent_since(journeys, recent)
+    return journeys if since is None else journeys.where(signed_up=(since, None))
+
+
+def recent_since(journeys: Journeys, recent: Recent) -> datetime | None:
+    """Say from which instant on sign-ups count as recent; None: all do."""
     check_journeys(journeys)
     width = recent_days(recent, journeys.definition)
     if width is None:
-        return journeys
+        return None
     windows = windows_of(journeys.definition)
     span = timedelta(days=windows["activation"] + windows["depth"] + width)
     last = journeys.users.lazy().select(pl.col("signed_up_at").max()).collect().item()
     since = journeys.as_of - span
     # Without a look at where the log begins: a sign-up known from the users table may lie before it.
-    return journeys.where(signed_up=(since if last is None or last >= since else last - span, None))
+    return since if last is None or last >= since else last - span

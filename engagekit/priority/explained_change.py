@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from engagekit.design_effect import weeks_effect
 from engagekit.diagnosis import FLAGS, LOSABLE, defined_links, span_days
 from engagekit.errors import ParameterError
 from engagekit.instants import AT, beside_log, day_of
+from engagekit.intervals import weeks_effect
 from engagekit.journeys import check_journeys, group_names
 from engagekit.priority.counts import (
     ACCOUNT,

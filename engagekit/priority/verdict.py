@@ -20,6 +20,7 @@ from engagekit.priority.earliest import Verdict, earliest_broken, holds_between,
 from engagekit.priority.loop_table import Loop, Marks, loop
 from engagekit.priority.reference_targets import Targets, marks_for
 from engagekit.priority.sentences import sentence
+from engagekit.priority.withheld import withheld
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,7 +160,7 @@ def prioritize(
     holds = None if judgment.link is None else holds_between(found.seen, judgment.link)
     more = _more_users(found)
     segments = _segments(journeys, flags, marks, groups, found) if groups else None
-    return Priority(
+    answer = Priority(
         verdict=judgment.verdict,
         link=judgment.link,
         problem=rule.problem if rule else "advocacy" if judgment.link else None,
@@ -182,6 +183,7 @@ def prioritize(
         definition=journeys.definition,
         signups_per_week=_signups_per_week(journeys),
     )
+    return withheld(answer, journeys)
 
 
 def rate_of(priority: Priority, link: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from engagekit.rollups import findings, local
 from engagekit.rollups.engines import engine_of
 from engagekit.rollups.prepare import prepare_events
 from engagekit.rollups.prepared_log import is_prepared, open_prepared
+from engagekit.rollups.tracking_gaps import TRACKING, WINDOW_OF, users_bent
 from engagekit.rollups.warehouse_sql import rollup_sql
 
 if TYPE_CHECKING:
@@ -36,7 +37,16 @@ if TYPE_CHECKING:
     from engagekit.instants import Instant
     from engagekit.log import Frame
 
-__all__ = ["is_prepared", "open_prepared", "prepare_events", "rollup", "rollup_sql"]
+__all__ = [
+    "TRACKING",
+    "WINDOW_OF",
+    "is_prepared",
+    "open_prepared",
+    "prepare_events",
+    "rollup",
+    "rollup_sql",
+    "users_bent",
+]
 
 
 def rollup(

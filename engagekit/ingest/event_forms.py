@@ -84,7 +84,10 @@ def missing_events(definition: Definition, log: Occurrences, *, allow: bool) -> 
     DefinitionError
         Sign-up, activation, core action, a step or an advanced action occurs nowhere: all of them, with near names.
     """
-    refused, remarks = [], []
+    refused: list[str] = []
+    remarks: list[Remark] = []
+    if not log.names:
+        return remarks  # nothing is there at all
     for role, matcher in definition.matchers().items():
         absent = [m for m in as_matches(matcher) if not _occurs(m, log)]
         if not absent:

@@ -36,6 +36,7 @@ from engagekit.priority.reference_targets import (
     team_marks,
 )
 from engagekit.priority.sentences import BEFORE, EVER, More, Told, sentence
+from engagekit.priority.withheld import withheld
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -207,7 +208,8 @@ def prioritize(
     ('named', 'habit', 'Repeat Value', 0.999)
     """
     check_journeys(journeys)
-    return priority_of(loop_facts(journeys, by=by, recent=recent), targets=targets)
+    found = priority_of(loop_facts(journeys, by=by, recent=recent), targets=targets)
+    return withheld(found, journeys)
 
 
 def priority_of(facts: LoopFacts, *, targets: Targets = None) -> Priority:

@@ -27,6 +27,7 @@ from engagekit.rollups import findings, local
 from engagekit.rollups.engines import engine_of
 from engagekit.rollups.prepare import prepare_events
 from engagekit.rollups.prepared_log import is_prepared, open_prepared
+from engagekit.rollups.tracking_gaps import TRACKING, WINDOW_OF, users_bent
 from engagekit.rollups.warehouse_sql import rollup_sql
 
 if TYPE_CHECKING:
@@ -39,7 +40,16 @@ if TYPE_CHECKING:
     from engagekit.log import Frame
     from engagekit.rollups.population import Opened
 
-__all__ = ["is_prepared", "open_prepared", "prepare_events", "rollup", "rollup_sql"]
+__all__ = [
+    "TRACKING",
+    "WINDOW_OF",
+    "is_prepared",
+    "open_prepared",
+    "prepare_events",
+    "rollup",
+    "rollup_sql",
+    "users_bent",
+]
 
 
 def rollup(

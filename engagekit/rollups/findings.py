@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -17,6 +18,7 @@ from engagekit.rollups.tracking_gaps import of_tracking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from engagekit.journeys import Journeys
     from engagekit.rollups.population import Extent, Opened
@@ -27,6 +29,10 @@ AS_OF, NULL_IDS, USERS_TABLE = (
     "users table in part",
 )
 LATE, UNUSED, BURNT = "late sign-ups", "unused dates", "burn-in takes most"  # kinds of remarks
+LATEST_DAYS, USUAL_DAYS = (
+    3,
+    28,
+)  # sign-ups of the last days of a log, against those of the days before
 MANY = 3  # fewer users are no sign that ids are written differently
 SIGN_UP = re.compile(
     r"sign|regist|creat|join|start|since|first|onboard|install|subscri|enrol|opened|member",
@@ -81,7 +87,21 @@ def of_edges(extent: Extent, journeys: Journeys) -> list[Remark]:
         f"as_of lies {many(silent, 'day')} behind the log, which ends on {extent.edges.last:%Y-%m-%d}. If no data came in "
         f"since, {many(bent, journeys.unit)} {'is' if bent == 1 else 'are'} judged by days nobody recorded; give the as_of up to which the data are complete."
     )
-    return [*found, Remark(AS_OF, ("as_of",), text, bent, bent / of if of else None)]
+    share = bent / of if of and _stops_short(journeys, last) else None
+    return [*found, Remark(AS_OF, ("as_of",), text, bent, share)]
+
+
+def _stops_short(journeys: Journeys, last: datetime) -> bool:
+    """Say whether people signed up as ever until the log stops: then it is cut off, and did not come to its end."""
+    at, end = pl.col("signed_up_at"), pl.lit(last, AT)
+    latest = at.is_between(end - days(LATEST_DAYS), end, closed="left").sum()
+    usual = at.is_between(
+        end - days(LATEST_DAYS + USUAL_DAYS), end - days(LATEST_DAYS), closed="left"
+    ).sum()
+    row = journeys.users.lazy().select(latest.alias("latest"), usual.alias("usual")).collect()
+    new, before = row.row(0)
+    whole = last - journeys.log_start >= timedelta(days=LATEST_DAYS + USUAL_DAYS)
+    return bool(whole and before and 2 * new / LATEST_DAYS >= before / USUAL_DAYS)
 
 
 @dataclass(frozen=True)
@@ -178,7 +198,7 @@ def _burnt(journeys: Journeys, users: int) -> list[Remark]:
     return [Remark(BURNT, ("burn_in_days",), text, gone, None)]
 
 
-def _judged_in(journeys: Journeys, last: object) -> tuple[int, int]:
+def _judged_in(journeys: Journeys, last: datetime) -> tuple[int, int]:
     """Count the users whose time for activation or habit was not over at an instant, and all of them."""
     windows = windows_of(journeys.definition)
     signed, activated, end = pl.col("signed_up_at"), pl.col("activated_at"), pl.lit(last, AT)

@@ -143,7 +143,12 @@ def _delays(journeys: Journeys) -> dict[str, int]:
     first = journeys.days.lazy().group_by("user_id", "role").agg(pl.col("first_at").min())
     away = (pl.col("first_at") - pl.col("signed_up_at")).dt.total_days()
     joined = first.join(journeys.users.lazy().select("user_id", "signed_up_at"), on="user_id")
-    return dict(joined.group_by("role").agg(away.quantile(DELAY, "higher")).collect().iter_rows())
+    return dict(
+        joined.group_by("role")
+        .agg(away.quantile(DELAY, "higher").cast(pl.Int64))
+        .collect()
+        .iter_rows()
+    )
 
 
 def _missing(role: _Role) -> list[tuple[int, int]]:

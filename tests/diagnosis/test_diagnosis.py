@@ -379,7 +379,9 @@ def test_a_log_of_dates_is_labelled_in_whole_days():
     )  # fmt: skip
     first = date(2026, 3, 27)
     labels = [
-        ek.label_users(ek.rollup(log, DEFINITION, as_of=first + timedelta(days=d)))["label"].item()
+        ek.label_users(
+            ek.rollup(log, DEFINITION, as_of=first + timedelta(days=d), missing="allow")
+        )["label"].item()
         for d in (5, 6, 7)
     ]
     assert labels == ["too_early", "plateau", "drift"]

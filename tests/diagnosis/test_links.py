@@ -150,10 +150,10 @@ def test_days_of_a_log_of_dates_are_whole():
         schema=["user_id", "event", "at"], orient="row",
     )  # fmt: skip
     for as_of, judged in ((3, True), (2, False)):
-        journeys = ek.rollup(log, BERLIN, as_of=START + timedelta(days=as_of))
+        journeys = ek.rollup(log, BERLIN, as_of=START + timedelta(days=as_of), missing="allow")
         flags = link_flags(journeys).collect()
         assert flags["activation_of"].to_list() == [judged] * flags.height
-    flags = link_flags(ek.rollup(log, BERLIN)).collect()
+    flags = link_flags(ek.rollup(log, BERLIN, missing="allow")).collect()
     assert flags["activation_n"].to_list() == [True, False]
 
 

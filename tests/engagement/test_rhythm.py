@@ -209,7 +209,7 @@ def test_empty_logs():
     assert ek.lifecycle(empty, as_of="2026-01-15", since="2026-01-06")["active"].to_list() == [0, 0]
     assert ek.stickiness(empty, as_of="2026-01-01").height == 0
     assert ek.stickiness(empty, as_of="2026-01-08", since="2026-01-06")["users"].to_list() == [0, 0]
-    assert ek.lifecycle(days_of(a="1"), event="other").height == 0
+    assert ek.lifecycle(days_of(a="1"), event="other", missing="allow").height == 0
     assert ek.lifecycle(empty, as_of="2026-01-01", people=True).height == 0
 
 
@@ -353,7 +353,7 @@ def test_whole_weeks_change_nothing_in_utc(asked_rhythm, weeks):
 
 def journeys_of(log, **definition):
     defined = {"signup": "join", "activation": "edit", "core": "edit"} | definition
-    return ek.rollup(log, ek.Definition(**defined), as_of="2026-03-01")
+    return ek.rollup(log, ek.Definition(**defined), as_of="2026-03-01", missing="allow")
 
 
 def events_of(text):

@@ -265,7 +265,9 @@ def test_the_table_agrees_with_plain_python(seed, users):
     as_of = SIGNUP + timedelta(days=50)
     log = pl.DataFrame(events, schema=["user_id", "event", "at"], orient="row")
     ladder = (1, 2, 4)
-    table = compare_first_weeks(ek.rollup(log, DEFINITION, as_of=as_of), thresholds=ladder)
+    table = compare_first_weeks(
+        ek.rollup(log, DEFINITION, as_of=as_of, missing="allow"), thresholds=ladder
+    )
     retained = oracle.judged(signed_up, events, as_of, "work", (28, 42))
     did = oracle.early(signed_up, events, retained)
     placed = oracle.strata(did, volume_classes(len(retained)))
@@ -318,7 +320,7 @@ def test_an_action_of_all_retained_and_no_churned_users_comes_first():
     rows += [(user, "like" if user in likes else "look", at(0, 2)) for user in range(80)]
     log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
     kept = pl.DataFrame({"user_id": range(80), "retained": [user < 40 for user in range(80)]})
-    journeys = ek.rollup(log, DEFINITION, as_of=SIGNUP + timedelta(days=60))
+    journeys = ek.rollup(log, DEFINITION, as_of=SIGNUP + timedelta(days=60), missing="allow")
     table = compare_first_weeks(journeys, outcome=kept)
     claims = table.filter(verdict="more in retained")
     assert claims["action"].to_list() == ["sign", "like"]
@@ -345,7 +347,9 @@ def test_a_log_of_days_is_compared_alike():
     days = [(u, e, t.date()) for u, e, t in events]
     log = pl.DataFrame(days, schema=["user_id", "event", "at"], orient="row")
     as_of = (SIGNUP + timedelta(days=60)).date()
-    table = compare_first_weeks(ek.rollup(log, DEFINITION, as_of=as_of), thresholds=(2,))
+    table = compare_first_weeks(
+        ek.rollup(log, DEFINITION, as_of=as_of, missing="allow"), thresholds=(2,)
+    )
     midnight = {u: datetime(t.year, t.month, t.day, tzinfo=UTC) for u, t in signed_up.items()}
     plain = [(u, e, datetime(d.year, d.month, d.day, tzinfo=UTC)) for u, e, d in days]
     retained = oracle.judged(

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import engagekit as ek
-from engagekit.errors import EngagekitWarning, EventLogError
+from engagekit.errors import EventLogError
 from engagekit.ingest.users_table import READERS
 
 ROWS = pl.DataFrame({"user_id": [1, 2], "plan": ["pro", None], "signed_up_at": [datetime(2026, 3, 29, 1, 30), None]})  # fmt: skip
@@ -75,7 +75,7 @@ def test_ids_keep_the_zeros_in_front(users):
     assert found["zip"].to_list() == ["01234", "99999"]
     assert found["seats"].to_list() == [1, 2]
     definition = ek.Definition(activation="in", core="in", burn_in_days=0)
-    journeys = ek.rollup(log, definition, users=found)
+    journeys = ek.rollup(log, definition, users=found, missing="allow")
     assert journeys.users.lazy().collect()["zip"].to_list() == ["01234", "99999"]
 
 
@@ -146,13 +146,25 @@ def test_decimal_ids_of_pandas_become_whole(tmp_path):
 
 def test_a_table_of_other_people_is_remarked_on():
     log = pl.DataFrame(
-        {"user_id": ["u1", "u2"], "event": ["join", "join"], "at": [date(2026, 1, 1)] * 2}
+        {
+            "user_id": ["u1", "u2", "u3", "u4"],
+            "event": ["join"] * 3 + ["make"],
+            "at": [date(2026, 1, 1)] * 4,
+        }
     )
-    definition = ek.Definition(signup="join", activation="make", core="make")
-    strangers = pl.DataFrame({"user_id": [str(n) for n in range(10)], "plan": "free"})
-    with pytest.warns(EngagekitWarning, match=r"None of the 10 users .* has '0', the log 'u1'"):
-        journeys = ek.rollup(log, definition, users=strangers)
-    assert journeys.users["plan"].to_list() == [None, None]
-    ek.rollup(log, definition, users=strangers.head(9))
-    one_of_them = pl.when(pl.col("user_id") == "3").then(pl.lit("u1")).otherwise("user_id")
-    ek.rollup(log, definition, users=strangers.with_columns(one_of_them.alias("user_id")))
+    definition = ek.Definition(signup=["join", "make"], activation="make", core="make")
+    strangers = pl.DataFrame({"user_id": [f"n{n}" for n in range(10)], "plan": "free"})
+    journeys = ek.rollup(log, definition, users=strangers)
+    assert journeys.users["plan"].to_list() == [None] * 4
+    (remark,) = journeys.remarks
+    assert (remark.kind, remark.users, remark.share) == ("users table in part", 4, None)
+    assert (
+        "of 10 users in the table 10 are in no event, and of 4 in the log 4 are not in the table"
+        in remark.text
+    )
+    with_signups = strangers.with_columns(signed_up_at=date(2026, 1, 1))
+    assert ek.rollup(log, definition, users=with_signups).remarks[0].share == 1.0
+    # Users who did nothing, and users the table lacks, are usual; only both together are odd.
+    all_of_them = pl.DataFrame({"user_id": ["u1", "u2", "u3", "u4", "idle", "idler", "idlest"]})
+    assert ek.rollup(log, definition, users=all_of_them).remarks == ()
+    assert ek.rollup(log, definition, users=all_of_them.head(1)).remarks == ()

@@ -100,7 +100,7 @@ def test_a_day_that_an_instant_cuts_keeps_what_came_before_it():
     rows = [(u, "make", at(9, hour)) for u, hour in hours]
     rows += [(u, "signup", at(2)) for u in range(1, 5)]
     log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
-    then = ek.rollup(log, DEFINITION, as_of=at(30)).at(at(9, 12)).days
+    then = ek.rollup(log, DEFINITION, as_of=at(30), missing="allow").at(at(9, 12)).days
     # user 2 made something at 9, 10, 11 and 13; between first and last that reads 9, 10:20, 11:40 and 13
     assert then.filter(role="core").select("user_id", "times").rows() == [(1, 1), (2, 3), (3, 2)]
     assert then.filter(role="core")["last_at"].to_list() == [
@@ -115,7 +115,7 @@ def test_a_step_reached_again_later_was_not_the_latest_before():
     log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
     steps = [ek.Step("Connect", "open", "done"), ek.Step("Template", "pick", "picked")]
     definition = dataclasses.replace(DEFINITION, steps=steps, activation_days=7)
-    journeys = ek.rollup(log, definition)
+    journeys = ek.rollup(log, definition, missing="allow")
     assert ek.label_users(journeys)["step"].to_list() == ["Connect"]
     assert ek.label_users(journeys.at(at(20)))["step"].to_list() == ["Template"]
 

@@ -59,7 +59,7 @@ def journeys(**windows):
         orient="row",
     )
     definition = ek.Definition(signup="signup", activation="make", core="make", **windows)
-    return ek.rollup(log, definition, as_of="2026-02-19")  # day 49
+    return ek.rollup(log, definition, as_of="2026-02-19", missing="allow")  # day 49
 
 
 def test_windows_show_whom_they_leave_judgeable():
@@ -87,7 +87,9 @@ def test_what_the_team_set_stands_beside_what_the_log_suggests():
 
 def test_a_log_without_core_actions_suggests_the_fallback():
     log = pl.DataFrame({"user_id": ["a"], "event": ["signup"], "at": [START]})
-    made = ek.rollup(log, ek.Definition(signup="signup", activation="make", core="make"))
+    made = ek.rollup(
+        log, ek.Definition(signup="signup", activation="make", core="make"), missing="allow"
+    )
     rows = {row[0]: row[1:] for row in ek.suggest_windows(made).rows()}
     assert rows["usage_interval_days"] == (7.0, 7.0, 0, 0, None)
     assert rows["habit_days"] == (7, 7, 0, 0, None)

@@ -96,7 +96,7 @@ def test_quick_users_alone_are_not_compared_with_everybody():
 
 def test_nobody_before():
     found = ek.track(
-        rolled(going_as_far_as(40, 30, 10, day=5) + going_as_far_as(1, first=9000)),
+        rolled(going_as_far_as(40, 30, 10, day=5) + going_as_far_as(4, first=9000)),
         since=at(1),
         link="habit",
     )

@@ -80,7 +80,12 @@ def compare(carry, rng, *, ids, dates_only, sign_ups, unit, naive=False, most=60
     as_of = rng.choice([None, whole["at"].max()])
     if whole["at"].n_unique() == 1:
         as_of = None
-    options = {"users": people, "unit": "user" if people is None else unit, "as_of": as_of}
+    options = {
+        "users": people,
+        "unit": "user" if people is None else unit,
+        "as_of": as_of,
+        "missing": "allow",
+    }
     assert_same(ek.rollup(carry(log), definition, **options), ek.rollup(log, definition, **options))
 
 

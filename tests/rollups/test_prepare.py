@@ -68,7 +68,7 @@ def test_a_prepared_log_gives_the_same_journeys(tmp_path_factory, rng, ids, date
     rows = some_rows(rng, ids=ids, dates_only=dates_only, users=7, most=150)
     log = as_frame(rows, ids=ids, dates_only=dates_only)
     people = None if sign_ups is None else people_frame(some_people(rng, rows, sign_ups=sign_ups), ids=ids, sign_ups=sign_ups)  # fmt: skip
-    options = {"users": people, "unit": "user" if people is None else unit}
+    options = {"users": people, "unit": "user" if people is None else unit, "missing": "allow"}
     folder = tmp_path_factory.mktemp("log")
     assert ek.prepare_events(log.lazy() if lazy else log, folder, progress=False) == folder
     plain = ek.rollup(log, definition, **options)

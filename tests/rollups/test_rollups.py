@@ -95,6 +95,7 @@ def check_against_oracle(rng, ids, dates_only, sign_ups, unit, cut, *, in_order=
         users=None if people is None else people_frame(people, ids=ids, sign_ups=sign_ups),
         unit=unit,
         as_of=as_of,
+        missing="allow",
     )
     assert held(journeys) == oracle(
         rows, definition, people=people, unit=unit, as_of=as_of, dates_only=dates_only
@@ -113,7 +114,7 @@ def test_a_step_is_reached_at_the_latest_when_completed():
             (1, "signup", at(2)), (1, "done", at(3)), (1, "open", at(4)), (1, "read", at(6)), (1, "read", at(8)),
         ),
         definition,
-    ).steps  # fmt: skip
+    missing="allow", ).steps  # fmt: skip
     assert found.rows() == [
         (1, 0, at(3), at(4), at(3)),
         (1, 1, at(3), at(3), None),  # reached by completing A, never completed
@@ -141,7 +142,9 @@ def test_without_a_sign_up_event_the_first_event_is_the_sign_up():
 
 def test_users_of_the_table_without_events_are_users_too():
     told = pl.DataFrame({"user_id": [1, 2, 3], "plan": ["pro", "free", "x"], "signed_up_at": [None, at(3), None]})  # fmt: skip
-    journeys = ek.rollup(log((1, "signup", at(1)), (1, "make", at(9))), MAKE, users=told)
+    journeys = ek.rollup(
+        log((1, "signup", at(1)), (1, "make", at(9))), MAKE, users=told, missing="allow"
+    )
     assert journeys.users.row(1, named=True) == {
         "user_id": 2, "signed_up_at": at(3), "activated_at": None, "first_action_at": None, "last_core_at": None,
         "last_seen_at": None, "core_days": 0, "active_days": 0, "early_events": [0] * 14, "plan": "free",
@@ -162,7 +165,7 @@ def test_an_account_signs_up_with_its_first_member_and_does_what_any_does():
         ],
         schema=["user_id", "event", "at"], orient="row",
     )  # fmt: skip
-    journeys = ek.rollup(events, MAKE, users=told, unit="account")
+    journeys = ek.rollup(events, MAKE, users=told, unit="account", missing="allow")
     assert journeys.users.select("user_id", "signed_up_at", "activated_at", "plan").rows() == [
         (7, at(1), at(3), "pro"),
         (8, at(2), None, None),
@@ -184,6 +187,7 @@ def test_local_days_and_first_days_across_a_clock_change():
             (1, "make", march(29, 22)),  # midnight of the 30th, 24 hours after sign-up: day 1
         ),
         definition,
+        missing="allow",
     )
     assert journeys.days["day"].to_list() == [date(2026, 3, 29), date(2026, 3, 30)]
     assert journeys.early.filter(event="make")["days"].to_list() == [0b11]
@@ -193,7 +197,7 @@ def test_a_date_in_the_users_table_is_local_midnight():
     definition = ek.Definition(signup=None, activation="make", core="make", timezone="America/New_York")  # fmt: skip
     told = pl.DataFrame({"user_id": [1], "signed_up_at": [date(2026, 1, 2)]})
     events = log((1, "make", at(2, 4)), (1, "make", at(2, 5)), (2, "make", at(1)))
-    journeys = ek.rollup(events, definition, users=told)
+    journeys = ek.rollup(events, definition, users=told, missing="allow")
     assert journeys.users["signed_up_at"].to_list() == [at(2, 5)]
     assert ("events before their user's sign-up", 1, "events") in journeys.left_out.rows()
 
@@ -216,7 +220,10 @@ def test_kinds_of_columns_do_not_matter(kind, ids):
     ids_as_text = pl.col("user_id").cast(pl.String)
     cast = events.with_columns(pl.col("event").cast(kind), ids_as_text.cast(ids))
     told = pl.DataFrame({"user_id": [1]}).with_columns(ids_as_text if ids in (pl.String, pl.Categorical) else "user_id")  # fmt: skip
-    journeys, plain = ek.rollup(cast, definition, users=told), ek.rollup(events, definition)
+    journeys, plain = (
+        ek.rollup(cast, definition, users=told, missing="allow"),
+        ek.rollup(events, definition, missing="allow"),
+    )
     for name in TABLES:
         assert getattr(journeys, name).drop("user_id").equals(getattr(plain, name).drop("user_id"))
     expected = pl.String if ids == pl.Categorical else ids
@@ -230,15 +237,15 @@ def test_faults_are_told_all_at_once():
         ek.rollup(log((1, "signup", at(1))).rename({"user_id": "user"}), needs)
     twice = pl.DataFrame({"user_id": ["x", "x"], "core_days": [1, 2], "signed_up_at": ["now", "then"]})  # fmt: skip
     with pytest.raises(ColumnError) as error:
-        ek.rollup(log((1, "signup", at(1))), MAKE, users=twice, unit="account")
+        ek.rollup(log((1, "signup", at(1))), MAKE, users=twice, unit="account", missing="allow")
     for part in ("'core_days'", "account_id", "more than one row", "Int64", "'signed_up_at' holds"):
         assert part in str(error.value)
     with pytest.raises(ColumnError, match="account_id"):
-        ek.rollup(log((1, "signup", at(1))), MAKE, unit="account")
+        ek.rollup(log((1, "signup", at(1))), MAKE, unit="account", missing="allow")
     with pytest.raises(ParameterError, match="Did you mean 'account'"):
-        ek.rollup(log((1, "signup", at(1))), MAKE, unit="acount")
+        ek.rollup(log((1, "signup", at(1))), MAKE, unit="acount", missing="allow")
     with pytest.raises(EventLogError, match="no event before as_of"):
-        ek.rollup(log((1, "signup", at(2))), MAKE, as_of="2026-01-01")
+        ek.rollup(log((1, "signup", at(2))), MAKE, as_of="2026-01-01", missing="allow")
     with pytest.raises(EventLogError, match="holds no events"):
         ek.rollup(log(), MAKE)
 

@@ -48,7 +48,7 @@ def compare(run, rng, *, dialect, dates_only, sign_ups, unit, as_of=False, most=
         users=None if people is None else "shop_users", users_columns=() if people is None else people.columns,
     )  # fmt: skip
     made = read_back(queries, run(log, people), definition, dates_only=dates_only, unit=unit)
-    plain = ek.rollup(log, definition, users=people, unit=unit, as_of=end)
+    plain = ek.rollup(log, definition, users=people, unit=unit, as_of=end, missing="allow")
     lacking = (
         pl.col("reason") == "rows without a user, an event name or a time"
     )  # nothing in SQL counts them
@@ -159,7 +159,7 @@ def test_what_cannot_be_written_is_told_all_at_once():
 
 def test_journeys_need_their_bounds():
     log = as_frame(some_rows(random.Random(1)))
-    made = ek.rollup(log, MAKE)
+    made = ek.rollup(log, MAKE, missing="allow")
     tables = {n: getattr(made, n) for n in ek.journeys.REDUCED}
     with pytest.raises(ParameterError, match="about="):
         ek.Journeys.from_frames(**tables, definition=MAKE)

@@ -287,6 +287,7 @@ def journeys_of(users, end, properties=None):
         ek.Definition(signup="start", activation="work", core="work"),
         users=properties,
         as_of=BASE + timedelta(days=end + 1),
+        missing="allow",
     )
 
 
@@ -351,6 +352,7 @@ def test_dating_recovers_the_planted_curve_where_quick_dating_would_not():
         log.drop("day"),
         ek.Definition(signup="start", activation="work", core="work"),
         as_of=datetime(2026, 1, 1) + timedelta(days=end),
+        missing="allow",
     )
     curve = ek.survival(journeys, quiet_days=28)
     # Truth from the same process followed to its end.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engagekit.journeys import storage
-from engagekit.journeys.clock import MILLION, days_until, product_clock, up_to
+from engagekit.journeys.clock import MILLION, at_instant, days_until, product_clock, up_to
 from engagekit.journeys.coverage import FIRST_EVENT, NOT_DEFINED, Basis, basis
 from engagekit.journeys.gaps import interval_of, own_intervals
 from engagekit.journeys.groups import (
@@ -55,6 +55,7 @@ __all__ = [
     "Basis",
     "Journeys",
     "about",
+    "at_instant",
     "basis",
     "check_journeys",
     "counts_of",

@@ -154,6 +154,17 @@ def up_to(clock: pl.DataFrame, day: pl.Expr) -> pl.Expr:
     return times.gather(place.clip(0, clock.height))
 
 
+def at_instant(journeys: Journeys, at: pl.Expr) -> pl.Expr:
+    """Give the product time from the log's first day to an instant, in product days; a day passes evenly."""
+    zone = journeys.timezone
+    local = at if zone == "UTC" else at.dt.convert_time_zone(zone)
+    day = local.dt.date()
+    seconds = local.dt.hour().cast(pl.Int64) * 3600 + local.dt.minute().cast(pl.Int64) * 60
+    passed = (seconds + local.dt.second() + local.dt.microsecond() / MILLION) / 86_400
+    before = up_to(journeys.clock, day - pl.duration(days=1))
+    return (before + passed * (up_to(journeys.clock, day) - before)) / MILLION
+
+
 def days_until(clock: pl.DataFrame, left: pl.Series, *, after: date) -> pl.Series:
     """Say on which day so much more product time will have passed, if the weeks go on as the last thirteen.
 

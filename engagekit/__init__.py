@@ -43,8 +43,10 @@ if TYPE_CHECKING:
     from engagekit.playbook import PLAYS as PLAYS
     from engagekit.playbook import REVIEWS as REVIEWS
     from engagekit.priority import Priority as Priority
+    from engagekit.priority import explain_change as explain_change
     from engagekit.priority import plan as plan
     from engagekit.priority import prioritize as prioritize
+    from engagekit.priority import suggest_targets as suggest_targets
     from engagekit.reporting import report as report
     from engagekit.reporting import to_csv as to_csv
     from engagekit.review import track as track
@@ -81,6 +83,7 @@ _HOMES = {
     "day_by_day": "first_weeks",
     "diagnose": "diagnosis",
     "engagement_matrix": "engagement",
+    "explain_change": "priority",
     "find_threshold": "first_weeks",
     "first_paths": "first_weeks",
     "flattening": "survival",
@@ -107,6 +110,7 @@ _HOMES = {
     "simulate": "simulation",
     "step_drop_off": "funnels",
     "stickiness": "engagement",
+    "suggest_targets": "priority",
     "suggest_windows": "journeys",
     "survival": "survival",
     "to_csv": "reporting",

@@ -6,6 +6,7 @@ Sizes are for a projector; nothing is told by color alone; each chart carries it
 from __future__ import annotations
 
 from engagekit.views.cadence_chart import engagement_matrix, usage_interval
+from engagekit.views.changes_chart import change, targets
 from engagekit.views.cohorts_chart import curve, heatmap, survival
 from engagekit.views.diagnosis_chart import diagnosis, loop, loop_by_quarter, segments
 from engagekit.views.first_days_chart import day_map, threshold_grid
@@ -16,6 +17,7 @@ from engagekit.views.offline import svg, use_offline_charts
 from engagekit.views.rhythm_chart import lifecycle, stickiness
 
 __all__ = [
+    "change",
     "curve",
     "day_map",
     "diagnosis",
@@ -32,6 +34,7 @@ __all__ = [
     "stickiness",
     "survival",
     "svg",
+    "targets",
     "threshold_grid",
     "usage_interval",
     "use_offline_charts",

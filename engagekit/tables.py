@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from engagekit.views import (
     cadence_table,
+    changes_table,
     cohorts_table,
     diagnosis_table,
     first_days_table,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Table",
+    "change",
     "curve",
     "day_map",
     "diagnosis",
@@ -41,6 +43,7 @@ __all__ = [
     "step_drop_off",
     "stickiness",
     "survival",
+    "targets",
     "threshold_grid",
     "usage_interval",
 ]
@@ -332,3 +335,35 @@ def threshold_grid(grid: pl.DataFrame, *, action: str | None = None) -> Table:
         Of all rows, also those that the chart leaves out.
     """
     return Table("threshold_grid", first_days_table.threshold_grid(grid, action=action))
+
+
+def change(change: pl.DataFrame) -> Table:
+    """Tabulate what `explain_change` returns.
+
+    Parameters
+    ----------
+    change
+        What `engagekit.explain_change` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
+    return Table("change", changes_table.change(change))
+
+
+def targets(suggested: pl.DataFrame) -> Table:
+    """Tabulate what `suggest_targets` returns.
+
+    Parameters
+    ----------
+    suggested
+        What `engagekit.suggest_targets` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
+    return Table("targets", changes_table.targets(suggested))

@@ -26,9 +26,8 @@ def test_a_product_that_was_better_is_shown_its_own_better_months():
     assert habit["suggested"] >= habit["quartile"]
     assert habit["source"] == "own months"
     # Its own recent sign-ups, held against it, break there.
-    targets = dict(found.drop_nulls("suggested").select("link", "suggested").iter_rows())
     journeys = rolled(weekly([STEADY, STEADY, FALLEN, FALLEN], per_week=20), WITH_TARGETS, AS_OF)
-    assert ek.prioritize(journeys, targets=targets).link == "habit"
+    assert ek.prioritize(journeys, targets={"habit": habit["suggested"]}).link == "habit"
 
 
 def test_never_below_the_rate_now():

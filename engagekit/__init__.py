@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from engagekit.priority import suggest_targets as suggest_targets
+    from engagekit.priority import explain_change as explain_change
     from engagekit.cohorts import cohort_curves as cohort_curves
     from engagekit.cohorts import pooled_curve as pooled_curve
     from engagekit.cohorts import retention as retention
@@ -88,6 +90,7 @@ _HOMES = {
     "diagnose": "diagnosis",
     "engagement_matrix": "engagement",
     "event_table": "workshop",
+    "explain_change": "priority",
     "find_threshold": "first_weeks",
     "first_paths": "first_weeks",
     "flattening": "survival",
@@ -116,6 +119,7 @@ _HOMES = {
     "step_drop_off": "funnels",
     "stickiness": "engagement",
     "strongest": "first_weeks",
+    "suggest_targets": "priority",
     "suggest_windows": "journeys",
     "survival": "survival",
     "to_csv": "reporting",

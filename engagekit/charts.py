@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from engagekit.views.cadence_chart import engagement_matrix, usage_interval
 from engagekit.views.clock_chart import product_clock
+from engagekit.views.changes_chart import change, targets
 from engagekit.views.cohorts_chart import curve, heatmap, survival
 from engagekit.views.diagnosis_chart import diagnosis, loop, loop_by_quarter, segments
 from engagekit.views.first_days_chart import day_map, threshold_grid
@@ -17,6 +18,7 @@ from engagekit.views.offline import svg, use_offline_charts
 from engagekit.views.rhythm_chart import lifecycle, stickiness
 
 __all__ = [
+    "change",
     "curve",
     "day_map",
     "diagnosis",
@@ -34,6 +36,7 @@ __all__ = [
     "stickiness",
     "survival",
     "svg",
+    "targets",
     "threshold_grid",
     "usage_interval",
     "use_offline_charts",

@@ -217,13 +217,22 @@ def users_for(rate: float, goal: float, *, level: float = 0.95, power: float = 0
 
 
 def wilson_columns(
-    n: str = "n", of: str = "of", *, level: float = 0.95
+    n: str = "n",
+    of: str = "of",
+    *,
+    level: float = 0.95,
+    z: pl.Expr | None = None,
+    effect: pl.Expr | None = None,
 ) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
-    """Build ``rate, low, high`` as expressions over two count columns; null where `of` is 0 or null."""
-    z = z_of(level)
+    """Build ``rate, low, high`` as expressions over two count columns; null where `of` is 0 or null.
+
+    `z` replaces the normal quantile of `level`; counts count for so many times fewer as `effect` says.
+    """
+    z = pl.lit(z_of(level)) if z is None else z
     m = pl.col(of).cast(pl.Float64)
     m = pl.when(m > 0).then(m)
     share = pl.col(n) / m
+    m = m if effect is None else m / effect
     z2 = z * z / m
     half = ((share * (1 - share)).clip(0) * z2 + z2 * z2 / 4).sqrt()
     low = (
@@ -232,7 +241,7 @@ def wilson_columns(
         .otherwise(((share + z2 / 2 - half) / (1 + z2)).clip(0, 1))
     )
     high = (
-        pl.when(pl.col(n) >= m)
+        pl.when(share >= 1)
         .then(m * 0 + 1)
         .otherwise(((share + z2 / 2 + half) / (1 + z2)).clip(0, 1))
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from engagekit.views import (
     cadence_table,
     clock_table,
+    changes_table,
     cohorts_table,
     diagnosis_table,
     first_days_table,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Table",
+    "change",
     "curve",
     "day_map",
     "diagnosis",
@@ -43,6 +45,7 @@ __all__ = [
     "step_drop_off",
     "stickiness",
     "survival",
+    "targets",
     "threshold_grid",
     "usage_interval",
 ]
@@ -345,6 +348,13 @@ def product_clock(clock: pl.DataFrame, *, most: int = 731) -> Table:
         What `engagekit.product_clock` returns.
     most
         Of how many days: the latest.
+def change(change: pl.DataFrame) -> Table:
+    """Tabulate what `explain_change` returns.
+
+    Parameters
+    ----------
+    change
+        What `engagekit.explain_change` returns.
 
     Returns
     -------
@@ -352,3 +362,22 @@ def product_clock(clock: pl.DataFrame, *, most: int = 731) -> Table:
         The numbers behind the chart of that name, of the days that weigh less than half.
     """
     return Table("product_clock", clock_table.product_clock(clock, most=most))
+        The numbers of the chart of that name.
+    """
+    return Table("change", changes_table.change(change))
+
+
+def targets(suggested: pl.DataFrame) -> Table:
+    """Tabulate what `suggest_targets` returns.
+
+    Parameters
+    ----------
+    suggested
+        What `engagekit.suggest_targets` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
+    return Table("targets", changes_table.targets(suggested))

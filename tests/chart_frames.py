@@ -206,6 +206,35 @@ def priority(**changes):
     return Priority(**(found | changes))
 
 
+def change(*, mix=False):
+    rows = [
+        ("activation", 0.4, 0.41, 0.002, -0.004, 0.008, 0.02),
+        ("habit", 0.5, 0.4, -0.031, -0.04, -0.02, 0.97),
+        ("depth", 0.5, 0.5, 0.0, -0.003, 0.003, 0.01),
+    ]
+    names = ["link", "before", "after", "contribution", "low", "high", "p_largest"]
+    if mix:
+        rows = [(*row[:6], 0.0) for row in rows]
+        rows.append(("(mix)", None, None, 0.05, 0.04, 0.06, 0.99))
+    instants = {f"{side}_{end}": datetime(2026, month, 1, tzinfo=UTC)
+                for side, end, month in (("before", "since", 1), ("before", "until", 4), ("after", "since", 4), ("after", "until", 7))}  # fmt: skip
+    frame = pl.DataFrame(rows, schema=names, orient="row")
+    return frame.with_columns(
+        of_before=pl.lit(100), of_after=pl.lit(90), **{k: pl.lit(v) for k, v in instants.items()}
+    )
+
+
+def suggested():
+    rows = [
+        ("activation", 40, 100, 0.4, 0.45, 0.32, 0.45, "own months"),
+        ("habit", 20, 40, 0.5, None, None, 0.5, "rate now"),
+        ("depth", 0, 0, None, None, None, None, None),
+        ("advocacy", 1, 10, 0.1, 0.2, None, None, None),
+    ]
+    names = ["link", "n", "of", "rate", "quartile", "benchmark", "suggested", "source"]
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
 def metrics():
     rows = [
         {

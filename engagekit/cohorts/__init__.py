@@ -144,7 +144,8 @@ def retention(
         `to_period`; `n` users who returned (period 0: the cohort's size; null before the period begins), `of`
         the cohort's size; `rate`, `low`, `high` (Wilson, 95 %; null until complete); `complete` whether the
         period has fully passed; for ``"on_or_after"``: `followed_until`, up to when returns were seen, as
-        all its cells can still grow.
+        all its cells can still grow; for ``cohorts="each"``: `users_effect`, how much less all complete cells of the
+        period tell than so many users would, as one user counts in several (`pooled_curve` divides by it).
 
         With ``people=True`` the columns of `by`, `cohort`, `period` and `user_id`: one row for each user counted.
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from engagekit._base import last_index, period_start, period_table, turns_at
 from engagekit.cohorts.rolling_windows import day_of_tick, in_days, instant_of_tick, span, ticks
+from engagekit.design_effect import design_effect
 from engagekit.instants import AT
 from engagekit.intervals import wilson_columns
 
@@ -139,7 +140,35 @@ def answer(
     last = last_index(end, terms.calendar)
     # Without any start there is no first cohort, and so no row.
     cells = grid(terms, 0, 0, end).clear() if first is None else grid(terms, first, last, end)
-    return _table(counted, cells, labels, terms, end)
+    table = _table(counted, cells, labels, terms, end)
+    if terms.cohorts != "each":
+        return table
+    effects = _users_effects(present, cells, keys[:-2])
+    if labels is not None:
+        effects = effects.join(labels, on="_group", how="left").select(*_named(labels), *effects.columns[1:])  # fmt: skip
+    on = [c for c in effects.columns if c != "users_effect"]
+    return table.join(effects, on=on, how="left", nulls_equal=True, maintain_order="left")
+
+
+def _users_effects(present: pl.LazyFrame, cells: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
+    """Say per period how much less the complete cells tell because a user counts in several of them.
+
+    Returns
+    -------
+    DataFrame
+        `_group` where split, `period`, `users_effect`: the design effect with each user a cluster.
+    """
+    known = cells.lazy().filter("complete").select("cohort", "period")
+    member = present.filter(pl.col("period") == 0).drop("period")
+    could = member.join(known, on="cohort").group_by(*groups, "user_id", "period").agg(pl.len().alias("m"))  # fmt: skip
+    did = present.join(known, on=["cohort", "period"]).group_by(*groups, "user_id", "period").agg(pl.len().alias("x"))  # fmt: skip
+    both = could.join(did, on=[*groups, "user_id", "period"], how="left").with_columns(pl.col("x").fill_null(0))  # fmt: skip
+    return (
+        both.sort(*groups, "period", "user_id")
+        .group_by(*groups, "period", maintain_order=True)
+        .agg(design_effect("x", "m").round_sig_figs(12).alias("users_effect"))
+        .collect(engine="streaming")
+    )
 
 
 def added_up(tables: Sequence[pl.DataFrame], by: Sequence[str], *, people: bool) -> pl.DataFrame:

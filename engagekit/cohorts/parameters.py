@@ -29,7 +29,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 # Columns of the answers; a column to split by cannot have one of these names.
 TAKEN = (
     "cohort", "period", "from_period", "to_period", "n", "of", "rate", "low", "high", "complete",
-    "followed_until", "user_id",
+    "followed_until", "users_effect", "user_id",
 )  # fmt: skip
 
 

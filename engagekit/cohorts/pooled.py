@@ -7,21 +7,30 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from engagekit.cohorts.parameters import TAKEN
+from engagekit.design_effect import design_effect
 from engagekit.errors import ColumnError, ParameterError, check_choice, nearest
-from engagekit.intervals import wilson_columns
+from engagekit.intervals import wilson_columns, z_of
 from engagekit.log import as_lazy
 
 if TYPE_CHECKING:
     from engagekit.log import Frame
 
 FEW_COHORTS, FEW_USERS = 2, 30
-ANSWERED = ("cohorts", "thin", "average")  # beside the columns that cohort tables have too
+ANSWERED = (
+    "cohorts",
+    "thin",
+    "average",
+    "design_effect",
+)  # beside the columns that cohort tables have too
 
 
 def pooled_curve(curves: Frame, *, average: Literal["pooled", "mean"] = "pooled") -> pl.DataFrame:
     """Say what share of all cohorts together came back in each period after the start.
 
     ``rate = sum of n / sum of of``, over the complete cells of a period; ``"mean"``: the plain mean of their rates.
+    Cohorts differ by more than chance, so the interval is Wilson's of counts divided by the design effect of cohorts,
+    ``δ = max(1, C/(C-1) · Σ (n_c - of_c·r)² / (Σ of · r(1-r)))``, with a t quantile of ``C - 1`` degrees of freedom where
+    ``δ > 1``.
 
     Parameters
     ----------
@@ -36,8 +45,9 @@ def pooled_curve(curves: Frame, *, average: Literal["pooled", "mean"] = "pooled"
     DataFrame
         One row per group and period with at least one complete cell. The groups' columns; `period` (and
         `from_period`, `to_period` of brackets); `n` users who returned and `of` users followed so far, of those
-        cohorts; `rate`, `low`, `high` (Wilson, 95 %; null for a mean of rates); `cohorts` how many remain;
-        `thin` whether those are fewer than two, or their users fewer than 30; `average` how the rate was made.
+        cohorts; `rate`, `low`, `high` (95 %; null for a mean of rates); `cohorts` how many remain;
+        `thin` whether those are fewer than two, or their users fewer than 30; `average` how the rate was made;
+        `design_effect` by how much cohorts that differ, or users who count in several, widen the interval.
 
     Raises
     ------
@@ -49,7 +59,13 @@ def pooled_curve(curves: Frame, *, average: Literal["pooled", "mean"] = "pooled"
     Notes
     -----
     Cells that are not complete, and cohorts without a user, take no part. Later periods stand on older cohorts
-    only, so that the curve can rise where those were better: `cohorts` and `of` show it.
+    only, so that the curve can rise where those were better: `cohorts` and `of` show it. With ``cohorts="each"`` a user
+    counts in every cohort with a start; `retention` then says in `users_effect` how much less that tells, and the
+    larger of the two effects counts. One cohort alone does not show how much cohorts differ.
+
+    References
+    ----------
+    Kish (1965), Survey Sampling, for the design effect of clusters; Wilson (1927).
 
     Examples
     --------
@@ -75,6 +91,7 @@ def pooled_curve(curves: Frame, *, average: Literal["pooled", "mean"] = "pooled"
         raise ColumnError.from_faults("The cohort table cannot be pooled", faults)
     extra = [c for c in ("from_period", "to_period") if c in have]
     keys = [*by, "period", *extra]
+    users = pl.col("users_effect").max() if "users_effect" in have else pl.lit(None, pl.Float64)
     pooled = (
         lazy.filter(pl.col("complete") & (pl.col("of") > 0))
         .group_by(keys)
@@ -82,15 +99,38 @@ def pooled_curve(curves: Frame, *, average: Literal["pooled", "mean"] = "pooled"
             pl.col("n", "of").sum(),
             (pl.col("n") / pl.col("of")).mean().alias("_mean"),
             pl.len().cast(pl.Int64).alias("cohorts"),
+            _of_cohorts().alias("_cohorts"),
+            users.alias("_users"),
         )
         .sort(keys, nulls_last=True)
+        .collect()
     )
-    rate, low, high = wilson_columns()
+    effect = pl.max_horizontal("_cohorts", pl.col("_users").fill_null(1.0))
+    rate, low, high = wilson_columns(z=_quantile(pooled), effect=effect)
+    unknown = pl.lit(None, pl.Float64)
     if average == "mean":
-        unknown = pl.lit(None, pl.Float64)
-        rate, low, high = pl.col("_mean").alias("rate"), unknown.alias("low"), unknown.alias("high")
+        effect, low, high = unknown, unknown.alias("low"), unknown.alias("high")
+        rate = pl.col("_mean").alias("rate")
     thin = (pl.col("cohorts") < FEW_COHORTS) | (pl.col("of") < FEW_USERS)
     return pooled.select(
-        *keys, "n", "of", rate, low, high, "cohorts", thin.alias("thin"),
-        pl.lit(average).alias("average"),
-    ).collect()  # fmt: skip
+        *keys, "n", "of", rate, low, high, "cohorts", thin.alias("thin"), pl.lit(average).alias("average"),
+        effect.alias("design_effect"),
+    )  # fmt: skip
+
+
+def _of_cohorts() -> pl.Expr:
+    """Give the design effect of the cohorts of a period; 1 where there is one, or all or none came back."""
+    n, of = pl.col("n").sum(), pl.col("of").sum()
+    varies = (pl.len() > 1) & (n > 0) & (n < of)
+    # The last digits of a sum depend on how it was cut up.
+    return pl.when(varies).then(design_effect("n", "of").round_sig_figs(12)).otherwise(1.0)
+
+
+def _quantile(pooled: pl.DataFrame) -> pl.Expr:
+    """Take Student's quantile where cohorts widen the interval: how much they differ is known from a few only."""
+    from scipy.special import stdtrit
+
+    free = (pooled["cohorts"] - 1).clip(1)
+    student = pl.Series(stdtrit(free.to_numpy(), 0.975), dtype=pl.Float64)
+    decides = (pl.col("_cohorts") > 1) & (pl.col("_cohorts") >= pl.col("_users").fill_null(1.0))
+    return pl.when(decides).then(pl.lit(student)).otherwise(z_of(0.95))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from engagekit.priority.counts import accounts_of, counted_flags, link_cells, totals
 from engagekit.priority.earliest import earliest_broken
+from engagekit.priority.explained_change import explain_change
 from engagekit.priority.instead import later
 from engagekit.priority.planning import SOONER, Plan, plan
 from engagekit.priority.reference_targets import OWN_PAST
+from engagekit.priority.suggested_targets import suggest_targets
 from engagekit.priority.verdict import ELSEWHERE, Priority, prioritize
 
 __all__ = [
@@ -18,9 +20,11 @@ __all__ = [
     "accounts_of",
     "counted_flags",
     "earliest_broken",
+    "explain_change",
     "later",
     "link_cells",
     "plan",
     "prioritize",
+    "suggest_targets",
     "totals",
 ]

@@ -27,6 +27,7 @@ from engagekit.survival.product_limit import (
     rmst,
 )
 from engagekit.survival.projection import fit_sbg, flattening, project_curve
+from engagekit.survival_clusters import accounts_effect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +73,7 @@ COMPARISON = {
     "high": pl.Float64,
     "chi2": pl.Float64,
     "p": pl.Float64,
+    "design_effect": pl.Float64,
     "sentence": pl.String,
 }
 
@@ -178,8 +180,8 @@ def compare_survival(
     -------
     DataFrame
         One row per group: the columns of `by`, then `users` followed; `quiet` users gone quiet, `expected` if all
-        groups were alike; `until`; `rmst`, `low`, `high` in days (null where not followed that far); `chi2` and `p` of
-        the whole comparison, the same in every row; `sentence`.
+        groups were alike; `until`; `rmst`, `low`, `high` in days (null where not followed that far); `chi2`, `p` and
+        `design_effect` of the whole comparison, the same in every row; `sentence`.
 
     Raises
     ------
@@ -188,11 +190,13 @@ def compare_survival(
 
     Notes
     -----
-    Users join with the time they have been followed; those not followed for `quiet_days` say nothing yet.
+    Users join with the time they have been followed; those not followed for `quiet_days` say nothing yet. Where users
+    have an `account_id`, chi-square and intervals are divided by the design effect of accounts: users of one account tell
+    less than so many strangers.
 
     References
     ----------
-    Mantel (1966); Peto and Peto (1972); Royston and Parmar (2013).
+    Mantel (1966); Peto and Peto (1972); Royston and Parmar (2013); Rao and Scott (1981) for the design effect.
 
     Examples
     --------
@@ -218,24 +222,37 @@ def compare_survival(
             f"by={by!r} gives {len(groups)} groups followed for {quiet_days} days; a comparison takes two or more."
         )
     counts = [part.select("time", "events", "left") for _, part in groups]
-    chi2, p, expected = rank_test(counts)
+    effect = _accounts_effect(journeys, quiet_days, keys)
+    chi2, p, expected = rank_test(counts, effect=effect)
     tau = until or max(1, min(followed_to(part) for _, part in groups))
     said = _said(p, len(groups))
     rows = []
     for part, awaited in zip(counts, expected, strict=True):
-        mean, low, high = mean_until(part, tau)
+        mean, low, high = mean_until(part, tau, effect=effect)
         rows.append(
             {
                 "users": sum(part.select("events", "left").sum().row(0)),
                 "quiet": part["events"].sum(),
             }
             | {"expected": awaited, "until": tau, "rmst": mean, "low": low, "high": high}
-            | {"chi2": chi2, "p": p, "sentence": _mean_said(mean, low, high, tau) + said}
+            | {
+                "chi2": chi2,
+                "p": p,
+                "design_effect": effect,
+                "sentence": _mean_said(mean, low, high, tau) + said,
+            }
         )
     values = pl.concat([part.select(keys).head(1) for _, part in groups])
     return pl.concat(
         [values, pl.DataFrame(rows, schema=COMPARISON).fill_nan(None)], how="horizontal"
     )
+
+
+def _accounts_effect(journeys: Journeys, quiet_days: int, keys: list[str]) -> float:
+    if journeys.unit != "user" or "account_id" not in journeys.properties or "account_id" in keys:
+        return 1.0
+    counts = _counts(journeys, quiet_days, [*keys, "account_id"]).filter(pl.col("time") >= 0)
+    return accounts_effect(counts, keys, "account_id")
 
 
 def day_faults(name: str, value: object) -> list[str]:

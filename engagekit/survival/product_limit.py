@@ -218,8 +218,13 @@ def curve_of(counts: pl.DataFrame, *, level: float = 0.95) -> pl.DataFrame:
     )
 
 
-def rank_test(groups: Sequence[pl.DataFrame]) -> tuple[float, float, list[float]]:
-    """Compare groups given as counts per time: chi-square, its chance, and the events expected in each."""
+def rank_test(
+    groups: Sequence[pl.DataFrame], *, effect: float = 1.0
+) -> tuple[float, float, list[float]]:
+    """Compare groups given as counts per time: chi-square, its chance, and the events expected in each.
+
+    The chi-square is divided by the design effect of clusters of users.
+    """
     import numpy as np
     from scipy.special import chdtrc
 
@@ -241,15 +246,15 @@ def rank_test(groups: Sequence[pl.DataFrame]) -> tuple[float, float, list[float]
     if compared.size < 2:
         return 0.0, 1.0, [float(x) for x in expected.sum(axis=1)]
     inner = variance[np.ix_(compared, compared)]
-    chi2 = float(excess @ np.linalg.pinv(inner, hermitian=True) @ excess)
+    chi2 = float(excess @ np.linalg.pinv(inner, hermitian=True) @ excess) / effect
     freedom = int(np.linalg.matrix_rank(inner, hermitian=True))
     return chi2, float(chdtrc(freedom, chi2)), [float(x) for x in expected.sum(axis=1)]
 
 
 def mean_until(
-    counts: pl.DataFrame, tau: float, *, level: float = 0.95
+    counts: pl.DataFrame, tau: float, *, level: float = 0.95, effect: float = 1.0
 ) -> tuple[float, float, float]:
-    """Take the restricted mean of counts per time; see `rmst`."""
+    """Take the restricted mean of counts per time, its variance times a design effect; see `rmst`."""
     if not tau > 0:
         raise ParameterError(f"tau is {tau!r}; it takes a number above 0.")
     unknown = (math.nan, math.nan, math.nan)
@@ -269,5 +274,5 @@ def mean_until(
     ):
         after += piece
         variance += after * after * ended / (risk * (risk - ended)) if risk > ended else 0.0
-    half = z_of(level) * math.sqrt(variance)
+    half = z_of(level) * math.sqrt(variance * effect)
     return mean, max(0.0, mean - half), min(float(tau), mean + half)

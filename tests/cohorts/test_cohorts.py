@@ -362,10 +362,12 @@ def test_columns_to_split_by_may_have_any_other_name():
         {"window": "rolling", "cohorts": "each", "anchor": "each"},
     ):
         split = ek.retention(log, **DAILY, by=names, **more)
-        assert split.columns == [*names, *whole.columns]
+        plain = ek.retention(log, **DAILY, **more)
+        assert split.columns == [*names, *plain.columns]
+        assert set(plain.columns) - {"users_effect"} == set(whole.columns)
         limited = ek.retention(log, **DAILY, by=names, limit=1, **more)
         assert_frame_equal(limited, split)
-        assert_frame_equal(split.drop(names), ek.retention(log, **DAILY, **more))
+        assert_frame_equal(split.drop(names), plain)
 
 
 def test_hours_of_days_and_an_empty_log_are_refused():

@@ -18,6 +18,8 @@ def journeys(made):
 
 
 OF_JOURNEYS = {
+    "change": lambda j: [ek.explain_change(j, since="2025-09-15", by="plan")],
+    "targets": lambda j: [ek.suggest_targets(j)],
     "heatmap": lambda j: (ek.cohort_curves(j),),
     "curve": lambda j: (ek.pooled_curve(ek.cohort_curves(j, by=j.properties[0])),),
     "survival": lambda j: (ek.survival(j, quiet_days=28),),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import polars as pl
 
 from engagekit.errors import EngagekitError, EventLogError, ParameterError, faults_of, nearest
+from engagekit.ingest.elsewhere_files import refuse_address, refuse_tables, refuse_workbook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,18 +75,20 @@ def find_files(source: Any) -> list[Path]:
     Raises
     ------
     EventLogError
-        Something is not there, holds nothing, or is no kind of file that can be read: all of them.
+        Something is not there, holds nothing, is an address or part of a lake's table, or is no kind of file that can be read: all of them.
     """
     each = [source] if isinstance(source, (str, os.PathLike)) else source
     found: list[Path] = []
     faults: list[str] = []
     for one in each:
         try:
+            refuse_address(os.fspath(one))
             found += _expand(Path(os.path.expanduser(one)))  # noqa: PTH111 - also takes "~" in text
         except EngagekitError as error:
             faults += faults_of(error)
     if faults:
         raise EventLogError.from_faults("The event log cannot be found", faults)
+    refuse_tables(found)
     return list(dict.fromkeys(found))
 
 
@@ -155,6 +158,7 @@ def _open(
         start = file.read(4)
     if not start:
         raise EventLogError(f"{shown!r} is empty (0 bytes).")
+    refuse_workbook(shown, start)
     if start == b"PK\x03\x04" or start == b"PK\x05\x06":
         return _unzip(path, shown, preset, encoding, workdir, depth=depth)
     if start == b"PAR1":
@@ -228,6 +232,7 @@ def _unzip(
             and not Path(m.filename).name.startswith((".", "_"))
             and "__MACOSX" not in m.filename
         ]
+        refuse_workbook(shown, b"", [m.filename for m in members])
         if not members:
             raise EventLogError(f"{shown!r} is an archive without files.")
         _refuse_too_large(members, shown, workdir)

@@ -44,10 +44,13 @@ def test_sign_ups_with_a_zone_and_dates_stay(tmp_path):
 
 def test_what_is_no_users_table_is_refused_in_words(tmp_path):
     (tmp_path / "users.xlsx").write_bytes(b"PK")
+    (tmp_path / "users.txt").write_text("user_id")
     (tmp_path / "cut.parquet").write_bytes(b"PAR1")
     (tmp_path / "ids.csv").write_text("userid,plan\na,pro\n", encoding="utf-8")
     for name, words in (
-        ("users.xlsx", "is of no known kind; it takes '.parquet'"),
+        ("users.xlsx", r"workbook of a spreadsheet.*users=pl\.read_excel"),
+        ("users.ods", "workbook of a spreadsheet"),
+        ("users.txt", r"is of no known kind; it takes '\.parquet'"),
         ("missing.csv", "There is no users table"),
         ("cut.parquet", "cannot be read:"),
         ("ids.csv", "Did you mean 'userid'"),

@@ -170,6 +170,23 @@ def test_an_archive_with_a_log_is_still_read(tmp_path):
     assert ek.scan_events(tmp_path / "export.zip", cache=False).collect().height == 1
 
 
+def test_json_around_a_list_says_how_it_is_taken(tmp_path):
+    event = {"user_id": "a", "event": "open", "at": "2026-03-01 09:00", "items": [{"sku": 1}]}
+    listed, around = tmp_path / "list.json", tmp_path / "around.json"
+    listed.write_text(json.dumps([event]))
+    around.write_text(json.dumps({"next": None, "my events": [event, event]}))
+    for path, words in ((listed, "holds one JSON list;"), (around, "around the list 'my events';")):
+        with pytest.raises(EventLogError) as error:
+            ek.scan_events(path, cache=False)
+        assert words in str(error.value)
+        held = json.loads(path.read_bytes())
+        table = pl.DataFrame(held if isinstance(held, list) else held["my events"])
+        assert ek.scan_events(table).collect().height == len(table)
+    # One event with a list of things in it is a log of one event.
+    (tmp_path / "one.ndjson").write_text(json.dumps(event))
+    assert ek.scan_events(tmp_path / "one.ndjson", cache=False).collect().height == 1
+
+
 def at_of(tmp_path, times, **options):
     lines = ["user_id,event,at", *[f"u{n},open,{time}" for n, time in enumerate(times)]]
     (tmp_path / "log.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -238,3 +255,75 @@ def test_what_somebody_wrote_is_rather_misspelt(tmp_path):
     (tmp_path / "log.csv").write_text("user_id,event,when_it_was,time\na,b,c,d\n")
     with pytest.raises(EventLogError, match=r"at='\.\.\.'\. Did you mean 'when_it_was'"):
         ek.scan_events(tmp_path / "log.csv", at="when_it_wass", cache=False)
+
+
+def test_a_property_that_some_files_lack_is_null_there(tmp_path):
+    """It began on the second day, or ended; one that no file has is misspelt."""
+    for day, (header, row) in enumerate([("user_id,event,at", "a,open,2026-03-01"), ("user_id,event,at,plan", "b,open,2026-03-02,pro")]):  # fmt: skip
+        (tmp_path / f"{day}.csv").write_text(f"{header}\n{row}\n")
+        ek.scan_events(tmp_path / f"{day}.csv", keep="*", cache=False).collect().write_parquet(tmp_path / f"{day}.parquet")  # fmt: skip
+    for kind in ("csv", "parquet"):
+        log = ek.scan_events(f"{tmp_path}/*.{kind}", keep=["plan"], cache=False).collect()
+        assert dict(log.select("user_id", "plan").iter_rows()) == {"a": None, "b": "pro"}
+        with pytest.raises(ek.EngagekitError, match=r"(?s)has no property 'plam' to keep.*Did you mean 'plan'"):  # fmt: skip
+            ek.scan_events(f"{tmp_path}/*.{kind}", keep=["plam"], cache=False)
+        with pytest.raises(ek.EngagekitError, match="has no property 'plan' to keep"):
+            ek.scan_events(tmp_path / f"0.{kind}", keep=["plan"], cache=False)
+
+
+def test_everything_can_be_kept_and_what_a_definition_asks_for_is(tmp_path):
+    (tmp_path / "log.csv").write_text(
+        "uid,event,time,plan,kind,event_at\na,open,2026-03-01,pro,x,1\n"
+    )
+    read = {"user": "uid", "at": "time", "cache": False}
+    every = ek.scan_events(tmp_path / "log.csv", keep="*", **read).collect()
+    assert every.columns == ["user_id", "event", "at", "plan", "kind", "event_at"]
+    asks = ek.Definition(
+        activation=ek.Match("open", kind="x"), core="open", properties=["plan", "country"]
+    )
+    for definition in (asks, _saved(asks, tmp_path / "d.toml")):
+        kept = ek.scan_events(
+            tmp_path / "log.csv", definition=definition, keep={"c": "event_at"}, **read
+        )
+        assert kept.collect().columns == ["user_id", "event", "at", "c", "kind", "plan"]
+    frame = every.rename({"at": "time", "user_id": "uid"})
+    assert ek.scan_events(frame, definition=asks, user="uid", at="time").collect().columns == ["user_id", "event", "at", "kind", "plan"]  # fmt: skip
+    assert ek.scan_events(frame, keep="*", user="uid", at="time").collect().columns == every.columns
+    with pytest.raises(ParameterError, match="read with a preset holds its properties elsewhere"):
+        ek.scan_events(tmp_path / "log.csv", keep="*", preset="segment")
+    with pytest.raises(ek.EngagekitError, match="definition is a dict"):
+        ek.scan_events(tmp_path / "log.csv", definition={"core": "x"}, **read)
+
+
+def _saved(definition: ek.Definition, path: Path) -> Path:
+    definition.save(path)
+    return path
+
+
+def test_lines_of_json_keep_what_their_first_lines_name(tmp_path):
+    lines = [
+        {
+            "user_id": "a",
+            "event": "open",
+            "at": "2026-03-01",
+            "context": {"plan": "pro", "page": {"path": "/"}},
+        },
+        {"user_id": "a", "event": "open", "at": "2026-03-02", "n": 3},
+    ]
+    (tmp_path / "log.ndjson").write_text("\n".join(map(json.dumps, lines)))
+    log = ek.scan_events(tmp_path / "log.ndjson", keep="*", cache=False).collect()
+    assert log.select("context.plan", "n").rows() == [("pro", None), (None, 3)]
+    asks = ek.Definition(activation="open", core="open", properties=["n", "gone"])
+    assert ek.scan_events(tmp_path / "log.ndjson", definition=asks, cache=False).collect().columns[3:] == ["n"]  # fmt: skip
+
+
+def test_a_cached_reading_is_found_again_with_a_definition(tmp_path, monkeypatch):
+    """What a log may lack is part of how it is read, written the same in every process."""
+    import subprocess
+    import sys
+
+    (tmp_path / "log.csv").write_text("user_id,event,at,a,b\nu,open,2026-03-01,1,2\n")
+    code = "import engagekit as ek; d = ek.Definition(activation=ek.Match('open', a=1, b=2), core='open', properties=['c', 'd']); ek.scan_events('log.csv', definition=d, cache='cache').collect()"
+    for seed in ("1", "2", "3"):
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, env={**__import__("os").environ, "PYTHONHASHSEED": seed})  # fmt: skip
+    assert len([*(tmp_path / "cache").rglob("*.parquet")]) == 1

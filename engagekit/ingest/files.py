@@ -6,6 +6,7 @@ import codecs
 import csv
 import glob
 import gzip
+import json
 import os
 import shutil
 import tempfile
@@ -304,9 +305,27 @@ def _plain(path: Path, shown: str) -> Any:
 
 def _refuse_json_array(path: Path, shown: str) -> None:
     if head_of(path).lstrip().startswith(b"["):
-        raise EventLogError(
-            f"{shown!r} holds one JSON list; it takes one JSON object per line (jq -c '.[]' file.json > file.ndjson)."
-        )
+        raise EventLogError(one_list(shown))
+
+
+def one_list(shown: str, key: str | None = None) -> str:
+    """Say what to do about JSON that is one list, or one object around a list, rather than an object per line."""
+    what = "one JSON list" if key is None else f"one JSON object around the list {key!r}"
+    path, at = (".[]", "") if key is None else (f".[{json.dumps(key)}][]", f"[{key!r}]")
+    return (
+        f"{shown!r} holds {what}; it takes one JSON object per line (jq -c '{path}' file.json > file.ndjson), or a table: "
+        f"ek.scan_events(pl.DataFrame(json.load(open({shown!r}, 'rb')){at}))."
+    )
+
+
+def around_a_list(path: Path) -> str | None:
+    """Find the key of the one list of objects that a JSON object holds, if a file is nothing but such an object."""
+    try:
+        held = json.loads(head_of(path))
+    except (ValueError, RecursionError):
+        return None
+    lists = [k for k, v in held.items() if isinstance(v, list) and v and isinstance(v[0], dict)] if isinstance(held, dict) else []  # fmt: skip
+    return lists[0] if len(lists) == 1 else None
 
 
 def _headless(path: Path, shown: str, preset: Preset) -> LogFile:

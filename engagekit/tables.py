@@ -348,6 +348,15 @@ def product_clock(clock: pl.DataFrame, *, most: int = 731) -> Table:
         What `engagekit.product_clock` returns.
     most
         Of how many days: the latest.
+
+    Returns
+    -------
+    Table
+        The numbers behind the chart of that name, of the days that weigh less than half.
+    """
+    return Table("product_clock", clock_table.product_clock(clock, most=most))
+
+
 def change(change: pl.DataFrame) -> Table:
     """Tabulate what `explain_change` returns.
 
@@ -359,9 +368,6 @@ def change(change: pl.DataFrame) -> Table:
     Returns
     -------
     Table
-        The numbers behind the chart of that name, of the days that weigh less than half.
-    """
-    return Table("product_clock", clock_table.product_clock(clock, most=most))
         The numbers of the chart of that name.
     """
     return Table("change", changes_table.change(change))

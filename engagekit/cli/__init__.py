@@ -122,7 +122,7 @@ def check(
     reading: Reading = DEFAULT,
     as_of: str | None = None,
 ) -> int:
-    """List the faults of an event log, each with its count, an example and what to do.
+    """Say what an event log holds, and list its faults, each with its count, an example and what to do.
 
     Parameters
     ----------
@@ -131,10 +131,14 @@ def check(
     as_of
         Up to when the data are complete (exclusive).
     """
+    from engagekit.ingest import overview
     from engagekit.reporting import terminal
 
     log, definition, _, end = log_of(events, reading, needs_definition=False)
-    _say(terminal.checks(ek.check_events(frame_of(log), definition, as_of=as_of or end)))
+    frame = frame_of(log)
+    zone = definition.timezone if definition else reading.at_timezone or "UTC"
+    held, found = overview(frame), ek.check_events(frame, definition, as_of=as_of or end)
+    _say(f"{terminal.contents(held, zone)}\n{terminal.checks(found)}")
     return 0
 
 

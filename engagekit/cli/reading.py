@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 import engagekit as ek
-from engagekit.definition import OUR_COLUMNS
+from engagekit.definition import OUR_COLUMNS, property_faults
 from engagekit.errors import ColumnError, ParameterError, listing, nearest
-from engagekit.ingest import own_columns
+from engagekit.ingest import find_files, own_columns
 from engagekit.log import COLUMNS
 from engagekit.rollups import is_prepared, open_prepared
 
@@ -103,7 +103,7 @@ def _split_by(
     if by is None or by in of_users or by in definition.properties:
         return definition
     of_events = [name for name in log.collect_schema() if name not in COLUMNS]
-    if by in of_events and by not in OUR_COLUMNS:
+    if by in of_events and not property_faults((by,)):
         return dataclasses.replace(definition, properties=(*definition.properties, by))
     known = [*of_users, *_of_source(events, reading), *of_events]
     users = (
@@ -167,8 +167,25 @@ def log_of(
         return sample.events, definition, sample.users, sample.as_of
     given = definition_in(reading)
     if given is None and needs_definition:
-        raise ParameterError(UNDEFINED)
+        raise ParameterError(_undefined(events))
     return scan(events, reading, given, perhaps=[by] if by else ()), given, None, None
+
+
+def _undefined(events: str) -> str:
+    """Say that the definition is missing; first of all that the log is, if it is."""
+    if not is_prepared(events):
+        find_files(events)  # says so where there are none
+    from engagekit.workshop import DEFINITION_FILE, LOG, USERS
+
+    folder = Path(events)
+    made = sorted(folder.glob(f"*/{DEFINITION_FILE}"))
+    if made and is_prepared(folder / LOG):
+        users = f" --users {folder / USERS}" if (folder / USERS).is_file() else ""
+        return (
+            f"{events!r} is a workshop folder; the log in it is diagnosed by a team's definition: "
+            f"engagekit diagnose {folder / LOG} --definition {made[0]}{users}"
+        )
+    return UNDEFINED
 
 
 def definition_in(reading: Reading) -> ek.Definition | None:
@@ -207,7 +224,7 @@ def scan(
 
 def _asking(definition: ek.Definition | None, perhaps: Sequence[str]) -> ek.Definition | None:
     """Have a definition ask for more properties, where a definition may."""
-    more = [name for name in perhaps if name not in OUR_COLUMNS]
+    more = [name for name in perhaps if not property_faults((name,))]
     if definition is None or not more:
         return definition
     return dataclasses.replace(definition, properties=(*definition.properties, *more))

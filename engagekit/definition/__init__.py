@@ -41,7 +41,7 @@ from engagekit.matchers import (
 if TYPE_CHECKING:
     import os
 
-__all__ = ["LINKS", "OUR_COLUMNS", "Definition", "Step"]
+__all__ = ["LINKS", "OUR_COLUMNS", "Definition", "Step", "property_faults"]
 
 LINKS = ("activation", "habit", "depth", "advocacy")
 SCHEMA_VERSION = 1

@@ -25,15 +25,24 @@ def property_faults(names: object) -> list[str]:
     """Name what no event property of users can be called."""
     if not isinstance(names, tuple):
         return [f"properties is {names!r}; it takes a list of names of event properties."]
-    return [
-        f"properties holds {name!r}; it takes names of event properties."
-        for name in names
-        if not isinstance(name, str) or not name.strip()
-    ] + [
-        f"properties holds {name!r}, a name that engagekit uses itself; keep the property under another name."
-        for name in names
-        if name in OUR_COLUMNS
-    ]
+    return (
+        [
+            f"properties holds {name!r}; it takes names of event properties."
+            for name in names
+            if not isinstance(name, str) or not name.strip()
+        ]
+        + [
+            f"properties holds {name!r}, a name that engagekit uses itself; keep the property under another name."
+            for name in names
+            if name in OUR_COLUMNS
+        ]
+        + [
+            f"properties holds {name!r}, which would stand for several columns; keep each property under a name of its own."
+            for name in names
+            if isinstance(name, str)
+            and (name == "*" or (name.startswith("^") and name.endswith("$")))
+        ]
+    )
 
 
 def outcome_faults(window: object, first_days: object) -> list[str]:

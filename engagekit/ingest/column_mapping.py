@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,22 +18,18 @@ if TYPE_CHECKING:
     from engagekit.ingest import presets
     from engagekit.ingest.timestamps import Form
 
-# What other logs call these columns, to suggest when a name is missing.
+# What other logs call these columns, to suggest when a name is missing: whole names, the likeliest first, and words in them.
 OFTEN = {
-    "user": ["user_id", "userId", "uid", "user", "distinct_id", "customer_id", "account_id", "id"],
-    "event": ["event", "event_name", "event_type", "name", "action", "type"],
-    "at": [
-        "at",
-        "timestamp",
-        "time",
-        "ts",
-        "event_time",
-        "created_at",
-        "occurred_at",
-        "datetime",
-        "date",
-    ],
+    "user": ["user_id", "userid", "uid", "user", "distinct_id", "customer_id", "client_id", "visitor_id", "person_id", "member_id", "account_id", "id"],
+    "event": ["event", "event_name", "event_type", "eventname", "name", "action", "action_name", "activity", "verb", "type"],
+    "at": ["at", "timestamp", "event_timestamp", "event_time", "eventtime", "time", "ts", "occurred_at", "created_at", "datetime", "date"],
+}  # fmt: skip
+WORDS = {
+    "user": {"user", "uid", "customer", "client", "visitor", "person", "member"},
+    "event": {"event", "action", "activity"},
+    "at": {"time", "timestamp", "datetime", "date", "at", "ts"},
 }
+LEAST_LETTERS = 3  # of a name for which another can be near; "data" is not near to "at"
 ROLES = {"user": "user", "event": "event's name", "at": "event's time"}
 WHOLE, DECIMAL = r"^-?(0|[1-9]\d{0,17})$", r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$"
 # Columns beside those of the log while it is read, by names that no log has.
@@ -113,12 +110,30 @@ def preset_hint(known: list[str], reading: Reading) -> str:
 
 
 def suggested(role: str, reading: Reading, known: list[str]) -> str:
-    """Suggest the columns that may be meant: those of a near name, or of a name often used for this."""
+    """Suggest the columns that may be meant: of the same name but for case and marks, of a name often used, of a near name."""
     name = reading.places[role][0][-1]
     known = [each for each in known if each != name]  # it is there, but holds nothing
-    near = nearest(name, known)
-    often = [name for name in known if name.split(".")[-1] in OFTEN[role]]
-    return near or (f" Is it {listing(often[:3], last='or')}?" if often else "")
+    known = [each for each in known if not any(other.startswith(f"{each}.") for other in known)]
+    if same := [each for each in known if _plain(each) == _plain(name)]:
+        return f" Did you mean {listing(same[:3], last='or')}?"
+    near = nearest(name, known) if len(name) >= LEAST_LETTERS else ""
+    usual, others = _often(role, known)
+    if near and name != OFTEN[role][0]:
+        return near  # what somebody wrote is rather misspelt than meant otherwise
+    hint = f" Is it {listing((usual or others)[:3], last='or')}?" if usual or others else ""
+    return hint if usual or not near else near
+
+
+def _often(role: str, known: list[str]) -> tuple[list[str], list[str]]:
+    """List the columns whose name is often used for this, the likeliest first, and those with a word in it that is."""
+    plain = {each: _plain(each.split(".")[-1]) for each in known}
+    usual = [each for name in OFTEN[role] for each in known if plain[each] == name]
+    words = [each for each in known if WORDS[role] & {*plain[each].split("_")}]
+    return usual, [each for each in words if each not in usual]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def near_property(name: str, known: list[str]) -> str:

@@ -6,6 +6,7 @@ import codecs
 import csv
 import glob
 import gzip
+import json
 import os
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import polars as pl
 
 from engagekit.errors import EngagekitError, EventLogError, ParameterError, faults_of, nearest
+from engagekit.ingest.elsewhere_files import refuse_address, refuse_tables, refuse_workbook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,18 +76,20 @@ def find_files(source: Any) -> list[Path]:
     Raises
     ------
     EventLogError
-        Something is not there, holds nothing, or is no kind of file that can be read: all of them.
+        Something is not there, holds nothing, is an address or part of a lake's table, or is no kind of file that can be read: all of them.
     """
     each = [source] if isinstance(source, (str, os.PathLike)) else source
     found: list[Path] = []
     faults: list[str] = []
     for one in each:
         try:
+            refuse_address(os.fspath(one))
             found += _expand(Path(os.path.expanduser(one)))  # noqa: PTH111 - also takes "~" in text
         except EngagekitError as error:
             faults += faults_of(error)
     if faults:
         raise EventLogError.from_faults("The event log cannot be found", faults)
+    refuse_tables(found)
     return list(dict.fromkeys(found))
 
 
@@ -155,6 +159,7 @@ def _open(
         start = file.read(4)
     if not start:
         raise EventLogError(f"{shown!r} is empty (0 bytes).")
+    refuse_workbook(shown, start)
     if start == b"PK\x03\x04" or start == b"PK\x05\x06":
         return _unzip(path, shown, preset, encoding, workdir, depth=depth)
     if start == b"PAR1":
@@ -228,6 +233,7 @@ def _unzip(
             and not Path(m.filename).name.startswith((".", "_"))
             and "__MACOSX" not in m.filename
         ]
+        refuse_workbook(shown, b"", [m.filename for m in members])
         if not members:
             raise EventLogError(f"{shown!r} is an archive without files.")
         _refuse_too_large(members, shown, workdir)
@@ -299,9 +305,27 @@ def _plain(path: Path, shown: str) -> Any:
 
 def _refuse_json_array(path: Path, shown: str) -> None:
     if head_of(path).lstrip().startswith(b"["):
-        raise EventLogError(
-            f"{shown!r} holds one JSON list; it takes one JSON object per line (jq -c '.[]' file.json > file.ndjson)."
-        )
+        raise EventLogError(one_list(shown))
+
+
+def one_list(shown: str, key: str | None = None) -> str:
+    """Say what to do about JSON that is one list, or one object around a list, rather than an object per line."""
+    what = "one JSON list" if key is None else f"one JSON object around the list {key!r}"
+    path, at = (".[]", "") if key is None else (f".[{json.dumps(key)}][]", f"[{key!r}]")
+    return (
+        f"{shown!r} holds {what}; it takes one JSON object per line (jq -c '{path}' file.json > file.ndjson), or a table: "
+        f"ek.scan_events(pl.DataFrame(json.load(open({shown!r}, 'rb')){at}))."
+    )
+
+
+def around_a_list(path: Path) -> str | None:
+    """Find the key of the one list of objects that a JSON object holds, if a file is nothing but such an object."""
+    try:
+        held = json.loads(head_of(path))
+    except (ValueError, RecursionError):
+        return None
+    lists = [k for k, v in held.items() if isinstance(v, list) and v and isinstance(v[0], dict)] if isinstance(held, dict) else []  # fmt: skip
+    return lists[0] if len(lists) == 1 else None
 
 
 def _headless(path: Path, shown: str, preset: Preset) -> LogFile:

@@ -12,7 +12,7 @@ import polars as pl
 from engagekit.errors import EngagekitError, EventLogError, listing
 from engagekit.ingest import column_mapping, file_errors, nested_fields, timestamps
 from engagekit.ingest.column_mapping import ALIAS, FILE, MORE, RAW
-from engagekit.ingest.files import LogFile, open_files
+from engagekit.ingest.files import LogFile, around_a_list, one_list, open_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -348,6 +348,10 @@ def _empty_faults(profile: dict[str, Any], groups: list[Group], reading: Reading
         return [f"{everywhere} holds no events, only a header."]
     if not profile["rows"]:
         return [f"{everywhere} holds no events."]
+    if not any(profile[role] for role in column_mapping.ROLES) and (
+        around := _around_lists(groups)
+    ):
+        return around
     known = file_errors.keys_of([file for g in groups for file in g.files])
     faults = [
         f"no row of {everywhere} holds anything in {reading.called(role)} for the {meaning}; say where it is: {role}='...'.{column_mapping.suggested(role, reading, known)}"
@@ -363,6 +367,11 @@ def _empty_faults(profile: dict[str, Any], groups: list[Group], reading: Reading
                 f"no row of {everywhere} holds a property {name!r} to keep.{column_mapping.near_property(name, known)}"
             )
     return faults
+
+
+def _around_lists(groups: list[Group]) -> list[str]:
+    files = [file for group in groups for file in group.files if file.kind == "ndjson"]
+    return [one_list(file.shown, key) for file in files if (key := around_a_list(file.path))]
 
 
 def _id_faults(

@@ -31,6 +31,10 @@ DAY_MONTH = re.compile(
 )
 
 
+OFFSET, ZONE_NAME = re.compile(r"(?<!%)%[#:]*z"), re.compile(r"(?<!%)%Z")
+ZONES_OF_NO_OFFSET = ("UTC", "GMT", "Z", "utc", "gmt")
+
+
 @dataclass(frozen=True)
 class Form:
     """One way of writing times: a pattern (or an epoch's unit), and what it tells."""
@@ -64,7 +68,7 @@ def form_of(at_format: str) -> Form:
     if at_format in UNITS:
         return Form(at_format, "epoch")
     kind: Kind = "day"
-    if re.search(r"%[#:]*z", at_format):
+    if OFFSET.search(at_format) or ZONE_NAME.search(at_format):
         kind = "instant"
     elif re.search(r"%[HIkTRrXcsM]", at_format):
         kind = "local"
@@ -87,15 +91,22 @@ def parsed(raw: pl.Expr, form: Form, *, timezone: str) -> pl.Expr:
         return at
     if form.kind == "day":
         return _within_living_memory(raw.str.to_date(form.pattern, strict=False), day=True)
-    pattern, literal_utc = form.pattern, form.pattern.endswith(("Z", " UTC"))
-    if literal_utc and "%Z" in pattern:
-        literal_utc = False
-    time = raw.str.to_datetime(pattern, strict=False, time_unit="us")
+    if names_zones(form):
+        # polars passes over the name of a zone, whichever it is; only these mean one offset everywhere.
+        ways = [ZONE_NAME.sub(name, form.pattern) for name in ZONES_OF_NO_OFFSET]
+        read = [raw.str.to_datetime(way, strict=False, time_unit="us") for way in ways]
+        return _within_living_memory(pl.coalesce(read).dt.replace_time_zone("UTC"))
+    time = raw.str.to_datetime(form.pattern, strict=False, time_unit="us")
     if form.kind == "local":
         time = localized(time, timezone)
-    elif literal_utc:
+    elif form.pattern.endswith(("Z", " UTC")) and not ZONE_NAME.search(form.pattern):
         time = time.dt.replace_time_zone("UTC")
     return _within_living_memory(time)
+
+
+def names_zones(form: Form) -> bool:
+    """Say whether times carry the name of a zone, and no offset beside it."""
+    return bool(ZONE_NAME.search(form.pattern)) and not OFFSET.search(form.pattern)
 
 
 def _within_living_memory(at: pl.Expr, *, day: bool = False) -> pl.Expr:
@@ -183,7 +194,12 @@ def unreadable(
         form = (
             f"{UNIT_NAMES[stated.pattern]} since 1970" if stated.kind == "epoch" else stated.pattern
         )
-        return f"{column} holds {what} that cannot be read as {form!r} within {years} ({where}). Mend them, or say another at_format{remedy}."
+        why = (
+            " Of the names of zones (%Z) only UTC and GMT are read, since others, such as EST or IST, mean different offsets in different places; write the offset (%z)."
+            if names_zones(stated)
+            else ""
+        )
+        return f"{column} holds {what} that cannot be read as {form!r} within {years} ({where}).{why} Mend them, or say another at_format{remedy}."
     if DAY_MONTH.match(first):
         return _day_month_fault(column, values, count=count, where=where)
     if _are_times_beyond([first]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,11 @@ import polars as pl
 from engagekit.errors import EventLogError, listing, nearest
 from engagekit.ingest import column_mapping, file_errors, nested_fields, timestamps
 from engagekit.ingest.column_mapping import RAW
+from engagekit.ingest.elsewhere_files import refuse_address, refuse_workbook
 from engagekit.ingest.files import PACKED, open_files
 from engagekit.instants import AT, zone
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     from engagekit.ingest.files import LogFile
@@ -70,10 +71,12 @@ def read_users(
     """
     zone(timezone)
     form = timestamps.form_of(at_format) if at_format is not None else None
+    refuse_address(os.fspath(path))
     path = Path(path)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     while suffixes and suffixes[-1] in PACKED:
         suffixes.pop()
+    refuse_workbook(str(path), b"", given="ek.rollup(..., users={})")
     if not suffixes or suffixes[-1] not in READERS:
         raise EventLogError(
             f"The users table {str(path)!r} is of no known kind; it takes {listing(READERS, last='or')}."

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from engagekit._base import LINK_NAMES, count, many, percent, plain, sure
 from engagekit.first_weeks import like_for_like
+from engagekit.instants import zone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     import polars as pl
 
+    from engagekit.ingest import Overview
     from engagekit.journeys import Journeys
     from engagekit.priority import Priority
 
@@ -221,6 +224,10 @@ def _wrapped(text: str, *, lines: int | None = None) -> list[str]:
     )
 
 
+def _short(text: str, most: int = 300) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def _cut(line: str) -> str:
     return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
 
@@ -236,11 +243,46 @@ def encodable(text: str, encoding: str | None) -> str:
     return text
 
 
+MOST_NAMES, LONGEST_NAME = 20, 48
+
+
+def contents(log: Overview, timezone: str) -> str:
+    """Show what a log holds, so that a wrong reading of it shows."""
+    whole = (
+        ""
+        if log.whole == log.rows
+        else f", {count(log.whole)} of them with a user, an event and a time"
+    )
+    names = log.events.height
+    lines = [
+        f"  {many(log.rows, 'row')}{whole}",
+        f"  {many(log.users, 'user')}, {many(names, 'kind of event', 'kinds of events')}",
+    ]
+    if log.first is not None and log.last is not None:
+        lines.append(
+            f"  from {_when(log.first, log, timezone)} to {_when(log.last, log, timezone)}"
+        )
+    rows = [("event", "users", "times")]
+    for name, users, times in log.events.head(MOST_NAMES).iter_rows():
+        shown = plain(name)
+        shown = shown if len(shown) <= LONGEST_NAME else f"{shown[: LONGEST_NAME - 1]}…"
+        rows.append((shown, count(users), count(times)))
+    more = [f"  and {many(names - MOST_NAMES, 'more', 'more')}"] if names > MOST_NAMES else []
+    table = ["", *_aligned(rows), *more] if names else []
+    return _section("What the log holds", [*lines, *table])
+
+
+def _when(moment: datetime, log: Overview, timezone: str) -> str:
+    if log.dates_only:
+        return f"{moment:%Y-%m-%d}"
+    return f"{moment.astimezone(zone(timezone)):%Y-%m-%d %H:%M:%S} ({timezone})"
+
+
 def checks(found: pl.DataFrame) -> str:
     """Show every check of an event log."""
     lines = []
     for r in found.to_dicts():
-        example = f"  e.g. {plain(r['example'])}" if r["example"] else ""
+        example = f"  e.g. {_short(plain(r['example']))}" if r["example"] else ""
         lines.append(
             f"  {'!' if r['count'] else ' '} {plain(r['check'])}: {count(r['count'])} ({percent(r['share'])}){example}"
         )

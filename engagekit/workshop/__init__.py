@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from engagekit._base import Progress
     from engagekit.definition import Definition
 
-__all__ = ["Session", "compare", "event_table", "start"]
+__all__ = ["DEFINITION_FILE", "LOG", "USERS", "Session", "compare", "event_table", "start"]
 
 LOG, USERS = "log", "users.parquet"
 COMPARED = "compare.html"

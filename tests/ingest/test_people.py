@@ -44,10 +44,13 @@ def test_sign_ups_with_a_zone_and_dates_stay(tmp_path):
 
 def test_what_is_no_users_table_is_refused_in_words(tmp_path):
     (tmp_path / "users.xlsx").write_bytes(b"PK")
+    (tmp_path / "users.txt").write_text("user_id")
     (tmp_path / "cut.parquet").write_bytes(b"PAR1")
     (tmp_path / "ids.csv").write_text("userid,plan\na,pro\n", encoding="utf-8")
     for name, words in (
-        ("users.xlsx", "is of no known kind; it takes '.parquet'"),
+        ("users.xlsx", r"workbook of a spreadsheet.*users=pl\.read_excel"),
+        ("users.ods", "workbook of a spreadsheet"),
+        ("users.txt", r"is of no known kind; it takes '\.parquet'"),
         ("missing.csv", "There is no users table"),
         ("cut.parquet", "cannot be read:"),
         ("ids.csv", "Did you mean 'userid'"),
@@ -168,3 +171,15 @@ def test_a_table_of_other_people_is_remarked_on():
     all_of_them = pl.DataFrame({"user_id": ["u1", "u2", "u3", "u4", "idle", "idler", "idlest"]})
     assert ek.rollup(log, definition, users=all_of_them).remarks == ()
     assert ek.rollup(log, definition, users=all_of_them.head(1)).remarks == ()
+
+
+def test_ids_too_large_for_the_logs_are_refused_without_showing_them():
+    log = pl.DataFrame({"user_id": [1, 2], "event": ["join"] * 2, "at": [date(2026, 3, 1)] * 2}, schema_overrides={"user_id": pl.Int16})  # fmt: skip
+    users = pl.DataFrame({"user_id": [1, 70_001, 70_002], "plan": ["a", "b", "c"]})
+    definition = ek.Definition(signup="join", activation="join", core="join")
+    with pytest.raises(ek.EngagekitError, match=r"2 of the ids .*\(Int64\).*\(Int16\) cannot hold; cast the log's") as error:  # fmt: skip
+        ek.rollup(log, definition, users=users)
+    assert "70" not in str(error.value)
+    wide = log.with_columns(pl.col("user_id").cast(pl.Int64))
+    assert ek.rollup(wide, definition, users=users).users.height == 2
+    assert ek.rollup(log, definition, users=users.head(1)).users.height == 2

@@ -133,6 +133,102 @@ def test_checks_name_faults_and_what_to_do(capsys):
     assert "dedupe=True" in out
 
 
+def test_check_begins_with_what_the_log_holds(capsys, tmp_path):
+    rows = [f"u{n},{event},2026-03-{1 + n:02} 0{hour}:00" for n in range(3) for hour, event in enumerate(["join", "look"][: 1 + n % 2])]  # fmt: skip
+    rows += [f"u{n},{'x' * 250},2026-03-09 23:30" for n in range(1)] + [",look,2026-03-01 09:00"]
+    (tmp_path / "log.csv").write_text("\n".join(["user_id,event,at", *rows]) + "\n")
+    (tmp_path / "d.toml").write_text('activation="join"\ncore="join"\ntimezone="Europe/Berlin"\n')
+    status, out, _ = call(capsys, "check", tmp_path / "log.csv", "--cache", tmp_path / "c")
+    assert status == 0
+    assert out.splitlines()[:9] == [
+        "What the log holds",
+        "  6 rows, 5 of them with a user, an event and a time",
+        "  3 users, 3 kinds of events",
+        "  from 2026-03-01 00:00:00 (UTC) to 2026-03-09 23:30:00 (UTC)",
+        "",
+        "  event                                             users  times",
+        "  join                                                  3      3",
+        "  look                                                  1      1",
+        "  " + "x" * 47 + "…      1      1",
+    ]
+    # As the definition's clocks have it; a prepared log says the same.
+    given = ["--definition", tmp_path / "d.toml", "--cache", tmp_path / "c"]
+    assert call(capsys, "prepare", tmp_path / "log.csv", tmp_path / "p", *given)[0] == 0
+    _, out, _ = call(capsys, "check", tmp_path / "p", *given)
+    assert "from 2026-03-01 00:00:00 (Europe/Berlin) to 2026-03-09 23:30:00 (Europe/Berlin)" in out
+    assert "  5 rows" in out
+
+
+def test_check_of_dates_and_of_many_names(capsys, tmp_path):
+    log = pl.DataFrame({"user_id": ["a"] * 25, "event": [f"e{n:02}" for n in range(25)], "at": pl.Series(["2026-03-01"] * 25).str.to_date()})  # fmt: skip
+    log.write_parquet(tmp_path / "e.parquet")
+    _, out, _ = call(capsys, "check", tmp_path / "e.parquet")
+    assert "  from 2026-03-01 to 2026-03-01\n" in out
+    assert "  and 5 more\n" in out
+
+
+def test_a_missing_file_is_said_before_a_missing_definition(capsys, tmp_path):
+    (tmp_path / "events.csv").write_text("x")
+    status, _, err = call(capsys, "diagnose", tmp_path / "event.csv")
+    assert status == 2
+    assert "there is no file or folder" in err
+    assert "Did you mean 'events.csv'" in err
+    assert "--definition FILE.toml" in call(capsys, "diagnose", tmp_path / "events.csv")[2]
+
+
+def test_a_workshop_folder_says_how_its_log_is_diagnosed(capsys, files, tmp_path):
+    folder, _ = files
+    start = ["start", tmp_path / "ws", "--events", folder / "events.parquet", "--users", folder / "users.csv"]  # fmt: skip
+    assert call(capsys, *start)[0] == 0
+    status, _, err = call(capsys, "diagnose", tmp_path / "ws")
+    assert status == 2
+    assert "is a workshop folder" in err
+    line = err.split("engagekit diagnose ")[1].split()
+    assert call(capsys, "diagnose", *line, "--by", "plan")[0] == 0
+
+
+def test_by_takes_a_property_of_events(capsys, files, tmp_path):
+    folder, log = files
+    plans = log.users.lazy().select("user_id", pl.col("plan").cast(pl.String).alias("tier"))
+    events = log.events.lazy().join(plans, on="user_id", how="left")
+    events.collect().write_parquet(tmp_path / "events.parquet")
+    given = [tmp_path / "events.parquet", "-d", folder / "definition.toml"]
+    of_events = json.loads(call(capsys, "diagnose", *given, "--by", "tier", "--json")[1])
+    users = ["--users", folder / "users.csv"]
+    of_users = json.loads(call(capsys, "diagnose", *given, *users, "--by", "plan", "--json")[1])
+
+    def counts(answers, by):
+        return [
+            {k: v for k, v in row.items() if k != by} for row in answers["priority"]["segments"]
+        ]
+
+    assert counts(of_events, "tier") == counts(of_users, "plan")
+    assert [r["tier"] for r in of_events["priority"]["segments"]] == [r["plan"] for r in of_users["priority"]["segments"]]  # fmt: skip
+    # The users table has its own plan, so its own stands; and a name that is in neither is told from both.
+    assert call(capsys, "diagnose", *given, *users, "--by", "plan", "--report", tmp_path / "r.html")[0] == 0  # fmt: skip
+    for by, words in (("teir", "Did you mean 'tier'"), ("user_id", "none of events"), ("", "none of events"), ("*", "none of events")):  # fmt: skip
+        status, _, err = call(capsys, "diagnose", *given, *users, "--by", by)
+        assert status == 2
+        assert words in err
+    assert call(capsys, "prepare", tmp_path / "events.parquet", tmp_path / "p")[0] == 0
+    prepared = [tmp_path / "p", "-d", folder / "definition.toml"]
+    again = json.loads(call(capsys, "diagnose", *prepared, "--by", "tier", "--json")[1])
+    assert again["priority"]["segments"] == of_events["priority"]["segments"]
+
+
+def test_what_the_definition_asks_for_and_the_log_lacks_is_named(capsys, files, tmp_path):
+    folder, _ = files
+    text = (folder / "definition.toml").read_text(encoding="utf-8")
+    (tmp_path / "d.toml").write_text('properties = ["tier"]\n' + text, encoding="utf-8")
+    given = ["diagnose", folder / "events.parquet", "-d", tmp_path / "d.toml"]
+    status, _, err = call(capsys, *given)
+    assert status == 2
+    assert "there is no property 'tier' in the log" in err
+    assert call(capsys, "prepare", folder / "events.parquet", tmp_path / "p")[0] == 0
+    err = call(capsys, "diagnose", tmp_path / "p", "-d", tmp_path / "d.toml")[2]
+    assert "Prepare it again" in err
+
+
 def test_a_workshop_is_started_and_compared(capsys, files, tmp_path):
     folder, _ = files
     command = [

@@ -149,3 +149,37 @@ def nested(levels: int) -> list:
     for _ in range(levels - 1):
         made = [made]
     return made
+
+
+EVENTS = pl.DataFrame(
+    {"user_id": [1, 2], "event": ["join", "make"], "at": [AT, AT], "plan": ["a", "b"]}
+)
+MAKE = ek.Definition(signup="join", activation="make", core="make")
+
+
+@pytest.mark.parametrize("given", [{"core": "make"}, None, 3, ["make"]])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda d: ek.rollup(EVENTS, d),
+        lambda d: ek.rollup_sql(d, dialect="duckdb"),
+        lambda d: ek.prepare_events(EVENTS, "never made", definition=d or 0),
+        lambda d: ek.scan_events(EVENTS, definition=d or 0),
+        lambda d: ek.check_events(EVENTS, d or 0),
+    ],
+)
+def test_what_is_no_definition_is_refused_everywhere(ask, given):
+    with pytest.raises(EngagekitError, match=r"definition is a \w+; it takes an ek\.Definition or the path of its TOML file"):  # fmt: skip
+        ask(given)
+    with pytest.raises(EngagekitError, match="There is no definition file 'gone"):
+        ask("gone.toml")
+
+
+@pytest.mark.parametrize("by", ["*", "", "^p.*$", ["*"], ["plan", "*"]])
+def test_what_is_no_column_splits_no_log(by):
+    for ask in (
+        lambda: ek.retention(EVENTS, start="join", back="make", by=by),
+        lambda: ek.funnel(EVENTS, ["join", "make"], by=by),
+    ):
+        with pytest.raises(EngagekitError, match=r"no column '(\*|\^p\.\*\$)?'|by"):
+            ask()

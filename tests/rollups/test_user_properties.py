@@ -191,6 +191,7 @@ def test_what_is_no_name_is_refused_as_such(by):
     [
         ([""], "names of event properties"), ([3], "names of event properties"), (None, "takes a list"), ([["a"]], "names of event"),
         (["user_id"], "engagekit uses itself"), (["core_days"], "engagekit uses itself"),
+        (["*"], "stand for several"), (["^pl.*$"], "stand for several"),
     ],
 )  # fmt: skip
 def test_names_that_cannot_be_are_refused_by_the_definition(properties, words):

@@ -17,7 +17,7 @@ import pytest
 import engagekit as ek
 from engagekit.cli import main
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(kind: str) -> list[str]:

@@ -9,8 +9,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engagekit.priority import suggest_targets as suggest_targets
-    from engagekit.priority import explain_change as explain_change
     from engagekit.cohorts import cohort_curves as cohort_curves
     from engagekit.cohorts import pooled_curve as pooled_curve
     from engagekit.cohorts import retention as retention
@@ -48,8 +46,10 @@ if TYPE_CHECKING:
     from engagekit.playbook import PLAYS as PLAYS
     from engagekit.playbook import REVIEWS as REVIEWS
     from engagekit.priority import Priority as Priority
+    from engagekit.priority import explain_change as explain_change
     from engagekit.priority import plan as plan
     from engagekit.priority import prioritize as prioritize
+    from engagekit.priority import suggest_targets as suggest_targets
     from engagekit.reporting import report as report
     from engagekit.reporting import to_csv as to_csv
     from engagekit.review import changes as changes

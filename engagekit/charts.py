@@ -6,8 +6,8 @@ Sizes are for a projector; nothing is told by color alone; each chart carries it
 from __future__ import annotations
 
 from engagekit.views.cadence_chart import engagement_matrix, usage_interval
-from engagekit.views.clock_chart import product_clock
 from engagekit.views.changes_chart import change, targets
+from engagekit.views.clock_chart import product_clock
 from engagekit.views.cohorts_chart import curve, heatmap, survival
 from engagekit.views.diagnosis_chart import diagnosis, loop, loop_by_quarter, segments
 from engagekit.views.first_days_chart import day_map, threshold_grid

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from engagekit.views import (
     cadence_table,
-    clock_table,
     changes_table,
+    clock_table,
     cohorts_table,
     diagnosis_table,
     first_days_table,

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from engagekit.ingest.definition_argument import definition_of
-from engagekit.ingest.edges import Edges, FEW_USERS, Outskirts, body_of, edges_of, outskirts, stray_remarks
-from engagekit.ingest.event_forms import MISSING_CHOICES, Missing, Occurrences, in_known_names, missing_events, respelt
+from engagekit.ingest.edges import (
+    FEW_USERS,
+    Edges,
+    Outskirts,
+    body_of,
+    edges_of,
+    outskirts,
+    stray_remarks,
+)
+from engagekit.ingest.event_forms import (
+    MISSING_CHOICES,
+    Missing,
+    Occurrences,
+    in_known_names,
+    missing_events,
+    respelt,
+)
 from engagekit.ingest.files import find_files, is_path
 from engagekit.ingest.id_forms import SCHEMA, forms_of, of_ids
 from engagekit.ingest.overview import Overview, overview
@@ -13,4 +28,34 @@ from engagekit.ingest.quality_checks import check_events
 from engagekit.ingest.scan import EVERY, Keep, kept_names, pseudonymize, scan_events
 from engagekit.ingest.users_table import read_users
 
-__all__ = ["EVERY", "Edges", "FEW_USERS", "Keep", "MISSING_CHOICES", "Missing", "Occurrences", "Outskirts", "Overview", "SCHEMA", "body_of", "check_events", "definition_of", "edges_of", "find_files", "forms_of", "in_known_names", "is_path", "kept_names", "missing_events", "of_ids", "outskirts", "overview", "own_columns", "pseudonymize", "read_users", "respelt", "scan_events", "stray_remarks"]
+__all__ = [
+    "EVERY",
+    "FEW_USERS",
+    "MISSING_CHOICES",
+    "SCHEMA",
+    "Edges",
+    "Keep",
+    "Missing",
+    "Occurrences",
+    "Outskirts",
+    "Overview",
+    "body_of",
+    "check_events",
+    "definition_of",
+    "edges_of",
+    "find_files",
+    "forms_of",
+    "in_known_names",
+    "is_path",
+    "kept_names",
+    "missing_events",
+    "of_ids",
+    "outskirts",
+    "overview",
+    "own_columns",
+    "pseudonymize",
+    "read_users",
+    "respelt",
+    "scan_events",
+    "stray_remarks",
+]

@@ -325,7 +325,7 @@ def _without_small(
     """Leave out groups so small that somebody could be recognized: what is printed may be handed on."""
     import dataclasses
 
-    from engagekit._base import many
+    from engagekit._base import Remark, many
     from engagekit.journeys import MIN_GROUP, small_groups, without
     from engagekit.reporting import to_hand_on
 
@@ -334,7 +334,8 @@ def _without_small(
         return priority, diagnosis
     told = f"{many(small.height, 'group')} of {by!r} with fewer than {MIN_GROUP} users not shown."
     shown = to_hand_on(priority, by, small)
-    shown = dataclasses.replace(shown, warnings=(*shown.warnings, told))
+    hidden = Remark("small groups hidden", (by,), told)
+    shown = dataclasses.replace(shown, remarks=(*shown.remarks, hidden))
     return shown, without(diagnosis, small)
 
 
@@ -412,16 +413,7 @@ def _id_type(log: Any) -> pl.DataType:
 def _answers(
     journeys: ek.Journeys, notes: pl.DataFrame, priority: ek.Priority, diagnosis: pl.DataFrame
 ) -> dict[str, Any]:
-    plain_fields = (
-        "verdict",
-        "link",
-        "problem",
-        "play",
-        "probability",
-        "holds_from",
-        "holds_to",
-        "sentence",
-    )
+    plain_fields = ("verdict", "link", "problem", "play", "probability", "holds_from", "holds_to", "sentence")  # fmt: skip
     tables = ("table", "by_quarter", "segments")
     return {
         "engagekit": ek.__version__,
@@ -432,6 +424,7 @@ def _answers(
         "data_notes": notes.drop("example").to_dicts(),
         "priority": {name: getattr(priority, name) for name in plain_fields}
         | {"warnings": list(priority.warnings)}
+        | {"remarks": [remark.to_dict() for remark in priority.remarks]}
         | {name: _rows(getattr(priority, name)) for name in tables},
         "diagnosis": diagnosis.to_dicts(),
         "first_weeks": ek.compare_first_weeks(journeys).to_dicts(),

@@ -195,13 +195,13 @@ def segments(groups=("free", "pro"), name="plan"):
 def priority(**changes):
     basis = Basis(
         users=100, signed_up_from=date(2026, 1, 1), signed_up_to=date(2026, 5, 30),
-        as_of=datetime(2026, 7, 1, tzinfo=UTC), timezone="UTC", unit="user", caveats=(),
+        as_of=datetime(2026, 7, 1, tzinfo=UTC), timezone="UTC", unit="user", remarks=(),
     )  # fmt: skip
     found = {
         "verdict": "named", "link": "habit", "problem": "Repeat value", "play": "Repeat Value", "probability": 0.97,
         "holds_from": 0.4, "holds_to": 1.0, "sentence": "so", "table": loop_table(), "by_quarter": quarters(),
         "segments": segments(), "candidates": (), "more_users": None, "p_none": 0.0, "drift": pl.DataFrame(),
-        "warnings": (), "basis": basis, "definition": Definition(activation="a", core="c"), "signups_per_week": 5.0,
+        "remarks": (), "basis": basis, "definition": Definition(activation="a", core="c"), "signups_per_week": 5.0,
     }  # fmt: skip
     return Priority(**(found | changes))
 

@@ -33,6 +33,7 @@ from engagekit._base.formatting import (
 )
 from engagekit._base.notebook_progress import bar, in_notebook
 from engagekit._base.progress import Progress, ticking
+from engagekit._base.remarks import Remark
 
 __all__ = [
     "A_DAY",
@@ -40,6 +41,7 @@ __all__ = [
     "Calendar",
     "Period",
     "Progress",
+    "Remark",
     "Span",
     "WeekStart",
     "bar",

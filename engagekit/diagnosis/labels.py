@@ -11,11 +11,19 @@ from engagekit.diagnosis.links import windows_of
 from engagekit.diagnosis.user_state import standing
 from engagekit.instants import local_day
 from engagekit.intervals import wilson_columns
-from engagekit.journeys import basis, check_journeys, gathered, group_names
+from engagekit.journeys import (
+    FIRST_EVENT,
+    NOT_DEFINED,
+    basis,
+    check_journeys,
+    gathered,
+    group_names,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from engagekit._base import Remark
     from engagekit.journeys import Journeys
 
 
@@ -230,7 +238,7 @@ def diagnose(
     found, steps, times, totals = pl.collect_all([*asked, per_group])
     for part in (steps, times):
         found = found.join(part, on=place, how="left", nulls_equal=True)
-    return _answer(found, totals, groups, basis(journeys).caveats)
+    return _answer(found, totals, groups, basis(journeys).remarks)
 
 
 def _grouped(journeys: Journeys, groups: list[str]) -> pl.LazyFrame:
@@ -241,7 +249,7 @@ def _grouped(journeys: Journeys, groups: list[str]) -> pl.LazyFrame:
 
 
 def _answer(
-    found: pl.DataFrame, totals: pl.DataFrame, groups: list[str], caveats: tuple[str, ...]
+    found: pl.DataFrame, totals: pl.DataFrame, groups: list[str], remarks: tuple[Remark, ...]
 ) -> pl.DataFrame:
     words = [(r.if_users, r.problem, r.play, r.label) for r in RULES] + [TOO_EARLY_ROW]
     rows = pl.DataFrame(words, schema=dict(list(ANSWER.items())[:4]), orient="row")
@@ -260,16 +268,17 @@ def _answer(
             among.alias("could_show"),
         )
         .with_columns(rate.alias("share"), low, high, (pl.col("n") / could).alias("share_of_those"))
-        .with_columns(_note(caveats))
+        .with_columns(_note(remarks))
     )
     return _in_order(table, groups).select(
         *groups, *[pl.col(c).cast(dtype) for c, dtype in ANSWER.items()]
     )
 
 
-def _note(caveats: tuple[str, ...]) -> pl.Expr:
-    def about(word: str) -> str | None:
-        return next((c for c in caveats if word in c), None)
+def _note(remarks: tuple[Remark, ...]) -> pl.Expr:
+    def of(kind: str, about: str) -> pl.Expr:
+        found = (r.text for r in remarks if (r.kind, r.about) == (kind, (about,)))
+        return pl.lit(next(found, None), pl.String)
 
     label = pl.col("label")
     at_step = pl.format("{} of {} at '{}'", "_at_step", "n", "_step")
@@ -277,10 +286,10 @@ def _note(caveats: tuple[str, ...]) -> pl.Expr:
     too_new = pl.format("{} of {} users are too new to judge", "n", "_everyone")
     return (
         pl.when((label == "friction") & (pl.col("n") > 0)).then(at_step)
-        .when(label.is_in(["friction", "stalled"])).then(pl.lit(about("Friction"), pl.String))
+        .when(label.is_in(["friction", "stalled"])).then(of(NOT_DEFINED, "steps"))
         .when(label == "drift").then(silent)
-        .when(label.is_in(["plateau", "healthy"])).then(pl.lit(about("depth"), pl.String))
-        .when(label == "never_started").then(pl.lit(about("first event"), pl.String))
+        .when(label.is_in(["plateau", "healthy"])).then(of(NOT_DEFINED, "advanced"))
+        .when(label == "never_started").then(of(FIRST_EVENT, "signup"))
         .when(label == TOO_EARLY).then(too_new)
         .alias("note")
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engagekit.journeys import storage
-from engagekit.journeys.coverage import Basis, basis
+from engagekit.journeys.coverage import FIRST_EVENT, NOT_DEFINED, Basis, basis
 from engagekit.journeys.gaps import interval_of, median_gaps
 from engagekit.journeys.groups import (
     MIN_GROUP,
@@ -33,8 +33,10 @@ from engagekit.journeys.windows import suggest_windows, usual_period
 __all__ = [
     "DAYS",
     "EARLY",
+    "FIRST_EVENT",
     "LEFT_OUT",
     "MIN_GROUP",
+    "NOT_DEFINED",
     "STEPS",
     "TABLES",
     "USERS",

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit._base import day, many
+from engagekit._base import Remark, day, many
 from engagekit.instants import day_of, zone
 
 if TYPE_CHECKING:
+    from engagekit.definition import Definition
     from engagekit.journeys.tables import Journeys
+
+
+FIRST_EVENT, NOT_DEFINED = "first event is sign-up", "not defined"  # kinds of remarks
 
 
 @dataclass(frozen=True)
 class Basis:
-    """The users an answer stands on: `users`, local days `signed_up_from` and `signed_up_to`, `as_of`, `unit`, `caveats`."""
+    """The users an answer stands on: `users`, local days `signed_up_from` and `signed_up_to`, `as_of`, `unit`, `remarks`."""
 
     users: int
     signed_up_from: date | None
@@ -25,7 +29,7 @@ class Basis:
     as_of: datetime
     timezone: str
     unit: str
-    caveats: tuple[str, ...]
+    remarks: tuple[Remark, ...]
 
     def __str__(self) -> str:
         """Write the basis as one sentence."""
@@ -68,20 +72,35 @@ def basis(journeys: Journeys) -> Basis:
         as_of=journeys.as_of,
         timezone=place,
         unit=journeys.unit,
-        caveats=tuple(_caveats(journeys)),
+        remarks=(*journeys.remarks, *_of_definition(journeys.definition)),
     )
 
 
-def _caveats(journeys: Journeys) -> list[str]:
-    definition = journeys.definition
+def _of_definition(definition: Definition) -> list[Remark]:
     found = []
     if definition.signup is None:
         found.append(
-            "Sign-up is taken to be a user's first event, so some returning users may remain among the new ones; "
-            "signed_up_at in the users table cures it."
+            Remark(
+                FIRST_EVENT,
+                ("signup",),
+                "Sign-up is taken to be a user's first event, so some returning users may remain among the new ones; "
+                "signed_up_at in the users table cures it.",
+            )
         )
     if not definition.steps:
-        found.append("No steps are defined, so Friction cannot be told from Progress.")
+        found.append(
+            Remark(
+                NOT_DEFINED,
+                ("steps",),
+                "No steps are defined, so Friction cannot be told from Progress.",
+            )
+        )
     if not definition.advanced:
-        found.append("No advanced actions are defined, so depth cannot be judged.")
+        found.append(
+            Remark(
+                NOT_DEFINED,
+                ("advanced",),
+                "No advanced actions are defined, so depth cannot be judged.",
+            )
+        )
     return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import many
+from engagekit._base import Remark, many
 from engagekit.definition import Definition
 from engagekit.errors import ColumnError, ParameterError, StoredFileError, listing, nearest
 from engagekit.instants import AT, beside_log, instant, last_before, local_day, times_before, zone
@@ -70,7 +70,8 @@ class Journeys:
     - `days`: one row per user, local day and role; see `DAYS`.
 
     Beside them the resolved `definition`, `as_of` (exclusive, UTC), `log_start`, whether the log only knows
-    the day (`dates_only`), and `left_out`: ``reason, count, unit`` of what is not counted.
+    the day (`dates_only`), `left_out`: ``reason, count, unit`` of what is not counted, and `remarks`: what about
+    the log, its ids and its users table every answer from these journeys has to bear in mind.
     """
 
     users: Frame
@@ -83,6 +84,7 @@ class Journeys:
     dates_only: bool
     left_out: pl.DataFrame
     unit: str = "user"
+    remarks: tuple[Remark, ...] = ()
     pieces: tuple[Mapping[str, pl.LazyFrame], ...] = ()  # the same tables, some users at a time
     stored: Stored | None = None  # the files that the tables are read from, where they lie on disk
 
@@ -110,6 +112,7 @@ class Journeys:
         dates_only: bool = False,
         left_out: Frame | None = None,
         unit: str = "user",
+        remarks: Sequence[Remark] = (),
     ) -> Journeys:
         """Take the four tables as another engine computed them, checked and cast to the declared columns.
 
@@ -127,6 +130,8 @@ class Journeys:
             ``reason, count, unit`` of what is not counted.
         dates_only, unit
             Whether the log only knows the day, and whether the units are users or accounts.
+        remarks
+            What every answer has to bear in mind.
 
         Raises
         ------
@@ -155,6 +160,7 @@ class Journeys:
                 "reason"
             ),
             unit=unit,
+            remarks=tuple(remarks),
         )
 
     def __repr__(self) -> str:
@@ -366,6 +372,7 @@ class Journeys:
                 dates_only=known["dates_only"],
                 left_out=pl.DataFrame(known["left_out"], schema=LEFT_OUT),
                 unit=known["unit"],
+                remarks=tuple(map(Remark.from_dict, known.get("remarks", ()))),
                 pieces=pieces_in(stored) if lazy else (),
                 stored=stored if lazy else None,
             )
@@ -396,6 +403,7 @@ def about(journeys: Journeys) -> dict[str, Any]:
         "dates_only": journeys.dates_only,
         "unit": journeys.unit,
         "left_out": journeys.left_out.to_dicts(),
+        "remarks": [remark.to_dict() for remark in journeys.remarks],
     }
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from engagekit.priority.counts import accounts_of, link_counts
 from engagekit.priority.earliest import earliest_broken
 from engagekit.priority.planning import Plan, plan
-from engagekit.priority.verdict import Priority, prioritize
+from engagekit.priority.verdict import ELSEWHERE, Priority, prioritize
 
 __all__ = [
+    "ELSEWHERE",
     "Plan",
     "Priority",
     "accounts_of",

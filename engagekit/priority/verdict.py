@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import Remark
 from engagekit.diagnosis import FLAGS, RULES, Rule, diagnose, largest_early_problem, link_flags
 from engagekit.errors import ParameterError
 from engagekit.instants import AT, days
@@ -30,6 +31,7 @@ __all__ = ["Priority", "earliest_broken", "prioritize"]
 
 LABEL_OF = {"habit": "vanished", "depth": "plateau"}
 UNDEFINED = {"depth": "advanced actions", "advocacy": "advanced actions or no advocacy events"}
+ELSEWHERE = "breaks elsewhere"  # the kind of remark about one group
 RECENT_WEEKS = 8  # the present rate of sign-ups is that of so many weeks
 
 
@@ -44,7 +46,7 @@ class Priority:
     `candidates` are the two an undecided case lies between (none where no link can be judged), and `more_users` about how many more sign-ups would
     settle it (null where hardly any number would). `sentence` can be read aloud. `table` is the loop,
     `by_quarter` the same per quarter of sign-up, `segments` one row per value of `by`, `drift` the share of those
-    who came back and drifted since. `warnings` say what to bear in mind. `basis`, `definition` and
+    who came back and drifted since. `remarks` say what to bear in mind, `warnings` are their texts. `basis`, `definition` and
     `signups_per_week` say what it stands on.
     """
 
@@ -63,10 +65,15 @@ class Priority:
     more_users: int | None
     p_none: float
     drift: pl.DataFrame
-    warnings: tuple[str, ...]
+    remarks: tuple[Remark, ...]
     basis: Basis
     definition: Definition
     signups_per_week: float
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The texts of the remarks."""
+        return tuple(remark.text for remark in self.remarks)
 
     def __str__(self) -> str:
         """Return the sentence."""
@@ -170,7 +177,7 @@ def prioritize(
         more_users=more,
         p_none=judgment.p_none,
         drift=drift,
-        warnings=(*stands_on.caveats, *_warnings(found, marks, segments, groups)),
+        remarks=(*stands_on.remarks, *_remarks(found, marks, segments, groups)),
         basis=stands_on,
         definition=journeys.definition,
         signups_per_week=_signups_per_week(journeys),
@@ -248,11 +255,15 @@ def _segments(
     )
 
 
-def _warnings(
+def _remarks(
     found: Loop, marks: Marks, segments: pl.DataFrame | None, groups: list[str]
-) -> list[str]:
+) -> list[Remark]:
     said = [
-        f"{link} has a target, but the definition names no {UNDEFINED[link]}, so it cannot be judged."
+        Remark(
+            "target without events",
+            (link,),
+            f"{link} has a target, but the definition names no {UNDEFINED[link]}, so it cannot be judged.",
+        )
         for link in marks.targets
         if link not in marks.defined
     ]
@@ -261,15 +272,14 @@ def _warnings(
     named = segments.filter(pl.col("link").is_not_null())
     for row in named.filter("elsewhere").iter_rows(named=True):
         who = ", ".join(f"{g} {row[g]}" for g in groups)
-        said.append(f"For {who}, momentum breaks at {row['link']}; {_in_total(found)}.")
+        text = f"For {who}, momentum breaks at {row['link']}; {_in_total(found)}."
+        said.append(Remark(ELSEWHERE, tuple(row[g] for g in groups), text))
     if named.height and named["elsewhere"].all() and named.height == segments.height:
-        said.append(
-            f"No group breaks where all users together do: {_in_total(found)}. Read the groups, not the total."
-        )
+        text = f"No group breaks where all users together do: {_in_total(found)}. Read the groups, not the total."
+        said.append(Remark("groups against the whole", (), text))
     if found.judgment.link is not None and not (named["link"] == found.judgment.link).any():
-        said.append(
-            f"All users together break at {found.judgment.link}, but no group by itself surely does."
-        )
+        text = f"All users together break at {found.judgment.link}, but no group by itself surely does."
+        said.append(Remark("groups against the whole", (), text))
     return said
 
 

@@ -187,13 +187,15 @@ def _by(priority: Priority, by: str, few: str) -> str:
 
 def to_hand_on(priority: Priority, by: str, small: pl.DataFrame) -> Priority:
     """Leave groups so small that somebody could be recognized out of an answer, and out of what it warns of."""
+    from engagekit.priority import ELSEWHERE
+
     if priority.segments is None or small.height == 0:
         return priority
-    named = tuple(f"For {by} {value}, " for value in small[by])
+    hidden = {(value,) for value in small[by]}
     return dataclasses.replace(
         priority,
         segments=without(priority.segments, small),
-        warnings=tuple(w for w in priority.warnings if not w.startswith(named)),
+        remarks=tuple(r for r in priority.remarks if r.kind != ELSEWHERE or r.about not in hidden),
     )
 
 

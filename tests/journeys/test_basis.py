@@ -24,7 +24,7 @@ def test_an_answer_says_what_it_stands_on():
         date(2026, 3, 27),
         date(2026, 3, 30),
     )
-    assert found.caveats == ()
+    assert found.remarks == ()
 
 
 def test_narrowed_journeys_stand_on_less():
@@ -58,7 +58,7 @@ def test_sign_up_days_are_local():
 
 def test_what_to_bear_in_mind():
     bare = ek.Definition(activation="make", core="make", burn_in_days=0)
-    said = " ".join(basis(rolled(ROWS, bare, 10)).caveats)
+    said = " ".join(map(str, basis(rolled(ROWS, bare, 10)).remarks))
     assert "some returning users may remain" in said
     assert "signed_up_at in the users table cures it" in said
     assert "Friction cannot be told from Progress" in said

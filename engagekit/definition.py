@@ -6,6 +6,7 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +14,7 @@ from engagekit._base import write_whole
 from engagekit.errors import (
     DefinitionError,
     EngagekitError,
+    ParameterError,
     StoredFileError,
     check_choice,
     faults_of,
@@ -54,6 +56,11 @@ WHOLE_DAYS = (
     "burn_in_days",
 )
 MOST_DAYS = 36_500  # a hundred years: what is longer is a slip
+# Columns of a log, of journeys and of a users table, which no event property can be called by.
+OUR_COLUMNS = (
+    "user_id", "event", "at", "account_id", "signed_up_at", "activated_at", "first_action_at", "last_core_at", "last_seen_at",
+    "core_days", "active_days",
+)  # fmt: skip
 LONGEST_FIRST_DAYS = 31  # the early days of a user are kept as the bits of one 32-bit number
 
 
@@ -108,6 +115,9 @@ class Definition:
         The product's usual pause between core days.
     targets
         Link name to target rate between 0 and 1; any link may be missing.
+    properties
+        Event properties to keep as the user's, usable as ``by=``: of each, the first value that is not null among the
+        user's events of the first 24 hours after sign-up. A column of that name in the users table stands instead.
 
     Raises
     ------
@@ -145,6 +155,7 @@ class Definition:
     outcome_days: tuple[int, int] | None = None
     usage_interval_days: float | None = None
     targets: Mapping[str, float] = field(default_factory=dict)
+    properties: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Normalise lists to tuples and check everything at once."""
@@ -164,6 +175,7 @@ class Definition:
             + self._step_faults()
             + self._window_faults()
             + self._target_faults()
+            + self._property_faults()
         )
         if faults:
             raise DefinitionError.from_faults("The definition does not hold together", faults)
@@ -292,6 +304,22 @@ class Definition:
                 )
         return faults
 
+    def _property_faults(self) -> list[str]:
+        given = self.properties
+        names = (given,) if isinstance(given, str) else given
+        if not isinstance(names, Sequence):
+            return [f"properties is {given!r}; it takes a list of names of event properties."]
+        object.__setattr__(self, "properties", tuple(dict.fromkeys(map(str, names))))
+        return [
+            f"properties holds {name!r}; it takes names of event properties."
+            for name in names
+            if not isinstance(name, str) or not name.strip()
+        ] + [
+            f"properties holds {name!r}, a name that engagekit uses itself; keep the property under another name."
+            for name in names
+            if name in OUR_COLUMNS
+        ]
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Definition:
         """Read a definition from a TOML file.
@@ -379,11 +407,13 @@ class Definition:
             value = getattr(self, each.name)
             if value is None or each.name in {"steps", "targets"}:
                 continue
+            if each.name == "properties" and not value:
+                continue
             if each.name in ONE_MATCHER:
                 value = to_plain(value)
             elif each.name in {"advanced", "advocacy"}:
                 value = [to_plain(item) for item in value]
-            elif each.name == "outcome_days":
+            elif each.name in {"outcome_days", "properties"}:
                 value = list(value)
             table[each.name] = value
         if self.steps:
@@ -456,6 +486,30 @@ class Definition:
                 name for matcher in self.matchers().values() for name in property_names(matcher)
             )
         )
+
+    def asked_properties(self) -> tuple[str, ...]:
+        """List every event property a log must keep for this definition: looked at, or kept as the user's."""
+        return tuple(dict.fromkeys([*self.property_names(), *self.properties]))
+
+
+def definition_of(given: object, *, name: str = "definition") -> Definition:
+    """Take a definition, or read it from the file that a path names.
+
+    Raises
+    ------
+    ParameterError
+        It is neither.
+    DefinitionError
+        The file is no sound definition.
+    """
+    if isinstance(given, Definition):
+        return given
+    if isinstance(given, (str, PathLike)):
+        return Definition.load(given)
+    cure = "ek.Definition.from_table(...) makes one of a dict" if isinstance(given, Mapping) else "ek.Definition(...) makes one"  # fmt: skip
+    raise ParameterError(
+        f"{name} is a {type(given).__name__}; it takes an ek.Definition or the path of its TOML file ({cure})."
+    )
 
 
 def _steps_from(value: object) -> tuple[list[Step], list[str]]:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 Frame: TypeAlias = pl.LazyFrame | pl.DataFrame
 COLUMNS = ("user_id", "event", "at")
+# What to do where a property is missing that an answer asks for; it may stand in the source all the same.
+KEEP = (
+    " If the source has it, keep it when the log is read or prepared: definition=..., or keep={!r}."
+)
 # What several questions read at once, polars would keep in memory whole; a large log is rather read once for each.
 APART = pl.QueryOptFlags(comm_subplan_elim=False)
 
@@ -51,7 +55,7 @@ def open_log(events: Any, *, needs: Iterable[str] = ()) -> tuple[pl.LazyFrame, b
     schema = log.collect_schema()
     missing = [name for name in (*COLUMNS, *needs) if name not in schema]
     faults = [
-        f"there is no column {name!r}.{nearest(name, schema.names())}"
+        f"there is no column {name!r}.{nearest(name, schema.names())}{'' if name in COLUMNS else KEEP.format([name])}"
         for name in dict.fromkeys(missing)
     ]
     at = schema.get("at")

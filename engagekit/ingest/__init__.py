@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from engagekit.ingest.files import find_files, is_path
 from engagekit.ingest.quality_checks import check_events
-from engagekit.ingest.scan import pseudonymize, scan_events
+from engagekit.ingest.scan import EVERY, Keep, kept_names, pseudonymize, scan_events
 from engagekit.ingest.users_table import read_users
 
-__all__ = ["check_events", "find_files", "is_path", "pseudonymize", "read_users", "scan_events"]
+__all__ = [
+    "EVERY",
+    "Keep",
+    "check_events",
+    "find_files",
+    "is_path",
+    "kept_names",
+    "pseudonymize",
+    "read_users",
+    "scan_events",
+]

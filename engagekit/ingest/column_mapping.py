@@ -56,6 +56,7 @@ class Reading:
     preset: presets.Preset | None = None
     drop_bad_times: bool = False
     aliases: tuple[presets.Path, ...] = ()
+    perhaps: tuple[str, ...] = ()  # properties that a log may lack
     can_drop: bool = True  # whether events whose time cannot be read may be left out
 
     def called(self, role: str) -> str:
@@ -74,11 +75,35 @@ def missing(schema: Mapping[str, Any], reading: Reading, where: str) -> list[str
     faults += [
         f"{where} has no property {name!r} to keep.{near_property(name, known)}"
         for name, places in reading.keep.items()
-        if nested_fields.first_of(schema, places) is None
+        if name not in reading.perhaps and nested_fields.first_of(schema, places) is None
     ]
     if faults:
         faults[-1] += f" Its columns are {listing(known)}.{preset_hint(known, reading)}"
     return faults
+
+
+def bearing(reading: Reading, schemas: Sequence[Mapping[str, Any]]) -> Reading:
+    """Bear that files lack a property to keep, where others of the same log have it: it began later, or ended."""
+    if len(schemas) < 2:
+        return reading
+    some = [
+        name
+        for name, places in reading.keep.items()
+        if any(nested_fields.first_of(schema, places) is not None for schema in schemas)
+    ]
+    return replace(reading, perhaps=tuple(dict.fromkeys([*reading.perhaps, *some])))
+
+
+def lacked(reading: Reading, schemas: Iterable[Mapping[str, Any]]) -> set[str]:
+    """List the properties that no table has, of those that a log may lack."""
+    known = list(schemas)
+    return {
+        name
+        for name in reading.perhaps
+        if not any(
+            nested_fields.first_of(schema, reading.keep[name]) is not None for schema in known
+        )
+    }
 
 
 def preset_hint(known: list[str], reading: Reading) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.definition import Definition
-from engagekit.errors import ParameterError, listing, nearest
+from engagekit.definition import definition_of
+from engagekit.errors import listing, nearest
 from engagekit.ingest.column_mapping import ROW
 from engagekit.ingest.identities import LEFT_OUT, excluded
 from engagekit.instants import beside_log, instant, last_day, local_day
@@ -17,8 +17,10 @@ from engagekit.log import COLUMNS, as_lazy, open_log
 from engagekit.matchers import condition_faults, event_names, label, matches, property_names
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
+    from engagekit.definition import Definition
     from engagekit.instants import Instant
     from engagekit.log import Frame
 
@@ -35,6 +37,7 @@ LEAST_SHARE, TIMES_A_BUSY_USER, LEAST_USERS = 0.01, 20, 10
 # A last day that lies this far after all others, in a log too small for the rule of 0.1 %.
 FAR_AHEAD = timedelta(days=90)
 COPIES = "engagekit:copies"
+CHANGING = "users whose property changes"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Finding:
 
 def check_events(
     events: Frame,
-    definition: Definition | None = None,
+    definition: Definition | str | os.PathLike[str] | None = None,
     *,
     as_of: Instant | None = None,
     exclude: Any = None,
@@ -64,7 +67,7 @@ def check_events(
     events
         The event log: ``user_id, event, at`` and properties.
     definition
-        What success means; without it only the checks of the log itself are made.
+        What success means, or the path of the file that says it; without it only the checks of the log itself are made.
     as_of
         Up to when the log is meant to be complete; None: only a far-off tail counts as too late.
     exclude
@@ -97,10 +100,7 @@ def check_events(
     >>> check_events(log).filter(pl.col("count") > 0).select("check", "count").rows()
     [('null user_id', 1), ('names that differ only by case or blanks', 1)]
     """
-    if definition is not None and not isinstance(definition, Definition):
-        raise ParameterError(
-            f"definition is a {type(definition).__name__}; it takes an ek.Definition, such as ek.Definition.load(path) reads."
-        )
+    definition = None if definition is None else definition_of(definition)
     raw = as_lazy(events)
     log, dates_only = open_log(raw)
     zone = definition.timezone if definition is not None else "UTC"
@@ -117,6 +117,7 @@ def check_events(
         *_names(log, days, definition),
         _empty_days(days, as_of, zone),
         _implausible_user(users),
+        _changing(log, definition),
         _left_out(raw, exclude),
     ]
     ordered = sorted(findings, key=lambda finding: ORDER.index(finding.check))
@@ -136,6 +137,7 @@ ORDER = (
     "days with no event",
     "one user with an implausible share",
     "names that differ only by case or blanks",
+    CHANGING,
     "left out",
 )
 
@@ -402,6 +404,32 @@ def _implausible_user(users: pl.DataFrame) -> Finding:
         row["all"],
         f"{row['most']:,} of {row['all']:,} events; nine in ten users have {row['busy']:,.0f} or fewer",
         "It may be a bot, a test or an id that stands for many (such as 'guest'). Find it with events.group_by('user_id').len().sort('len'), and leave it out with exclude.",
+    )
+
+
+def _changing(log: pl.LazyFrame, definition: Definition | None) -> Finding:
+    """Count the users for whom a property, kept as theirs, has several values."""
+    there = log.collect_schema()
+    names = [] if definition is None else [n for n in definition.properties if n in there]
+    if not names:
+        return Finding(CHANGING)
+    several = {f"{n}": pl.col(name).drop_nulls().n_unique() > 1 for n, name in enumerate(names)}
+    users = log.group_by("user_id").agg(**several)
+    found = users.select(
+        pl.len(),
+        pl.any_horizontal(pl.col(*several)).sum().alias("any"),
+        *[pl.col(c).sum() for c in several],
+    ).collect()
+    count, changing, *each = found.row(0)
+    told = "; ".join(
+        f"{name!r}: {n:,} of {count:,} users" for name, n in zip(names, each, strict=True) if n
+    )
+    return Finding(
+        CHANGING,
+        changing or 0,
+        count,
+        told,
+        "The first value in the 24 hours after sign-up counts, since later ones may come of what users did. If the change itself matters, ask it of events.",
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 
+from engagekit.definition import definition_of
 from engagekit.errors import (
     ColumnError,
     ParameterError,
@@ -17,6 +19,7 @@ from engagekit.errors import (
 from engagekit.ingest import identities, nested_fields, timestamps, typed_tables
 from engagekit.ingest.column_mapping import Reading
 from engagekit.ingest.files import find_files, is_path
+from engagekit.ingest.own_columns import own_columns
 from engagekit.ingest.presets import PRESETS, preset_of
 from engagekit.instants import zone
 from engagekit.log import COLUMNS, as_lazy
@@ -26,9 +29,11 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from engagekit.definition import Definition
 
 Keep: TypeAlias = "str | Sequence[str] | Mapping[str, str]"
 DEFAULTS = {"user": "user_id", "event": "event", "at": "at"}
+EVERY = "*"
 SHORTEST_KEY = 16
 
 
@@ -41,6 +46,7 @@ def scan_events(
     preset: str | None = None,
     timezone: str = "UTC",
     keep: Keep = (),
+    definition: Definition | str | os.PathLike[str] | None = None,
     identities: Any = None,
     exclude: Any = None,
     dedupe: bool = False,
@@ -71,9 +77,12 @@ def scan_events(
         column in a frame is UTC, and dates stay dates. Of a local hour that comes twice the first is
         meant; one that a change of clocks skips is read with the offset before it.
     keep
-        Properties to keep: names, or ``{new name: name}``. Nested ones are found by their bare name in
+        Properties to keep: names, or ``{new name: name}``, or ``"*"``: all columns there are. Nested ones are found by their bare name in
         the preset's places, or by dots. Text takes the narrowest type all its values have (true/false,
-        whole number, number, text).
+        whole number, number, text). Of several files some may lack a property; their events have none of it.
+    definition
+        A definition, or the path of its file: the properties that it looks at, and its `properties`, are kept
+        without being named in `keep`. Those that the log lacks are left to `rollup` to ask for.
     identities
         A frame with ``alias, user_id``: events of an alias become that user's. Chains are followed.
         ``"log"`` learns them from an Amplitude, GA4, Segment or Snowplow export: where the id of a visitor
@@ -116,6 +125,10 @@ def scan_events(
     >>> scan_events(log, user="uid", event="name", at="ts").collect().row(0)[:2]
     ('a', 'open')
     """
+    known = _every(source, keep, (user, event, at), preset, encoding)
+    asked = () if definition is None else definition_of(definition).asked_properties()
+    perhaps = [name for name in asked if name not in known and name not in COLUMNS]
+    keep = known | {name: name for name in perhaps}
     reading = _reading(
         {"user": user, "event": event, "at": at},
         preset,
@@ -126,6 +139,7 @@ def scan_events(
         bad_times,
         identities,
     )
+    reading = replace(reading, perhaps=tuple(perhaps))
     if is_path(source):
         log = _from_files(source, reading, cache, encoding)
     elif _stays_in_its_engine(source):
@@ -133,7 +147,22 @@ def scan_events(
         return left
     else:
         log = typed_tables.from_table(source, reading)
-    return _finished(log, _kept_names(keep), identities, exclude, dedupe=dedupe)
+    there = log.collect_schema() if perhaps else keep
+    kept = [name for name in keep if name not in perhaps or name in there]
+    return _finished(log, kept, identities, exclude, dedupe=dedupe)
+
+
+def _every(
+    source: Any, keep: Keep, roles: tuple[str, ...], preset: str | None, encoding: str
+) -> dict[str, str]:
+    """Name the properties to keep; "*" stands for all the source has."""
+    if keep != EVERY:
+        return kept_names(keep)
+    if preset is not None:
+        raise ParameterError(
+            f"keep={EVERY!r} keeps a source's own columns, and an export read with a preset holds its properties elsewhere; name those to keep."
+        )
+    return {name: name for name in own_columns(source, roles, encoding=encoding)}
 
 
 def _reading(
@@ -154,7 +183,7 @@ def _reading(
         faults.append(
             f"identities is {ids!r}; it takes a frame with 'alias' and 'user_id', or 'log' with one of the presets {listing(takes, last='or')}."
         )
-    kept = _kept_names(keep)
+    kept = kept_names(keep)
     for role, name in named.items():
         if not isinstance(name, str) or not name:
             faults.append(f"{role} is {name!r}; it takes a column's name.")
@@ -188,7 +217,8 @@ def _reading(
     )
 
 
-def _kept_names(keep: Keep) -> dict[str, str]:
+def kept_names(keep: Keep) -> dict[str, str]:
+    """Take the properties to keep as ``{new name: name}``."""
     if isinstance(keep, str):
         return {keep: keep}
     pairs = dict(keep) if isinstance(keep, dict) else None
@@ -214,7 +244,7 @@ def _matched_properties(exclude: Any) -> tuple[str, ...]:
 
 
 def _finished(
-    log: pl.LazyFrame, kept: dict[str, str], ids: Any, exclude: Any, *, dedupe: bool
+    log: pl.LazyFrame, kept: list[str], ids: Any, exclude: Any, *, dedupe: bool
 ) -> pl.LazyFrame:
     if ids is not None:
         known = identities.seen_together(log) if _from_log(ids) else ids

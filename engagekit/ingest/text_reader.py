@@ -75,6 +75,7 @@ def _write_log(
 ) -> None:
     files, faults = open_files(paths, preset=reading.preset, encoding=encoding, workdir=workdir)
     groups, found = _grouped(files, reading)
+    reading = column_mapping.bearing(reading, [group.schema for group in groups])
     faults += found
     parts: list[Part] = []
     # What is sound is read to its end also where something else is not: so all faults are told at once.
@@ -281,16 +282,24 @@ def _finish(parts: list[Part], reading: Reading, target: Path, faults: list[str]
         faults = faults + found
     faults = faults + _id_faults(profile, log, reading, where)
     _raise(faults)
-    casts = column_mapping.narrowed(profile, reading.keep)
+    kept = [name for name in reading.keep if name not in _lacked(profile, groups, reading)]
+    casts = column_mapping.narrowed(profile, kept)
     log = column_mapping.settled(log, later, reading).with_columns(casts)
     blank = pl.all_horizontal(pl.col("user_id", "event", "at").is_null())
-    if len(parts) == 1 and not later and not casts and not profile["blank"]:
+    whole = len(kept) == len(reading.keep)
+    if len(parts) == 1 and not later and not casts and not profile["blank"] and whole:
         parts[0].path.replace(target)
     else:
-        names = ["user_id", "event", "at", *reading.keep, *([ALIAS] if reading.aliases else [])]
+        names = ["user_id", "event", "at", *kept, *([ALIAS] if reading.aliases else [])]
         log.filter(~blank | pl.col(RAW).is_not_null()).select(names).sink_parquet(
             target, compression="zstd", compression_level=1
         )
+
+
+def _lacked(profile: dict[str, Any], groups: list[Group], reading: Reading) -> set[str]:
+    """List the properties that nothing has, of those that a log may lack; lines of JSON declare none."""
+    declared = [group.schema for group in groups if group.files[0].kind != "ndjson"]
+    return {n for n in column_mapping.lacked(reading, declared) if not profile[f"kept {n}"]}
 
 
 def _together(parts: list[Part]) -> pl.LazyFrame:
@@ -347,7 +356,7 @@ def _empty_faults(profile: dict[str, Any], groups: list[Group], reading: Reading
     ]
     if faults and (hint := column_mapping.preset_hint(known, reading)):
         faults[-1] += hint.replace("They look", "The rows look")
-    for name in reading.keep:
+    for name in [name for name in reading.keep if name not in reading.perhaps]:
         declared = any(group.files[0].kind == "ndjson" for group in groups)
         if not profile[f"kept {name}"] and (declared or "." in name or reading.preset):
             faults.append(

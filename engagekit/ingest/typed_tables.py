@@ -39,6 +39,7 @@ def from_parquet(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
             reason = str(error).strip().split("\n")[0][:200]
             faults.append(f"{str(path)!r} is a damaged parquet file, or a part of one: {reason}.")
     logs = []
+    reading = column_mapping.bearing(reading, [dict(schema) for schema in groups])
     for schema, members in groups.items():
         rows = pl.scan_parquet(
             members, glob=False, include_file_paths=FILE if len(members) > 1 else None
@@ -51,7 +52,7 @@ def from_parquet(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
     faults += _mixed_files(groups, reading)
     if faults:
         raise EventLogError.from_faults(HEADING, faults)
-    return _joined(logs)
+    return _joined(logs).drop(column_mapping.lacked(reading, [dict(schema) for schema in groups]))
 
 
 def _mixed_files(groups: Mapping[Any, list[Path]], reading: Reading) -> list[str]:
@@ -122,7 +123,9 @@ def from_table(source: Any, reading: Reading) -> pl.LazyFrame:
     rows = _as_table(source)
     # A naive column in a table is UTC by contract; only text in it may be local.
     try:
-        return _read_table(rows, dict(rows.collect_schema()), reading, "the table", naive="UTC")
+        schema = dict(rows.collect_schema())
+        log = _read_table(rows, schema, reading, "the table", naive="UTC")
+        return log.drop(column_mapping.lacked(reading, [schema]))
     except pl.exceptions.PolarsError as error:
         raise EventLogError.from_faults(HEADING, _faults(error, "the table")) from None
 

@@ -49,7 +49,7 @@ def names_and_faults(
         return [], [f"by is {by!r}; it takes a property or a list of them."]
     known = journeys.properties
     faults = [
-        f"{name!r} is no property of the users." + (nearest(str(name), known) or _known(known))
+        f"{name!r} is no property of the users.{nearest(str(name), known) or _known(known)}"
         for name in names
         if name not in known
     ]
@@ -79,11 +79,8 @@ def check_journeys(journeys: object) -> None:
 
 
 def _known(known: Sequence[str]) -> str:
-    if not known:
-        return (
-            " There are none; give them to ek.rollup(..., users=a frame with one row per user_id)."
-        )
-    return f" There {'is' if len(known) == 1 else 'are'} {listing(known)}."
+    there = f" There {'is' if len(known) == 1 else 'are'} {listing(known)}." if known else ""
+    return f"{there} Properties come from the users table, ek.rollup(..., users=), or from the events, by properties=[...] in the definition."
 
 
 MIN_GROUP = 10  # users; smaller groups could be recognized

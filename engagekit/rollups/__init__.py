@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from engagekit.definition import definition_of
 from engagekit.errors import ParameterError, check_choice
+from engagekit.ingest import is_path, scan_events
 from engagekit.journeys import (
     LEFT_OUT,
     TABLES,
@@ -41,7 +43,7 @@ __all__ = ["is_prepared", "open_prepared", "prepare_events", "rollup", "rollup_s
 
 def rollup(
     events: Any,
-    definition: Definition,
+    definition: Definition | str | os.PathLike[str],
     *,
     users: Frame | None = None,
     unit: Literal["user", "account"] = "user",
@@ -60,9 +62,11 @@ def rollup(
         One row per event: ``user_id`` (text or whole numbers), ``event`` (text), ``at`` (instants; naive ones are
         UTC; or dates) and the properties that the definition looks at: a polars, pandas or Arrow table; a DuckDB
         relation, a PySpark frame or an Ibis table (on DuckDB, Spark, Databricks, Snowflake or BigQuery), which is
-        reduced where it lies; or the folder of a log that `prepare_events` wrote.
+        reduced where it lies; or the folder of a log that `prepare_events` wrote. Another path is read as
+        ``ek.scan_events(path, definition=definition)`` reads it.
     definition
-        Which events mean what. Its windows that are None are resolved here, from the whole log.
+        Which events mean what: a definition, or the path of its file. Its windows that are None are resolved here, from
+        the whole log.
     users
         One row per ``user_id``: properties fixed at the start, usable as ``by=`` in every answer. Its
         ``signed_up_at``, where not null, is the sign-up (a date: local midnight in the definition's time zone).
@@ -85,7 +89,8 @@ def rollup(
     Journeys
         `users`, sorted by ``user_id``: ``signed_up_at``, ``activated_at`` (first activation), ``first_action_at`` (first
         event that is neither the sign-up nor outreach; with ``signup=None``, after the first event), ``last_core_at``,
-        ``last_seen_at``, ``core_days`` and ``active_days`` (distinct local days), then the properties.
+        ``last_seen_at``, ``core_days`` and ``active_days`` (distinct local days), then the properties: those of the
+        users table, and the definition's `properties` (of accounts: the first value of any member).
         `steps`, by ``user_id, step``: ``reached_at``, ``last_reached_at``, ``completed_at``; a step is reached at the
         latest when it is completed. `early`, by ``user_id, event``: ``first_at``, ``times`` and ``days`` (bit k: done on
         the user's own day k) within the first days. `days`, by ``user_id, role, day``: ``first_at``, ``last_at``,
@@ -98,7 +103,7 @@ def rollup(
     EventLogError
         The log is empty before `as_of`, or its last 0.1 % lie more than 3 empty days after the rest.
     ParameterError
-        `unit` or `as_of` cannot be read.
+        `unit` or `as_of` cannot be read, or `definition` is none.
     StoredFileError
         The prepared log is unfinished, broken or newer; or `into` cannot be written to.
 
@@ -133,6 +138,9 @@ def rollup(
     """
     if faults := check_choice("unit", unit, ["user", "account"]):
         raise ParameterError(faults[0])
+    definition = definition_of(definition)
+    if is_path(events) and not is_prepared(events):
+        events = scan_events(events, definition=definition)
     engine = engine_of(events)
     if engine is None:
         opened = local.opened(events, definition, users, unit, as_of, progress)

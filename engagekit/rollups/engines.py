@@ -91,16 +91,16 @@ def _plain(name: str) -> str:
 def _duckdb(log: Any, at: pl.DataType, zone: str, properties: Sequence[str]) -> Any:
     instant = '"at"' if getattr(at, "time_zone", None) else "\"at\"::timestamp at time zone 'UTC'"
     day = '"at"' if at == pl.Date else f"(({instant}) at time zone '{zone}')::date"
-    columns = ", ".join(map(_plain, properties))
+    columns = ", ".join(_text(log, p, _plain(p)) for p in properties)
     return log.filter('user_id is not null and "event" is not null and "at" is not null').project(
         f'{_text(log, "user_id")}, "event"::varchar as "event", epoch_us({instant}) as t, {day} as "day"'
         + (f", {columns}" if columns else "")
     )
 
 
-def _text(log: Any, column: str) -> str:
-    kind = str(dict(zip(log.columns, log.types, strict=True))[column])
-    return f"{column}::varchar as {column}" if kind.startswith("ENUM") else column
+def _text(log: Any, column: str, written: str | None = None) -> str:
+    kind, name = str(dict(zip(log.columns, log.types, strict=True))[column]), written or column
+    return f"{name}::varchar as {name}" if kind.startswith("ENUM") else name
 
 
 def _to_duckdb(log: Any, frame: pl.DataFrame) -> Any:

@@ -23,6 +23,7 @@ from engagekit.rollups.population import (
     Extent,
     Opened,
     check_conditions,
+    columns_of_users,
     extent_of,
     members,
     people_of,
@@ -30,9 +31,10 @@ from engagekit.rollups.population import (
 )
 from engagekit.rollups.prepared_log import is_prepared, open_prepared
 from engagekit.rollups.unpacking import unpacked
+from engagekit.rollups.user_properties import first_values, own_properties, with_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from engagekit._base import Progress
@@ -64,6 +66,7 @@ class _Task:
     extent: Extent
     names: list[str]
     rows: int
+    own: list[str]  # properties to take from events
     signups: pl.DataFrame | None = None  # first sign-up events, where they are known already
     buckets: tuple[Path, ...] = ()
 
@@ -79,8 +82,9 @@ def opened(
     """Check everything, and take what must be known beforehand in one pass over the log."""
     prepared = open_prepared(events) if is_prepared(events) else None
     raw = as_lazy(events) if prepared is None else prepared.log
-    log, dates_only = _columns(raw, definition)
-    check_conditions(log.collect_schema(), definition)
+    own = own_properties(definition, columns_of_users(users))
+    log, dates_only = _columns(raw, definition, own)
+    check_conditions(log.collect_schema(), definition, own)
     zone = zone_of(definition, dates_only=dates_only)
     end = None
     if as_of is not None:
@@ -109,6 +113,7 @@ def opened(
         extent_of(counts, end, dates_only=dates_only, zone=zone),
         names,
         rows,
+        own,
         signups,
         () if prepared is None else tuple(prepared.buckets),
     )
@@ -130,9 +135,12 @@ def _warn_of_strangers(log: pl.LazyFrame, people: pl.DataFrame) -> None:
     )
 
 
-def _columns(raw: pl.LazyFrame, definition: Definition) -> tuple[pl.LazyFrame, bool]:
-    log, dates_only = open_log(raw, needs=definition.property_names())
-    log = log.select(*dict.fromkeys(["user_id", "event", "at", *definition.property_names()]))
+def _columns(
+    raw: pl.LazyFrame, definition: Definition, own: Sequence[str]
+) -> tuple[pl.LazyFrame, bool]:
+    needs = [*definition.property_names(), *own]
+    log, dates_only = open_log(raw, needs=needs)
+    log = log.select(*dict.fromkeys(["user_id", "event", "at", *needs]))
     return log.with_columns(_as_names("user_id", log), _as_names("event", log)), dates_only
 
 
@@ -141,7 +149,8 @@ def _parts(task: _Task, progress: Progress) -> Iterator[_Task]:
     if task.buckets and task.unit == "user":
         where = None if task.people is None else _buckets_of(task)
         for number in ticking(range(len(task.buckets)), progress=progress, what=WHAT):
-            log, _ = _columns(pl.scan_parquet(task.buckets[number], glob=False), task.definition)
+            raw = pl.scan_parquet(task.buckets[number], glob=False)
+            log, _ = _columns(raw, task.definition, task.own)
             people = None if where is None else where.filter(pl.col("_bucket") == number)
             people = None if people is None else people.drop("_bucket")
             yield replace(task, log=log, people=people)
@@ -194,7 +203,10 @@ def _reduced(task: _Task) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, s
     if "strangers" in found:
         stranger = NO_SIGNUP if task.unit == "user" else NO_ACCOUNT
         left_out[stranger, "users"] += found["strangers"].item()
-    return unpacked(who.base, found, task.definition, codes), left_out
+    base = who.base
+    if task.own:
+        base = with_values(base, first_values(task.log, who.owners, task.own, task.extent.end))
+    return unpacked(base, found, task.definition, codes), left_out
 
 
 def _as_names(column: str, log: pl.LazyFrame) -> pl.Expr:

@@ -20,6 +20,7 @@ from engagekit.rollups.population import (
     burn_in_of,
     burnt_in,
 )
+from engagekit.rollups.user_properties import portable_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,7 @@ class Source:
     bounded: Callable[[Lazy], Lazy]
     unit: str
     kept: Callable[[Lazy], Lazy]
+    own: tuple[str, ...] = ()  # event properties that become the user's
 
 
 def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
@@ -58,7 +60,7 @@ def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
     )
     too_soon = events.filter(nw.col("t") < nw.col("s_t")).select(count=nw.len())
     return {
-        "users": _users(known, base, definition),
+        "users": portable_values(known, _users(known, base, definition), source.own),
         "steps": _steps(known, base, definition),
         "early": _early(known, definition.first_days),
         "days": _days(known, definition),

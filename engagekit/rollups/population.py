@@ -16,7 +16,7 @@ from engagekit.log import as_lazy, end_after, utc
 from engagekit.matchers import condition_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from engagekit.definition import Definition
     from engagekit.log import Frame
@@ -58,10 +58,29 @@ class Members:
     left_out: Counter[tuple[str, str]]  # (reason, "users" | "accounts" | "events") -> how many
 
 
-def check_conditions(schema: Mapping[str, pl.DataType], definition: Definition) -> None:
-    """Refuse conditions on properties that can never hold, before an engine stumbles over them."""
-    if faults := condition_faults(schema, definition.matchers().values()):
+def check_conditions(
+    schema: Mapping[str, pl.DataType], definition: Definition, own: Sequence[str] = ()
+) -> None:
+    """Refuse conditions on properties that can never hold, and properties that make no groups."""
+    faults = condition_faults(schema, definition.matchers().values())
+    faults += [
+        f"the property {name!r} holds {schema[name]}; a property of users takes text, numbers, true/false or dates."
+        for name in own
+        if not makes_groups(schema[name])
+    ]
+    if faults:
         raise ColumnError.from_faults("The definition does not fit the log", faults)
+
+
+def makes_groups(kind: pl.DataType) -> bool:
+    """Say whether users can be split by values of this kind."""
+    texts = (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Date, pl.Null)
+    return isinstance(kind, texts) or kind.is_numeric()
+
+
+def columns_of_users(users: Frame | None) -> list[str]:
+    """Name the columns of the users table, if there is one."""
+    return [] if users is None else as_lazy(users, what="The users table").collect_schema().names()
 
 
 def zone_of(definition: Definition, *, dates_only: bool) -> str:
@@ -118,6 +137,8 @@ def open_people(
     if "user_id" in frame.columns:
         frame = frame.drop_nulls("user_id")
         faults += _id_faults(frame, id_type)
+    if not faults:
+        faults += _range_faults(frame, id_type)
     if faults:
         raise ColumnError.from_faults("The users table cannot be used", faults)
     at = frame.schema.get("signed_up_at")
@@ -148,6 +169,18 @@ def _id_faults(frame: pl.DataFrame, id_type: pl.DataType) -> Iterator[str]:
     both_text = all(isinstance(t, (pl.String, pl.Categorical, pl.Enum)) for t in (have, id_type))
     if frame.height and not (both_whole or both_text):
         yield f"'user_id' holds {have}, the log's holds {id_type}; cast one to the other."
+
+
+def _range_faults(frame: pl.DataFrame, id_type: pl.DataType) -> list[str]:
+    have = frame.schema["user_id"]
+    cast = frame["user_id"].cast(id_type, strict=False)
+    beyond = cast.null_count()
+    if not beyond:
+        return []
+    return [
+        f"{beyond} of the ids in 'user_id' ({have}) are numbers that the log's ids ({id_type}) cannot hold; cast the log's first: "
+        "events.with_columns(pl.col('user_id').cast(pl.Int64))."
+    ]
 
 
 def _signup_at(dtype: pl.DataType, *, dates_only: bool, timezone: str) -> pl.Expr:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit._base import ticking, write_whole, writing
-from engagekit.errors import EventLogError, StoredFileError
-from engagekit.log import as_lazy, open_log
+from engagekit.definition import definition_of
+from engagekit.errors import ColumnError, EventLogError, StoredFileError, nearest
+from engagekit.ingest import EVERY, find_files, is_path, kept_names, scan_events
+from engagekit.log import COLUMNS, as_lazy, open_log
 from engagekit.rollups.prepared_log import (
     BEGUN,
     DONE,
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engagekit._base import Progress
+    from engagekit.definition import Definition
+    from engagekit.ingest import Keep
 
 BUCKET = 1_000_000  # events in one bucket, about
 MOST_BUCKETS = 256
@@ -41,7 +45,12 @@ BUSY = (
 
 
 def prepare_events(
-    source: Any, folder: str | os.PathLike[str], *, progress: Progress = True
+    source: Any,
+    folder: str | os.PathLike[str],
+    *,
+    definition: Definition | str | os.PathLike[str] | None = None,
+    keep: Keep | None = None,
+    progress: Progress = True,
 ) -> Path:
     """Rewrite a log once so that `rollup` needs little memory for it, however large it is.
 
@@ -49,12 +58,17 @@ def prepare_events(
     ----------
     source
         A path that `scan_events` reads with its defaults, or a frame: what `scan_events` returned (say there
-        which columns are which and which properties to keep).
+        which columns are which).
     folder
         Where to write; new or empty, or where this very call was interrupted. It needs about as much disk as the
         log as parquet, twice while it works.
+    definition
+        A definition, or the path of its file: only the properties it asks for are kept.
+    keep
+        Properties to keep, or these besides what `definition` asks for. With neither, all columns are kept, so that any
+        definition can be used later; it needs the more disk.
     progress
-        Show how far it is: True, False, or a function of ``done, total``.
+        Show how far it is: True (a bar, on a terminal), False, or a function of ``done, total``.
 
     Returns
     -------
@@ -92,9 +106,10 @@ def prepare_events(
     """
     folder = Path(folder)
     done = read_manifest(folder, DONE)
-    files = _files_of(source)
+    definition = None if definition is None else definition_of(definition)
+    files = _files_of(source, definition, keep)
     if done is None or files is None or done.get("files") != files:
-        raw = _opened(source)
+        raw = _opened(source, definition, keep)
         plan = _plan(raw, files)
         if done is None:
             by_slices = not isinstance(source, pl.LazyFrame)
@@ -144,23 +159,42 @@ def _alone(folder: Path) -> Iterator[None]:
         held.release()
 
 
-def _opened(source: Any) -> pl.LazyFrame:
-    from engagekit.ingest import is_path
-
+def _opened(source: Any, definition: Definition | None, keep: Keep | None) -> pl.LazyFrame:
+    everything = definition is None and keep is None
     if is_path(source):
-        from engagekit.ingest import scan_events
+        kept = EVERY if everything else () if keep is None else keep
+        return scan_events(source, definition=definition, keep=kept)
+    log = as_lazy(source)
+    if everything or keep == EVERY:
+        return log
+    schema, named = log.collect_schema(), kept_names(() if keep is None else keep)
+    faults = [
+        f"there is no property {name!r} to keep.{nearest(name, schema.names())}"
+        for name in named.values()
+        if name not in schema
+    ]
+    if faults:
+        raise ColumnError.from_faults("The event log cannot be prepared", faults)
+    asked = () if definition is None else definition.asked_properties()
+    rest = [
+        name for name in dict.fromkeys([*COLUMNS, *asked]) if name in schema and name not in named
+    ]
+    return log.select(*rest, *[pl.col(name).alias(new) for new, name in named.items()])
 
-        return scan_events(source)
-    return as_lazy(source)
 
-
-def _files_of(source: Any) -> list[list[Any]] | None:
-    from engagekit.ingest import find_files, is_path
-
+def _files_of(
+    source: Any, definition: Definition | None, keep: Keep | None
+) -> list[list[Any]] | None:
+    """Write down which files a log comes from, and what is kept of them, to know it again."""
     if not is_path(source):
         return None
     stats = [(str(path.resolve()), path.stat()) for path in find_files(source)]
-    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
+    files: list[list[Any]] = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
+    if definition is None and keep is None:
+        return files
+    asked = [] if definition is None else [*definition.asked_properties()]
+    named = [[new, name] for new, name in kept_names(() if keep is None else keep).items()]
+    return [*files, ["kept", asked, named]]
 
 
 def _plan(raw: pl.LazyFrame, files: list[list[Any]] | None) -> dict[str, Any]:

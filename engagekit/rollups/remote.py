@@ -21,13 +21,17 @@ from engagekit.rollups.population import (
     Extent,
     Opened,
     check_conditions,
+    columns_of_users,
     extent_of,
     people_of,
     properties_of,
     zone_of,
 )
+from engagekit.rollups.user_properties import kind_of, own_properties
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engagekit.definition import Definition
     from engagekit.rollups.engines import Engine
     from engagekit.rollups.narwhals_reduction import Lazy
@@ -48,25 +52,26 @@ def opened(
     native = events.to_native() if hasattr(events, "to_native") else events
     lazy = as_portable(native)
     head = brought(lazy.head(0))
-    log, dates_only = open_log(head, needs=definition.property_names())
-    check_conditions(head.schema, definition)
+    if users is not None and engine_of(users) is not None:
+        users = brought(as_portable(users))
+    own = own_properties(definition, columns_of_users(users))
+    needs = list(dict.fromkeys([*definition.property_names(), *own]))
+    log, dates_only = open_log(head, needs=needs)
+    check_conditions(head.schema, definition, own)
     zone = zone_of(definition, dates_only=dates_only)
     end = None
     if as_of is not None:
         end = beside_log(as_of, timezone=definition.timezone, dates_only=dates_only)
-    if users is not None and engine_of(users) is not None:
-        users = brought(as_portable(users))
     id_type = log.collect_schema()["user_id"]
     id_type = id_type if id_type.is_integer() else pl.String()
     people = people_of(users, id_type, definition, unit, dates_only=dates_only)
-    shaped = as_portable(
-        engine.shaped(native, head.schema["at"], zone, definition.property_names())
-    )
+    shaped = as_portable(engine.shaped(native, head.schema["at"], zone, needs))
     counts = _by_day(shaped)
     rows = int(brought(lazy.select(nw.len())).item())
     extent = extent_of(counts, end, dates_only=dates_only, zone=zone)
     left_out = Counter({(LACKING, "events"): rows - int(counts["len"].sum())})
-    part = _reduced(engine, native, shaped, definition, people, extent, unit, id_type)
+    kinds = {name: kind_of(head.schema[name]) for name in own}
+    part = _reduced(engine, native, shaped, definition, people, extent, unit, id_type, kinds)
     return Opened(extent, left_out, [part])
 
 
@@ -89,6 +94,7 @@ def _reduced(
     extent: Extent,
     unit: str,
     id_type: pl.DataType,
+    own: Mapping[str, pl.DataType],
 ) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, str]]]:
     start, end = ((at - START) // timedelta(microseconds=1) for at in (extent.start, extent.end))
     held: dict[str, Any] = {}
@@ -105,11 +111,12 @@ def _reduced(
     if people is not None:
         told = as_portable(engine.carried(native, _told(people, extent, unit)))
     try:
-        found = reduction(Source(log, told, bounded, unit, kept), definition)
+        found = reduction(Source(log, told, bounded, unit, kept, tuple(own)), definition)
         tables = {name: brought(frame) for name, frame in found.items()}
     finally:
         for name, frame in held.items():
             engine.dropped(native, frame, name)
+    tables["users"] = tables["users"].cast(dict(own))  # type: ignore[arg-type]
     return _landed(tables, people, unit, id_type)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from engagekit.definition import definition_of
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import AT, beside_log
 from engagekit.journeys import TABLES
+from engagekit.log import COLUMNS
 from engagekit.matchers import as_matches
 from engagekit.rollups.sql_dialects import (
     DAY_US,
@@ -17,8 +19,10 @@ from engagekit.rollups.sql_dialects import (
     micros,
     shaped,
 )
+from engagekit.rollups.user_properties import own_properties
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     from engagekit.definition import Definition
@@ -32,7 +36,7 @@ KINDS: dict[type, str] = {str: "string", bool: "boolean", int: "int64", float: "
 
 
 def rollup_sql(
-    definition: Definition,
+    definition: Definition | str | os.PathLike[str],
     *,
     dialect: str,
     events: str = "events",
@@ -47,7 +51,7 @@ def rollup_sql(
     Parameters
     ----------
     definition
-        Which events mean what.
+        Which events mean what: a definition, or the path of its file.
     dialect
         ``"duckdb"``, ``"snowflake"``, ``"bigquery"``, ``"databricks"`` or ``"spark"``.
     events
@@ -57,7 +61,7 @@ def rollup_sql(
     users
         The users table, if there is one, with ``user_id`` and `users_columns`, one row for each user.
     users_columns
-        Which columns it has: ``signed_up_at`` (a timestamp in UTC, with `dates_only` a DATE) is the sign-up,
+        Which columns it has, besides which the definition's `properties` are taken from the events: ``signed_up_at`` (a timestamp in UTC, with `dates_only` a DATE) is the sign-up,
         ``account_id`` is needed for accounts, the others are properties (not carried with accounts).
     unit
         ``"user"`` or ``"account"``, as in `rollup`.
@@ -96,6 +100,7 @@ def rollup_sql(
     >>> "FROM shop.public.events" in queries["users"]
     True
     """
+    definition = definition_of(definition)
     faults = check_choice("dialect", dialect, DIALECTS) + check_choice(
         "unit", unit, ["user", "account"]
     )
@@ -106,7 +111,8 @@ def rollup_sql(
         "event": "string",
         "at": "date" if dates_only else "timestamp('UTC')",
     }
-    kinds |= _property_kinds(definition, faults)
+    own = own_properties(definition, users_columns)
+    kinds |= dict.fromkeys(own, "string") | _property_kinds(definition, faults)
     if faults:
         raise ParameterError.from_faults("No SQL can be written", faults)
     zone = "UTC" if dates_only else definition.timezone
@@ -115,7 +121,7 @@ def rollup_sql(
         dialect,
         "date" if dates_only else "instant",
         zone,
-        definition.property_names(),
+        [name for name in kinds if name not in COLUMNS],
     )
     bounds = _bounds(log, as_of, definition.timezone, dates_only=dates_only)
     carried = ["user_id", *(c for c in users_columns if c != "user_id")]
@@ -189,6 +195,7 @@ def _reduced(
         lambda frame: frame.join(limits, how="cross"),
         unit,
         lambda same: same,
+        tuple(own_properties(definition, () if people is None else people.columns)),
     )
     found = reduction(source, definition)
     too_soon = found.pop("too_soon").with_columns(reason=nw.lit(TOO_SOON), unit=nw.lit("events"))
@@ -218,6 +225,8 @@ def _told(people: Any, bounds: Any, dialect: str, zone: str, unit: str, *, dates
 
 def _with_instants(table: Any, name: str, dialect: str) -> Any:
     declared = {"user_id": None} | TABLES[name]
+    if name == "users":  # properties stand behind
+        declared |= {c: None for c in table.columns if c not in declared}
     return table.select(
         **{
             c: instant(table[c], dialect) if kind == AT else table[c]

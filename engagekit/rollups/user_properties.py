@@ -1,0 +1,85 @@
+"""Event properties as the user's own: the first value not null in the first 24 hours, in polars and in narwhals.
+
+Later values come after behaviour, and would explain it by itself. Of several values at one instant the smallest counts,
+so that the order of rows never matters.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from engagekit.rollups.population import OUT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from engagekit.definition import Definition
+    from engagekit.rollups.narwhals_reduction import Lazy
+
+FIRST = timedelta(hours=24)
+FIRST_US = FIRST // timedelta(microseconds=1)
+# By these names a property goes through a reduction, whatever it is called.
+HIDDEN = "_property_{}"
+
+
+def own_properties(definition: Definition, of_users: Sequence[str]) -> list[str]:
+    """List the properties to take from events: those that the users table does not have."""
+    return [name for name in definition.properties if name not in of_users]
+
+
+def kind_of(kind: pl.DataType) -> pl.DataType:
+    """Say as what a property is kept: as the log has it, categories as text."""
+    return pl.String() if isinstance(kind, (pl.Categorical, pl.Enum, pl.Null)) else kind
+
+
+def first_values(
+    log: pl.LazyFrame, owners: pl.DataFrame, names: Sequence[str], end: datetime
+) -> pl.DataFrame:
+    """Find each property's first value: ``u`` and the properties, for those who have any."""
+    at, since = pl.col("at"), pl.col("at") - pl.col("signed_up_at")
+    hidden = {HIDDEN.format(n): name for n, name in enumerate(names)}
+    kinds = log.select(names).collect_schema()
+    values = [
+        pl.col(name).cast(kind_of(kinds[name])).alias(alias) for alias, name in hidden.items()
+    ]
+    soon = (
+        log.filter(at < end)
+        .select("user_id", "at", *values)
+        .filter(pl.any_horizontal(pl.col(*hidden).is_not_null()))
+        .join(owners.lazy().select("user_id", "u", "signed_up_at"), on="user_id")
+        .filter(pl.col("u") < OUT, since >= timedelta(), since < FIRST)
+    )
+    firsts = [_first(alias).alias(alias) for alias in hidden]
+    return soon.group_by("u").agg(*firsts).rename(hidden).collect(engine="streaming")
+
+
+def _first(column: str) -> pl.Expr:
+    has = pl.col(column).is_not_null()
+    first = pl.col("at") == pl.col("at").filter(has).min()
+    return pl.col(column).filter(has & first).min()
+
+
+def with_values(base: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    """Put the values beside their users, who stand in the order of their places."""
+    places = base.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias("u"))
+    return places.join(found, on="u", how="left", maintain_order="left").drop("u")
+
+
+def portable_values(known: Lazy, table: Lazy, names: Sequence[str]) -> Lazy:
+    """Put each property's first value beside its user, in any engine; `known` has ``user_id, t, s_t`` and the properties."""
+    import narwhals as nw
+
+    soon = known.filter(nw.col("t") - nw.col("s_t") < FIRST_US)
+    for name in names:
+        has = soon.filter(~nw.col(name).is_null()).select("user_id", "t", name)
+        first = has.group_by("user_id").agg(nw.col("t").min().alias("first_t"))
+        at_first = has.join(first, on="user_id", how="inner").filter(
+            nw.col("t") == nw.col("first_t")
+        )
+        value: Any = at_first.group_by("user_id").agg(nw.col(name).min())
+        table = table.join(value, on="user_id", how="left")
+    return table

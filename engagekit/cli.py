@@ -116,7 +116,7 @@ def diagnose(
         Print all answers as JSON, for machines.
     """
     from engagekit.first_weeks import strongest
-    from engagekit.reporting import terminal
+    from engagekit.reporting import hand_on, terminal
 
     journeys, notes = _journeys(events, reading, users=users, as_of=as_of)
     if signed_up_since is not None:
@@ -133,8 +133,8 @@ def diagnose(
     diagnosis = ek.diagnose(journeys, by=by)
     if report is not None:
         ek.report(journeys, report, by=by, notes=notes)
-    if by is not None:
-        priority, diagnosis = _without_small(journeys, by, priority, diagnosis)
+    handed = hand_on(priority, by=by, diagnosis=diagnosis)  # what is printed may be handed on
+    priority, diagnosis = handed.priority, handed.diagnosis
     if json_:
         _say(
             json.dumps(
@@ -319,26 +319,6 @@ def _journeys(
         people = _users(users, reading, ids=_id_type(log), timezone=definition.timezone)
     journeys = ek.rollup(log, definition, users=people, as_of=as_of or end)
     return journeys, ek.check_events(_frame(log), definition, as_of=journeys.as_of)
-
-
-def _without_small(
-    journeys: ek.Journeys, by: str, priority: ek.Priority, diagnosis: pl.DataFrame
-) -> tuple[ek.Priority, pl.DataFrame]:
-    """Leave out groups so small that somebody could be recognized: what is printed may be handed on."""
-    import dataclasses
-
-    from engagekit._base import Remark, many
-    from engagekit.journeys import MIN_GROUP, small_groups, without
-    from engagekit.reporting import to_hand_on
-
-    small = small_groups(journeys, by)
-    if small.height == 0:
-        return priority, diagnosis
-    told = f"{many(small.height, 'group')} of {by!r} with fewer than {MIN_GROUP} users not shown."
-    shown = to_hand_on(priority, by, small)
-    hidden = Remark("small groups hidden", (by,), told)
-    shown = dataclasses.replace(shown, remarks=(*shown.remarks, hidden))
-    return shown, without(diagnosis, small)
 
 
 def _how_to_define() -> str:

@@ -5,14 +5,7 @@ from __future__ import annotations
 from engagekit.journeys import storage
 from engagekit.journeys.coverage import FIRST_EVENT, NOT_DEFINED, Basis, basis
 from engagekit.journeys.gaps import interval_of, median_gaps
-from engagekit.journeys.groups import (
-    MIN_GROUP,
-    check_journeys,
-    group_names,
-    names_and_faults,
-    small_groups,
-    without,
-)
+from engagekit.journeys.groups import MIN_GROUP, check_journeys, group_names, names_and_faults
 from engagekit.journeys.tables import (
     DAYS,
     EARLY,
@@ -54,9 +47,7 @@ __all__ = [
     "on_advanced_days",
     "on_days",
     "silence_days",
-    "small_groups",
     "storage",
     "suggest_windows",
     "usual_period",
-    "without",
 ]

@@ -80,7 +80,7 @@ def diagnose(
         Print all answers as JSON, for machines.
     """
     from engagekit.first_weeks import strongest
-    from engagekit.reporting import terminal
+    from engagekit.reporting import hand_on, terminal
 
     journeys, notes = journeys_of(events, reading, users=users, as_of=as_of, by=by)
     if signed_up_since is not None:
@@ -89,8 +89,8 @@ def diagnose(
     diagnosis = ek.diagnose(journeys, by=by)
     if report is not None:
         ek.report(journeys, report, by=by, notes=notes)
-    if by is not None:
-        priority, diagnosis = _without_small(journeys, by, priority, diagnosis)
+    handed = hand_on(priority, by=by, diagnosis=diagnosis)  # what is printed may be handed on
+    priority, diagnosis = handed.priority, handed.diagnosis
     if json_:
         _say(
             json.dumps(
@@ -274,24 +274,6 @@ def compare(folder: Path, /) -> int:
     return 0
 
 
-def _without_small(
-    journeys: ek.Journeys, by: str, priority: ek.Priority, diagnosis: pl.DataFrame
-) -> tuple[ek.Priority, pl.DataFrame]:
-    """Leave out groups so small that somebody could be recognized: what is printed may be handed on."""
-    import dataclasses
-
-    from engagekit._base import Remark, many
-    from engagekit.journeys import MIN_GROUP, small_groups, without
-    from engagekit.reporting import to_hand_on
-
-    small = small_groups(journeys, by)
-    if small.height == 0:
-        return priority, diagnosis
-    told = f"{many(small.height, 'group')} of {by!r} with fewer than {MIN_GROUP} users not shown."
-    shown = to_hand_on(priority, by, small)
-    hidden = Remark("small groups hidden", (by,), told)
-    shown = dataclasses.replace(shown, remarks=(*shown.remarks, hidden))
-    return shown, without(diagnosis, small)
 
 
 def _answers(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from engagekit.definition import Definition
 from engagekit.errors import ParameterError, listing, nearest
 
 if TYPE_CHECKING:
     from engagekit.journeys.tables import Journeys
+
+
+MIN_GROUP = 10  # judged users; smaller groups could be recognized
 
 
 def group_names(
@@ -81,25 +82,3 @@ def check_journeys(journeys: object) -> None:
 def _known(known: Sequence[str]) -> str:
     there = f" There {'is' if len(known) == 1 else 'are'} {listing(known)}." if known else ""
     return f"{there} Properties come from the users table, ek.rollup(..., users=), or from the events, by properties=[...] in the definition."
-
-
-MIN_GROUP = 10  # users; smaller groups could be recognized
-
-
-def small_groups(journeys: Journeys, by: str, *, least: int = MIN_GROUP) -> pl.DataFrame:
-    """List the values of a property that fewer than `least` users have: what a page to hand on leaves out.
-
-    Returns
-    -------
-    DataFrame
-        One column, named as the property.
-    """
-    sizes = journeys.users.lazy().group_by(by).len()
-    return sizes.filter(pl.col("len") < least).select(by).sort(by).collect()
-
-
-def without(answer: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
-    """Leave groups out of an answer that was split by them."""
-    return answer.join(
-        groups, on=groups.columns, how="anti", nulls_equal=True, maintain_order="left"
-    )

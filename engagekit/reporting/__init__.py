@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from engagekit._base import LINK_NAMES, count, in_html, percent, sure, write_whole
-from engagekit.definition import LINKS
-from engagekit.journeys import MIN_GROUP, small_groups, without
+from engagekit.journeys import MIN_GROUP
 from engagekit.matchers import label
 from engagekit.reporting.csv import to_csv
+from engagekit.reporting.disclosure import cohorts, curves_by, hand_on
 from engagekit.reporting.terminal import encodable, mind
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from engagekit.journeys import Journeys
     from engagekit.priority import Priority
 
-__all__ = ["encodable", "mind", "report", "terminal", "to_csv", "to_hand_on"]
+__all__ = ["curves_by", "encodable", "hand_on", "mind", "report", "terminal", "to_csv"]
 
 STYLE = (
     "body{font:16px/1.55 system-ui,sans-serif;color:#1b1f24;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1.2rem}"
@@ -55,7 +54,8 @@ def report(
     notes
         Rows of `check_events`, if the page should name the faults of the log.
     min_group
-        Groups, cohorts and quarters with fewer users are not shown, so that nobody is recognized.
+        Groups, cohorts and quarters, and cells of them, with fewer users who can be judged are not shown, nor others
+        from which these would follow, so that nobody is recognized.
 
     Returns
     -------
@@ -91,11 +91,8 @@ def _page(journeys: Journeys, *, by: str | None, notes: pl.DataFrame | None, min
     from engagekit.measures import metrics
     from engagekit.priority import prioritize
 
-    priority = prioritize(journeys, by=by)
-    if by is not None:
-        priority = to_hand_on(priority, by, small_groups(journeys, by, least=min_group))
-    curves = cohort_curves(journeys)
-    cohorts = curves.filter(pl.col("of") >= min_group)
+    priority = hand_on(prioritize(journeys, by=by), by=by, least=min_group).priority
+    shown = cohorts(cohort_curves(journeys), min_group)
     few = f"with fewer than {min_group} users are not shown."
     title = f"Where momentum breaks: {in_html(journeys.definition.name)}"
     parts = [
@@ -116,8 +113,8 @@ def _page(journeys: Journeys, *, by: str | None, notes: pl.DataFrame | None, min
         _section(
             "Cohort curves",
             f"A blank cell is a period that has not fully passed: unknown, not zero. Cohorts {few}",
-            (_chart("heatmap", cohorts, period="week") if cohorts.height else "")
-            + _chart("curve", pooled_curve(curves), period="week"),
+            (_chart("heatmap", shown, period="week") if shown.height else "")
+            + _chart("curve", pooled_curve(shown), period="week"),
         ),
         _steps(step_drop_off(journeys)),
         _section(
@@ -125,7 +122,7 @@ def _page(journeys: Journeys, *, by: str | None, notes: pl.DataFrame | None, min
             "Associations, not causes.",
             _chart("dumbbell", compare_first_weeks(journeys)) + _table(outcomes(journeys)),
         ),
-        _quarters(priority, min_group, few),
+        _quarters(priority, few),
         "" if by is None else _by(priority, by, few),
         _section("The ten metrics", "", _chart("metrics", metrics(journeys))),
         _section("What is not counted", "", _table(journeys.left_out)),
@@ -168,14 +165,10 @@ def _steps(steps: pl.DataFrame) -> str:
     )
 
 
-def _quarters(priority: Priority, least: int, few: str) -> str:
-    judged = priority.by_quarter.filter(pl.col("link") == LINKS[0], pl.col("of") >= least)
-    shown = priority.by_quarter.join(
-        judged.select("quarter"), on="quarter", how="semi", maintain_order="left"
-    )
-    if shown.height == 0:
+def _quarters(priority: Priority, few: str) -> str:
+    if priority.by_quarter.height == 0:
         return ""
-    chart = _chart("loop_by_quarter", dataclasses.replace(priority, by_quarter=shown))
+    chart = _chart("loop_by_quarter", priority)
     return _section("By quarter of sign-up", f"Quarters {few}", chart)
 
 
@@ -183,20 +176,6 @@ def _by(priority: Priority, by: str, few: str) -> str:
     some = priority.segments is not None and priority.segments.height > 0
     chart = _chart("segments", priority) if some else ""
     return _section(f"By {in_html(by)}", "", f"<p>Groups {few}</p>{chart}")
-
-
-def to_hand_on(priority: Priority, by: str, small: pl.DataFrame) -> Priority:
-    """Leave groups so small that somebody could be recognized out of an answer, and out of what it warns of."""
-    from engagekit.priority import ELSEWHERE
-
-    if priority.segments is None or small.height == 0:
-        return priority
-    hidden = {(value,) for value in small[by]}
-    return dataclasses.replace(
-        priority,
-        segments=without(priority.segments, small),
-        remarks=tuple(r for r in priority.remarks if r.kind != ELSEWHERE or r.about not in hidden),
-    )
 
 
 def _play(priority: Priority) -> str:

@@ -136,7 +136,9 @@ def segments(priority: Priority) -> str:
         named = LINK_NAMES.get(r["link"] or "", "–")
         who = [plain("(none)" if r[g] is None else r[g]) for g in groups]
         mark = "differs from all together" if r["elsewhere"] else ""
-        rows.append((*who, count(r["users"]), r["verdict"], named, sure(r["probability"]), mark))
+        rows.append(
+            (*who, count(r["users"]), r["verdict"] or "–", named, sure(r["probability"]), mark)
+        )
     return _section("By group", _aligned(rows))
 
 

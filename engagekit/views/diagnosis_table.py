@@ -229,9 +229,9 @@ def quarter_cell(row: dict[str, Any]) -> str:
 
 
 def quarter_verdict(row: dict[str, Any]) -> str:
-    """Write the verdict of one quarter."""
+    """Write the verdict of one quarter; blank where it is not shown for want of users."""
     if row["named"] is None:
-        return str(row["verdict"])
+        return str(row["verdict"] or UNKNOWN)
     return LINK_NAMES[row["named"]] + (" (changed)" if row["changed"] else "")
 
 
@@ -275,9 +275,9 @@ def segments(priority: Priority) -> Sheet:
 
 
 def segment_verdict(row: dict[str, Any]) -> str:
-    """Write the verdict of one group."""
+    """Write the verdict of one group; blank where it is not shown for want of users."""
     if row["link"] is None:
-        return str(row["verdict"])
+        return str(row["verdict"] or UNKNOWN)
     return f"{LINK_NAMES[row['link']]}, {sure(row['probability'])} sure"
 
 

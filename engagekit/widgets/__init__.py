@@ -38,6 +38,7 @@ def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
     from engagekit import charts
     from engagekit.cohorts import cohort_curves, pooled_curve
     from engagekit.journeys import usual_period
+    from engagekit.reporting import curves_by
     from engagekit.widgets.targets import comparable
 
     controls = {
@@ -66,6 +67,7 @@ def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
         curve = pooled_curve(curves)
         latest = pl.col("period").max()
         if state["by"]:
+            curve = curves_by(curve, [state["by"]])
             latest = latest.over(state["by"])
         ends = [pl.col("period") == 1, pl.col("period") == latest]
         told = curve.filter(pl.col("period") > 0, pl.any_horizontal(ends)).to_dicts()

@@ -58,11 +58,12 @@ def verdict_text(found: Priority) -> str:
 def quarters(session: Session, targets: Panel) -> Panel:
     """Make the panel of the loop per quarter, under the targets that the other panel shows."""
     from engagekit import charts
+    from engagekit.reporting import hand_on
 
     def answer(_: dict[str, Any]) -> Shown:
-        found = targets.value
-        if found is None:
+        if targets.value is None:
             return Shown(None, COVERED)
+        found = hand_on(targets.value).priority
         return Shown(found.by_quarter, _over_time(found.by_quarter), charts.loop_by_quarter(found))
 
     return Panel("By quarter of sign-up", {}, answer, session, follows=targets)
@@ -84,6 +85,7 @@ def groups(session: Session, journeys: Journeys, targets: Panel) -> Panel:
     """Make the panel of the verdict per group, under the targets that the other panel shows."""
     from engagekit import charts
     from engagekit.priority import prioritize
+    from engagekit.reporting import hand_on
 
     known = comparable(journeys)
     controls = {"by": choice("Compare by", known, known[0])} if known else {}
@@ -94,6 +96,7 @@ def groups(session: Session, journeys: Journeys, targets: Panel) -> Panel:
         if not known:
             return Shown(None, "No property of the users divides them into a few groups.")
         found = prioritize(journeys, targets=shares(targets.state), by=state["by"])
+        found = hand_on(found, by=state["by"]).priority
         return Shown(found.segments, _by_group(found.segments, state["by"]), charts.segments(found))
 
     return Panel("By group of users", controls, answer, session, "groups", follows=targets)

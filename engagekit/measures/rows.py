@@ -79,19 +79,22 @@ def share_rows(shares: Sequence[Share], found: dict[str, Any]) -> Iterator[dict[
     """Write a row for each share."""
     for place, share in enumerate(shares):
         n, of = found[f"share_{place}_n"], found[f"share_{place}_of"]
-        yield _row(share.metric, share.detail, "share", n, of, wilson(n, of))
+        effect = found.get(f"share_{place}_effect")
+        bounds = wilson(n / (effect or 1.0), of / (effect or 1.0))
+        yield _row(share.metric, share.detail, "share", n, of, bounds, effect=effect)
 
 
 def mean_rows(means: Sequence[Mean], found: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Write a row for each mean: a normal interval for actions, that of rare events for the others."""
     for place, mean in enumerate(means):
         n, of, squares = (found[f"mean_{place}_{part}"] for part in ("n", "of", "squares"))
+        effect = found.get(f"mean_{place}_effect")
         bounds: tuple[float | None, float | None] = (None, None)
         if of > 1:
             # Whole numbers all the way, so that the same data give the same digits.
-            variance = (of * squares - n * n) / (of * (of - 1))
+            variance = (of * squares - n * n) / (of * (of - 1)) * (effect or 1.0)
             bounds = rare_events(n, of, variance) if mean.rare else around(n, of, variance)
-        yield _row(mean.metric, mean.detail, mean.unit, n, of, bounds)
+        yield _row(mean.metric, mean.detail, mean.unit, n, of, bounds, effect=effect)
 
 
 def around(n: int, of: int, variance: float) -> tuple[float, float]:
@@ -130,8 +133,9 @@ def unprompted_row(found: dict[str, Any], definition: Definition) -> Iterator[di
         return
     n, of, effect = found["unprompted"], found["returns"], found["effect"] or 1.0
     detail = f"no outreach in the {PROMPT_HOURS} hours before"
+    bounds = wilson(n / effect, of / effect)
     yield _row(
-        "unprompted share", detail, "share", n, of, wilson(n / effect, of / effect), unit="return"
+        "unprompted share", detail, "share", n, of, bounds, unit="return", effect=found["effect"]
     )
 
 
@@ -144,6 +148,7 @@ def _row(
     bounds: tuple[float | None, float | None],
     *,
     unit: str = "user",
+    effect: float | None = None,
 ) -> dict[str, Any]:
     known = of > 0
     return {
@@ -155,6 +160,7 @@ def _row(
         "unit": measured_in,
         "low": bounds[0] if known else None,
         "high": bounds[1] if known else None,
+        "design_effect": effect if known else None,
         "note": None if known else f"No {unit} can be judged yet.",
     }
 

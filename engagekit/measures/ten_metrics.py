@@ -9,6 +9,7 @@ import polars as pl
 from engagekit.diagnosis import UNSET, recent_signups
 from engagekit.instants import AT, days
 from engagekit.journeys import gathered, group_names
+from engagekit.measure_clusters import ACCOUNT, account_name, account_of, accounts_effects
 from engagekit.measures.rows import (
     Mean,
     Share,
@@ -48,6 +49,7 @@ MEASURES: dict[str, Any] = {
     "unit": pl.String,
     "low": pl.Float64,
     "high": pl.Float64,
+    "design_effect": pl.Float64,
     "note": pl.String,
 }
 BY_DAY = (1, 7, 14, 30, 60, 90)
@@ -84,8 +86,8 @@ def metrics(
         The groups first, then one row per metric, or several where it has parts, in the playbook's order:
         `metric`; `detail` (which window, step, action or day; null where there is one); `link` it belongs to (null
         for re-engagement, which is none of the loop's four); `play` it supports; `n`, `of`, `value`, `unit`
-        (``"share"``, ``"days"``, ``"actions per user"``, ``"per user"``), `low`, `high` (95 %); `note`: why there is no
-        value, or what to bear in mind.
+        (``"share"``, ``"days"``, ``"actions per user"``, ``"per user"``), `low`, `high` (95 %); `design_effect` by which alike users (of one
+        account, or a user with many returns) widen the interval, null where it plays no part; `note`: why there is no value, or what to bear in mind.
 
         - engagement rate: core action in the 28 days before the data end, of users activated before those days.
         - activation rate: activated within `activation_days`, of users whose window has passed.
@@ -115,7 +117,8 @@ def metrics(
     What cannot be observed yet is null. Whether something happened in a window is exact, and so is a count, except
     on the local day on which the 28 days begin: of three or more actions on it, those between the first and the last
     are taken as evenly spread. An advanced action that is core too counts once. Unprompted returns of one user are
-    alike, so their interval widens by the design effect of users. A share has Wilson's interval, a mean
+    alike, so their interval widens by the design effect of users; users of one account are alike too, so where users
+    have an `account_id` shares and means widen by that of accounts. A share has Wilson's interval, a mean
     number of actions ``± z·sd/√of``, a rate of errors or support Garwood's, widened where few users have most of
     them, and a median where its curve's bounds cross ½.
 
@@ -141,12 +144,23 @@ def metrics(
     definition = journeys.definition
     shares, means = _shares(journeys), _means(definition)
     keys = [f"by_{place}" for place in range(len(groups))] or ["everyone"]
+    account = None if "account_id" in groups else account_name(journeys)
     facts = gathered(
-        journeys, lambda part: _facts(part, groups, [*facts_of(shares, means), *wait(part)])
+        journeys,
+        lambda part: _facts(part, groups, account, [*facts_of(shares, means), *wait(part)]),
     )
     sums = list(sums_of(shares, means))
     summed = facts.group_by(keys).agg(sums).sort(keys) if groups else facts.select(*sums)
-    counted, waits = pl.collect_all([summed, facts.select(*keys, "waited", "activated")])
+    alike = accounts_effects(facts, keys, len(shares), len(means)) if account else pl.LazyFrame()
+    counted, waits, effects = pl.collect_all(
+        [summed, facts.select(*keys, "waited", "activated"), alike]
+    )
+    if account and groups:
+        counted = counted.join(
+            effects, on=keys, how="left", nulls_equal=True, maintain_order="left"
+        )
+    elif account:
+        counted = pl.concat([counted, effects.drop("everyone")], how="horizontal")
     parts = waits.partition_by(keys, as_dict=True, include_key=False)
     nobody = waits.clear().drop(keys)
     rows = []
@@ -163,9 +177,14 @@ def metrics(
     return _table(rows, properties)
 
 
-def _facts(journeys: Journeys, groups: Sequence[str], facts: Sequence[pl.Expr]) -> pl.LazyFrame:
-    found = user_facts(journeys, groups).with_columns(pl.lit(0, pl.UInt8).alias("everyone"))
-    return found.select("^by_.*$", "everyone", *facts)
+def _facts(
+    journeys: Journeys, groups: Sequence[str], account: str | None, facts: Sequence[pl.Expr]
+) -> pl.LazyFrame:
+    known = [*groups, *([account] if account else [])]
+    found = user_facts(journeys, known).with_columns(pl.lit(0, pl.UInt8).alias("everyone"))
+    if account:
+        found = found.with_columns(account_of(f"by_{len(groups)}")).drop(f"by_{len(groups)}")
+    return found.select("^by_.*$", "everyone", f"^{ACCOUNT}$", *facts)
 
 
 def _table(rows: list[dict[str, Any]], properties: dict[str, Any]) -> pl.DataFrame:

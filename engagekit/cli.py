@@ -64,6 +64,8 @@ class Reading:
         Keep one of events that are the same in every column.
     cache
         Folder for text files once read; default: a folder of your account.
+    missing
+        What becomes of events of the definition that nobody did: refused, or allowed, as never done.
     """
 
     definition: Annotated[Path | None, Parameter(name=["--definition", "-d"])] = None
@@ -77,6 +79,7 @@ class Reading:
     encoding: str = "utf-8"
     dedupe: Annotated[bool, Parameter(negative="")] = False
     cache: Path | None = None
+    missing: Literal["refuse", "allow"] = "refuse"
 
 
 @app.command
@@ -315,7 +318,7 @@ def _journeys(
         )
     if users is not None:
         people = _users(users, reading, ids=_id_type(log), timezone=definition.timezone)
-    journeys = ek.rollup(log, definition, users=people, as_of=as_of or end)
+    journeys = ek.rollup(log, definition, users=people, as_of=as_of or end, missing=reading.missing)
     return journeys, ek.check_events(_frame(log), definition, as_of=journeys.as_of)
 
 

@@ -97,7 +97,31 @@ def _from_mapping(table: Mapping[Any, Any]) -> Match:
     return Match(table["event"], **{str(k): v for k, v in where.items()})
 
 
-def covers(matcher: object, other: object) -> bool:
+def at_once_faults(roles: Mapping[str, Matcher], signup: Matcher | None) -> list[str]:
+    """Name the roles that everybody has by signing up, since they are the sign-up event itself."""
+    return [
+        f"{name} is the sign-up event itself ({label(signup)}), so everybody who signs up would have done it; "
+        "name what users reach after signing up."
+        for name, matcher in roles.items()
+        if signup is not None and _covers(matcher, signup)
+    ]
+
+
+def sent_faults(roles: Mapping[str, Matcher], outreach: Matcher | None) -> list[str]:
+    """Name the roles that take for an action of the user what the product sends."""
+    return [
+        f"{name} is outreach ({label(outreach)}): what the product sends is no action of a user; name what users do."
+        for name, matcher in roles.items()
+        if outreach is not None
+        and any(
+            _includes(mine, sent) or _includes(sent, mine)
+            for mine in as_matches(matcher)
+            for sent in as_matches(outreach)
+        )
+    ]
+
+
+def _covers(matcher: Matcher, other: Matcher) -> bool:
     """Say whether a matcher means all events that another one means."""
     mine = as_matches(matcher)
     return all(any(_includes(each, part) for each in mine) for part in as_matches(other))

@@ -107,7 +107,7 @@ def asked(frame, given_, **more):
     terms = dict(given_) | more
     terms["start"] = MATCHERS[terms["start"]][0]
     terms["back"] = MATCHERS[terms["back"]][0] if terms["back"] else None
-    return ek.retention(frame, **terms)
+    return ek.retention(frame, missing="allow", **terms)
 
 
 def refused(events, given_):

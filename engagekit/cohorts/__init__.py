@@ -201,7 +201,7 @@ def retention(
     check_limit(whole, names, limit)
     try_expression(whole, "start", start)
     try_expression(whole, "back", back)
-    asked_for = {"start": start, "back": back}
+    asked_for = {"start": start} | ({} if back is start else {"back": back})
     whole = in_known_names(
         whole, asked_for, missing=missing, heading="Retention cannot be computed so"
     )

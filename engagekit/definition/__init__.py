@@ -31,10 +31,11 @@ from engagekit.matchers import (
     Match,
     Matcher,
     as_matches,
-    covers,
+    at_once_faults,
     event_names,
     label,
     property_names,
+    sent_faults,
     to_plain,
 )
 
@@ -46,15 +47,8 @@ __all__ = ["LINKS", "OUR_COLUMNS", "Definition", "Step", "property_faults"]
 LINKS = ("activation", "habit", "depth", "advocacy")
 SCHEMA_VERSION = 1
 ONE_MATCHER = (
-    "signup",
-    "activation",
-    "core",
-    "feedback_asked",
-    "feedback_given",
-    "outreach",
-    "errors",
-    "support",
-)
+    "signup", "activation", "core", "feedback_asked", "feedback_given", "outreach", "errors", "support",
+)  # fmt: skip
 WHOLE_DAYS = (
     "activation_days",
     "habit_days",
@@ -228,22 +222,9 @@ class Definition:
         return faults
 
     def _meaning_faults(self) -> list[str]:
-        """Name what can mean nothing: a sign-up that is its own outcome, a message of the product taken for an action."""
-        faults = [
-            f"{name} is the sign-up event itself ({label(self.signup)}), so everybody who signs up would have done it; "
-            "name what users reach after signing up."
-            for name in ("activation", "core")
-            if self.signup is not None and covers(getattr(self, name), self.signup)
-        ]
         roles = {"activation": self.activation, "core": self.core}
-        roles |= {f"advanced action {label(each)!r}": each for each in self.advanced}
-        for name, matcher in roles.items():
-            sent = self.outreach
-            if sent is not None and _overlap(matcher, sent):
-                faults.append(
-                    f"{name} is outreach ({label(sent)}): what the product sends is no action of a user; name what users do."
-                )
-        return faults
+        advanced = {f"advanced action {label(each)!r}": each for each in self.advanced}
+        return at_once_faults(roles, self.signup) + sent_faults(roles | advanced, self.outreach)
 
     def _step_faults(self) -> list[str]:
         faults = [
@@ -490,14 +471,6 @@ class Definition:
     def asked_properties(self) -> tuple[str, ...]:
         """List every event property a log must keep for this definition: looked at, or kept as the user's."""
         return tuple(dict.fromkeys([*self.property_names(), *self.properties]))
-
-
-def _overlap(one: Matcher, other: Matcher) -> bool:
-    return any(
-        covers(mine, part) or covers(part, mine)
-        for mine in as_matches(one)
-        for part in as_matches(other)
-    )
 
 
 def _steps_from(value: object) -> tuple[list[Step], list[str]]:

@@ -145,7 +145,7 @@ def label_users(journeys: Journeys) -> pl.DataFrame:
     ...         ("bob", "join", datetime(2026, 1, 1)), ("bob", "open", datetime(2026, 1, 3))]
     >>> log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
     >>> definition = ek.Definition(signup="join", activation="make", core="make", steps=[ek.Step("Setup", "open", "done")])
-    >>> journeys = ek.rollup(log, definition, as_of="2026-03-01")
+    >>> journeys = ek.rollup(log, definition, as_of="2026-03-01", missing="allow")
     >>> label_users(journeys).select("user_id", "label", "step").rows()
     [('ann', 'vanished', None), ('bob', 'friction', 'Setup')]
     """

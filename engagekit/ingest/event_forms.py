@@ -167,7 +167,7 @@ def in_known_names(
     spelling = respelt(found["event"].to_list(), unseen)
     known = {spelling.get(name, name) for name in found["event"]}
     faults = [
-        f"{what}: no event is named {name!r}.{nearest(name, known) or f' There are {listing(sorted(known))}.'}"
+        f"{what} matches nothing: no event is named {name!r}.{nearest(name, known) or f' There are {listing(sorted(known))}.'}"
         for what, names in named.items()
         if known and known.isdisjoint(names)
         for name in names

@@ -273,17 +273,17 @@ def _outside(log: pl.LazyFrame, as_of: Instant | None, zone: str) -> list[Findin
     edges = edges_of(known if known.height else counts, outskirts(log))
     early = edges.before.events if edges.before else 0
     if end is None:
-        late, last = (edges.after.events, edges.after.last) if edges.after else (0, None)
-        advice = f"A clock may be wrong: they lie behind a gap, or few behind many, and are left out. Say up to when the data are complete if they are real, such as as_of='{counts['day'][-1] + timedelta(days=1)}'."
+        late = edges.after.events if edges.after else 0
+        told = (
+            f"{edges.after.first:%Y-%m-%d}, when the day before with events is {edges.last:%Y-%m-%d}"
+            if edges.after
+            else None
+        )
+        advice = f"A clock may be wrong: they are left out. Say up to when the data are complete, such as as_of='{edges.last.date() + timedelta(days=1)}', or later if they are real."
     else:
         after = log.filter(pl.col("at") >= end).select(pl.len(), pl.col("at").max().alias("last"))
         late, last = after.collect().row(0)
-        advice = "They are ignored. If they are real, give a later as_of."
-    example = (
-        f"up to {last:%Y-%m-%d %H:%M}, where the log ends on {edges.last:%Y-%m-%d}"
-        if last
-        else None
-    )
+        told, advice = f"up to {last}", "They are ignored. If they are real, give a later as_of."
     return [
         Finding(
             "times before the log begins",
@@ -294,7 +294,7 @@ def _outside(log: pl.LazyFrame, as_of: Instant | None, zone: str) -> list[Findin
             else None,
             "They lie before a gap, are few, and are left out. A clock may be wrong, or someone tried the tracking out.",
         ),
-        Finding("times after as_of", late, total, example, advice),
+        Finding("times after as_of", late, total, told, advice),
     ]
 
 

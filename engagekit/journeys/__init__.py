@@ -4,11 +4,74 @@ from __future__ import annotations
 
 from engagekit.journeys import storage
 from engagekit.journeys.clock import MILLION, at_instant, days_until, product_clock, up_to
-from engagekit.journeys.coverage import Basis, FIRST_EVENT, NOT_DEFINED, basis
-from engagekit.journeys.gaps import interval_of, median_gaps, own_intervals
-from engagekit.journeys.groups import MIN_GROUP, check_journeys, group_names, names_and_faults, small_groups, without
+from engagekit.journeys.coverage import FIRST_EVENT, NOT_DEFINED, Basis, basis
+from engagekit.journeys.gaps import interval_of, own_intervals
+from engagekit.journeys.groups import MIN_GROUP, check_journeys, group_names, names_and_faults
 from engagekit.journeys.resolving import counts_of, late_counted, resolved, set_apart
-from engagekit.journeys.tables import DAYS, EARLY, EARLY_EVENTS, Journeys, LEFT_OUT, LONGEST, REDUCED, STEPS, TABLES, USERS, about, early_names, folded, gathered, landed, left_out_of, on_advanced_days, on_days, silence_days
+from engagekit.journeys.tables import (
+    DAYS,
+    EARLY,
+    EARLY_EVENTS,
+    LEFT_OUT,
+    LONGEST,
+    REDUCED,
+    STEPS,
+    TABLES,
+    USERS,
+    Journeys,
+    about,
+    early_names,
+    folded,
+    gathered,
+    landed,
+    left_out_of,
+    on_advanced_days,
+    on_days,
+    silence_days,
+)
 from engagekit.journeys.windows import suggest_windows, usual_period, windows_of
 
-__all__ = ["Basis", "DAYS", "EARLY", "EARLY_EVENTS", "FIRST_EVENT", "Journeys", "LEFT_OUT", "LONGEST", "MILLION", "MIN_GROUP", "NOT_DEFINED", "REDUCED", "STEPS", "TABLES", "USERS", "about", "at_instant", "basis", "check_journeys", "counts_of", "days_until", "early_names", "folded", "gathered", "group_names", "interval_of", "landed", "late_counted", "left_out_of", "median_gaps", "names_and_faults", "on_advanced_days", "on_days", "own_intervals", "product_clock", "resolved", "set_apart", "silence_days", "small_groups", "storage", "suggest_windows", "up_to", "usual_period", "windows_of", "without"]
+__all__ = [
+    "DAYS",
+    "EARLY",
+    "EARLY_EVENTS",
+    "FIRST_EVENT",
+    "LEFT_OUT",
+    "LONGEST",
+    "MILLION",
+    "MIN_GROUP",
+    "NOT_DEFINED",
+    "REDUCED",
+    "STEPS",
+    "TABLES",
+    "USERS",
+    "Basis",
+    "Journeys",
+    "about",
+    "at_instant",
+    "basis",
+    "check_journeys",
+    "counts_of",
+    "days_until",
+    "early_names",
+    "folded",
+    "gathered",
+    "group_names",
+    "interval_of",
+    "landed",
+    "late_counted",
+    "left_out_of",
+    "names_and_faults",
+    "on_advanced_days",
+    "on_days",
+    "own_intervals",
+    "product_clock",
+    "resolved",
+    "set_apart",
+    "silence_days",
+    "storage",
+    "suggest_windows",
+    "up_to",
+    "usual_period",
+    "windows_of",
+]

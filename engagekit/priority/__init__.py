@@ -6,9 +6,26 @@ from engagekit.priority.counts import accounts_of, counted_flags, link_cells, li
 from engagekit.priority.earliest import earliest_broken
 from engagekit.priority.explained_change import explain_change
 from engagekit.priority.instead import later
-from engagekit.priority.planning import Plan, SOONER, plan
+from engagekit.priority.planning import SOONER, Plan, plan
 from engagekit.priority.reference_targets import OWN_PAST
 from engagekit.priority.suggested_targets import suggest_targets
 from engagekit.priority.verdict import ELSEWHERE, Priority, prioritize
 
-__all__ = ["ELSEWHERE", "OWN_PAST", "Plan", "Priority", "SOONER", "accounts_of", "counted_flags", "earliest_broken", "explain_change", "later", "link_cells", "link_counts", "plan", "prioritize", "suggest_targets", "totals"]
+__all__ = [
+    "ELSEWHERE",
+    "OWN_PAST",
+    "SOONER",
+    "Plan",
+    "Priority",
+    "accounts_of",
+    "counted_flags",
+    "earliest_broken",
+    "explain_change",
+    "later",
+    "link_cells",
+    "link_counts",
+    "plan",
+    "prioritize",
+    "suggest_targets",
+    "totals",
+]

@@ -108,7 +108,7 @@ def track(journeys: Journeys, *, since: Instant, link: str) -> Tracked:
     >>> rows = [(user, event, datetime(2026, 1, 1) + timedelta(days=user // 4, hours=hour))
     ...         for user in range(400) for event, hour in [("join", 0), ("make", 5)][: 1 + (user % 4 < (1 if user < 200 else 3))]]
     >>> log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
-    >>> journeys = ek.rollup(log, ek.Definition(signup="join", activation="make", core="make"))
+    >>> journeys = ek.rollup(log, ek.Definition(signup="join", activation="make", core="make"), missing="allow")
     >>> found = track(journeys, since="2026-02-20", link="activation")
     >>> found.verdict, found.table.select("n", "of").rows()
     ('improved', [(35, 140), (108, 144)])
@@ -179,7 +179,7 @@ def changes(journeys: Journeys, *, review: Literal["weekly", "monthly"] = "weekl
     >>> from datetime import datetime, timedelta
     >>> rows = [(user, "join", datetime(2026, 1, 1) + timedelta(days=user)) for user in range(40)]
     >>> log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
-    >>> journeys = ek.rollup(log, ek.Definition(signup="join", activation="make", core="make"))
+    >>> journeys = ek.rollup(log, ek.Definition(signup="join", activation="make", core="make"), missing="allow")
     >>> changes(journeys).select("link", "n", "of", "of_before", "verdict").rows()[0]
     ('activation', 0, 7, 7, 'cannot tell yet')
     """

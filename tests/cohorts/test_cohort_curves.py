@@ -86,12 +86,12 @@ def sign_up_logs(draw):
 def test_journeys_give_what_the_log_gives(made, period, window, mode, people):
     log, zone = made
     definition = ek.Definition(signup="s", activation="r", core="r", timezone=zone)
-    journeys = ek.rollup(log, definition)
+    journeys = ek.rollup(log, definition, missing="allow")
     asked = {"period": period, "periods": 5, "window": window, "mode": mode, "people": people}
     # A return before the sign-up cannot count in either: its period would be 0 or earlier.
     assert_frame_equal(
         ek.cohort_curves(journeys, **asked),
-        ek.retention(log, start="s", back="r", timezone=zone, **asked),
+        ek.retention(log, start="s", back="r", timezone=zone, missing="allow", **asked),
     )
 
 

@@ -242,9 +242,15 @@ def test_start_and_return_are_the_same_by_default_and_may_be_expressions():
 
 
 def test_nobody_started():
-    assert ek.retention(LOG, start="never").height == 0
-    assert ek.retention(LOG, start="never", people=True).columns == ["cohort", "period", "user_id"]
-    table = ek.retention(LOG, start="never", since="2026-03-02", period="day", periods=2)
+    with pytest.raises(
+        ParameterError,
+        match=r"start matches nothing: no event is named 'never'\. There are 'r' and 's'\.",
+    ):
+        ek.retention(LOG, start="never")
+    never = {"start": "never", "missing": "allow"}
+    assert ek.retention(LOG, **never).height == 0
+    assert ek.retention(LOG, **never, people=True).columns == ["cohort", "period", "user_id"]
+    table = ek.retention(LOG, **never, since="2026-03-02", period="day", periods=2)
     assert column(table, "n") == [0, 0, 0, 0, 0, None]
 
 
@@ -330,8 +336,12 @@ def test_misspelt_names_are_answered_with_near_ones():
         ek.retention(log, start="signd_up")
     with pytest.raises(ParameterError, match="'signed_up'"):
         ek.retention(log, start="signed_up", back="Signed_Up ")
-    # Nobody has done it yet: that is an answer, also where another name differs by a number only.
-    table = ek.retention(log, start="signed_up", back="export_3", period="day", periods=2)
+    with pytest.raises(ParameterError, match="'export_2'"):
+        ek.retention(log, start="signed_up", back="export_3")
+    # Nobody has done it yet: that is an answer to whoever says so.
+    table = ek.retention(
+        log, start="signed_up", back="export_3", period="day", periods=2, missing="allow"
+    )
     assert column(table.filter("complete"), "n") == [2, 0, 0]
     # A name that only comes after the data end is no slip.
     ended = ek.retention(log, start="export_2", as_of="2026-03-02T10:30", since="2026-03-02")

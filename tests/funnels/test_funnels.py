@@ -33,7 +33,9 @@ def log_of(text: str, *, user: str = "u") -> pl.DataFrame:
 
 
 def counts(log, steps, **asked):
-    return ek.funnel(log, list(steps), **{"within": "10m", "as_of": END} | asked)["n"].to_list()
+    return ek.funnel(
+        log, list(steps), **{"within": "10m", "as_of": END, "missing": "allow"} | asked
+    )["n"].to_list()
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,9 @@ def test_a_window_that_ends_at_as_of_is_open():
     # The window includes its last instant, and what happens at as_of is not known yet.
     log = log_of("A0")
     for minutes, still in ((10, 1), (10.1, 0)):
-        found = ek.funnel(log, ["A", "B"], within="10m", as_of=BEGIN + timedelta(minutes=minutes))
+        found = ek.funnel(
+            log, ["A", "B"], within="10m", as_of=BEGIN + timedelta(minutes=minutes), missing="allow"
+        )
         assert found["open"].to_list() == [still, 0]
 
 
@@ -401,9 +405,13 @@ def test_misspelt_steps_are_told_with_the_nearest_names(order):
     assert [fault.split(" matches")[0] for fault in error.value.faults] == ["step 0", "exclusion 0"]
     assert "Did you mean 'visit'?" in str(error.value)
     assert "Did you mean 'cancel'?" in str(error.value)
-    # What nobody did is an answer: a name unlike the log's, or one that the log has outside the dates asked for.
+    with pytest.raises(
+        ParameterError, match=r"step 1 matches nothing.*There are 'cancel', 'paid' and 'visit'"
+    ):
+        ek.funnel(log, ["visit", "refund"], order=order)
+    # What nobody did is an answer to whoever says so, as is a name that the log has outside the dates asked for.
     assert counts(log, ["visit", "refund"], order=order) == [1, 0]
-    assert counts(log, ["visit", "visits"], order=order) == [1, 0]  # the near name is a step itself
+    assert counts(log, ["visit", "visits"], order=order) == [1, 0]
     assert counts(log, ["visit", "paid"], order=order, as_of="2025-12-31") == [0, 0]
 
 

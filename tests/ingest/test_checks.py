@@ -129,8 +129,8 @@ def test_stray_times_are_told_at_both_ends():
     many = [(f"u{n}", "made", n % 30) for n in range(2000)]
     late = log(*many, ("x", "made", 1700), ("y", "made", 1700))
     row = found(late, "times after as_of")
-    assert (row["count"], row["example"]) == (2, "up to 2030-10-26 00:00, where the log ends on 2026-03-30")  # fmt: skip
-    assert "as_of='2030-10-27'" in row["advice"]
+    assert (row["count"], row["example"]) == (2, "2030-10-26, when the day before with events is 2026-03-30")  # fmt: skip
+    assert "as_of='2026-03-31'" in row["advice"]
     early = log(*many, ("x", "made", -1700))
     row = found(early, "times before the log begins")
     assert (row["count"], row["example"]) == (1, "2021-07-05 00:00, where the log begins on 2026-03-01")  # fmt: skip

@@ -274,8 +274,6 @@ def compare(folder: Path, /) -> int:
     return 0
 
 
-
-
 def _answers(
     journeys: ek.Journeys, notes: pl.DataFrame, priority: ek.Priority, diagnosis: pl.DataFrame
 ) -> dict[str, Any]:

@@ -52,6 +52,8 @@ class Reading:
         Keep one of events that are the same in every column.
     cache
         Folder for text files once read; default: a folder of your account.
+    missing
+        What becomes of events of the definition that nobody did: refused, or allowed, as never done.
     """
 
     definition: Annotated[Path | None, Parameter(name=["--definition", "-d"])] = None
@@ -65,6 +67,7 @@ class Reading:
     encoding: str = "utf-8"
     dedupe: Annotated[bool, Parameter(negative="")] = False
     cache: Path | None = None
+    missing: Literal["refuse", "allow"] = "refuse"
 
 
 DEFAULT = Reading()
@@ -86,7 +89,7 @@ def journeys_of(
         people = users_in(users, reading, ids=id_type(log), timezone=definition.timezone)
     definition = _split_by(by, definition, people, frame_of(log), events, reading)
     _refuse_missing(frame_of(log), definition, people, events, reading)
-    journeys = ek.rollup(log, definition, users=people, as_of=as_of or end)
+    journeys = ek.rollup(log, definition, users=people, as_of=as_of or end, missing=reading.missing)
     return journeys, ek.check_events(frame_of(log), definition, as_of=journeys.as_of)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engagekit.priority.counts import accounts_of, counted_flags, link_cells, link_counts, totals
+from engagekit.priority.counts import accounts_of, counted_flags, link_cells, totals
 from engagekit.priority.earliest import earliest_broken
 from engagekit.priority.explained_change import explain_change
 from engagekit.priority.instead import later
@@ -23,7 +23,6 @@ __all__ = [
     "explain_change",
     "later",
     "link_cells",
-    "link_counts",
     "plan",
     "prioritize",
     "suggest_targets",

@@ -222,7 +222,7 @@ def compare_survival(
             f"by={by!r} gives {len(groups)} groups followed for {quiet_days} days; a comparison takes two or more."
         )
     counts = [part.select("time", "events", "left") for _, part in groups]
-    effect = _accounts_effect(journeys, quiet_days, keys)
+    effect = _accounts_effect(journeys, quiet_days, keys, clock)
     chi2, p, expected = rank_test(counts, effect=effect)
     tau = until or max(1, min(followed_to(part) for _, part in groups))
     said = _said(p, len(groups))
@@ -248,10 +248,10 @@ def compare_survival(
     )
 
 
-def _accounts_effect(journeys: Journeys, quiet_days: int, keys: list[str]) -> float:
+def _accounts_effect(journeys: Journeys, quiet_days: int, keys: list[str], clock: Clock) -> float:
     if journeys.unit != "user" or "account_id" not in journeys.properties or "account_id" in keys:
         return 1.0
-    counts = _counts(journeys, quiet_days, [*keys, "account_id"]).filter(pl.col("time") >= 0)
+    counts = _counts(journeys, quiet_days, [*keys, "account_id"], clock).filter(pl.col("time") >= 0)
     return accounts_effect(counts, keys, "account_id")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.design_effect import design_effect
+from engagekit.intervals import design_effect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,9 +9,8 @@ import polars as pl
 
 from engagekit._base import last_index, period_start, period_table, turns_at
 from engagekit.cohorts.rolling_windows import day_of_tick, in_days, instant_of_tick, span, ticks
-from engagekit.design_effect import design_effect
 from engagekit.instants import AT
-from engagekit.intervals import wilson_columns
+from engagekit.intervals import design_effect, wilson_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from engagekit.cohorts.parameters import TAKEN
-from engagekit.design_effect import design_effect
 from engagekit.errors import ColumnError, ParameterError, check_choice, nearest
-from engagekit.intervals import wilson_columns, z_of
+from engagekit.intervals import design_effect, wilson_columns, z_of
 from engagekit.log import as_lazy
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from engagekit.diagnosis.labels import (
     label_users,
     labelled,
     largest_early_problem,
+    windows_of,
 )
 from engagekit.diagnosis.links import (
     FLAGS,
@@ -39,4 +40,5 @@ __all__ = [
     "recent_signups",
     "span_days",
     "watch_list",
+    "windows_of",
 ]

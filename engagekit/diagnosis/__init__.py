@@ -9,7 +9,6 @@ from engagekit.diagnosis.labels import (
     label_users,
     labelled,
     largest_early_problem,
-    windows_of,
 )
 from engagekit.diagnosis.links import (
     FLAGS,
@@ -40,5 +39,4 @@ __all__ = [
     "recent_signups",
     "span_days",
     "watch_list",
-    "windows_of",
 ]

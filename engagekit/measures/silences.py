@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.diagnosis import windows_of
 from engagekit.instants import AT
 from engagekit.intervals import z_of
-from engagekit.journeys import at_instant, gathered, on_days
+from engagekit.journeys import at_instant, gathered, on_days, windows_of
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys

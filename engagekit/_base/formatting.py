@@ -127,6 +127,17 @@ def plain(text: object) -> str:
     )
 
 
+def group(value: object) -> str:
+    """Write the value of a property that splits an answer, null as ``(none)``.
+
+    Examples
+    --------
+    >>> group("pro"), group(None)
+    ('pro', '(none)')
+    """
+    return "(none)" if value is None else plain(value)
+
+
 def in_html(text: object) -> str:
     """Make a foreign text inert in HTML."""
     return html.escape(plain(text), quote=True)

@@ -80,5 +80,5 @@ def check_journeys(journeys: object) -> None:
 
 
 def _known(known: Sequence[str]) -> str:
-    there = f" There {'is' if len(known) == 1 else 'are'} {listing(known)}." if known else ""
-    return f"{there} Properties come from the users table, ek.rollup(..., users=), or from the events, by properties=[...] in the definition."
+    there = f"There {'is' if len(known) == 1 else 'are'} {listing(known) or 'none'}."
+    return f" {there} Properties come from the users table, ek.rollup(..., users=), or from the events, by properties=[...] in the definition."

@@ -189,13 +189,13 @@ def _burnt(journeys: Journeys, users: int) -> list[Remark]:
     """Say that most users were there from the start, as in a log that follows one cohort."""
     days_out = burn_in_of(journeys.definition)
     gone = _left_out(journeys, burnt_in(days_out))
-    if not days_out or gone <= users:
+    if not days_out or gone <= 3 * users:
         return []
     text = (
         f"{many(gone, journeys.unit)} of {count(gone + users)} were first seen in the first {days_out} days and are left out, as they may have "
         "come before the log begins. If the log follows them from their start, set burn_in_days = 0; signed_up_at in the users table cures it too."
     )
-    return [Remark(BURNT, ("burn_in_days",), text, gone, None)]
+    return [Remark(BURNT, ("burn_in_days",), text, gone, None if users else 1.0)]
 
 
 def _judged_in(journeys: Journeys, last: datetime) -> tuple[int, int]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
@@ -43,7 +42,11 @@ class _Role:
     event: str
     times: Sequence[float]
     beside: Sequence[float]
-    delay: int  # days that pass from sign-up until most users who do it have done it
+
+    @property
+    def later(self) -> bool:
+        """Whether users come to it in the course of time, and not at the beginning."""
+        return self.name.split(" ")[0] not in ("signup", "activation", "step")
 
 
 def of_tracking(journeys: Journeys, events: pl.DataFrame, strangers: int) -> list[Remark]:
@@ -51,7 +54,7 @@ def of_tracking(journeys: Journeys, events: pl.DataFrame, strangers: int) -> lis
 
     Sign-ups are held against all events of the log, activation and steps against sign-ups, all others against the rest
     of the log, each within 91 days of the span. The span is longer than 3 days, and than 3 times what is usual between
-    two days with the event.
+    two days with the event. Of several spans of one event that is named which bends most users.
 
     Parameters
     ----------
@@ -66,22 +69,22 @@ def of_tracking(journeys: Journeys, events: pl.DataFrame, strangers: int) -> lis
         day_of(journeys.log_start, journeys.timezone),
         last_day(journeys.as_of, journeys.timezone),
     )
-    last = min([last, *events["day"].to_list()[-1:]])
+    last = min([last, *events["day"].sort().tail(1).to_list()])
     if (last - first).days <= LEAST:
         return []
     axis = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    found = []
-    for role in _roles(journeys, events, axis):
-        for start, end in _missing(role):
-            remark = _remark(
-                journeys,
-                role,
-                axis[start],
-                axis[end],
-                (start == 0, end == len(axis) - 1),
-                strangers,
-            )
-            found += [remark] if remark else []
+    signups = _firsts(journeys.users.lazy(), "signed_up_at", journeys, axis)
+    found: list[Remark] = []
+    for role in _roles(journeys, events, signups, axis):
+        spans = [(axis[start], axis[end]) for start, end in _missing(journeys, role, signups)]
+        remarks = [
+            _remark(journeys, role, since, until, (axis[0], axis[-1]), strangers)
+            for since, until in spans
+        ]
+        worst = max((r for r in remarks if r), key=lambda remark: remark.users or 0, default=None)
+        found += [worst] if worst else []
+        if worst and role.name == "signup":
+            break  # without new users all else falls away as well
     return found
 
 
@@ -90,34 +93,25 @@ def _on(counts: pl.DataFrame, axis: Sequence[date]) -> list[float]:
     return [float(known.get(day, 0)) for day in axis]
 
 
-def _roles(journeys: Journeys, events: pl.DataFrame, axis: Sequence[date]) -> list[_Role]:
-    definition, zone = journeys.definition, journeys.timezone
+def _roles(
+    journeys: Journeys, events: pl.DataFrame, signups: Sequence[float], axis: Sequence[date]
+) -> list[_Role]:
+    definition, users = journeys.definition, journeys.users.lazy()
     whole = _on(events.select("day", n="len"), axis)
-
-    def firsts(frame: pl.LazyFrame, column: str) -> list[float]:
-        day = local_day(pl.col(column), zone).alias("day")
-        return _on(frame.drop_nulls(column).group_by(day).agg(n=pl.len()).collect(), axis)
-
-    users = journeys.users.lazy()
-    signups = firsts(users, "signed_up_at")
-    fresh = _rolling(signups, definition.activation_days)
-    roles = (
-        []
-        if definition.signup is None
-        else [_Role("signup", label(definition.signup), signups, whole, 0)]
-    )
-    roles.append(
-        _Role("activation", label(definition.activation), firsts(users, "activated_at"), fresh, 0)
-    )
+    roles = []
+    if definition.signup is not None:
+        roles.append(_Role("signup", label(definition.signup), signups, whole))
+    firsts = [("activation", definition.activation, users, "activated_at")]
     for number, step in enumerate(definition.steps):
         mine = journeys.steps.lazy().filter(pl.col("step") == number)
+        mine = mine.join(users.select("user_id", "signed_up_at"), on="user_id")
         for side, matcher in (("reached_at", step.reached), ("completed_at", step.completed)):
             if matcher is not None:
-                roles.append(
-                    _Role(f"step {step.name!r}", label(matcher), firsts(mine, side), fresh, 0)
-                )
+                firsts.append((f"step {step.name!r}", matcher, mine, side))
+    for name, matcher, frame, column in firsts:
+        fresh = _rolling(signups, 1 + _delay(frame, column))
+        roles.append(_Role(name, label(matcher), _firsts(frame, column, journeys, axis), fresh))
     done = journeys.days.lazy().group_by("role", "day").agg(n=pl.col("times").sum()).collect()
-    delays = _delays(journeys)
     # The log may also hold users who are left out; those who count come in one by one.
     present = [so_far / (sum(signups) or 1) for so_far in accumulate(signups)]
     for name, matcher in definition.roles().items():
@@ -126,8 +120,16 @@ def _roles(journeys: Journeys, events: pl.DataFrame, axis: Sequence[date]) -> li
             max(0.0, every - mine) * here
             for every, mine, here in zip(whole, times, present, strict=True)
         ]
-        roles.append(_Role(name, label(matcher), times, rest, delays.get(name, 0)))
+        roles.append(_Role(name, label(matcher), times, rest))
     return [role for role in roles if any(role.times)]
+
+
+def _firsts(
+    frame: pl.LazyFrame, column: str, journeys: Journeys, axis: Sequence[date]
+) -> list[float]:
+    """Count by day how many did something for the first time."""
+    day = local_day(pl.col(column), journeys.timezone).alias("day")
+    return _on(frame.drop_nulls(column).group_by(day).agg(n=pl.len()).collect(), axis)
 
 
 def _rolling(counts: Sequence[float], length: int) -> list[float]:
@@ -138,32 +140,67 @@ def _rolling(counts: Sequence[float], length: int) -> list[float]:
     return found
 
 
-def _delays(journeys: Journeys) -> dict[str, int]:
-    """Say for each role how many days pass until most of its users do it for the first time."""
-    first = journeys.days.lazy().group_by("user_id", "role").agg(pl.col("first_at").min())
-    away = (pl.col("first_at") - pl.col("signed_up_at")).dt.total_days()
-    joined = first.join(journeys.users.lazy().select("user_id", "signed_up_at"), on="user_id")
-    return dict(
-        joined.group_by("role")
-        .agg(away.quantile(DELAY, "higher").cast(pl.Int64))
-        .collect()
-        .iter_rows()
+def _delay(frame: pl.LazyFrame, column: str) -> int:
+    """Say how many days pass from sign-up until most of those who do something have done it for the first time."""
+    away = (pl.col(column) - pl.col("signed_up_at")).dt.total_days()
+    return int(frame.select(away.quantile(DELAY, "higher")).collect().item() or 0)
+
+
+def _delay_of(journeys: Journeys, role: str) -> int:
+    first = (
+        journeys.days.lazy()
+        .filter(pl.col("role") == role)
+        .group_by("user_id")
+        .agg(pl.col("first_at").min())
     )
+    users = journeys.users.lazy().select("user_id", "signed_up_at")
+    return _delay(first.join(users, on="user_id"), "first_at")
 
 
-def _missing(role: _Role) -> list[tuple[int, int]]:
+def _missing(journeys: Journeys, role: _Role, signups: Sequence[float]) -> list[tuple[int, int]]:
     """Find the spans of places on which the event is missing though it was due."""
     seen = [place for place, times in enumerate(role.times) if times]
-    count = len(role.times)
-    spans = [(one + 1, other - 1) for one, other in pairwise(seen)]
-    between = sorted(end - start + 1 for start, end in spans)
-    usual = between[math.ceil(USUAL * len(between)) - 1] if between else 0
-    spans = [(min(role.delay, seen[0]), seen[0] - 1), *spans, (seen[-1] + 1, count - 1)]
-    return [
-        (0 if end < seen[0] else start, end)
-        for start, end in spans
-        if end - start + 1 > max(LEAST, TIMES * usual) and _due(role, start, end) >= DUE
+    inner = [(one + 1, other - 1) for one, other in pairwise(seen)]
+    last = (seen[-1] + 1, len(role.times) - 1)
+    found = [span for span in [*inner, last] if _is_due(role, *span, _usual(seen, span))]
+    # What belongs to the first days or months of users ends when nobody signs up any more.
+    found = [
+        span
+        for span in found
+        if not role.later or _due_by_age(journeys, role, signups, *span) >= DUE
     ]
+    first, usual = (0, seen[0] - 1), _usual(seen, (0, -1))
+    # Before the first one of all, users must have had the time to come to it.
+    if _is_due(role, *first, usual) and (
+        not role.later or _is_due(role, _delay_of(journeys, role.name), first[1], usual)
+    ):
+        found.insert(0, first)
+    return found
+
+
+def _is_due(role: _Role, start: int, end: int, usual: int) -> bool:
+    return end - start + 1 > max(LEAST, TIMES * usual) and _due(role, start, end) >= DUE
+
+
+def _usual(seen: Sequence[int], but: tuple[int, int]) -> int:
+    """Give the empty days that are usual between two days with an event: such spans, and shorter ones, hold half the time."""
+    away = sorted(other - one for one, other in pairwise(seen) if (one + 1, other - 1) != but)
+    held = 0
+    for length in away:
+        held += length
+        if 2 * held >= sum(away):
+            return length - 1
+    return 0
+
+
+def _due_by_age(
+    journeys: Journeys, role: _Role, signups: Sequence[float], start: int, end: int
+) -> float:
+    """Say how many events were due against the users who are as new as most are when they do it."""
+    users = journeys.users.lazy().select("user_id", "signed_up_at")
+    done = journeys.days.lazy().filter(pl.col("role") == role.name).join(users, on="user_id")
+    beside = _rolling(signups, 1 + _delay(done, "first_at"))
+    return _due(replace(role, beside=beside), start, end)
 
 
 def _due(role: _Role, start: int, end: int) -> float:
@@ -182,7 +219,7 @@ def _remark(
     role: _Role,
     since: date,
     until: date,
-    open_ends: tuple[bool, bool],
+    log: tuple[date, date],
     strangers: int,
 ) -> Remark | None:
     kind = role.name.split(":")[0].split(" ")[0]
@@ -196,7 +233,7 @@ def _remark(
     else:
         users, of = users_bent(journeys, kind, since, until)
     span = many((until - since).days + 1, "day")
-    began, stopped = open_ends
+    began, stopped = since == log[0], until == log[1]
     when = (
         f"before {until + timedelta(days=1)}"
         if began

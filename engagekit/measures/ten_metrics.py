@@ -9,7 +9,7 @@ import polars as pl
 from engagekit.diagnosis import UNSET, recent_signups
 from engagekit.instants import AT, days
 from engagekit.journeys import gathered, group_names
-from engagekit.measure_clusters import ACCOUNT, account_name, account_of, accounts_effects
+from engagekit.measures.clusters import ACCOUNT, account_name, account_of, accounts_effects
 from engagekit.measures.rows import (
     Mean,
     Share,

@@ -17,6 +17,7 @@ from engagekit.cohorts import refuse
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import AT, local_day
 from engagekit.journeys import names_and_faults
+from engagekit.survival.clusters import accounts_effect
 from engagekit.survival.product_limit import (
     at_ends,
     counted,
@@ -28,7 +29,6 @@ from engagekit.survival.product_limit import (
     rmst,
 )
 from engagekit.survival.projection import fit_sbg, flattening, project_curve
-from engagekit.survival_clusters import accounts_effect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -485,7 +485,7 @@ def test_accounts_of_strangers_change_nothing():
 
 
 def test_users_without_an_account_are_accounts_of_one():
-    from engagekit.survival_clusters import accounts_effect
+    from engagekit.survival.clusters import accounts_effect
 
     counts = pl.DataFrame(
         {

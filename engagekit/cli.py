@@ -8,7 +8,6 @@ import sys
 import traceback
 import warnings
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -90,6 +89,7 @@ def diagnose(
     users: Path | None = None,
     as_of: str | None = None,
     signed_up_since: str | None = None,
+    since: str | None = None,
     by: str | None = None,
     report: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -108,6 +108,8 @@ def diagnose(
         Up to when the data are complete (exclusive), such as 2026-06-30; default: just after the last event.
     signed_up_since
         Only users who signed up at or after this day.
+    since
+        Say what changed with the sign-ups from this day on, against as long a span before.
     by
         Property of users; shows the verdict and the diagnosis for each of its values with 10 users or more too.
     report
@@ -115,6 +117,7 @@ def diagnose(
     json_
         Print all answers as JSON, for machines.
     """
+    from engagekit.cli_answers import answers, beside, plain_value, rows_of, without_small
     from engagekit.first_weeks import strongest
     from engagekit.reporting import terminal
 
@@ -131,15 +134,17 @@ def diagnose(
         raise ParameterError(f"--by {by!r} is no property of users; {have}.{nearest(by, known)}")
     priority = ek.prioritize(journeys, by=by)
     diagnosis = ek.diagnose(journeys, by=by)
+    change, suggested = beside(journeys, priority, since, by)
     if report is not None:
-        ek.report(journeys, report, by=by, notes=notes)
+        ek.report(journeys, report, by=by, notes=notes, since=since)
     if by is not None:
-        priority, diagnosis = _without_small(journeys, by, priority, diagnosis)
+        priority, diagnosis = without_small(journeys, by, priority, diagnosis)
     if json_:
         _say(
             json.dumps(
-                _answers(journeys, notes, priority, diagnosis),
-                default=_plain_value,
+                answers(journeys, notes, priority, diagnosis)
+                | {"change": rows_of(change), "suggested_targets": rows_of(suggested)},
+                default=plain_value,
                 indent=1,
             )
         )
@@ -151,6 +156,8 @@ def diagnose(
                 priority,
                 diagnosis,
                 strongest(journeys).head(3),
+                change=change,
+                suggested=suggested,
             )
         )
         if report is not None:
@@ -321,26 +328,6 @@ def _journeys(
     return journeys, ek.check_events(_frame(log), definition, as_of=journeys.as_of)
 
 
-def _without_small(
-    journeys: ek.Journeys, by: str, priority: ek.Priority, diagnosis: pl.DataFrame
-) -> tuple[ek.Priority, pl.DataFrame]:
-    """Leave out groups so small that somebody could be recognized: what is printed may be handed on."""
-    import dataclasses
-
-    from engagekit._base import Remark, many
-    from engagekit.journeys import MIN_GROUP, small_groups, without
-    from engagekit.reporting import to_hand_on
-
-    small = small_groups(journeys, by)
-    if small.height == 0:
-        return priority, diagnosis
-    told = f"{many(small.height, 'group')} of {by!r} with fewer than {MIN_GROUP} users not shown."
-    shown = to_hand_on(priority, by, small)
-    hidden = Remark("small groups hidden", (by,), told)
-    shown = dataclasses.replace(shown, remarks=(*shown.remarks, hidden))
-    return shown, without(diagnosis, small)
-
-
 def _how_to_define() -> str:
     return ", or make a workshop folder with one: engagekit start FOLDER --events FILE."
 
@@ -410,41 +397,6 @@ def _frame(log: Any) -> Any:
 def _id_type(log: Any) -> pl.DataType:
     found: pl.DataType = _frame(log).collect_schema()["user_id"]
     return found
-
-
-def _answers(
-    journeys: ek.Journeys, notes: pl.DataFrame, priority: ek.Priority, diagnosis: pl.DataFrame
-) -> dict[str, Any]:
-    plain_fields = ("verdict", "link", "problem", "play", "probability", "holds_from", "holds_to", "sentence")  # fmt: skip
-    tables = ("table", "by_quarter", "segments")
-    return {
-        "engagekit": ek.__version__,
-        "product": journeys.definition.name,
-        "as_of": journeys.as_of,
-        "users": journeys.users.lazy().select("user_id").collect().height,
-        "left_out": journeys.left_out.to_dicts(),
-        "data_notes": notes.drop("example").to_dicts(),
-        "priority": {name: getattr(priority, name) for name in plain_fields}
-        | {"warnings": list(priority.warnings)}
-        | {"remarks": [remark.to_dict() for remark in priority.remarks]}
-        | {name: _rows(getattr(priority, name)) for name in tables},
-        "diagnosis": diagnosis.to_dicts(),
-        "first_weeks": ek.compare_first_weeks(journeys).to_dicts(),
-        "metrics": ek.metrics(journeys).to_dicts(),
-        "definition": journeys.definition.to_table(),
-    }
-
-
-def _rows(table: pl.DataFrame | None) -> list[dict[str, Any]] | None:
-    return None if table is None else table.to_dicts()
-
-
-def _plain_value(value: object) -> object:
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    if isinstance(value, (set, tuple)):
-        return list(value)
-    return str(value)
 
 
 def _say(text: str) -> None:

@@ -7,7 +7,6 @@ import os
 import sys
 import traceback
 import warnings
-from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,6 +52,7 @@ def diagnose(
     users: Path | None = None,
     as_of: str | None = None,
     signed_up_since: str | None = None,
+    since: str | None = None,
     by: str | None = None,
     report: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -71,6 +71,8 @@ def diagnose(
         Up to when the data are complete (exclusive), such as 2026-06-30; default: just after the last event.
     signed_up_since
         Only users who signed up at or after this day.
+    since
+        Say what changed with the sign-ups from this day on, against as long a span before.
     by
         Property of the users table, or of events (its first value in a user's first 24 hours); shows the verdict and the
         diagnosis for each of its values with 10 users or more too.
@@ -79,6 +81,7 @@ def diagnose(
     json_
         Print all answers as JSON, for machines.
     """
+    from engagekit.cli.answers import answers, beside, plain_value, rows_of
     from engagekit.first_weeks import strongest
     from engagekit.reporting import hand_on, terminal
 
@@ -87,15 +90,17 @@ def diagnose(
         journeys = journeys.where(signed_up=(signed_up_since, None))
     priority = ek.prioritize(journeys, by=by)
     diagnosis = ek.diagnose(journeys, by=by)
+    change, suggested = beside(journeys, priority, since, by)
     if report is not None:
-        ek.report(journeys, report, by=by, notes=notes)
+        ek.report(journeys, report, by=by, notes=notes, since=since)
     handed = hand_on(priority, by=by, diagnosis=diagnosis)  # what is printed may be handed on
     priority, diagnosis = handed.priority, handed.diagnosis
     if json_:
         _say(
             json.dumps(
-                _answers(journeys, notes, priority, diagnosis),
-                default=_plain_value,
+                answers(journeys, notes, priority, diagnosis)
+                | {"change": rows_of(change), "suggested_targets": rows_of(suggested)},
+                default=plain_value,
                 indent=1,
             )
         )
@@ -107,6 +112,8 @@ def diagnose(
                 priority,
                 diagnosis,
                 strongest(journeys).head(3),
+                change=change,
+                suggested=suggested,
             )
         )
         if report is not None:
@@ -274,39 +281,6 @@ def compare(folder: Path, /) -> int:
     return 0
 
 
-def _answers(
-    journeys: ek.Journeys, notes: pl.DataFrame, priority: ek.Priority, diagnosis: pl.DataFrame
-) -> dict[str, Any]:
-    plain_fields = ("verdict", "link", "problem", "play", "probability", "holds_from", "holds_to", "sentence")  # fmt: skip
-    tables = ("table", "by_quarter", "segments")
-    return {
-        "engagekit": ek.__version__,
-        "product": journeys.definition.name,
-        "as_of": journeys.as_of,
-        "users": journeys.users.lazy().select("user_id").collect().height,
-        "left_out": journeys.left_out.to_dicts(),
-        "data_notes": notes.drop("example").to_dicts(),
-        "priority": {name: getattr(priority, name) for name in plain_fields}
-        | {"warnings": list(priority.warnings)}
-        | {"remarks": [remark.to_dict() for remark in priority.remarks]}
-        | {name: _rows(getattr(priority, name)) for name in tables},
-        "diagnosis": diagnosis.to_dicts(),
-        "first_weeks": ek.compare_first_weeks(journeys).to_dicts(),
-        "metrics": ek.metrics(journeys).to_dicts(),
-        "definition": journeys.definition.to_table(),
-    }
-
-
-def _rows(table: pl.DataFrame | None) -> list[dict[str, Any]] | None:
-    return None if table is None else table.to_dicts()
-
-
-def _plain_value(value: object) -> object:
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    if isinstance(value, (set, tuple)):
-        return list(value)
-    return str(value)
 
 
 def _say(text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engagekit.priority.counts import accounts_of, counted_flags, link_cells, totals
 from engagekit.priority.earliest import earliest_broken
-from engagekit.priority.explained_change import explain_change
+from engagekit.priority.explained_change import explain_change, what_changed_lately
 from engagekit.priority.instead import later
 from engagekit.priority.planning import SOONER, Plan, plan
 from engagekit.priority.reference_targets import OWN_PAST
@@ -27,4 +27,5 @@ __all__ = [
     "prioritize",
     "suggest_targets",
     "totals",
+    "what_changed_lately",
 ]

@@ -162,6 +162,24 @@ def explain_change(
     return pl.DataFrame(rows, schema=CHANGE)
 
 
+def what_changed_lately(
+    journeys: Journeys, *, by: str | Sequence[str] | None = None
+) -> pl.DataFrame | None:
+    """Compare the recent sign-ups with as many days before; None where the log has not got both.
+
+    The later span begins at `as_of` less the windows of the last link and `recent_days`.
+    """
+    definition = journeys.definition
+    last = [link for link in LOSABLE if link in defined_links(definition)][-1]
+    since = journeys.as_of - timedelta(days=span_days(definition, last) + definition.recent_days)
+    if since <= journeys.log_start:
+        return None
+    try:
+        return explain_change(journeys, since=since, by=by)
+    except ParameterError:  # nobody who can be judged, on one side
+        return None
+
+
 def _spans(
     journeys: Journeys, since: Instant, before: Instant | None
 ) -> tuple[list[tuple[datetime, datetime]], list[str]]:

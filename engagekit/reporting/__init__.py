@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import os
 
     from engagekit.definition import Definition
+    from engagekit.instants import Instant
     from engagekit.journeys import Journeys
     from engagekit.priority import Priority
 
@@ -39,6 +40,7 @@ def report(
     *,
     by: str | None = None,
     notes: pl.DataFrame | None = None,
+    since: Instant | None = None,
     min_group: int = MIN_GROUP,
 ) -> Path:
     """Write all answers about a log on one page, with charts, tables, definitions and data notes.
@@ -53,6 +55,8 @@ def report(
         Property of users; its groups are shown too.
     notes
         Rows of `check_events`, if the page should name the faults of the log.
+    since
+        Say what changed with the sign-ups from this day on. Without targets: from the recent ones on, by itself.
     min_group
         Groups, cohorts and quarters, and cells of them, with fewer users who can be judged are not shown, nor others
         from which these would follow, so that nobody is recognized.
@@ -65,7 +69,7 @@ def report(
     Raises
     ------
     ParameterError
-        `by` is no property of users.
+        `by` is no property of users, or what changed since `since` cannot be seen.
     StoredFileError
         The page cannot be written.
 
@@ -78,12 +82,19 @@ def report(
     'report.html'
     """
     path = Path(path)
-    page = _page(journeys, by=by, notes=notes, min_group=min_group)
+    page = _page(journeys, by=by, notes=notes, since=since, min_group=min_group)
     write_whole(path, page.encode())
     return path
 
 
-def _page(journeys: Journeys, *, by: str | None, notes: pl.DataFrame | None, min_group: int) -> str:
+def _page(
+    journeys: Journeys,
+    *,
+    by: str | None,
+    notes: pl.DataFrame | None,
+    since: Instant | None,
+    min_group: int,
+) -> str:
     from engagekit.cohorts import cohort_curves, pooled_curve
     from engagekit.diagnosis import diagnose
     from engagekit.first_weeks import compare_first_weeks, outcomes
@@ -104,6 +115,7 @@ def _page(journeys: Journeys, *, by: str | None, notes: pl.DataFrame | None, min
             "The share of users who passed each link, of those whose time for it is over.",
             _chart("loop", priority),
         ),
+        _beside_the_loop(journeys, priority, since, by),
         _section(
             "The diagnosis",
             "Where users stand; the first rule that fits counts. Shares are of judged users.",
@@ -131,6 +143,26 @@ def _page(journeys: Journeys, *, by: str | None, notes: pl.DataFrame | None, min
     ]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+
+
+def _beside_the_loop(
+    journeys: Journeys, priority: Priority, since: Instant | None, by: str | None
+) -> str:
+    """Show what changed, where asked for or no target is set; and then suggested targets."""
+    from engagekit.priority import explain_change, suggest_targets, what_changed_lately
+
+    bare = priority.verdict == "no targets"
+    change = None
+    if since is not None:
+        change = explain_change(journeys, since=since, by=by)
+    elif bare:
+        change = what_changed_lately(journeys, by=by)
+    parts = [] if change is None else [_section("What changed", "", _chart("change", change))]
+    if bare:
+        parts.append(
+            _section("Suggested targets", "", _chart("targets", suggest_targets(journeys)))
+        )
+    return "".join(parts)
 
 
 def _section(title: str, lead: str, body: str) -> str:

@@ -37,13 +37,18 @@ def screen(
     priority: Priority,
     diagnosis: pl.DataFrame,
     strongest: pl.DataFrame,
+    *,
+    change: pl.DataFrame | None = None,
+    suggested: pl.DataFrame | None = None,
 ) -> str:
-    """Write the whole screen from the answers."""
+    """Write the whole screen from the answers; `change` and `suggested` where they were asked for or no target is set."""
     parts = [
         heading(journeys),
         data_notes(journeys, notes),
         loop(priority),
         verdict(priority, notes),
+        changed(change),
+        targets(suggested),
         segments(priority),
         problems(diagnosis),
         differences(strongest),
@@ -124,6 +129,40 @@ def verdict(priority: Priority, notes: pl.DataFrame) -> str:
     for warning in priority.warnings:
         lines += _wrapped(f"Mind: {plain(warning)}")
     return _section("Verdict", lines)
+
+
+def changed(change: pl.DataFrame | None) -> str:
+    """Show what changed between two spans of sign-ups, link by link."""
+    if change is None:
+        return ""
+    from engagekit.views import changes_table as words
+
+    page = words.change(change)
+    heads = ("", "before", "after", "changed the end by", "95% interval", "changed it most")
+    rows = [heads, *(tuple(cell or "–" for cell in row[:6]) for row in page.rows)]
+    told = _wrapped(f"{page.title}. {words.moved(change.to_dicts())}")
+    return _section("What changed", [*told, *_aligned(rows)])
+
+
+def targets(suggested: pl.DataFrame | None) -> str:
+    """Show suggested targets, and the lines that set them."""
+    if suggested is None:
+        return ""
+    from engagekit.views import changes_table as words
+
+    page = words.targets(suggested)
+    heads = ("", "rate now", "upper quartile", "benchmark", "suggested", "from")
+    rows = [heads, *((row[0], *(cell or "–" for cell in row[3:])) for row in page.rows)]
+    found = [r for r in suggested.to_dicts() if r["suggested"] is not None]
+    lines = [*_wrapped("A start for your decision, not a verdict."), *_aligned(rows)]
+    if found:
+        lines += [
+            *_wrapped("Add to the definition, with the numbers you decide on:"),
+            "",
+            "    [targets]",
+        ]
+        lines += [f"    {r['link']} = {r['suggested']:.2f}" for r in found]
+    return _section("Suggested targets", lines)
 
 
 def segments(priority: Priority) -> str:

@@ -12,11 +12,23 @@ import polars as pl
 from engagekit.definition import LINKS, Definition, Step
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import instant, zone
+from engagekit.simulated_course import Experiment, assigned, course, lifted, rates_now, weights_of
+from engagekit.simulated_course import planted as planted_course
 from engagekit.simulation import events as play
 from engagekit.simulation.dirt import soiled
-from engagekit.simulation.frames import Span, log_of, truth_of
+from engagekit.simulation.frames import Span, log_of, truth_of, with_variant
 from engagekit.simulation.samples import load_sample
-from engagekit.simulation.users import draw_fates, spec_of
+from engagekit.simulation.users import (
+    HEALTHY,
+    LOST,
+    VANISHED,
+    Flags,
+    Floats,
+    Spec,
+    Whole,
+    draw_fates,
+    spec_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +37,17 @@ if TYPE_CHECKING:
     from engagekit.simulation.events import Chunk
     from engagekit.simulation.users import Floats, Mix, Spec, Whole
 
-__all__ = ["load_sample", "simulate"]
+__all__ = [
+    "HEALTHY",
+    "LOST",
+    "VANISHED",
+    "Flags",
+    "Floats",
+    "Spec",
+    "Whole",
+    "load_sample",
+    "simulate",
+]
 
 MIX_TARGETS = {"activation": 0.70, "habit": 0.70, "depth": 0.50}
 RATE_TARGETS = {"activation": 0.32, "habit": 0.50, "depth": 0.40}
@@ -37,7 +59,7 @@ PROPERTIES = {
 # Each part has a stream of random numbers of its own, so that switching one on leaves the others as they are.
 STREAMS = (
     "signups", "users", "fates", "paths", "visits", "outreach", "core", "depth", "advocacy", "noise", "telling",
-    "feedback", "errors", "devices", "dirt",
+    "feedback", "errors", "devices", "dirt", "weeks", "experiment",
 )  # fmt: skip
 
 
@@ -45,14 +67,15 @@ STREAMS = (
 class Simulation:
     """A simulated log and what is true about it.
 
-    - `events`: ``user_id, event, at, device``, by time.
+    - `events`: ``user_id, event, at, device``, by time; with an experiment also ``variant``, of its event only.
     - `users`: ``user_id, plan, channel, country``, and ``account_id`` on request.
     - `truth`: one row per user: ``user_id``; ``planted``, the class drawn; ``true_class``, the class the user
       really is in at the data end; ``step``, where friction sits; ``signed_up_at``, ``activated_at``, ``returned_at``,
       ``deepened_at`` (second day with the same advanced action) and ``missing_since`` (the first visit a drifter
-      did not make), null where not before the data end; ``cadence_days``.
-    - `definition` with targets, `as_of`, the planted pass `rates` of the links, and `planted_link`, the earliest
-      whose rate lies below its target (None: no link is broken).
+      did not make), null where not before the data end; ``cadence_days``; with an experiment ``variant``.
+    - `definition` with targets, `as_of`, the planted pass `rates` of the links (where they move: of the last 91 days of
+      sign-ups), and `planted_link`, the earliest whose rate lies below its target (None: no link is broken).
+    - `course`: ``day, link, rate, drawn``: per day of sign-up the planted pass rate, and the one drawn for its week.
     """
 
     events: pl.DataFrame
@@ -62,6 +85,7 @@ class Simulation:
     as_of: datetime
     rates: Mapping[str, float]
     planted_link: str | None
+    course: pl.DataFrame
 
 
 def simulate(
@@ -90,6 +114,13 @@ def simulate(
     feedback: bool = False,
     errors: bool = False,
     accounts: float | None = None,
+    alike: float = 0.5,
+    changes: Sequence[tuple[int, Mapping[str, float]]] = (),
+    drift: Mapping[str, float] | None = None,
+    weekly_season: Mapping[str, float] | None = None,
+    yearly_season: Mapping[str, float] | None = None,
+    week_spread: float | Mapping[str, float] = 0.0,
+    experiment: Experiment | None = None,
     dirt: float = 0.0,
 ) -> Simulation:
     """Make an event log with a planted broken link, and the truth about every user.
@@ -145,6 +176,19 @@ def simulate(
         Whether surveys are shown and answered; whether errors and support tickets occur.
     accounts
         Mean number of users per account, whose members tend to share their fate; None: no accounts.
+    alike
+        How likely a member shares the account's fate; the others have one of their own.
+    changes
+        ``(day, rates)``: who signs up from that day on passes these links at these rates: a link mended midway is
+        ``(220, {"activation": 0.41})``, one that breaks late ``(400, {"habit": 0.3})``.
+    drift
+        Link to how far its rate has moved by the last day, a straight line.
+    weekly_season, yearly_season
+        Link to how much higher its rate is on the best day (Wednesday; mid-January), a wave.
+    week_spread
+        Standard deviation between weeks of sign-up, of activation, habit and depth, or per link.
+    experiment
+        `Experiment`: a coin's toss at sign-up, told by the event ``exposed`` with its property ``variant``.
     dirt
         Share of rows to soil: exact duplicates, events before sign-up, rows without user, names that differ by
         case or blanks, one member of staff who does everything; and all rows out of order.
@@ -152,7 +196,7 @@ def simulate(
     Returns
     -------
     Simulation
-        `events`, `users`, `truth`, `definition`, `as_of`, `rates`, `planted_link`.
+        `events`, `users`, `truth`, `definition`, `as_of`, `rates`, `planted_link`, `course`.
 
     Raises
     ------
@@ -170,7 +214,9 @@ def simulate(
     >>> log.planted_link, log.events.columns, log.truth.height
     ('habit', ['user_id', 'event', 'at', 'device'], 200)
     """
-    shares = {"noise": noise, "tries": tries, "weekend": weekend, "dirt": 2 * dirt}
+    shares = {
+        "noise": noise, "tries": tries, "weekend": weekend, "alike": alike, "dirt": 2 * dirt,
+    }  # fmt: skip
     _check(users, days, seed, cadence_days, cadence_spread, shares, hot_step, accounts, later)
     goals = dict(targets if targets is not None else RATE_TARGETS if rates else MIX_TARGETS)
     definition = _definition(
@@ -181,12 +227,17 @@ def simulate(
     stream = dict(zip(STREAMS, np.random.default_rng(seed).spawn(len(STREAMS)), strict=True))
     span = _span(start, days, timezone)
     signed = _signups(stream["signups"], users, span, weekend)
-    people, luck = _people(stream["users"], users, accounts)
+    people, luck = _people(stream["users"], users, accounts, alike)
+    moves = course(
+        stream["weeks"], span.midnight, days, first.rates, changes=changes, drift=drift or {},
+        weekly=weekly_season or {}, yearly=yearly_season or {}, week_spread=week_spread,
+    )  # fmt: skip
+    group = assigned(stream["experiment"], signed, experiment)
+    moved = lifted(moves.drawn[signed.astype(np.int64)], group, experiment)
     habit = float(definition.habit_days or 14)
     fates = draw_fates(
         stream["fates"],
-        [first, *others],
-        _spec_index(people, signed, later, segments),
+        *weights_of([first, *others], _spec_index(people, signed, later, segments), moved),
         signed,
         luck,
         cadence_days=cadence_days,
@@ -212,16 +263,22 @@ def simulate(
     chunks += play.telling_early(stream["telling"], fates, telling or {})
     chunks += play.feedback(stream["feedback"], fates, visits) if feedback else []
     chunks += play.errors(stream["errors"], fates, visits) if errors else []
+    chunks += play.exposure(fates, group) if experiment else []
     events = log_of(chunks, ids, span, stream["devices"])
-    planted = first.rates
+    told = truth_of(fates, visits, missing, chunks, deep, ids, span)
+    if experiment:
+        events, told = with_variant(events, told, ids, group)
+    along = planted_course(moves, first.rates, span.midnight)
+    planted = rates_now(along) if moves.moves else first.rates
     return Simulation(
         events=soiled(stream["dirt"], events, dirt) if dirt else events,
         users=people.with_columns(ids).select("user_id", pl.exclude("user_id")).sort("user_id"),
-        truth=truth_of(fates, visits, missing, chunks, deep, ids, span),
+        truth=told,
         definition=definition,
         as_of=span.end,
         rates=planted,
         planted_link=next((k for k in LINKS if k in goals and planted[k] < goals[k]), None),
+        course=along,
     )
 
 
@@ -333,7 +390,7 @@ def _signups(rng: np.random.Generator, users: int, span: Span, weekend: float) -
 
 
 def _people(
-    rng: np.random.Generator, users: int, accounts: float | None
+    rng: np.random.Generator, users: int, accounts: float | None, alike: float
 ) -> tuple[pl.DataFrame, Floats]:
     drawn = {
         name: np.array(values)[rng.choice(len(values), users, p=weights)]
@@ -344,7 +401,7 @@ def _people(
         return pl.DataFrame(drawn), luck
     sizes = 1 + rng.poisson(accounts - 1, users)
     account = np.repeat(np.arange(users), sizes)[:users]
-    shared = rng.random(users) < 0.5
+    shared = rng.random(users) < alike
     luck = np.where(shared, rng.random(users)[account], luck)
     drawn["plan"] = drawn["plan"][np.searchsorted(account, account)]
     names = "a" + pl.Series(account).cast(pl.String).str.zfill(5)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from engagekit.simulated_course import EXPOSED
 from engagekit.simulation.users import ADVANCED, CLASSES, STEPS, VANISHED
 
 if TYPE_CHECKING:
@@ -270,3 +271,9 @@ def outreach(
         np.concatenate([visits.at, more.at]),
     )
     return joined, missing, mails
+
+
+def exposure(fates: Fates, group: Whole) -> Iterator[Chunk]:
+    """Tell who was assigned in the experiment: one event, a moment after the sign-up."""
+    seen = np.flatnonzero(group >= 0)
+    yield seen, EXPOSED, fates.signed[seen] + MINUTE / 2

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from engagekit.definition import LINKS
 from engagekit.errors import ParameterError, listing, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Whole: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
@@ -140,8 +137,9 @@ class Fates:
 
 def draw_fates(
     rng: np.random.Generator,
-    specs: Sequence[Spec],
-    spec_index: Whole,
+    weights: Floats,
+    deep_drift: Floats,
+    advocacy: Floats,
     signed: Floats,
     luck: Floats,
     *,
@@ -152,12 +150,12 @@ def draw_fates(
     in_time: bool,
     longest_cadence: float,
 ) -> Fates:
-    """Draw what each user will do; `luck` (uniform) decides the class, so that accounts can share it."""
+    """Draw what each user will do; `luck` (uniform) decides the class, so that accounts can share it.
+
+    `weights` of the classes, the share of drifters who had gone deep, and of the deep who advocate: one per user.
+    """
     n = signed.size
-    edges = np.array([np.cumsum(spec.weights) for spec in specs])
-    planted = np.minimum((luck[:, None] >= edges[spec_index]).sum(axis=1), HEALTHY)
-    deep_drift = np.array([spec.deep_drift for spec in specs])[spec_index]
-    advocacy = np.array([spec.advocates for spec in specs])[spec_index]
+    planted = np.minimum((luck[:, None] >= np.cumsum(weights, axis=1)).sum(axis=1), HEALTHY)
     deepens = (planted == HEALTHY) | ((planted == DRIFT) & (rng.random(n) < deep_drift))
     delay = np.clip(rng.lognormal(np.log(1.2), 1.1, n), 0.03, 13.5)
     late = (rng.random(n) < 0.02) & (not in_time)

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from engagekit.views.offline import table_html, use_offline_charts
 
-__all__ = ["table_html", "use_offline_charts"]
+__all__ = ["changes_table", "table_html", "use_offline_charts"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
+from engagekit._base import sure
 from engagekit.views import changes_table as words
 from engagekit.views.marks import bars
 from engagekit.views.sheet import checked, joined, rated, whole
@@ -40,7 +41,7 @@ def change(change: pl.DataFrame) -> Any:
             "high": 100 * row["high"],
             "text": joined(words.points(row["contribution"]), _rates(row)),
             "interval": words.points_between(row["low"], row["high"]),
-            "chance": rated(row["p_largest"]),
+            "chance": sure(row["p_largest"]),
             "tone": VERMILLION if _stands_out(row) else BAR,
         }
         for row in found

@@ -5,18 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from engagekit._base import day
-from engagekit.views.sheet import (
-    LINK_WORDS,
-    UNKNOWN,
-    Sheet,
-    checked,
-    known,
-    rated,
-    sheet,
-    sure,
-    whole,
-)
+from engagekit._base import day, sure
+from engagekit.views.sheet import LINK_WORDS, UNKNOWN, Sheet, checked, known, rated, sheet, whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,7 +28,7 @@ def change(change: pl.DataFrame) -> Sheet:
             rated(r["after"]),
             points(r["contribution"]),
             points_between(r["low"], r["high"]),
-            rated(r["p_largest"]),
+            sure(r["p_largest"]),
             whole(r.get("of_before")),
             whole(r.get("of_after")),
         )
@@ -98,13 +88,18 @@ def change_title(rows: list[dict[str, Any]]) -> str:
 
 def change_subtitle(rows: list[dict[str, Any]]) -> str:
     """Say how the end of the loop has moved, how sure that is, and which sign-ups were compared."""
+    return f"{moved(rows)} Bars: what each did to it; line: 95% interval."
+
+
+def moved(rows: list[dict[str, Any]]) -> str:
+    """Say how the share that gets to the end has moved, and how sure it is what moved it."""
     links = [r for r in rows if r["link"] != MIX]
     old, new = (math.prod(r[side] for r in links) for side in ("before", "after"))
     most = max(rows, key=lambda r: r["p_largest"])
     said = (
         f"Of sign-ups, {rated(old)} got past {NAMES[links[-1]['link']]} before, {rated(new)} after: "
         f"{points(sum(r['contribution'] for r in rows))}. The chance that {NAMES[most['link']]} changed that most is "
-        f"{sure(most['p_largest'])}. Bars: what each did to it; line: 95% interval."
+        f"{sure(most['p_largest'])}."
     )
     first = rows[0]
     if first.get("after_since") is None:

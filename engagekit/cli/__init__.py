@@ -281,8 +281,6 @@ def compare(folder: Path, /) -> int:
     return 0
 
 
-
-
 def _say(text: str) -> None:
     from engagekit.reporting import encodable
 

@@ -12,9 +12,9 @@ import polars as pl
 from engagekit.definition import LINKS, Definition, Step
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import instant, zone
-from engagekit.simulated_course import Experiment, assigned, course, lifted, rates_now, weights_of
-from engagekit.simulated_course import planted as planted_course
 from engagekit.simulation import events as play
+from engagekit.simulation.course import Experiment, assigned, course, lifted, rates_now, weights_of
+from engagekit.simulation.course import planted as planted_course
 from engagekit.simulation.dirt import soiled
 from engagekit.simulation.frames import Span, log_of, truth_of, with_variant
 from engagekit.simulation.samples import load_sample
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from engagekit.instants import Instant
     from engagekit.simulation.events import Chunk
-    from engagekit.simulation.users import Floats, Mix, Spec, Whole
+    from engagekit.simulation.users import Mix
 
 __all__ = [
     "HEALTHY",

@@ -14,7 +14,7 @@ import polars as pl
 
 from engagekit.cohorts import refuse
 from engagekit.errors import ParameterError, check_choice
-from engagekit.instants import AT, last_day, local_day
+from engagekit.instants import last_day, local_day
 from engagekit.journeys import MILLION, names_and_faults, up_to
 from engagekit.survival.clusters import accounts_effect
 from engagekit.survival.product_limit import (

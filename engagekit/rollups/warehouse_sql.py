@@ -205,9 +205,11 @@ def _reduced(
     if people is not None and unit == "user":
         properties = [c for c in people.columns if c != "signed_up_at"]
         joined = tables["users"].left_join(people.select(properties), "user_id")
-        own = [c for c in tables["users"].columns if c not in ("user_id", *TABLES["users"])]
+        days = early_names(definition.first_days)  # stand for one column of lists
+        ours = [*(c for c in TABLES["users"] if c != EARLY_EVENTS), *days]
+        own = [c for c in tables["users"].columns if c not in ("user_id", *ours)]
         brought = [c for c in properties if c != "user_id"]
-        tables["users"] = joined.select("user_id", *TABLES["users"], *brought, *own)
+        tables["users"] = joined.select("user_id", *ours, *brought, *own)
     return tables | {"left_out": left_out.filter(nw.col("count") > 0).to_native()}
 
 

@@ -50,6 +50,7 @@ PLAIN = {
     "threshold_grid": pair("threshold_grid", frames.grid()),
     "threshold_grid of": pair("threshold_grid", frames.grid(), action="(active days)"),
     "engagement_matrix": pair("engagement_matrix", frames.matrix()),
+    "product_clock": pair("product_clock", frames.clock()),
 }
 EMPTY = {
     "heatmap": pair("heatmap", frames.curves().clear()),

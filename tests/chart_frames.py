@@ -365,3 +365,11 @@ def grid(actions=("(active days)", "open"), chosen=True):
                 }
             )  # fmt: skip
     return pl.DataFrame(rows)
+
+
+def clock() -> pl.DataFrame:
+    """Four weeks of an office product: weekends weigh little."""
+    days = pl.date_range(date(2026, 1, 5), date(2026, 2, 1), eager=True).alias("day")
+    active = pl.when(pl.col("day").dt.weekday() > 5).then(2).otherwise(40).cast(pl.Int64)
+    told = days.to_frame().with_columns(active.alias("active"), pl.lit(29.1).alias("expected"))
+    return told.with_columns(((pl.col("active") + 3) / (pl.col("expected") + 3)).alias("weight"))

@@ -93,8 +93,8 @@ def test_windows_follow_the_usage_interval():
         (7, 35, 30, (28, 42)),
         (14, 70, 30, (28, 42)),
         (14, 70, 30, (28, 42)),
-        (28, 140, 56, (56, 84)),
-        (28, 140, 56, (56, 84)),
+        (31, 140, 62, (62, 93)),
+        (61, 140, 122, (122, 183)),
     ]
     own = dataclasses.replace(plain, habit_days=3, depth_days=10, signup="s").resolved(40)
     assert (own.habit_days, own.depth_days, own.burn_in_days) == (3, 10, None)

@@ -88,7 +88,7 @@ def test_at_an_earlier_instant_only_what_was_known_then_is_left(journeys):
 def test_early_days_that_had_not_begun_hold_nothing():
     rows = [(1, "signup", at(2)), (1, "make", at(2)), (1, "make", at(4)), (1, "make", at(6, 12))]
     log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
-    whole = ek.rollup(log, DEFINITION, as_of=at(30))
+    whole = ek.rollup(log, DEFINITION, as_of=at(30), missing="allow")
     assert whole.users["early_events"][0].to_list() == [2, 0, 1, 0, 1] + [0] * 9
     # Own days begin at nine: the fifth one (from the 6th on) had not begun.
     assert whole.at(at(6)).users["early_events"][0].to_list() == [2, 0, 1] + [0] * 11

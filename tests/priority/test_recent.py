@@ -156,7 +156,7 @@ def test_diagnose_counts_recent_sign_ups_and_all_on_request():
 def test_a_log_of_days_has_spans_of_days():
     rows = [(u, e, t.date()) for u, e, t in weekly([STEADY] * 2, per_week=21)]
     log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
-    journeys = ek.rollup(log, WITH_TARGETS, as_of=at(13 * 7 * 2))
+    journeys = ek.rollup(log, WITH_TARGETS, as_of=at(13 * 7 * 2), missing="allow")
     row = ek.prioritize(journeys).table.row(0, named=True)
     day = pl.col("signed_up_at").dt.date()
     inside = journeys.users.filter(day >= row["since"].date(), day <= row["until"].date())

@@ -18,6 +18,7 @@ def journeys(made):
 
 
 OF_JOURNEYS = {
+    "product_clock": lambda j: (ek.product_clock(j),),
     "change": lambda j: [ek.explain_change(j, since="2025-09-15", by="plan")],
     "targets": lambda j: [ek.suggest_targets(j)],
     "heatmap": lambda j: (ek.cohort_curves(j),),

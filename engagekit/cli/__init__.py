@@ -30,7 +30,6 @@ from engagekit.ingest import EVERY
 from engagekit.log import COLUMNS
 
 if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["run"]
 

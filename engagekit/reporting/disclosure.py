@@ -40,7 +40,13 @@ OF_SOME = (
     "could_show",
     "share_of_those",
     "note",
+    "went_quiet",
+    "going",
+    "per_28_days",
+    "per_28_days_low",
+    "per_28_days_high",
 )  # of a row of the diagnosis
+OF_GOING = ("went_quiet", "going", "per_28_days", "per_28_days_low", "per_28_days_high", "note")
 BLOCKS = (("vanished", "plateau", "drift", "healthy"), ("stalled", "friction", "never_started"))
 
 
@@ -175,6 +181,11 @@ def _diagnosis(table: pl.DataFrame, by: str, gone: Collection[Any], least: int) 
         for row in rows:
             if row[by] in empty and row["label"] in labels:
                 row.update(dict.fromkeys(OF_SOME))
+    # How fast users go quiet is over those still going, who may be few where the rest is many.
+    for label in dict.fromkeys(row["label"] for row in rows):
+        mine = [row for row in rows if row["label"] == label]
+        for place in hidden([row["going"] or 0 for row in mine], least, away):
+            mine[place].update(dict.fromkeys(OF_GOING))
     return pl.DataFrame([row for row in rows if row[by] not in gone], schema=table.schema)
 
 

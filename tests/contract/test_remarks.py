@@ -11,7 +11,7 @@ import engagekit as ek
 from engagekit._base.remarks import Remark
 from engagekit.journeys.coverage import basis
 from engagekit.priority.verdict import ELSEWHERE
-from engagekit.reporting import to_hand_on
+from engagekit.reporting import hand_on
 
 ODD = Remark("ids alike", ("user_id",), "Ids differ by blanks.", 12, 0.04)
 
@@ -54,5 +54,10 @@ def test_a_hidden_group_takes_its_own_remark_along_and_no_other():
     found = ek.prioritize(some_journeys(), by="plan")
     one, other = (Remark(ELSEWHERE, (value,), f"For plan {value}, ...") for value in ("a", "a, b"))
     found = dataclasses.replace(found, remarks=(ODD, one, other))
-    shown = to_hand_on(found, "plan", pl.DataFrame({"plan": ["a"]}))
-    assert shown.remarks == (ODD, other)
+    row = found.segments.head(1)
+    sizes = {"a": 3, "x": 12, "a, b": 20}
+    segments = pl.concat([row.with_columns(plan=pl.lit(p), users=pl.lit(n)) for p, n in sizes.items()], how="vertical_relaxed")  # fmt: skip
+    shown = hand_on(dataclasses.replace(found, segments=segments), by="plan", least=10).priority
+    assert shown.segments["plan"].to_list() == ["a, b"]
+    kept = [r for r in shown.remarks if r.kind != "small groups hidden"]
+    assert kept == [ODD, other]

@@ -176,10 +176,10 @@ def test_a_table_of_other_people_is_remarked_on():
 def test_ids_too_large_for_the_logs_are_refused_without_showing_them():
     log = pl.DataFrame({"user_id": [1, 2], "event": ["join"] * 2, "at": [date(2026, 3, 1)] * 2}, schema_overrides={"user_id": pl.Int16})  # fmt: skip
     users = pl.DataFrame({"user_id": [1, 70_001, 70_002], "plan": ["a", "b", "c"]})
-    definition = ek.Definition(signup="join", activation="join", core="join")
+    definition = ek.Definition(signup="join", activation="make", core="make")
     with pytest.raises(ek.EngagekitError, match=r"2 of the ids .*\(Int64\).*\(Int16\) cannot hold; cast the log's") as error:  # fmt: skip
-        ek.rollup(log, definition, users=users)
+        ek.rollup(log, definition, users=users, missing="allow")
     assert "70" not in str(error.value)
     wide = log.with_columns(pl.col("user_id").cast(pl.Int64))
-    assert ek.rollup(wide, definition, users=users).users.height == 2
-    assert ek.rollup(log, definition, users=users.head(1)).users.height == 2
+    assert ek.rollup(wide, definition, users=users, missing="allow").users.height == 2
+    assert ek.rollup(log, definition, users=users.head(1), missing="allow").users.height == 2

@@ -83,7 +83,7 @@ def test_of_two_rollups_into_one_folder_the_last_to_finish_wins_whole(log, expec
     for lazy in (True, False):
         assert whole(ek.Journeys.load(tmp_path, lazy=lazy), expected)
     assert ek.Journeys.load(tmp_path).definition.activation == "make"
-    assert len(tables(tmp_path)) == 4, "and what lost is cleared away"
+    assert len(tables(tmp_path)) == len(TABLES), "and what lost is cleared away"
     assert len(done) == 1
 
 
@@ -110,16 +110,19 @@ def test_what_was_replaced_is_no_longer_read_and_says_why(log, tmp_path):
 @pytest.mark.parametrize("lazy", [True, False])
 def test_a_part_that_is_missing_or_short_is_refused(log, tmp_path, table, lazy):
     ek.rollup(log, D, into=tmp_path)
-    part = sorted(next(tmp_path.glob(f"{table}-*")).glob("*.parquet"))[1]
+    parts = sorted(next(tmp_path.glob(f"{table}-*")).glob("*.parquet"))
+    part = max(parts[1:], key=lambda part: pl.read_parquet(part).height)
     content, rows = part.read_bytes(), ek.Journeys.load(tmp_path).users.height
     assert rows == USERS
     part.unlink()
     with pytest.raises(StoredFileError, match=r"not complete: .*is missing.*Copy the folder again"):
         ek.Journeys.load(tmp_path, lazy=lazy)
     part.write_bytes(content)
-    pl.read_parquet(part).head(1).write_parquet(part)
-    with pytest.raises(StoredFileError, match=r"not complete: .*has 1 of \d+ rows"):
-        ek.Journeys.load(tmp_path, lazy=lazy)
+    if height := pl.read_parquet(part).height:  # nobody here did anything late
+        fewer = min(1, height - 1)
+        pl.read_parquet(part).head(fewer).write_parquet(part)
+        with pytest.raises(StoredFileError, match=rf"not complete: .*has {fewer} of \d+ rows"):
+            ek.Journeys.load(tmp_path, lazy=lazy)
     part.write_bytes(content[: len(content) // 2])
     with pytest.raises(StoredFileError, match="not complete"):
         ek.Journeys.load(tmp_path, lazy=lazy)
@@ -245,7 +248,7 @@ def test_what_is_being_written_is_left_alone_and_what_was_killed_is_cleared(expe
         expected.save(tmp_path)
         assert max(n for n in tables(tmp_path) if tag in n) == f"users-{tag}.parquet"
         assert not [n for n in tables(tmp_path) if "0123456789ab" in n]
-    assert len(tables(tmp_path)) == 4
+    assert len(tables(tmp_path)) == len(TABLES)
     assert whole(ek.Journeys.load(tmp_path), expected)
 
 
@@ -324,7 +327,7 @@ def test_many_processes_at_once_leave_one_whole(log, expected, tmp_path):
             each.join()
         assert [each.exitcode for each in started] == [0] * 4
         assert whole(ek.Journeys.load(folder), expected)
-        assert len(tables(folder)) == 4
+        assert len(tables(folder)) == len(TABLES)
 
 
 def test_a_log_that_is_being_prepared_is_prepared_by_one(tmp_path):

@@ -22,6 +22,7 @@ START = datetime(2026, 1, 1, 9)
 D = ek.Definition(
     name="Own", signup="join", activation="make", core="make", advanced=["share"], steps=[ek.Step("Begin", reached="begin", completed="make")],
     habit_days=7, depth_days=35, usage_interval_days=3, targets={"activation": 0.5, "habit": 0.5, "depth": 0.5},
+    recent_days=3650,
 )  # fmt: skip
 # Of each plan: how many signed up, activated, came back, went deep. `few` is large enough itself, but not its cells.
 PLANS = {
@@ -128,7 +129,9 @@ def test_no_label_of_a_group_follows_from_total_and_rest(plans):
             )
             safe(of_true, of_shown)
     hidden = shown.filter(pl.col("could_show").is_null() & pl.col("of").is_not_null())
-    assert hidden.select(disclosure.OF_SOME).null_count().row(0) == (hidden.height,) * 7
+    assert hidden.select(disclosure.OF_SOME).null_count().row(0) == (hidden.height,) * len(
+        disclosure.OF_SOME
+    )
     # Of each group some rows are left, and what is missing is always several labels.
     missing = hidden.group_by("plan").len()["len"]
     assert missing.min() >= 3
@@ -150,7 +153,8 @@ def test_groups_of_whom_nobody_or_few_can_be_judged_are_counted():
     new = logged({"e": (1, 1, 0, 0)}, late)
     log, users = (pl.concat(both) for both in zip(old, new, strict=True))
     journeys = ek.rollup(log, D, users=users)
-    found, labels = ek.prioritize(journeys, by="plan"), ek.diagnose(journeys, by="plan")
+    found = ek.prioritize(journeys, by="plan")
+    labels = ek.diagnose(journeys, by="plan", recent=None)
     assert labels.filter(pl.col("plan") == "e")["n"].sum() == 1
     handed = disclosure.hand_on(found, by="plan", diagnosis=labels)
     assert set(handed.priority.segments["plan"]) == set(handed.diagnosis["plan"]) == {"a", "b"}

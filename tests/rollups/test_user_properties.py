@@ -34,7 +34,7 @@ def log(*rows, kind=pl.String):
 
 
 def plans(frame, definition=PLAN, **more):
-    users = ek.rollup(frame, definition, **more).users
+    users = ek.rollup(frame, definition, missing="allow", **more).users
     return dict(users.select("user_id", "plan").iter_rows())
 
 
@@ -71,7 +71,7 @@ def test_the_users_table_stands_instead():
     assert plans(frame, users=users) == {1: "team", 2: None}
     assert plans(frame.drop("plan"), users=users) == {1: "team", 2: None}
     other = pl.DataFrame({"user_id": [1], "channel": ["ads"]})
-    journeys = ek.rollup(frame, PLAN, users=other)
+    journeys = ek.rollup(frame, PLAN, users=other, missing="allow")
     assert journeys.properties == ["channel", "plan"]
     assert dict(journeys.users.select("user_id", "plan").iter_rows()) == {1: "free", 2: "free"}
 
@@ -91,7 +91,7 @@ def test_an_account_has_the_first_value_of_any_member():
 )  # fmt: skip
 def test_values_keep_their_kind_and_categories_become_text(kind, values, kept):
     frame = log((1, "join", 0, values[0]), (2, "join", 0, values[1]), kind=kind)
-    users = ek.rollup(frame, PLAN).users
+    users = ek.rollup(frame, PLAN, missing="allow").users
     assert users["plan"].to_list() == values
     assert users.schema["plan"] == kept
 
@@ -119,7 +119,7 @@ def test_equals_the_plain_one_on_dirty_logs(rng, ids, dates_only, sign_ups, unit
     people = None if sign_ups is None else some_people(rng, rows, sign_ups=sign_ups)
     journeys = ek.rollup(
         as_frame(rows, ids=ids, dates_only=dates_only), definition, unit="user" if people is None else unit,
-        users=None if people is None else people_frame(people, ids=ids, sign_ups=sign_ups),
+        users=None if people is None else people_frame(people, ids=ids, sign_ups=sign_ups), missing="allow",
     )  # fmt: skip
     users = journeys.users.select("user_id", "status", "size").to_dicts()
     found = {(row["user_id"], name): row[name] for row in users for name in ("status", "size")}
@@ -162,7 +162,7 @@ def test_a_property_that_is_missing_is_asked_for_by_name():
     frame = log((1, "join", 0, "free")).drop("plan")
     with pytest.raises(ColumnError, match=r"no column 'plan'.*definition=.*keep=\['plan'\]"):
         ek.rollup(frame, PLAN)
-    journeys = ek.rollup(frame, dataclasses.replace(PLAN, properties=()))
+    journeys = ek.rollup(frame, dataclasses.replace(PLAN, properties=()), missing="allow")
     for answer in (ek.prioritize, ek.diagnose, ek.metrics, ek.cohort_curves):
         with pytest.raises(
             ParameterError, match=r"'plan' is no property of the users.*properties="
@@ -172,7 +172,7 @@ def test_a_property_that_is_missing_is_asked_for_by_name():
 
 @pytest.mark.parametrize("by", ["*", "", "^.*$", ["*"]])
 def test_what_is_no_name_is_refused_as_such(by):
-    journeys = ek.rollup(log((1, "join", 0, "free")), PLAN)
+    journeys = ek.rollup(log((1, "join", 0, "free")), PLAN, missing="allow")
     for answer in (
         ek.prioritize,
         ek.diagnose,

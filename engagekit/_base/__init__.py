@@ -30,6 +30,7 @@ from engagekit._base.formatting import (
     percent,
     plain,
     sure,
+    times_as_often,
 )
 from engagekit._base.notebook_progress import bar, in_notebook
 from engagekit._base.progress import Progress, ticking
@@ -66,6 +67,7 @@ __all__ = [
     "sure",
     "sweep",
     "ticking",
+    "times_as_often",
     "turns_at",
     "write_whole",
     "writing",

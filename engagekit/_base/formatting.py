@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 import unicodedata
 from typing import TYPE_CHECKING
@@ -77,6 +78,31 @@ def many(number: int, one: str, more: str | None = None) -> str:
     ('1 user', '2,500 users', '2 people')
     """
     return f"{count(number)} {one if number == 1 else more or one + 's'}"
+
+
+def times_as_often(ratio: float | None, low: float | None, high: float | None) -> str:
+    """Write a ratio with its interval; a bound or a ratio that does not exist is left out and said in words.
+
+    Examples
+    --------
+    >>> times_as_often(2.1, 1.8, 2.5), times_as_often(2.1, 1.8, None), times_as_often(0.0, None, 0.4)
+    ('2.10× (1.80 – 2.50)', '2.10× (at least 1.80)', '0.00× (at most 0.40)')
+    >>> times_as_often(None, 3.1, None), times_as_often(2.1, None, None), times_as_often(None, None, None)
+    ('at least 3.10×', '2.10×', '–')
+    """
+    ratio, low, high = (
+        v if v is not None and math.isfinite(v) else None for v in (ratio, low, high)
+    )
+    times = "×" if ratio is None else ""
+    if low is not None and high is not None:
+        span = f"{low:.2f}{times} – {high:.2f}{times}"
+    elif low is not None:
+        span = f"at least {low:.2f}{times}"
+    else:
+        span = "" if high is None else f"at most {high:.2f}{times}"
+    if ratio is None:
+        return span or "–"
+    return f"{ratio:.2f}×" + (f" ({span})" if span else "")
 
 
 def day(moment: datetime | date) -> str:

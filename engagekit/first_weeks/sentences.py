@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engagekit._base import percent
+from engagekit._base import percent, times_as_often
 from engagekit.first_weeks.activity_strata import ACTIVE_DAYS
 
 if TYPE_CHECKING:
@@ -92,9 +92,40 @@ def _more(row: Row) -> str | None:
             if gap is None
             else f"{abs(100 * gap):.0f} points {'more' if gap > 0 else 'less'} often"
         )
-    return f"{ratio:.2f} times as often" + (
-        "" if low is None else f" ({low:.2f} to {row['adjusted_high']:.2f})"
-    )
+    return f"{ratio:.2f} times as often{_span(low, row['adjusted_high'])}"
+
+
+def _span(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        one_sided = f"at least {low:.2f}" if low is not None else f"at most {high:.2f}" if high is not None else ""  # fmt: skip
+        return f" ({one_sided})" if one_sided else ""
+    return f" ({low:.2f} to {high:.2f})"
+
+
+def alone_said(row: Row) -> str | None:
+    """Say in words what no ratio can: that of comparable users only those who did it stayed, or none of those who did.
+
+    Examples
+    --------
+    >>> alone_said({"adjusted_risk_ratio": None, "adjusted_low": None, "adjusted_difference": 0.4})
+    'only they stayed'
+    >>> alone_said({"adjusted_risk_ratio": 0.0, "adjusted_low": None, "adjusted_difference": -0.3})
+    'none of them stayed'
+    """
+    ratio, gap = row["adjusted_risk_ratio"], row.get("adjusted_difference")
+    if ratio is None and ((gap or 0) > 0 or row["adjusted_low"] is not None):
+        return "only they stayed"
+    return "none of them stayed" if ratio == 0 else None
+
+
+def like_for_like(row: Row) -> str:
+    """Write what the comparison of equally active users says of one row, whatever of it exists."""
+    alone = alone_said(row)
+    bounds = [row["adjusted_low"], row["adjusted_high"]]
+    if alone is None:
+        return times_as_often(row["adjusted_risk_ratio"], *bounds)
+    bound = times_as_often(None, *bounds)
+    return alone if bound == "–" else f"{alone}: {bound}"
 
 
 def late_said(row: Row) -> str:

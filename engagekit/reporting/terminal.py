@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from engagekit._base import LINK_NAMES, count, many, percent, plain, sure
+from engagekit.first_weeks import like_for_like
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,13 +164,10 @@ def differences(strongest: pl.DataFrame) -> str:
         )
     rows = [("in the first two weeks", "retained", "churned", "like for like (95%)")]
     for r in strongest.to_dicts():
-        action = plain(r["action"]) + (
-            f", {r['at_least']} or more times" if r["at_least"] > 1 else ""
-        )
-        adjusted = (
-            f"{r['adjusted_risk_ratio']:.2f}× ({r['adjusted_low']:.2f} – {r['adjusted_high']:.2f})"
-        )
-        rows.append((action, percent(r["share_retained"]), percent(r["share_churned"]), adjusted))
+        often = "" if (r["at_least"] or 1) == 1 else f", {r['at_least']} or more times"
+        action = plain(r["action"]) + often
+        shares = percent(r["share_retained"]), percent(r["share_churned"])
+        rows.append((action, *shares, like_for_like(r)))
     return _section("First two weeks: association, not cause", _aligned(rows))
 
 

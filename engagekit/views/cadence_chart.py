@@ -78,9 +78,9 @@ def usage_interval(interval: pl.DataFrame) -> Any:
 
 def _marked(frame: pl.DataFrame) -> list[Any]:
     """Mark the product's usage interval."""
-    if frame.is_empty():
+    days = None if frame.is_empty() else frame["usage_interval_days"][0]
+    if days is None:
         return []
-    days = frame["usage_interval_days"][0]
     mark = alt.Chart(data([{"at": days, "note": f"usage interval: {days:g} days"}])).encode(
         x=alt.X("at:Q", title=PAUSE)
     )
@@ -115,6 +115,7 @@ def engagement_matrix(matrix: pl.DataFrame) -> Any:
             "times": decimals(row["times"], 1),
         }
         for name, row in zip(labels(frame["event"].to_list()), frame.to_dicts(), strict=True)
+        if row["rate"] is not None and row["days"] is not None  # the table has the others
     ]
     x = alt.X("rate:Q", title=DID, axis=share_axis(DID), scale=alt.Scale(domain=[0, 1]))
     y = alt.Y("days:Q", title=DAYS, scale=alt.Scale(domain=[0, _top(rows)], nice=False))

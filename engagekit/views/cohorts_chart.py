@@ -250,7 +250,7 @@ def _lines(
 def _ends(rows: list[dict[str, Any]], groups: Sequence[str], title: str) -> list[Any]:
     """Write each line's name at its end, moved apart where two would overlap."""
     last = {row["group"]: row for row in rows}
-    if not any(groups):
+    if not rows or not any(groups):
         return []
     top = max(row["high"] or row["rate"] for row in rows)
     placed: list[dict[str, Any]] = []

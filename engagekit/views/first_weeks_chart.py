@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
+from engagekit.first_weeks import alone_said, like_for_like
 from engagekit.views import first_weeks_table as words
 from engagekit.views.marks import names
 from engagekit.views.sheet import LONGEST, checked, decimals, points, rated
-from engagekit.views.theme import BLUE, INK, LATER, MUTED, VERMILLION, data, finished, tips
+from engagekit.views.theme import BLUE, INK, LATER, MUTED, TEXT, VERMILLION, data, finished, tips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,17 +55,23 @@ def _row(name: str, row: dict[str, Any]) -> dict[str, Any]:
         "high": row["high"],
         "ratio": _held(row["risk_ratio"]),
         "adjusted": _held(row["adjusted_risk_ratio"]),
-        "from": _held(row["adjusted_low"]),
-        "to": _held(row["adjusted_high"]),
+        "from": _held(_end(row["adjusted_low"], row["adjusted_high"], words.LEAST_RATIO)),
+        "to": _held(_end(row["adjusted_high"], row["adjusted_low"], words.MOST_RATIO)),
+        "alone": alone_said(row) or "",
         "said_retained": rated(row["share_retained"]),
         "said_churned": rated(row["share_churned"]),
         "said_difference": f"{points(row['difference'])} points",
         "said_ratio": decimals(row["risk_ratio"]),
-        "said_adjusted": decimals(row["adjusted_risk_ratio"]),
+        "said_adjusted": like_for_like(row),
         "verdict": words.verdict(row),
         "tone": INK if clear else GREY,
         "fill": INK if clear else "white",
     }
+
+
+def _end(bound: float | None, other: float | None, edge: float) -> float | None:
+    """Draw an interval of one side to the edge of the picture, one of no side not at all."""
+    return edge if bound is None and other is not None else bound
 
 
 def _held(ratio: float | None) -> float | None:
@@ -143,6 +150,10 @@ def _ratios(rows: Sequence[dict[str, Any]], order: Sequence[str]) -> Any:
         shape="diamond", size=90, opacity=1, strokeWidth=2, fill="white", stroke=MUTED
     )
     adjusted = base.mark_point(size=90, opacity=1, strokeWidth=2)
+    # What no ratio can say stands in words where the dot would be.
+    alone = base.mark_text(dy=-11, fontSize=TEXT).encode(
+        x=alt.value(90), text="alone:N", color=tone
+    )
     return alt.layer(
         one.encode(x=alt.X("one:Q", title=title, scale=scale, axis=axis)),
         crude.encode(x=alt.X("ratio:Q", title=title, scale=scale), tooltip=tooltip),
@@ -153,4 +164,5 @@ def _ratios(rows: Sequence[dict[str, Any]], order: Sequence[str]) -> Any:
             fill=alt.Fill("fill:N", scale=None),
             tooltip=tooltip,
         ),
+        *([alone] if any(row["alone"] for row in rows) else []),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from engagekit.first_weeks import alone_said
 from engagekit.views.sheet import (
     LONGEST,
     UNKNOWN,
@@ -50,7 +51,7 @@ def dumbbell(compared: pl.DataFrame, *, most: int | None = None) -> Sheet:
             points(r["difference"]),
             _between(r["low"], r["high"], points),
             decimals(r["risk_ratio"]),
-            decimals(r["adjusted_risk_ratio"]),
+            alone_said(r) or decimals(r["adjusted_risk_ratio"]),
             _between(r["adjusted_low"], r["adjusted_high"], decimals),
             decimals(r["q"], 3),
             verdict(r),
@@ -70,7 +71,12 @@ def dumbbell(compared: pl.DataFrame, *, most: int | None = None) -> Sheet:
 
 
 def _between(low: float | None, high: float | None, write: Any) -> str:
-    return UNKNOWN if low is None or high is None else f"{write(low)} to {write(high)}"
+    """Write an interval, of which one side may not exist."""
+    if low is not None and high is not None:
+        return f"{write(low)} to {write(high)}"
+    if low is not None:
+        return f"at least {write(low)}"
+    return UNKNOWN if high is None else f"at most {write(high)}"
 
 
 def action_names(frame: pl.DataFrame) -> list[str]:

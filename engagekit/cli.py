@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 import warnings
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -33,6 +34,7 @@ app = App(
     version=ek.__version__,
     help_flags=["--help", "-h"],
 )
+FAULT = 70  # exit status of a fault of engagekit's own, as sysexits.h has it
 Preset = Literal[
     "posthog", "amplitude", "mixpanel", "mixpanel_before_2023", "segment", "ga4", "snowplow"
 ]
@@ -455,14 +457,38 @@ def _plain_value(value: object) -> object:
 def _say(text: str) -> None:
     from engagekit.reporting import encodable
 
+    if sys.stdout is None:
+        raise OSError("standard output is closed, so nothing can be printed")
     shown = "\n".join(map(plain, text.split("\n")))  # paths too may hold what a terminal obeys
     print(encodable(shown, sys.stdout.encoding))
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; 0 whatever the verdict, 2 on bad input, never a traceback for it."""
+@app.meta.default
+def _launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    debug: Annotated[bool, Parameter(negative="")] = False,
+) -> Any:
+    """Run one command.
+
+    Parameters
+    ----------
+    debug
+        Where something fails, show where in the code, for a report to us; it may hold ids of users.
+    """
     try:
-        status = app(
+        return app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError:
+        raise
+    except Exception:
+        if debug and sys.stderr is not None:
+            traceback.print_exc()
+        raise
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; 0 whatever the verdict, 2 on bad input, 70 on a fault of engagekit's, never a bare traceback."""
+    try:
+        status = app.meta(
             arguments, exit_on_error=False, print_error=False, result_action="return_value"
         )
     except CycloptsError as error:
@@ -476,19 +502,31 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except (OSError, ImportError) as error:
         return _refuse(f"{type(error).__name__}: {error}")
+    except Exception as error:
+        return _own_fault(error)
     return status if isinstance(status, int) else 0
+
+
+def _own_fault(error: Exception) -> int:
+    """Say that something broke that is not the user's to mend; what the error says may hold ids, so it is not shown."""
+    inside = [f for f in traceback.extract_tb(error.__traceback__) if "engagekit" in f.filename]
+    place = f" in {Path(inside[-1].filename).name}, line {inside[-1].lineno}" if inside else ""
+    _refuse(
+        f"something broke inside engagekit ({type(error).__name__}{place}). The fault is ours to mend, not yours.",
+        hint="Please report it: the same command with --debug shows where; look it over first, ids of users may stand in it.",
+    )
+    return FAULT
 
 
 def _refuse(message: str, *, hint: str = "") -> int:
     from engagekit.reporting import encodable
 
-    lines = [plain(line) for line in message.splitlines()]
-    print(
-        encodable(
-            "engagekit: " + "\n".join([*lines, *([hint] if hint else [])]), sys.stderr.encoding
-        ),
-        file=sys.stderr,
-    )
+    if (
+        sys.stderr is not None
+    ):  # closed by whoever started the command: the exit status says it alone
+        lines = [plain(line) for line in message.splitlines()]
+        text = "engagekit: " + "\n".join([*lines, *([hint] if hint else [])])
+        print(encodable(text, sys.stderr.encoding), file=sys.stderr)
     return 2
 
 

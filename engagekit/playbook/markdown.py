@@ -95,7 +95,7 @@ def facts(rows: Iterable[Any], *columns: str) -> Handout:
 def card(name: str | None) -> Handout:
     """Write a play as a card: when to use it, what users feel, the trap, who leads it, what to watch."""
     if name is None:
-        return Handout("No play fits: look at who signs up, and at the tracking, first.")
+        return Handout("No play is named by this verdict.")
     play = play_named(name)
     rows = [
         ("Use it when", play.use_when), ("Users then feel", play.users_feel), ("The trap", play.trap), ("Instead", play.instead),

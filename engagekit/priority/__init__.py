@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from engagekit.priority.counts import accounts_of, link_counts
 from engagekit.priority.earliest import earliest_broken
-from engagekit.priority.planning import Plan, plan
+from engagekit.priority.instead import later
+from engagekit.priority.planning import SOONER, Plan, plan
 from engagekit.priority.verdict import Priority, prioritize
 
 __all__ = [
+    "SOONER",
     "Plan",
     "Priority",
     "accounts_of",
     "earliest_broken",
+    "later",
     "link_counts",
     "plan",
     "prioritize",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from engagekit._base import count, day, many, percent
@@ -14,27 +13,35 @@ from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import day_of, instant
 from engagekit.intervals import z_of
 from engagekit.playbook import PLAYS
+from engagekit.priority.instead import instead, later
 from engagekit.priority.verdict import Priority, rate_of
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from engagekit.instants import Instant
     from engagekit.playbook import Play
 
 POWER = 0.8  # of ten plays that bring the improvement, eight will be seen to
 LEVEL = 0.95
+SOONER = "aim higher, mend a link that more users reach, or agree to decide without a measurement"
 
 
 @dataclass(frozen=True)
 class Plan:
     """What the team commits to, and when it will know.
 
-    `play`, `lead`, `partners`, `review_trigger`, `watch_for` and `metrics` come from the playbook (null or empty
-    where a problem has no play). `link` is the one to mend, `rate`, `low`, `high` (with `n` of `of`) its present
-    value, `goal` the rate aimed at. `users_needed` must be judged on the link, before and again after, to see that
-    improvement; `signups_needed` bring them, in `weeks` at `signups_per_week`; with the `window_days` each user
-    needs, the effect can be seen on `visible_on`. These are null where no users come. `sentence` can be read aloud.
+    `verdict` is the one planned for. `play`, `lead`, `partners`, `review_trigger`, `watch_for` and `metrics` come from
+    the playbook (null or empty where a problem has no play). `link` is the one to mend, `rate`, `low`, `high` (with `n`
+    of `of`) its present value, `goal` the rate aimed at. `users_needed` must be judged on the link, before and again
+    after, to see that improvement; `signups_needed` bring them, in `weeks` at `signups_per_week`; with the
+    `window_days` each user needs, the effect can be seen on `visible_on`. These are null where no users come or the
+    wait is longer than any useful time (two years). `look_again` is the day to come back to it: `visible_on`, or, where
+    no link is named, the day on which the verdict can be another; `sentence` then says what to do instead, and
+    everything about a link is null. `sentence` can be read aloud.
     """
 
+    verdict: str
     play: str | None
     problem: str | None
     lead: str | None
@@ -42,20 +49,21 @@ class Plan:
     review_trigger: str | None
     watch_for: str | None
     metrics: tuple[str, ...]
-    link: str
-    n: int
-    of: int
-    rate: float
-    low: float
-    high: float
-    goal: float
-    users_needed: int
+    link: str | None
+    n: int | None
+    of: int | None
+    rate: float | None
+    low: float | None
+    high: float | None
+    goal: float | None
+    users_needed: int | None
     signups_needed: int | None
     signups_per_week: float
     weeks: int | None
-    window_days: int
+    window_days: int | None
     starts_on: date
     visible_on: date | None
+    look_again: date | None
     sentence: str
 
     def __str__(self) -> str:
@@ -88,7 +96,7 @@ def plan(
     play
         Name of another play than the verdict's.
     link
-        The link to mend; needed where the verdict names none.
+        The link to mend, where it is another than the verdict's or the verdict names none.
     today
         Local day the play starts. Default: the day the data end.
     signups_per_week
@@ -97,15 +105,16 @@ def plan(
     Returns
     -------
     Plan
-        `play`, `problem`, `lead`, `partners`, `review_trigger`, `watch_for`, `metrics`, `link`, `n`, `of`, `rate`,
-        `low`, `high`, `goal`, `users_needed`, `signups_needed`, `signups_per_week`, `weeks`, `window_days`,
-        `starts_on`, `visible_on`, `sentence`.
+        `verdict`, `play`, `problem`, `lead`, `partners`, `review_trigger`, `watch_for`, `metrics`, `link`, `n`, `of`,
+        `rate`, `low`, `high`, `goal`, `users_needed`, `signups_needed`, `signups_per_week`, `weeks`, `window_days`,
+        `starts_on`, `visible_on`, `look_again`, `sentence`. Where the verdict names no link and none is given:
+        what to do instead, and when to look again.
 
     Raises
     ------
     ParameterError
-        No link is named and none given, the link has no rate yet or is passed by all, the goal is not above it, or
-        `signups_per_week` is no number of them.
+        The link has no rate yet or is passed by all, the goal is not above it or too near to it, `signups_per_week` is no number of
+        them, or `goal` or `play` is given where no link is named and none given.
 
     Notes
     -----
@@ -125,37 +134,25 @@ def plan(
         raise ParameterError(
             f"priority is a {type(priority).__name__}; it takes what ek.prioritize(journeys) gives."
         )
-    chosen, playbook = _choices(priority, play, link)
-    row = rate_of(priority, chosen)
-    p = row["rate"]
-    if p >= 1:
-        raise ParameterError(
-            f"Everyone who is judged passes {chosen}: there is nothing to improve."
-        )
-    aim = _goal(row) if goal is None else goal
-    if isinstance(aim, bool) or not isinstance(aim, (int, float)) or not p < aim < 1:
-        raise ParameterError(
-            f"goal is {goal!r}; it takes a rate above the present {p:.3f} of {chosen}, and below 1."
-        )
-    needed = math.ceil(users_for(p, aim) * row["design_effect"])
-    per_week = priority.signups_per_week if signups_per_week is None else signups_per_week
-    if (
-        isinstance(per_week, bool)
-        or not isinstance(per_week, (int, float))
-        or not 0 <= per_week < math.inf
-    ):
-        raise ParameterError(f"signups_per_week is {per_week!r}; it takes a number, 0 or more.")
-    share = math.prod(priority.table["rate"][: LINKS.index(chosen)])
-    signups = math.ceil(needed / share)
-    weeks = math.ceil(signups / per_week) if per_week > 0 else None
-    window = span_days(priority.definition, chosen)
+    per_week = _pace_of(priority, signups_per_week)
     zone = priority.basis.timezone
     start = day_of(
         priority.basis.as_of if today is None else instant(today, timezone=zone, name="today"), zone
     )
-    visible = None if weeks is None else start + timedelta(weeks=weeks, days=window)
+    if link is None and priority.link is None and goal is None and play is None:
+        told, again = instead(priority, start, per_week)
+        return _without_link(priority, start, per_week, told, again)
+    chosen, playbook = _choices(priority, play, link, goal)
+    row = rate_of(priority, chosen)
+    aim = _aim(row, chosen, goal)
+    needed = _needed(row, aim, goal)
+    signups = _signups(priority, chosen, needed)
+    weeks = _weeks(signups, per_week)
+    window = span_days(priority.definition, chosen)
+    visible = None if weeks is None else later(start, 7 * weeks + window)
     told = _sentence(chosen, playbook, row, aim, needed, signups, per_week, weeks, window, visible)
     return Plan(
+        verdict=priority.verdict,
         play=playbook.name if playbook else None,
         problem=playbook.problem if playbook else priority.problem,
         lead=playbook.primary_lead if playbook else None,
@@ -164,21 +161,82 @@ def plan(
         watch_for=playbook.watch_for if playbook else None,
         metrics=playbook.metrics if playbook else (),
         link=chosen,
-        n=row["n"],
-        of=row["of"],
-        rate=p,
-        low=row["low"],
-        high=row["high"],
+        **{name: row[name] for name in ("n", "of", "rate", "low", "high")},
         goal=float(aim),
         users_needed=needed,
         signups_needed=signups,
-        signups_per_week=float(per_week),
+        signups_per_week=per_week,
         weeks=weeks,
         window_days=window,
         starts_on=start,
         visible_on=visible,
+        look_again=visible,
         sentence=told,
     )
+
+
+def _without_link(
+    priority: Priority, start: date, per_week: float, told: str, again: date | None
+) -> Plan:
+    of_a_play = ("play", "problem", "lead", "review_trigger", "watch_for")
+    of_a_link = ("link", "n", "of", "rate", "low", "high", "goal", "users_needed", "signups_needed")
+    nothing: dict[str, Any] = dict.fromkeys(
+        [*of_a_play, *of_a_link, "weeks", "window_days", "visible_on"]
+    )
+    return Plan(
+        **nothing,
+        verdict=priority.verdict,
+        partners=(),
+        metrics=(),
+        signups_per_week=per_week,
+        starts_on=start,
+        look_again=again,
+        sentence=told,
+    )
+
+
+def _pace_of(priority: Priority, given: float | None) -> float:
+    per_week = priority.signups_per_week if given is None else given
+    number = isinstance(per_week, (int, float)) and not isinstance(per_week, bool)
+    if not number or not 0 <= per_week < math.inf:
+        raise ParameterError(f"signups_per_week is {per_week!r}; it takes a number, 0 or more.")
+    return float(per_week)
+
+
+def _aim(row: dict[str, Any], link: str, goal: float | None) -> float:
+    p = row["rate"]
+    if p >= 1:
+        raise ParameterError(f"Everyone who is judged passes {link}: there is nothing to improve.")
+    aim = _goal(row) if goal is None else goal
+    if isinstance(aim, bool) or not isinstance(aim, (int, float)) or not p < aim < 1:
+        raise ParameterError(
+            f"goal is {goal!r}; it takes a rate above the present {p:.3f} of {link}, and below 1."
+        )
+    return aim
+
+
+def _needed(row: dict[str, Any], aim: float, goal: float | None) -> int:
+    try:
+        needed: int = math.ceil(users_for(row["rate"], aim) * row["design_effect"])
+    except (OverflowError, ZeroDivisionError):
+        raise ParameterError(
+            f"goal is {goal!r}, so near to the present rate that no number of users could tell them apart."
+        ) from None
+    return needed
+
+
+def _signups(priority: Priority, link: str, needed: int) -> int | None:
+    """Count the sign-ups that bring so many users to a link; None where, at present, nobody gets there."""
+    before = priority.table["rate"].to_list()[: LINKS.index(link)]
+    share = math.prod(rate or 0.0 for rate in before)
+    return math.ceil(needed / share) if share > 0 else None
+
+
+def _weeks(signups: int | None, per_week: float) -> int | None:
+    if signups is None or per_week == 0:
+        return None
+    weeks = signups / per_week
+    return math.ceil(weeks) if math.isfinite(weeks) else None
 
 
 def users_for(rate: float, goal: float, *, level: float = LEVEL, power: float = POWER) -> int:
@@ -207,12 +265,15 @@ def users_for(rate: float, goal: float, *, level: float = LEVEL, power: float = 
     return math.ceil(((apart + seen) / (goal - rate)) ** 2)
 
 
-def _choices(priority: Priority, play: str | None, link: str | None) -> tuple[str, Play | None]:
+def _choices(
+    priority: Priority, play: str | None, link: str | None, goal: float | None
+) -> tuple[str, Play | None]:
     faults = [] if link is None else check_choice("link", link, LINKS)
     faults += [] if play is None else check_choice("play", play, [p.name for p in PLAYS])
     if link is None and priority.link is None:
+        given = " and ".join(n for n, v in (("goal", goal), ("play", play)) if v is not None)
         faults.append(
-            f"the verdict is {priority.verdict!r}, so no link is named; say which one to mend, such as link='habit'."
+            f"{given} given, but the verdict is {priority.verdict!r}, so no link is named; say which one to mend, such as link='habit'."
         )
     if faults:
         raise ParameterError.from_faults("No plan can be made", faults)
@@ -237,7 +298,7 @@ def _sentence(
     row: dict[str, Any],
     goal: float,
     needed: int,
-    signups: int,
+    signups: int | None,
     per_week: float,
     weeks: int | None,
     window: int,
@@ -252,8 +313,15 @@ def _sentence(
     )
     now = f"{link.capitalize()} stands at {percent(row['rate'])} ({count(row['n'])} of {count(row['of'])}); the goal is {percent(goal)}."
     need = f"To see that takes {many(needed, 'judged user')} before and as many after the start"
+    if signups is None:
+        return f"{who} {now} {need}, but nobody gets as far as {link} lately."
+    if per_week == 0:
+        return f"{who} {now} {need}, but nobody signed up lately, so no effect could be seen."
     if weeks is None or visible is None:
-        return f"{who} {now} {need}, but nobody signed up lately; say signups_per_week."
+        return (
+            f"{who} {now} {need}: {many(signups, 'sign-up')} at {_pace(per_week)} a week, so not within any useful time. "
+            f"{SOONER.capitalize()}."
+        )
     return (
         f"{who} {now} {need}: {many(signups, 'sign-up')}, {many(weeks, 'week')} at {_pace(per_week)} a week, "
         f"and {many(window, 'day')} until the last can be judged. Look again on {day(visible)}."
@@ -261,4 +329,6 @@ def _sentence(
 
 
 def _pace(per_week: float) -> str:
+    if 0 < per_week < 0.05:
+        return "under 0.1"
     return f"{per_week:,.1f}" if per_week < 10 else f"{per_week:,.0f}"

@@ -24,7 +24,8 @@ ASCII = str.maketrans({"–": "-", "—": "-", "…": "...", "·": "|", "◀": "
 
 def mind(message: Warning | str, *_: object) -> None:
     """Write a warning as a line for people, without where in the code it arose."""
-    sys.stderr.write(encodable(f"Mind: {plain(str(message))}\n", sys.stderr.encoding))
+    if sys.stderr is not None:
+        sys.stderr.write(encodable(f"Mind: {plain(str(message))}\n", sys.stderr.encoding))
 
 
 def screen(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -10,7 +9,7 @@ import polars as pl
 from engagekit._base import LINK_NAMES, many, plain
 from engagekit.definition import LINKS
 from engagekit.playbook import PLAYS
-from engagekit.priority import plan
+from engagekit.priority import SOONER, later, plan
 from engagekit.widgets.panel import Panel, Shown, button, choice, lines, secret, slider, text
 
 if TYPE_CHECKING:
@@ -160,7 +159,7 @@ def _play_of(link: str) -> str:
 
 def _look_again(made: Plan) -> date:
     """Take the day on which the effect can be seen; a team that would wait longer than a year looks after one."""
-    latest = made.starts_on + timedelta(weeks=MOST_WEEKS)
+    latest = later(made.starts_on, 7 * MOST_WEEKS) or made.starts_on  # the calendar itself ends
     return latest if made.visible_on is None else min(made.visible_on, latest)
 
 
@@ -172,8 +171,8 @@ def card_text(written: dict[str, Any], made: Plan) -> str:
     ]
     if made.visible_on is None or str(made.visible_on) > written["look_again"]:
         lines.append(
-            f"That is too long to wait, so we look again on {written['look_again']} at the latest: aim higher, "
-            "mend a link that more users reach, or agree to decide without a measurement."
+            f"That is too long to wait, so we look again on {written['look_again']} at the latest"
+            + ("." if made.visible_on is None else f": {SOONER}.")
         )
     if written.get("change_our_mind"):
         lines.append(f"What would change our mind: {plain(written['change_our_mind'])}")

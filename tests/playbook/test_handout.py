@@ -16,7 +16,7 @@ def test_each_play_has_a_card_with_its_owner_and_trap():
         assert all(
             words in text for words in (play.name, play.primary_lead, play.trap, play.watch_for)
         )
-    assert "No play fits" in str(card(None))
+    assert "No play is named" in str(card(None))
 
 
 def test_agendas_hold_all_that_a_review_looks_at():

@@ -3,11 +3,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 import pytest
-from link_logs import found_in, going_as_far_as
+from link_logs import PLAIN, found_in, going_as_far_as
 
 import engagekit as ek
 from engagekit.errors import ParameterError
@@ -127,11 +127,125 @@ def test_another_play_or_link_can_be_planned():
         ek.plan(found, link="habbit", play="Repeat Valu")
 
 
-def test_without_a_named_link_one_must_be_said():
-    sound = found_in(going_as_far_as(300, 280, 260, 240))
-    with pytest.raises(ParameterError, match="'none broken', so no link is named"):
-        ek.plan(sound)
+NO_LINK = (
+    "play", "lead", "link", "n", "of", "rate", "goal", "users_needed", "signups_needed", "weeks", "window_days", "visible_on",
+)  # fmt: skip
+
+
+def answered(found, **more):
+    """Plan without a link, and hold that nothing is said of one."""
+    made = ek.plan(found, **more)
+    assert {name: getattr(made, name) for name in NO_LINK} == dict.fromkeys(NO_LINK)
+    assert (made.verdict, made.partners, made.metrics) == (found.verdict, (), ())
+    return made
+
+
+def test_where_no_link_is_broken_the_plan_says_what_to_watch_and_when_to_look_again():
+    sound = found_in(going_as_far_as(300, 280, 200, 240))
+    made = answered(sound, today="2026-06-01")
+    # Habit stands nearest to its target; depth, the last with one, needs 3 and 6 days of each of 28 days' sign-ups.
+    assert made.look_again == date(2026, 6, 1) + timedelta(days=28 + 9)
+    assert made.sentence == (
+        "No link is broken, so there is nothing to mend now. Change nothing for the loop's sake, and watch habit, the "
+        "nearest to its mark (71% against 50%). Look again on 2026-07-08, when the sign-ups of the next four weeks can "
+        "be judged on depth."
+    )
     assert ek.plan(sound, link="habit").play == "Repeat Value"
+
+
+def test_an_undecided_verdict_is_looked_at_again_once_enough_users_can_be_judged():
+    found = found_in(going_as_far_as(60, 48, 23, 4))
+    assert found.verdict == "undecided"
+    made = answered(found, today="2026-06-01", signups_per_week=20)
+    days = math.ceil(7 * found.more_users / 20 + 9)  # 9: the windows of the later candidate, depth
+    assert made.look_again == date(2026, 6, 1) + timedelta(days=days)
+    assert f"look again on {made.look_again}" in made.sentence
+    assert "which link to mend, habit or depth" in made.sentence
+    slow = answered(found, signups_per_week=0.5)
+    assert slow.look_again is None
+    assert "not within any useful time" in slow.sentence
+    ended = answered(found, signups_per_week=0)
+    assert ended.look_again is None
+    assert "nobody signed up lately" in ended.sentence
+
+
+def test_rates_at_their_targets_are_no_matter_of_waiting():
+    at_target = found_in(going_as_far_as(400, 300, 150, 75), targets={"habit": 0.5})
+    assert (at_target.verdict, at_target.more_users) == ("undecided", None)
+    made = answered(at_target, today="2026-06-01")
+    assert "whether habit needs mending" in made.sentence
+    assert "targets that lie further from the rates" in made.sentence
+    assert made.look_again == date(2026, 6, 1) + timedelta(days=28 + 5)
+
+
+def test_before_anybody_can_be_judged_the_first_look_has_a_day():
+    early = found_in(going_as_far_as(40, 30, 20), as_of=2)
+    made = answered(early)
+    assert made.look_again == date(2026, 3, 29) + timedelta(days=3)
+    assert "Nobody can be judged yet" in made.sentence
+
+
+def test_links_that_cannot_be_judged_for_want_of_events_are_a_matter_of_the_definition():
+    bare = dataclasses.replace(PLAIN, advanced=(), advocacy=())
+    found = found_in(going_as_far_as(40, 30, 20), definition=bare, targets={"depth": 0.4})
+    made = answered(found, today="2026-06-01")
+    assert "Name the events of these links" in made.sentence
+    assert made.look_again == date(2026, 6, 1)
+
+
+def test_without_targets_the_plan_is_to_agree_on_them():
+    found = found_in(BROKEN_HABIT, targets={})
+    made = answered(dataclasses.replace(found, verdict="no targets", link=None, play=None))
+    assert "Agree on a target for each link first" in made.sentence
+    assert made.look_again == made.starts_on
+
+
+def test_a_goal_or_a_play_without_a_link_is_refused():
+    sound = found_in(going_as_far_as(300, 280, 260, 240))
+    with pytest.raises(ParameterError, match="goal given, but the verdict is 'none broken'"):
+        ek.plan(sound, goal=0.99)
+    with pytest.raises(ParameterError, match="goal and play given, but"):
+        ek.plan(sound, goal=0.99, play="Re-engagement")
+
+
+@pytest.mark.parametrize("pace", [1e-300, 5e-324, 1e-9, 0.1])
+def test_a_wait_without_end_is_said_and_no_date_is_made_up(pace):
+    made = ek.plan(found_in(BROKEN_HABIT), signups_per_week=pace)
+    assert (made.visible_on, made.look_again) == (None, None)
+    assert "not within any useful time" in made.sentence
+    assert "a week" in made.sentence
+
+
+def test_a_start_at_the_end_of_the_calendar_has_no_date_either():
+    for found in (found_in(BROKEN_HABIT), found_in(going_as_far_as(300, 280, 260, 240))):
+        made = ek.plan(found, today="9999-12-31", signups_per_week=1000)
+        assert made.look_again is None
+        assert "within any useful time" in made.sentence
+
+
+def test_a_late_link_that_few_reach_needs_more_than_anybody_waits_for():
+    made = ek.plan(found_in(going_as_far_as(3000, 300, 100, 9, 1)), link="advocacy", goal=0.112, signups_per_week=20)  # fmt: skip
+    assert made.users_needed > 10_000
+    assert made.signups_needed > 100 * made.users_needed
+    assert (made.visible_on, made.look_again) == (None, None)
+    assert "not within any useful time" in made.sentence
+
+
+def test_a_link_that_nobody_reaches_lately_brings_no_number_of_sign_ups():
+    found = found_in(BROKEN_HABIT)
+    rates = pl.when(pl.col("link") != "activation").then("rate")
+    for gone in (rates, rates.fill_null(0.0)):
+        made = ek.plan(
+            dataclasses.replace(found, table=found.table.with_columns(gone.alias("rate")))
+        )
+        assert (made.signups_needed, made.weeks, made.visible_on) == (None, None, None)
+        assert "nobody gets as far as habit lately" in made.sentence
+
+
+def test_a_goal_that_nothing_could_tell_apart_is_refused():
+    none = found_in(going_as_far_as(40, 30, 0))
+    with pytest.raises(ParameterError, match="so near to the present rate"):
+        ek.plan(none, link="habit", goal=1e-320)
 
 
 def test_a_problem_without_a_play_has_a_plan_without_one():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -272,6 +273,67 @@ def test_help_names_every_command(capsys):
     assert all(name in out for name in ("diagnose", "check", "prepare", "start", "lab", "compare"))
     assert isinstance(out, str)
     assert io.StringIO(out).readline()
+
+
+@pytest.mark.parametrize("command", ["diagnose", "check"])
+def test_a_fault_of_ours_is_said_in_two_lines(capsys, monkeypatch, command):
+    def breaks(*_, **__):
+        return {"jane@example.com": 1}["john@example.com"]
+
+    monkeypatch.setattr(ek, "check_events", breaks)
+    status, out, err = call(capsys, command)
+    assert (status, out) == (70, "")
+    first, second = err.splitlines()
+    assert re.fullmatch(r"engagekit: something broke inside engagekit \(KeyError in cli.py, line \d+\)\. .*ours to mend.*", first)  # fmt: skip
+    assert "--debug" in second
+    assert "john" not in err, "what an error holds may be a user's id"
+    for where in ([command, "--debug"], ["--debug", command]):
+        status, _, err = call(capsys, *where)
+        assert status == 70
+        assert err.startswith("Traceback (most recent call last)")
+        assert "KeyError: 'john@example.com'" in err
+        assert err.splitlines()[-2:] == [first, second]
+
+
+@pytest.mark.parametrize("command", [["prepare", "gone.csv", "x"], ["start", "x", "--events", "gone.csv"], ["lab", "gone"], ["compare", "gone"]])  # fmt: skip
+def test_debug_is_taken_by_every_command(capsys, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, _, plain_err = call(capsys, *command)
+    assert status == 2
+    status, _, err = call(capsys, *command, "--debug")
+    assert status == 2
+    assert err.startswith("Traceback")
+    assert err.endswith(plain_err)
+
+
+def test_a_mistyped_option_needs_no_traceback_even_with_debug(capsys):
+    status, _, err = call(capsys, "diagnose", "--debug", "--reprt", "x")
+    assert status == 2
+    assert err.startswith("engagekit: ")
+    assert "--report" in err
+
+
+def test_help_tells_of_debug(capsys):
+    for command in ([], ["diagnose"], ["compare"]):
+        assert main([*command, "--help"]) == 0
+        assert "--debug" in capsys.readouterr().out
+
+
+def closed(arguments, **streams):
+    """Run the command with a stream closed, as some schedulers do."""
+    which = {"stdout": ">&-", "stderr": "2>&-"}
+    line = " ".join([sys.executable, "-m", "engagekit", *arguments, *(which[s] for s in streams)])
+    return subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes streams as a shell does")
+def test_closed_streams_are_said_or_borne():
+    unheard = closed(["check"], stdout=True)
+    assert unheard.returncode == 2
+    assert unheard.stderr.splitlines() == [
+        "engagekit: OSError: standard output is closed, so nothing can be printed"
+    ]
+    assert closed(["diagnose", "gone.csv", "-d", "gone.toml"], stderr=True).returncode == 2
 
 
 def test_warnings_are_lines_for_people(tmp_path):

@@ -7,15 +7,25 @@ import os
 import sys
 import traceback
 import warnings
-from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
 import engagekit as ek
 from engagekit._base import plain
+from engagekit.cli.answers import answers, plain_value
+from engagekit.cli.reading import (
+    AS_IT_IS,
+    Reading,
+    definition_in,
+    frame_of,
+    id_type_of,
+    journeys_of,
+    log_of,
+    scan_in,
+    users_in,
+)
 from engagekit.errors import (
     EngagekitError,
     ParameterError,
@@ -24,8 +34,6 @@ from engagekit.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import polars as pl
 
 app = App(
@@ -35,50 +43,6 @@ app = App(
     help_flags=["--help", "-h"],
 )
 FAULT = 70  # exit status of a fault of engagekit's own, as sysexits.h has it
-Preset = Literal[
-    "posthog", "amplitude", "mixpanel", "mixpanel_before_2023", "segment", "ga4", "snowplow"
-]
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """How the event log is read.
-
-    Parameters
-    ----------
-    definition
-        TOML file that says what success is in this product.
-    preset
-        Which product wrote the export, if one of these did.
-    user, event, at
-        Names of the columns that hold the user's id, the event's name and the time.
-    at_timezone
-        Where times without an offset lie; default: the definition's time zone.
-    at_format
-        How the times are written, where that cannot be told: s, ms, us or ns for an epoch, or a pattern like
-        %d/%m/%Y.
-    bad_times
-        What becomes of unreadable times: refused, or left out and counted.
-    encoding
-        How text files are encoded.
-    dedupe
-        Keep one of events that are the same in every column.
-    cache
-        Folder for text files once read; default: a folder of your account.
-    """
-
-    definition: Annotated[Path | None, Parameter(name=["--definition", "-d"])] = None
-    preset: Preset | None = None
-    user: str = "user_id"
-    event: str = "event"
-    at: str = "at"
-    at_timezone: str | None = None
-    at_format: str | None = None
-    bad_times: Literal["refuse", "null"] = "refuse"
-    encoding: str = "utf-8"
-    dedupe: Annotated[bool, Parameter(negative="")] = False
-    cache: Path | None = None
 
 
 @app.command
@@ -86,7 +50,7 @@ def diagnose(
     events: str | None = None,
     /,
     *,
-    reading: Reading = Reading(),
+    reading: Reading = AS_IT_IS,
     users: Path | None = None,
     as_of: str | None = None,
     signed_up_since: str | None = None,
@@ -118,7 +82,7 @@ def diagnose(
     from engagekit.first_weeks import strongest
     from engagekit.reporting import terminal
 
-    journeys, notes = _journeys(events, reading, users=users, as_of=as_of)
+    journeys, notes = journeys_of(events, reading, users=users, as_of=as_of)
     if signed_up_since is not None:
         journeys = journeys.where(signed_up=(signed_up_since, None))
     if by is not None and by not in journeys.properties:
@@ -138,8 +102,8 @@ def diagnose(
     if json_:
         _say(
             json.dumps(
-                _answers(journeys, notes, priority, diagnosis),
-                default=_plain_value,
+                answers(journeys, notes, priority, diagnosis),
+                default=plain_value,
                 indent=1,
             )
         )
@@ -163,7 +127,7 @@ def check(
     events: str | None = None,
     /,
     *,
-    reading: Reading = Reading(),
+    reading: Reading = AS_IT_IS,
     as_of: str | None = None,
 ) -> int:
     """List the faults of an event log, each with its count, an example and what to do.
@@ -177,13 +141,13 @@ def check(
     """
     from engagekit.reporting import terminal
 
-    log, definition, _, end = _log(events, reading, needs_definition=False)
-    _say(terminal.checks(ek.check_events(_frame(log), definition, as_of=as_of or end)))
+    log, definition, _, end = log_of(events, reading, needs_definition=False)
+    _say(terminal.checks(ek.check_events(frame_of(log), definition, as_of=as_of or end)))
     return 0
 
 
 @app.command
-def prepare(source: str, folder: Path, /, *, reading: Reading = Reading()) -> int:
+def prepare(source: str, folder: Path, /, *, reading: Reading = AS_IT_IS) -> int:
     """Rewrite a large log once as a folder that everything afterwards reads quickly and in little memory.
 
     Parameters
@@ -193,8 +157,8 @@ def prepare(source: str, folder: Path, /, *, reading: Reading = Reading()) -> in
     folder
         Where the prepared log goes.
     """
-    definition = _definition(reading)
-    log = _scan(source, reading, definition)
+    definition = definition_in(reading)
+    log = scan_in(source, reading, definition)
     ek.prepare_events(log, folder)
     _say(f"Prepared. Now: engagekit diagnose {folder} --definition DEFINITION.toml")
     return 0
@@ -210,7 +174,7 @@ def start(
     users: Path | None = None,
     as_of: str | None = None,
     keep: Annotated[list[str] | None, Parameter(negative="")] = None,
-    reading: Reading = Reading(),
+    reading: Reading = AS_IT_IS,
 ) -> int:
     """Make a workshop folder: the log prepared once, and a folder with notebooks for each team.
 
@@ -234,12 +198,14 @@ def start(
     """
     from engagekit.workshop import start as make
 
-    definition = _definition(reading)
-    log = None if events is None else _scan(events, reading, definition, keep=keep or ())
+    definition = definition_in(reading)
+    log = None if events is None else scan_in(events, reading, definition, keep=keep or ())
     people = None
     if users is not None:
         zone = "UTC" if definition is None else definition.timezone
-        people = _users(users, reading, ids=None if log is None else _id_type(log), timezone=zone)
+        people = users_in(
+            users, reading, ids=None if log is None else id_type_of(log), timezone=zone
+        )
     made = make(
         folder,
         events=log,
@@ -307,20 +273,6 @@ def compare(folder: Path, /) -> int:
     return 0
 
 
-def _journeys(
-    events: str | None, reading: Reading, *, users: Path | None, as_of: str | None
-) -> tuple[ek.Journeys, pl.DataFrame]:
-    log, definition, people, end = _log(events, reading, needs_definition=True)
-    if definition is None:
-        raise ParameterError(
-            f"What success is in your product is not said: give --definition FILE.toml{_how_to_define()}"
-        )
-    if users is not None:
-        people = _users(users, reading, ids=_id_type(log), timezone=definition.timezone)
-    journeys = ek.rollup(log, definition, users=people, as_of=as_of or end)
-    return journeys, ek.check_events(_frame(log), definition, as_of=journeys.as_of)
-
-
 def _without_small(
     journeys: ek.Journeys, by: str, priority: ek.Priority, diagnosis: pl.DataFrame
 ) -> tuple[ek.Priority, pl.DataFrame]:
@@ -338,120 +290,6 @@ def _without_small(
     shown = to_hand_on(priority, by, small)
     shown = dataclasses.replace(shown, warnings=(*shown.warnings, told))
     return shown, without(diagnosis, small)
-
-
-def _how_to_define() -> str:
-    return ", or make a workshop folder with one: engagekit start FOLDER --events FILE."
-
-
-def _log(
-    events: str | None, reading: Reading, *, needs_definition: bool
-) -> tuple[Any, ek.Definition | None, pl.DataFrame | None, Any]:
-    if events is None:
-        from engagekit.simulation import load_sample
-
-        sample = load_sample()
-        return sample.events, _definition(reading) or sample.definition, sample.users, sample.as_of
-    definition = _definition(reading)
-    if definition is None and needs_definition:
-        raise ParameterError(
-            f"What success is in your product is not said: give --definition FILE.toml{_how_to_define()}"
-        )
-    return _scan(events, reading, definition), definition, None, None
-
-
-def _definition(reading: Reading) -> ek.Definition | None:
-    return None if reading.definition is None else ek.Definition.load(reading.definition)
-
-
-def _scan(
-    source: str, reading: Reading, definition: ek.Definition | None, *, keep: Sequence[str] = ()
-) -> Any:
-    from engagekit.rollups import is_prepared
-
-    if is_prepared(source):
-        return Path(source)  # reduced bucket by bucket, in little memory
-    named = () if definition is None else definition.property_names()
-    zone = reading.at_timezone or (definition.timezone if definition else "UTC")
-    return ek.scan_events(
-        source,
-        user=reading.user,
-        event=reading.event,
-        at=reading.at,
-        preset=reading.preset,
-        timezone=zone,
-        keep=tuple(dict.fromkeys([*named, *keep])),
-        dedupe=reading.dedupe,
-        cache=reading.cache,
-        at_format=reading.at_format,
-        bad_times=reading.bad_times,
-        encoding=reading.encoding,
-    )
-
-
-def _users(path: Path, reading: Reading, *, ids: pl.DataType | None, timezone: str) -> pl.DataFrame:
-    return ek.read_users(
-        path,
-        ids=ids,
-        timezone=reading.at_timezone or timezone,
-        at_format=reading.at_format,
-        encoding=reading.encoding,
-    )
-
-
-def _frame(log: Any) -> Any:
-    """Take a log as a frame, also where it is the folder of a prepared one."""
-    from engagekit.rollups import open_prepared
-
-    return open_prepared(log).log if isinstance(log, Path) else log
-
-
-def _id_type(log: Any) -> pl.DataType:
-    found: pl.DataType = _frame(log).collect_schema()["user_id"]
-    return found
-
-
-def _answers(
-    journeys: ek.Journeys, notes: pl.DataFrame, priority: ek.Priority, diagnosis: pl.DataFrame
-) -> dict[str, Any]:
-    plain_fields = (
-        "verdict",
-        "link",
-        "problem",
-        "play",
-        "probability",
-        "holds_from",
-        "holds_to",
-        "sentence",
-    )
-    tables = ("table", "by_quarter", "segments")
-    return {
-        "engagekit": ek.__version__,
-        "product": journeys.definition.name,
-        "as_of": journeys.as_of,
-        "users": journeys.users.lazy().select("user_id").collect().height,
-        "left_out": journeys.left_out.to_dicts(),
-        "data_notes": notes.drop("example").to_dicts(),
-        "priority": {name: getattr(priority, name) for name in plain_fields}
-        | {"warnings": list(priority.warnings)}
-        | {name: _rows(getattr(priority, name)) for name in tables},
-        "diagnosis": diagnosis.to_dicts(),
-        "first_weeks": ek.compare_first_weeks(journeys).to_dicts(),
-        "metrics": ek.metrics(journeys).to_dicts(),
-        "definition": journeys.definition.to_table(),
-    }
-
-
-def _rows(table: pl.DataFrame | None) -> list[dict[str, Any]] | None:
-    return None if table is None else table.to_dicts()
-
-
-def _plain_value(value: object) -> object:
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    if isinstance(value, (set, tuple)):
-        return list(value)
-    return str(value)
 
 
 def _say(text: str) -> None:
@@ -509,8 +347,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _own_fault(error: Exception) -> int:
     """Say that something broke that is not the user's to mend; what the error says may hold ids, so it is not shown."""
-    inside = [f for f in traceback.extract_tb(error.__traceback__) if "engagekit" in f.filename]
-    place = f" in {Path(inside[-1].filename).name}, line {inside[-1].lineno}" if inside else ""
+    package = Path(__file__).parents[1]
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [f for f in frames if Path(f.filename).is_relative_to(package)]
+    place = ""
+    if inside:
+        file = Path(inside[-1].filename).relative_to(package).as_posix()
+        place = f" in {file}, line {inside[-1].lineno}"
     _refuse(
         f"something broke inside engagekit ({type(error).__name__}{place}). The fault is ours to mend, not yours.",
         hint="Please report it: the same command with --debug shows where; look it over first, ids of users may stand in it.",

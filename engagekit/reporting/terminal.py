@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from engagekit._base import LINK_NAMES, count, many, percent, plain, sure
+from engagekit._base import LINK_NAMES, count, group, many, percent, plain, sure
 from engagekit.first_weeks import like_for_like
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def segments(priority: Priority) -> str:
     rows = [(*groups, "users", "verdict", "link", "sure", "")]
     for r in priority.segments.to_dicts():
         named = LINK_NAMES.get(r["link"] or "", "–")
-        who = [plain("(none)" if r[g] is None else r[g]) for g in groups]
+        who = [group(r[g]) for g in groups]
         mark = "differs from all together" if r["elsewhere"] else ""
         rows.append((*who, count(r["users"]), r["verdict"], named, sure(r["probability"]), mark))
     return _section("By group", _aligned(rows))
@@ -152,7 +152,7 @@ def problems(diagnosis: pl.DataFrame) -> str:
             if r["share"] is None
             else f"{percent(r['share'])} ({percent(r['low'])} – {percent(r['high'])})"
         )
-        who = [plain("(none)" if r[g] is None else r[g]) for g in groups]
+        who = [group(r[g]) for g in groups]
         rows.append((*who, plain(r["if_users"]), plain(r["problem"] or "–"), count(r["n"]), share))
     return _section("Diagnosis", _aligned(rows))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import count, percent, plain
+from engagekit._base import count, group, percent
 from engagekit.first_weeks import ACTIVE_DAYS
 from engagekit.widgets.panel import Panel, Shown, choice, slider
 
@@ -86,7 +86,7 @@ def _looked_at(state: dict[str, Any], known: int) -> str:
 
 
 def _came_back(row: dict[str, Any], state: dict[str, Any]) -> str:
-    who = f"{plain(row[state['by']])}: " if state["by"] else ""
+    who = f"{group(row[state['by']])}: " if state["by"] else ""
     span = f"{percent(row['low'])} to {percent(row['high'])}"
     later = " or later" if state["mode"] == "on_or_after" else ""
     return (

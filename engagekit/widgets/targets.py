@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engagekit._base import LINK_NAMES, many, percent, plain
+from engagekit._base import LINK_NAMES, group, many, percent
 from engagekit.definition import LINKS
 from engagekit.widgets.panel import Panel, Shown, choice, slider
 from engagekit.widgets.room import revealed
@@ -111,6 +111,6 @@ def _by_group(table: pl.DataFrame | None, by: str) -> str:
     if not elsewhere:
         return f"No group of {by} breaks at another link than all users together."
     return "\n".join(
-        f"{plain(row[by])}: {LINK_NAMES[row['link']]} is named, {percent(row['probability'])} sure."
+        f"{group(row[by])}: {LINK_NAMES[row['link']]} is named, {percent(row['probability'])} sure."
         for row in elsewhere
     )

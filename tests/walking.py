@@ -19,7 +19,7 @@ from engagekit.workshop.starter import event_table
 NO_ANSWERS = {
     "Definition", "EngagekitError", "Journeys", "METRICS", "Match", "PLAYS", "Priority", "REVIEWS", "Session", "Step",
     "load_sample", "prepare_events", "pseudonymize", "read_users", "report", "rollup", "rollup_sql", "scan_events",
-    "simulate", "to_csv", "use_offline_charts", "check_events",
+    "simulate", "to_csv", "use_offline_charts", "check_events", "usual_period",
 }  # fmt: skip
 
 

@@ -335,8 +335,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _own_fault(error: Exception) -> int:
     """Say that something broke that is not the user's to mend; what the error says may hold ids, so it is not shown."""
-    inside = [f for f in traceback.extract_tb(error.__traceback__) if "engagekit" in f.filename]
-    place = f" in {Path(inside[-1].filename).name}, line {inside[-1].lineno}" if inside else ""
+    package = Path(__file__).parents[1]
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [f for f in frames if Path(f.filename).is_relative_to(package)]
+    place = ""
+    if inside:
+        file = Path(inside[-1].filename).relative_to(package).as_posix()
+        place = f" in {file}, line {inside[-1].lineno}"
     _refuse(
         f"something broke inside engagekit ({type(error).__name__}{place}). The fault is ours to mend, not yours.",
         hint="Please report it: the same command with --debug shows where; look it over first, ids of users may stand in it.",

@@ -312,6 +312,33 @@ def test_the_list_of_rooms_is_the_tree_in_its_order():
     assert [name for name in listed if name in ORDER] == [name for name in ORDER if name in rooms]
 
 
+def recipes() -> dict[str, tuple[str, set[str]]]:
+    """Read the recipes of engagekit/README.md: what to add, one that is there, and the files that name it."""
+    text = (PACKAGE / "README.md").read_text(encoding="utf-8")
+    found = {}
+    for item in re.split(
+        r"^\d\. ", text.split("## Recipes")[1].split("\n## ")[0], flags=re.MULTILINE
+    )[1:]:
+        example, *files = re.findall(r"`([^`]+)`", item)
+        found[re.findall(r"\*\*(.+?)\*\*", item)[0]] = (example, set(files))
+    return found
+
+
+@pytest.mark.parametrize("name", [*recipes()])
+def test_a_recipe_names_every_file_that_changes(name):
+    example, listed = recipes()[name]
+    naming = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if re.search(rf"\b{re.escape(example)}\b", path.read_text(encoding="utf-8"))
+    }
+    assert naming == listed
+
+
+def test_there_are_five_recipes():
+    assert len(recipes()) == 5
+
+
 def test_every_module_says_what_it_is():
     assert [m for m, tree in MODULES.items() if not ast.get_docstring(tree)] == []
 

@@ -164,14 +164,3 @@ def in_spreadsheet(text: object) -> str:
     ("'=1+1", "a;'=1+1", 'well-known')
     """
     return _FORMULA.sub("'", str(text))
-
-
-def group(value: object) -> str:
-    """Write the value of a property that splits an answer, null as ``(none)``.
-
-    Examples
-    --------
-    >>> group("pro"), group(None)
-    ('pro', '(none)')
-    """
-    return "(none)" if value is None else plain(value)

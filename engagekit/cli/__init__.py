@@ -8,7 +8,7 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -28,8 +28,6 @@ from engagekit.cli.reading import (
 from engagekit.errors import EngagekitError, ParameterError, listing
 from engagekit.ingest import EVERY
 from engagekit.log import COLUMNS
-
-if TYPE_CHECKING:
 
 __all__ = ["run"]
 

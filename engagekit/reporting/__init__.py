@@ -215,13 +215,13 @@ def _play(priority: Priority) -> str:
     from engagekit.playbook import play_named
     from engagekit.priority import plan
 
-    if priority.play is None:
-        return "<p>No play is named by this verdict.</p>"
-    play = play_named(priority.play)
     try:
         when = plan(priority).sentence
     except EngagekitError as error:
         when = str(error)
+    if priority.play is None:
+        return f"<p>{in_html(when)}</p>"
+    play = play_named(priority.play)
     rows = [
         ("Play", play.name), ("Link", LINK_NAMES.get(priority.link or "", "–")), ("How sure", sure(priority.probability)),
         ("Led by", play.primary_lead), ("Together with", ", ".join(play.key_partners)), ("Metrics", ", ".join(play.metrics)),

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from engagekit._base import LINK_NAMES, count, group, many, percent, plain, sure
+from engagekit.errors import EngagekitError
 from engagekit.first_weeks import like_for_like
 from engagekit.instants import zone
 
@@ -217,12 +218,17 @@ def differences(strongest: pl.DataFrame) -> str:
 
 
 def play(priority: Priority) -> str:
-    """Name the play, who leads it and which metrics show that it works."""
+    """Name the play, who leads it and which metrics show that it works; where there is none, what to do instead."""
     from engagekit.playbook import PLAYS
+    from engagekit.priority import plan
 
     found = next((p for p in PLAYS if p.name == priority.play), None)
     if found is None:
-        return ""
+        try:
+            told = plan(priority).sentence
+        except EngagekitError as error:
+            told = str(error)
+        return _section("What to do now", _wrapped(plain(told)))
     lines = [
         f"  {found.name}: led by {found.primary_lead}, with {', '.join(found.key_partners)}",
         f"  Metrics: {', '.join(found.metrics)}",

@@ -80,6 +80,7 @@ def test_the_command_line_says_something_of_each(name, tmp_path, capsys):
         out, err = capsys.readouterr()
         assert err == ""
         assert not walking.foreign([out])
+        assert command[0] == "check" or "\nThe play\n" in out or "\nWhat to do now\n" in out
     assert main([*map(str, ["diagnose", *read, *with_users, "--json"])]) == 0
     json.loads(capsys.readouterr().out, parse_constant=lambda c: pytest.fail(f"{c} is no JSON"))
 

@@ -269,14 +269,14 @@ def _reduced(task: _Task) -> Part:
     codes = codes_of(task.definition, task.names, task.extent, who.base.height)
     found = reduced(task.log, who.owners, task.definition, codes, task.extent)
     left_out = who.left_out.copy()
-    left_out[TOO_SOON, "events"] += found["too_soon"]["len"].item()
+    left_out[TOO_SOON, "events"] += found["too_soon"].item()
     ids = [who.owners.select("user_id")]
     if "strangers" in found:
         stranger = NO_SIGNUP if task.unit == "user" else NO_ACCOUNT
         left_out[stranger, "users"] += found["strangers"].height
         ids.append(found["strangers"])
     tables = unpacked(who.base, found, task.definition, codes)
-    late = int(found["too_soon"]["late"].item())
+    late = tables["users"]["activated_at"].gather(found["late"]["u"]).null_count()
     return Part(tables, left_out, late, forms_of(pl.concat(ids, how="vertical_relaxed")))
 
 

@@ -64,8 +64,8 @@ class Extent:
 class Part:
     """What came of some users of a log: the four tables, what was left out, and what is odd about them.
 
-    `late` counts the units that did the activation or the core action before their sign-up, `forms` is what
-    `id_forms.forms_of` makes of the ids.
+    `late` counts the units that did the activation or the core action before their sign-up and did not activate after
+    it, `forms` is what `id_forms.forms_of` makes of the ids.
     """
 
     tables: dict[str, pl.DataFrame]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import accumulate, pairwise
@@ -15,7 +16,7 @@ from engagekit.instants import day_of, days, last_day, local_day
 from engagekit.matchers import label
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from engagekit.journeys import Journeys
 
@@ -26,9 +27,6 @@ LEAST, TIMES, NEAR = (
     3,
     91,
 )  # a span of days is longer than these say, against the spans usual around it
-USUAL = (
-    0.9  # of the spans between two days with the event, so many are no longer than the usual one
-)
 DELAY = 0.8  # so many users do an event for the first time within the usual delay
 # Which window of users an event decides, by role; from the link on, verdicts rest on it.
 WINDOW_OF = {"signup": "activation", "activation": "activation", "step": "activation", "core": "habit", "advanced": "depth", "advocacy": "advocacy"}  # fmt: skip
@@ -160,19 +158,17 @@ def _delay_of(journeys: Journeys, role: str) -> int:
 def _missing(journeys: Journeys, role: _Role, signups: Sequence[float]) -> list[tuple[int, int]]:
     """Find the spans of places on which the event is missing though it was due."""
     seen = [place for place, times in enumerate(role.times) if times]
-    inner = [(one + 1, other - 1) for one, other in pairwise(seen)]
+    usual = _usual(seen)
+    spans = [(one + 1, other - 1) for one, other in pairwise(seen)]
+    found = [span for span in spans if _is_due(role, *span, usual(span[1] - span[0] + 2))]
     last = (seen[-1] + 1, len(role.times) - 1)
-    found = [span for span in [*inner, last] if _is_due(role, *span, _usual(seen, span))]
+    found += [last] if _is_due(role, *last, usual(0)) else []
     # What belongs to the first days or months of users ends when nobody signs up any more.
-    found = [
-        span
-        for span in found
-        if not role.later or _due_by_age(journeys, role, signups, *span) >= DUE
-    ]
-    first, usual = (0, seen[0] - 1), _usual(seen, (0, -1))
+    found = [s for s in found if not role.later or _due_by_age(journeys, role, signups, *s) >= DUE]
+    first = (0, seen[0] - 1)
     # Before the first one of all, users must have had the time to come to it.
-    if _is_due(role, *first, usual) and (
-        not role.later or _is_due(role, _delay_of(journeys, role.name), first[1], usual)
+    if _is_due(role, *first, usual(0)) and (
+        not role.later or _is_due(role, _delay_of(journeys, role.name), first[1], usual(0))
     ):
         found.insert(0, first)
     return found
@@ -182,15 +178,16 @@ def _is_due(role: _Role, start: int, end: int, usual: int) -> bool:
     return end - start + 1 > max(LEAST, TIMES * usual) and _due(role, start, end) >= DUE
 
 
-def _usual(seen: Sequence[int], but: tuple[int, int]) -> int:
-    """Give the empty days that are usual between two days with an event: such spans, and shorter ones, hold half the time."""
-    away = sorted(other - one for one, other in pairwise(seen) if (one + 1, other - 1) != but)
-    held = 0
-    for length in away:
-        held += length
-        if 2 * held >= sum(away):
-            return length - 1
-    return 0
+def _usual(seen: Sequence[int]) -> Callable[[int], int]:
+    """Say, but for one span, which empty days are usual between two with an event: such and shorter ones hold half the time."""
+    lengths = sorted(other - one for one, other in pairwise(seen))
+    held = list(accumulate(lengths))
+
+    def usual(but: int) -> int:
+        half = ((held[-1] if held else 0) - but) / 2
+        return lengths[bisect_left(held, half)] - 1 if half > 0 else 0
+
+    return usual
 
 
 def _due_by_age(

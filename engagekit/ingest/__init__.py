@@ -12,6 +12,7 @@ from engagekit.ingest.edges import (
     stray_remarks,
 )
 from engagekit.ingest.event_forms import (
+    MISSING,
     MISSING_CHOICES,
     Missing,
     Occurrences,
@@ -27,6 +28,7 @@ from engagekit.ingest.users_table import read_users
 
 __all__ = [
     "FEW_USERS",
+    "MISSING",
     "MISSING_CHOICES",
     "SCHEMA",
     "Edges",

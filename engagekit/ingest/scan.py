@@ -15,7 +15,7 @@ from engagekit.errors import (
     nearest,
 )
 from engagekit.ingest import identities, nested_fields, timestamps, typed_tables
-from engagekit.ingest.column_mapping import Reading
+from engagekit.ingest.column_mapping import ALL_OF_IT, Reading
 from engagekit.ingest.files import find_files, is_path
 from engagekit.ingest.presets import PRESETS, preset_of
 from engagekit.instants import zone
@@ -83,7 +83,8 @@ def scan_events(
         A matcher of events, or a frame with ``user_id``, to leave out. `check_events` counts them if
         given the same.
     dedupe
-        Whether to drop exact duplicates (same user, event, time and kept properties).
+        Whether to drop exact duplicates: rows that are the same in every column of the source (of JSON lines: in the
+        fields that are read).
     cache
         The cache's folder; None for the usual place, False to keep nothing on disk (and all in memory).
     at_format
@@ -125,6 +126,7 @@ def scan_events(
         at_format,
         bad_times,
         identities,
+        dedupe=dedupe,
     )
     if is_path(source):
         log = _from_files(source, reading, cache, encoding)
@@ -145,6 +147,8 @@ def _reading(
     at_format: str | None,
     bad_times: str,
     ids: Any,
+    *,
+    dedupe: bool,
 ) -> Reading:
     zone(timezone)
     faults = check_choice("bad_times", bad_times, ["refuse", "null"])
@@ -185,6 +189,7 @@ def _reading(
         preset=known,
         drop_bad_times=bad_times == "null",
         aliases=known.aliases if known and _from_log(ids) else (),
+        whole=dedupe,
     )
 
 
@@ -221,8 +226,8 @@ def _finished(
         log = identities.join_identities(log, known)
     if exclude is not None:
         log = identities.leave_out(log, exclude)
-    log = log.select(*COLUMNS, *kept)
-    return log.unique() if dedupe else log
+    log = log.unique(subset=[ALL_OF_IT, *COLUMNS], keep="any") if dedupe else log
+    return log.select(*COLUMNS, *kept)
 
 
 def _from_files(source: Any, reading: Reading, cache: Any, encoding: str) -> pl.LazyFrame:

@@ -40,6 +40,7 @@ class _Role:
     event: str
     times: Sequence[float]
     beside: Sequence[float]
+    delay: int = 0  # days that pass from sign-up until most users who do it have done it, where these days are compared
 
     @property
     def later(self) -> bool:
@@ -107,8 +108,8 @@ def _roles(
             if matcher is not None:
                 firsts.append((f"step {step.name!r}", matcher, mine, side))
     for name, matcher, frame, column in firsts:
-        fresh = _rolling(signups, 1 + _delay(frame, column))
-        roles.append(_Role(name, label(matcher), _firsts(frame, column, journeys, axis), fresh))
+        delay, times = _delay(frame, column), _firsts(frame, column, journeys, axis)
+        roles.append(_Role(name, label(matcher), times, _rolling(signups, 1 + delay), delay))
     done = journeys.days.lazy().group_by("role", "day").agg(n=pl.col("times").sum()).collect()
     # The log may also hold users who are left out; those who count come in one by one.
     present = [so_far / (sum(signups) or 1) for so_far in accumulate(signups)]
@@ -175,7 +176,8 @@ def _missing(journeys: Journeys, role: _Role, signups: Sequence[float]) -> list[
 
 
 def _is_due(role: _Role, start: int, end: int, usual: int) -> bool:
-    return end - start + 1 > max(LEAST, TIMES * usual) and _due(role, start, end) >= DUE
+    longer = max(LEAST, TIMES * usual, 2 * role.delay)
+    return end - start + 1 > longer and _due(role, start, end) >= DUE
 
 
 def _usual(seen: Sequence[int]) -> Callable[[int], int]:

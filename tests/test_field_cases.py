@@ -419,3 +419,26 @@ def test_rows_that_differ_in_any_column_of_the_source_are_no_duplicates(tmp_path
     assert row["example"].endswith("3 times for one user (compared: user, event and time)")
     whole = ek.check_events(frame.with_columns(pl.col("at").str.to_date()))
     assert whole.filter(check="exact duplicates")["count"].item() == 1
+
+
+@pytest.mark.parametrize("unit", [None, "ms"])
+def test_times_that_a_spreadsheet_rounded_are_refused(tmp_path, unit):
+    rows = "user_id,event,at\na,x,1.77236E+12\nb,y,1.77237E+12\n"
+    (tmp_path / "a.csv").write_text(rows, encoding="utf-8")
+    with pytest.raises(
+        ek.EngagekitError, match=r"2 .*such as 1\.77236E\+12, which a spreadsheet has rounded"
+    ):
+        scanned(tmp_path / "a.csv", at_format=unit, cache=False)
+    exact = rows.replace("1.77236E+12", "1772360000000").replace("1.77237E+12", "1772370000000.0")
+    (tmp_path / "b.csv").write_text(exact, encoding="utf-8")
+    assert scanned(tmp_path / "b.csv", at_format="ms", cache=False).height == 2
+
+
+def test_ids_of_a_users_table_that_the_log_cannot_hold():
+    log = pl.DataFrame([(1, "in", date(2026, 1, 1)), (1, "make", date(2026, 1, 2))], schema={"user_id": pl.Int16, "event": pl.String, "at": pl.Date}, orient="row")  # fmt: skip
+    definition = ek.Definition(signup="in", activation="make", core="make")
+    with pytest.raises(ek.EngagekitError, match=r"1 ids do not fit into the log's Int16; cast 'user_id' of the log to Int64") as error:  # fmt: skip
+        ek.rollup(log, definition, users=pl.DataFrame({"user_id": [1, 70_000]}))
+    assert "70" not in str(error.value)
+    with pytest.raises(ParameterError, match="definition is a dict"):
+        ek.rollup(log, {"core": "make"})

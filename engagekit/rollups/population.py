@@ -193,6 +193,10 @@ def _id_faults(frame: pl.DataFrame, id_type: pl.DataType) -> Iterator[str]:
     both_text = all(isinstance(t, (pl.String, pl.Categorical, pl.Enum)) for t in (have, id_type))
     if frame.height and not (both_whole or both_text):
         yield f"'user_id' holds {have}, the log's holds {id_type}; cast one to the other."
+    elif both_whole:
+        beyond = frame["user_id"].cast(id_type, strict=False).null_count()
+        if beyond:
+            yield f"{beyond:,} ids do not fit into the log's {id_type}; cast 'user_id' of the log to Int64."
 
 
 def _signup_at(dtype: pl.DataType, *, dates_only: bool, timezone: str) -> pl.Expr:

@@ -307,7 +307,7 @@ def _outside(log: pl.LazyFrame, as_of: Instant | None, zone: str) -> list[Findin
 def _names(
     log: pl.LazyFrame, days: pl.DataFrame, definition: Definition | None
 ) -> Iterator[Finding]:
-    counts = dict(days.group_by("event").agg(pl.col("events").sum()).iter_rows())
+    counts: dict[str, int] = dict(days.group_by("event").agg(pl.col("events").sum()).iter_rows())
     yield _spellings(counts)
     # What only looks alike is one name, as it is for rollup.
     wanted = () if definition is None else definition.event_names()

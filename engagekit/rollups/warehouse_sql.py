@@ -63,7 +63,7 @@ def rollup_sql(
         ``"user"`` or ``"account"``, as in `rollup`.
     as_of
         The instant up to which the log is complete (exclusive). Default: just after the last event, anew at each
-        run; then see to it that no clock runs far ahead, which `rollup` would refuse.
+        run; then see to it that no clock runs far ahead: stray events, which `rollup` leaves out, are kept here.
     dates_only
         Whether ``at`` is a date.
 

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from engagekit.ingest.edges import (
+    FEW_EVENTS,
     FEW_USERS,
+    GAP,
+    NEAR,
+    SHARE,
+    THIN,
+    TIMES,
     Edges,
     Outskirts,
     body_of,
@@ -27,10 +33,16 @@ from engagekit.ingest.scan import pseudonymize, scan_events
 from engagekit.ingest.users_table import read_users
 
 __all__ = [
+    "FEW_EVENTS",
     "FEW_USERS",
+    "GAP",
     "MISSING",
     "MISSING_CHOICES",
+    "NEAR",
     "SCHEMA",
+    "SHARE",
+    "THIN",
+    "TIMES",
     "Edges",
     "Missing",
     "Occurrences",

@@ -203,14 +203,19 @@ def _due_by_age(
 
 
 def _due(role: _Role, start: int, end: int) -> float:
-    """Say how many events were due, at their rate on the days around."""
-    around = [
-        *range(max(0, start - NEAR), start),
-        *range(end + 1, min(len(role.times), end + 1 + NEAR)),
-    ]
+    """Say how many events were due, at their rate on the days around; none where the rest does not go on either."""
+    within = range(start, end + 1)
+    before, after = max(0, start - NEAR), min(len(role.times), end + 1 + NEAR)
+    around = [*range(before, start), *range(end + 1, after)]
     beside = sum(role.beside[place] for place in around)
-    rate = sum(role.times[place] for place in around) / beside if beside else 0.0
-    return rate * sum(role.beside[start : end + 1])
+    going, usual = (
+        sum(role.beside[place] > 0 for place in places) / (len(places) or 1)
+        for places in (within, around)
+    )
+    if not beside or 2 * going < usual:
+        return 0.0
+    rate = sum(role.times[place] for place in around) / beside
+    return rate * sum(role.beside[place] for place in within)
 
 
 def _remark(

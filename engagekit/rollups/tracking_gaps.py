@@ -215,7 +215,7 @@ def _due(role: _Role, start: int, end: int) -> float:
     if not beside or 2 * going < usual:
         return 0.0
     rate = sum(role.times[place] for place in around) / beside
-    return rate * sum(role.beside[place] for place in within)
+    return float(rate * sum(role.beside[place] for place in within))
 
 
 def _remark(

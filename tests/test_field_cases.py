@@ -229,11 +229,13 @@ def test_whole_numbers_are_never_alike():
     assert rolled(sample()[0].with_columns(user_id=number)).remarks == ()
 
 
-def test_events_of_the_definition_without_a_user():
+def test_events_of_the_definition_without_a_user(tmp_path):
     log = sample()[0]
     nobody = pl.when((pl.col("event") == "project_published") & (pl.int_range(pl.len()) % 2 == 0))
     lost = log.with_columns(user_id=nobody.then(None).otherwise("user_id"))
     assert withheld(rolled(lost), "events without a user").share > 0.1
+    ek.prepare_events(lost, tmp_path / "log", progress=False)
+    assert rolled(tmp_path / "log").remarks == rolled(lost).remarks
     # Visitors whom nobody knows yet bend no answer: their events are none of the definition's.
     views = log.head(9000).with_columns(user_id=pl.lit(None, pl.String), event=pl.lit("page"))
     assert rolled(pl.concat([log, views])).remarks == ()

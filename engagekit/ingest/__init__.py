@@ -24,6 +24,7 @@ from engagekit.ingest.event_forms import (
     Occurrences,
     in_known_names,
     missing_events,
+    normal_form,
     respelt,
 )
 from engagekit.ingest.files import find_files, is_path
@@ -55,6 +56,7 @@ __all__ = [
     "in_known_names",
     "is_path",
     "missing_events",
+    "normal_form",
     "of_ids",
     "outskirts",
     "pseudonymize",

@@ -12,7 +12,7 @@ import polars as pl
 
 from engagekit._base import ticking
 from engagekit.errors import EngagekitWarning
-from engagekit.ingest import Occurrences, forms_of, missing_events, outskirts, respelt
+from engagekit.ingest import Occurrences, forms_of, missing_events, normal_form, outskirts, respelt
 from engagekit.instants import Instant, beside_log
 from engagekit.log import APART, as_lazy, open_log
 from engagekit.matchers import matches
@@ -129,8 +129,9 @@ def opened(
         spelling,
     )
     lacking = Counter({(LACKING, "events"): look.rows - int(look.counts["len"].sum())})
-    if prepared is None and lacking:
-        remarks += of_null_ids(*_without_user(raw, definition))
+    if lacking:
+        counts = _without_user(raw, definition) if prepared is None else _lost(prepared, definition)
+        remarks += of_null_ids(*counts)
     parts = map(_reduced, _parts(task, progress))
     return Opened(extent, lacking + extent.stray, parts, look.counts, people, remarks)
 
@@ -206,6 +207,16 @@ def _without_user(raw: pl.LazyFrame, definition: Definition) -> tuple[int, int]:
     counts = told.select(pl.col("user_id").null_count(), n=pl.len()).collect(engine="streaming")
     nobody, every = counts.row(0)
     return int(nobody), int(every)
+
+
+def _lost(prepared: Prepared, definition: Definition) -> tuple[int, int]:
+    """Say the same of a prepared log, which knows it by the names of events alone."""
+    named = {normal_form(name) for name in definition.event_names()}
+    nobody, known = (
+        sum(times for name, times in each.items() if normal_form(name) in named)
+        for each in (prepared.nobody, prepared.times)
+    )
+    return nobody, nobody + known
 
 
 def _columns(raw: pl.LazyFrame, definition: Definition) -> tuple[pl.LazyFrame, bool]:

@@ -63,9 +63,11 @@ def faults_of(error: Exception) -> list[str]:
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
     """Name what a misspelt name may have meant: ``Did you mean 'signup'?``, or nothing."""
     known = [str(each) for each in known]
-    for form in (_folded, _words):  # as written, or with its words in another order
+    near = [each for each in known if _words(each) == _words(name)]  # in another order
+    for form in (_folded, _words):
         folded = {form(each): each for each in known}
-        near = [folded[n] for n in difflib.get_close_matches(form(name), folded, most, 0.6)]
+        close = difflib.get_close_matches(form(name), folded, most, 0.6)
+        near = list(dict.fromkeys([*near, *(folded[each] for each in close)]))[:most]
         if near:
             break
     return f" Did you mean {listing(near, last='or')}?" if near else ""

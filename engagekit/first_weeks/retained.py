@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.errors import ColumnError, ParameterError, nearest
+from engagekit.errors import ColumnError, EngagekitWarning, ParameterError, nearest
 from engagekit.instants import AT, days
 from engagekit.intervals import RATE, wilson_columns
 from engagekit.journeys import check_journeys, gathered, on_days
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from engagekit.log import Frame
 
 RETAINED, CHURNED, TOO_NEW, LEFT_OUT = "retained", "churned", "not yet observable", "left out"
+FEW_STRANGERS = 0.1  # so many of the ids given may be of nobody in the journeys, without a word
 OUTCOMES: dict[str, Any] = {"outcome": pl.String, "reason": pl.String} | RATE
 
 
@@ -274,7 +276,37 @@ def _given(
         raise ColumnError(
             f"The frame given as {name} says two things about user {twice.item()!r}; keep one row for each."
         )
+    _check_ids(lazy, users, name)
     return lazy
+
+
+def _check_ids(lazy: pl.LazyFrame, users: pl.LazyFrame, name: str) -> None:
+    """Refuse a frame of quite other ids; warn of one that knows these users in part.
+
+    Some of its ids may be of users who are left out of the journeys, so a few say nothing.
+    """
+    ids = lazy.select("user_id")
+    given, known = pl.collect_all(
+        [
+            ids.select(pl.len()),
+            ids.join(users.select("user_id"), on="user_id", how="semi").select(pl.len()),
+        ]
+    )
+    given, known = given.item(), known.item()
+    some = users.select("user_id").head(1).collect()
+    if not given or not some.height or given - known <= FEW_STRANGERS * given:
+        return
+    frame = f"of the {given:,} ids of the frame given as {name}"
+    if not known:
+        raise ParameterError(
+            f"None {frame} is of a user in these journeys; write the ids as the log does."
+        )
+    warnings.warn(
+        f"Only {known:,} {frame} are of users in these journeys. The others are of users left out (see left_out), or written "
+        "differently; if it is the latter, write them as the log does.",
+        EngagekitWarning,
+        stacklevel=2,
+    )
 
 
 def same_kind(one: pl.DataType, other: pl.DataType) -> bool:

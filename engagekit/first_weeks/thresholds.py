@@ -19,6 +19,7 @@ from engagekit.first_weeks.contingency_tables import (
 )
 from engagekit.first_weeks.retained import defining, judged_users, same_kind
 from engagekit.first_weeks.sentences import late_said
+from engagekit.ingest import normal_form
 from engagekit.instants import days
 from engagekit.journeys import check_journeys
 from engagekit.log import open_log
@@ -175,9 +176,10 @@ def _check(thresholds: Sequence[int], within: Sequence[int], span: int, actions:
 def _narrowed(early: Early, actions: str | Sequence[str] | None) -> Early:
     if actions is None:
         return early
-    names = [actions] if isinstance(actions, str) else list(actions)
+    asked = [actions] if isinstance(actions, str) else list(actions)
     events = early.asked(lambda did: did.select(pl.col("event").unique()))
     known = events.unique().collect()["event"].cast(pl.String).to_list()
+    names = [name if name in known else normal_form(name) for name in asked]
     if missing := [name for name in names if name not in known]:
         hints = "".join(nearest(str(name), known) for name in missing)
         raise ParameterError(

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from engagekit.ingest.definition_argument import definition_of
 from engagekit.ingest.edges import (
+    FEW_EVENTS,
     FEW_USERS,
+    GAP,
+    NEAR,
+    SHARE,
+    THIN,
+    TIMES,
     Edges,
     Outskirts,
     body_of,
@@ -13,11 +19,13 @@ from engagekit.ingest.edges import (
     stray_remarks,
 )
 from engagekit.ingest.event_forms import (
+    MISSING,
     MISSING_CHOICES,
     Missing,
     Occurrences,
     in_known_names,
     missing_events,
+    normal_form,
     respelt,
 )
 from engagekit.ingest.files import find_files, is_path
@@ -30,9 +38,16 @@ from engagekit.ingest.users_table import read_users
 
 __all__ = [
     "EVERY",
+    "FEW_EVENTS",
     "FEW_USERS",
+    "GAP",
+    "MISSING",
     "MISSING_CHOICES",
+    "NEAR",
     "SCHEMA",
+    "SHARE",
+    "THIN",
+    "TIMES",
     "Edges",
     "Keep",
     "Missing",
@@ -49,6 +64,7 @@ __all__ = [
     "is_path",
     "kept_names",
     "missing_events",
+    "normal_form",
     "of_ids",
     "outskirts",
     "overview",

@@ -36,6 +36,7 @@ WHOLE, DECIMAL = r"^-?(0|[1-9]\d{0,17})$", r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d
 RAW, FILE, ROW, ALIAS, MORE = (
     f"engagekit:{name}" for name in ("raw", "file", "row", "alias", "more")
 )
+ALL_OF_IT = "engagekit:all"  # a hash of the whole row as the source has it
 SAMPLE = 1000
 MOST_FORMS = 8
 # Says where rows that meet a condition stand, with their times: "row 3: 'yesterday'".
@@ -55,6 +56,7 @@ class Reading:
     aliases: tuple[presets.Path, ...] = ()
     perhaps: tuple[str, ...] = ()  # properties that a log may lack
     can_drop: bool = True  # whether events whose time cannot be read may be left out
+    whole: bool = False  # whether rows are to be told apart by all their columns
 
     def called(self, role: str) -> str:
         """Name a role's columns as the person wrote them."""
@@ -155,6 +157,7 @@ def as_log(
         at.alias("at") if known else text_of_time(at).alias("at"),
         *kept,
         *_alias(rows, schema, reading),
+        *_whole(schema, reading),
         *(name for name in (FILE, MORE) if name in rows.collect_schema()),
     )
     nothing = pl.lit(None, dtype=pl.String).alias(RAW)
@@ -170,6 +173,14 @@ def as_log(
     )
     log = log.with_columns(pl.col("at").alias(RAW)).with_columns(read.alias("at"))
     return log.with_columns(pl.when(pl.col("at").is_null()).then(RAW).alias(RAW))
+
+
+def _whole(schema: Mapping[str, Any], reading: Reading) -> list[pl.Expr]:
+    if not reading.whole:
+        return []
+    return [
+        pl.struct(c for c, dtype in schema.items() if dtype != pl.Object).hash().alias(ALL_OF_IT)
+    ]
 
 
 def _alias(rows: pl.LazyFrame, schema: Mapping[str, Any], reading: Reading) -> list[pl.Expr]:

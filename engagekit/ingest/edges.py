@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from bisect import bisect
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -191,13 +191,14 @@ def _before_tail(days: Sequence[date], ask: Outskirts) -> int:
     if longest is None:
         return whole
     present = _present(ask, _ago(last, longest + min(longest, NEAR) - 1), last)
-    for length in range(longest, GAP, -1):
-        edge = bisect(days, _ago(last, length)) - 1
-        if edge < 0 or length <= TIMES * _longest(days[: edge + 1], back=True):
+    # A tail behind a day with events holds all that any behind an empty day after it does.
+    for edge in range(bisect_left(days, _ago(last, longest)), whole):
+        length = (last - days[edge]).days
+        if length <= max(GAP, TIMES * _longest(days[: edge + 1], back=True)):
             continue
-        tail = _users_on(present, _ago(last, length - 1), last)
-        before = _ago(last, length + min(length, NEAR) - 1), _ago(last, length)
-        if len(_users_on(present, *before)) >= THIN * len(tail):
+        tail = _users_on(present, _ago(days[edge], -1), last)
+        before = _users_on(present, _ago(days[edge], min(length, NEAR) - 1), days[edge])
+        if len(before) >= THIN * len(tail):
             return edge
     return whole
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from engagekit.errors import listing, nearest
 from engagekit.ingest.column_mapping import ROW
 from engagekit.ingest.definition_argument import definition_of
 from engagekit.ingest.edges import edges_of, outskirts
+from engagekit.ingest.event_forms import normal_form, respelt
+from engagekit.ingest.id_forms import ALIKE, ROUNDED, SHARED, forms_of, of_ids
 from engagekit.ingest.identities import LEFT_OUT, excluded
 from engagekit.instants import beside_log, instant, last_day, local_day
 from engagekit.log import COLUMNS, as_lazy, daily, open_log
@@ -35,6 +38,7 @@ SCHEMA = {
 # A user is no person when they did at least this share of all events, and this many times the events of
 # the user at the 90th percentile; below this many users nobody's share is implausible.
 LEAST_SHARE, TIMES_A_BUSY_USER, LEAST_USERS = 0.01, 20, 10
+IDS = ("ids that differ only by how they are written", "ids that a spreadsheet has rounded", "ids that stand for many")  # fmt: skip
 COPIES = "engagekit:copies"
 CHANGING = "users whose property changes"
 
@@ -117,6 +121,7 @@ def check_events(
         _empty_days(days, as_of, zone),
         _implausible_user(users),
         _changing(log, definition),
+        *_ids(users),
         _left_out(raw, exclude),
     ]
     ordered = sorted(findings, key=lambda finding: ORDER.index(finding.check))
@@ -138,6 +143,7 @@ ORDER = (
     "one user with an implausible share",
     "names that differ only by case or blanks",
     CHANGING,
+    *IDS,
     "left out",
 )
 
@@ -192,13 +198,15 @@ def _duplicates(raw: pl.LazyFrame) -> Finding:
         distinct = rows - extra
         if first.height:
             row = first.row(0, named=True)
-            example = f"{row['event']!r} at {row['at']}, {row[COPIES]} times for one user"
+            # Columns that were not kept may differ, and then they are no copies.
+            told = "" if set(compared) - set(COLUMNS) else " (compared: user, event and time)"
+            example = f"{row['event']!r} at {row['at']}, {row[COPIES]} times for one user{told}"
     return Finding(
         check,
         rows - distinct,
         rows,
         example,
-        "They are kept. If an event was sent twice rather than done twice, read the log with dedupe=True.",
+        "They are kept. If an event was sent twice rather than done twice, read the log with dedupe=True, which drops rows that are the same in every column of the source.",
     )
 
 
@@ -301,13 +309,20 @@ def _outside(log: pl.LazyFrame, as_of: Instant | None, zone: str) -> list[Findin
 def _names(
     log: pl.LazyFrame, days: pl.DataFrame, definition: Definition | None
 ) -> Iterator[Finding]:
-    counts = dict(days.group_by("event").agg(pl.col("events").sum()).iter_rows())
+    counts: dict[str, int] = dict(days.group_by("event").agg(pl.col("events").sum()).iter_rows())
     yield _spellings(counts)
+    # What only looks alike is one name, as it is for rollup.
+    wanted = () if definition is None else definition.event_names()
+    if spelling := respelt(counts, wanted):
+        log = log.with_columns(pl.col("event").cast(pl.String).replace(spelling))
+        spelt: Counter[str] = Counter()
+        for each, times in counts.items():
+            spelt[spelling.get(each, each)] += times
+        counts = dict(spelt)
     if definition is None:
         yield Finding("unknown events in the definition")
         yield Finding("events no one did")
         return
-    wanted = definition.event_names()
     unknown = [name for name in wanted if name not in counts]
     told = " ".join(f"{name!r} is in no event.{nearest(name, counts)}" for name in unknown[:5])
     yield Finding(
@@ -351,12 +366,12 @@ def _undone(log: pl.LazyFrame, definition: Definition, counts: dict[str, int]) -
 def _spellings(counts: dict[str, int]) -> Finding:
     groups: dict[str, list[str]] = {}
     for name in counts:
-        groups.setdefault(" ".join(name.split()).casefold(), []).append(name)
-    doubled = [sorted(g, key=lambda n: -counts[n]) for g in groups.values() if len(g) > 1]
+        groups.setdefault(" ".join(normal_form(name).split()).casefold(), []).append(name)
+    doubled = [sorted(g, key=lambda n: (-counts[n], n)) for g in groups.values() if len(g) > 1]
     doubled.sort(key=lambda g: (-sum(counts[n] for n in g[1:]), g[0]))
     rarer = sum(counts[name] for group in doubled for name in group[1:])
     shown = "; ".join(
-        " and ".join(f"{n!r} ({counts[n]:,})" for n in group) for group in doubled[:3]
+        " and ".join(f"{_visibly(n)} ({counts[n]:,})" for n in group) for group in doubled[:3]
     )
     return Finding(
         "names that differ only by case or blanks",
@@ -365,6 +380,26 @@ def _spellings(counts: dict[str, int]) -> Finding:
         shown,
         "They count as different events. Name them all in the definition, as a list, or mend the log.",
     )
+
+
+def _visibly(name: str) -> str:
+    """Write a name so that what nobody sees in it shows."""
+    return repr(name) if normal_form(name) == name else ascii(name)
+
+
+def _ids(users: pl.DataFrame) -> list[Finding]:
+    found = {remark.kind: remark for remark in of_ids([forms_of(users.select("user_id"))])}
+    advice = {
+        ALIKE: "Write ids alike in the source, or join them with identities: the same people may be counted as several.",
+        ROUNDED: "A spreadsheet has rounded them, and different people may have become one. Take the log from its source again.",
+        SHARED: "They may stand for many people. Leave them out with exclude.",
+    }
+    return [
+        Finding(
+            check, (found[kind].users if kind in found else 0), users.height, None, advice[kind]
+        )
+        for check, kind in zip(IDS, (ALIKE, ROUNDED, SHARED), strict=True)
+    ]
 
 
 def _empty_days(days: pl.DataFrame, as_of: Instant | None, zone: str) -> Finding:

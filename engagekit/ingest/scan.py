@@ -16,7 +16,7 @@ from engagekit.errors import (
     nearest,
 )
 from engagekit.ingest import identities, nested_fields, timestamps, typed_tables
-from engagekit.ingest.column_mapping import Reading
+from engagekit.ingest.column_mapping import ALL_OF_IT, Reading
 from engagekit.ingest.definition_argument import definition_of
 from engagekit.ingest.files import find_files, is_path
 from engagekit.ingest.own_columns import own_columns
@@ -92,7 +92,8 @@ def scan_events(
         A matcher of events, or a frame with ``user_id``, to leave out. `check_events` counts them if
         given the same.
     dedupe
-        Whether to drop exact duplicates (same user, event, time and kept properties).
+        Whether to drop exact duplicates: rows that are the same in every column of the source (of JSON lines: in the
+        fields that are read).
     cache
         The cache's folder; None for the usual place, False to keep nothing on disk (and all in memory).
     at_format
@@ -138,6 +139,7 @@ def scan_events(
         at_format,
         bad_times,
         identities,
+        dedupe=dedupe,
     )
     reading = replace(reading, perhaps=tuple(perhaps))
     if is_path(source):
@@ -174,6 +176,8 @@ def _reading(
     at_format: str | None,
     bad_times: str,
     ids: Any,
+    *,
+    dedupe: bool,
 ) -> Reading:
     zone(timezone)
     faults = check_choice("bad_times", bad_times, ["refuse", "null"])
@@ -214,6 +218,7 @@ def _reading(
         preset=known,
         drop_bad_times=bad_times == "null",
         aliases=known.aliases if known and _from_log(ids) else (),
+        whole=dedupe,
     )
 
 
@@ -251,8 +256,8 @@ def _finished(
         log = identities.join_identities(log, known)
     if exclude is not None:
         log = identities.leave_out(log, exclude)
-    log = log.select(*COLUMNS, *kept)
-    return log.unique() if dedupe else log
+    log = log.unique(subset=[ALL_OF_IT, *COLUMNS], keep="any") if dedupe else log
+    return log.select(*COLUMNS, *kept)
 
 
 def _from_files(source: Any, reading: Reading, cache: Any, encoding: str) -> pl.LazyFrame:

@@ -11,7 +11,7 @@ import polars as pl
 
 from engagekit.errors import EngagekitError, EventLogError, listing
 from engagekit.ingest import column_mapping, file_errors, nested_fields, timestamps
-from engagekit.ingest.column_mapping import ALIAS, FILE, MORE, RAW
+from engagekit.ingest.column_mapping import ALIAS, ALL_OF_IT, FILE, MORE, RAW
 from engagekit.ingest.files import LogFile, around_a_list, one_list, open_files
 
 if TYPE_CHECKING:
@@ -291,6 +291,7 @@ def _finish(parts: list[Part], reading: Reading, target: Path, faults: list[str]
         parts[0].path.replace(target)
     else:
         names = ["user_id", "event", "at", *kept, *([ALIAS] if reading.aliases else [])]
+        names += [ALL_OF_IT] if reading.whole else []
         log.filter(~blank | pl.col(RAW).is_not_null()).select(names).sink_parquet(
             target, compression="zstd", compression_level=1
         )

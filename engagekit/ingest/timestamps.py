@@ -25,6 +25,7 @@ KIND_NAMES = {
     "day": "dates without a time",
     "epoch": "numbers",
 }
+ROUNDED = r"^\d(\.\d+)?E\+\d+$"  # what a spreadsheet makes of a long number
 NUMBER = r"^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$"
 DAY_MONTH = re.compile(
     r"^\d{1,2}([/.-])\d{1,2}[/.-](\d{4}|\d{2})(?:([ T])\d{1,2}:\d{2}(:\d{2})?(\.\d+)?( ?[AaPp][Mm])?)?$"
@@ -85,7 +86,7 @@ def form_of(at_format: str) -> Form:
 def parsed(raw: pl.Expr, form: Form, *, timezone: str) -> pl.Expr:
     """Read text (or numbers, for an epoch) as instants in UTC or as dates; what does not fit is null."""
     if form.kind == "epoch":
-        at = _from_epoch(raw, form.pattern)
+        at = _from_epoch(pl.when(~raw.str.contains(ROUNDED)).then(raw), form.pattern)
         if form.wall_clock:
             at = localized(at.dt.replace_time_zone(None), timezone)
         return at
@@ -188,6 +189,11 @@ def unreadable(
     first, what = values[0], _many(count)
     remedy = ", or pass bad_times='null' to leave such events out, counted" if can_drop else ""
     years = f"the years {EARLIEST.year} to {LATEST.year - 1}"
+    if re.match(ROUNDED, first):
+        return (
+            f"{column} holds {what} such as {first}, which a spreadsheet has rounded, so that the time is lost ({where}). "
+            f"Take the log from its source again, and keep spreadsheets away from it{remedy}."
+        )
     if re.match(NUMBER, first) and (stated is None or stated.kind == "epoch"):
         return _epoch_fault(column, first, count=count, where=where, remedy=remedy, stated=stated)
     if stated is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit._base import Remark, day, many
+from engagekit._base import Remark, count, day, many, percent
 from engagekit.instants import day_of, zone
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engagekit.journeys.tables import Journeys
 
 
+BY_CONSTRUCTION, MOSTLY = "activation by construction", 0.9
 FIRST_EVENT, NOT_DEFINED = "first event is sign-up", "not defined"  # kinds of remarks
 
 
@@ -58,25 +59,22 @@ def basis(journeys: Journeys) -> Basis:
         Its text reads like "2,000 users who signed up 2026-01-01 to 2026-05-30; data complete up to ...".
     """
     at = pl.col("signed_up_at")
-    count, first, last = (
-        journeys.users.lazy()
-        .select(pl.len(), at.min().alias("first"), at.max().alias("last"))
-        .collect()
-        .row(0)
-    )
+    at_once = (at == pl.col("activated_at")).sum().alias("at_once")
+    span = pl.len(), at.min().alias("first"), at.max().alias("last"), at_once
+    users, first, last, same = journeys.users.lazy().select(span).collect().row(0)
     place = journeys.timezone
     return Basis(
-        users=count,
+        users=users,
         signed_up_from=None if first is None else day_of(first, place),
         signed_up_to=None if last is None else day_of(last, place),
         as_of=journeys.as_of,
         timezone=place,
         unit=journeys.unit,
-        remarks=(*journeys.remarks, *_of_definition(journeys.definition)),
+        remarks=(*journeys.remarks, *_of_definition(journeys.definition, same, users)),
     )
 
 
-def _of_definition(definition: Definition) -> list[Remark]:
+def _of_definition(definition: Definition, at_once: int, users: int) -> list[Remark]:
     found = []
     if definition.signup is None:
         found.append(
@@ -87,6 +85,12 @@ def _of_definition(definition: Definition) -> list[Remark]:
                 "signed_up_at in the users table cures it.",
             )
         )
+        if users and at_once >= MOSTLY * users:
+            text = (
+                f"Activation is {percent(at_once / users)} by construction: a user's first event is taken for the sign-up, and for "
+                f"{count(at_once)} of {many(users, 'user')} it is the activation itself."
+            )
+            found.append(Remark(BY_CONSTRUCTION, ("activation",), text, at_once))
     if not definition.steps:
         found.append(
             Remark(

@@ -10,6 +10,7 @@ import polars as pl
 
 from engagekit._base import percent
 from engagekit.definition import LINKS
+from engagekit.ingest import MISSING
 from engagekit.rollups import TRACKING, WINDOW_OF, users_bent
 
 if TYPE_CHECKING:
@@ -64,9 +65,11 @@ def withheld(priority: Priority, journeys: Journeys) -> Priority:
 
 
 def _first_link(remark: Remark) -> int:
-    """Say from which link on verdicts rest on what a remark is about."""
+    """Say from which link on verdicts rest on what a remark is about; none does on what no link looks at."""
+    if remark.kind not in (MISSING, TRACKING):
+        return 0
     role = str(remark.about[0]).split(":")[0].split(" ")[0] if remark.about else ""
-    return LINKS.index(WINDOW_OF.get(role, LINKS[0]))
+    return LINKS.index(WINDOW_OF[role]) if role in WINDOW_OF else len(LINKS)
 
 
 def _share(remark: Remark, priority: Priority, journeys: Journeys) -> float:

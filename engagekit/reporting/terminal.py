@@ -47,7 +47,7 @@ def screen(
         heading(journeys),
         data_notes(journeys, notes),
         loop(priority),
-        verdict(priority, notes),
+        verdict(priority),
         changed(change),
         targets(suggested),
         segments(priority),
@@ -121,12 +121,9 @@ def loop(priority: Priority) -> str:
     return _section("The loop", _aligned(rows))
 
 
-def verdict(priority: Priority, notes: pl.DataFrame) -> str:
+def verdict(priority: Priority) -> str:
     """Say the verdict as it can be read aloud, and what makes it doubtful."""
     lines = _wrapped(plain(priority.sentence))
-    if any(check in GRAVE for check in notes["check"]):
-        told = "The definition names events that nobody did (see Data notes); they count as never done. If a name is wrong, correct it before you trust this."
-        lines += _wrapped(f"Mind: {told}")
     for warning in priority.warnings:
         lines += _wrapped(f"Mind: {plain(warning)}")
     return _section("Verdict", lines)

@@ -27,6 +27,7 @@ from engagekit.rollups import findings, local
 from engagekit.rollups.engines import engine_of
 from engagekit.rollups.prepare import prepare_events
 from engagekit.rollups.prepared_log import is_prepared, open_prepared
+from engagekit.rollups.sql_dialects import DAY_US, ibis
 from engagekit.rollups.tracking_gaps import TRACKING, WINDOW_OF, users_bent
 from engagekit.rollups.warehouse_sql import rollup_sql
 
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
     from engagekit.rollups.population import Opened
 
 __all__ = [
+    "DAY_US",
     "TRACKING",
     "WINDOW_OF",
+    "ibis",
     "is_prepared",
     "open_prepared",
     "prepare_events",

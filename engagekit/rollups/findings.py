@@ -151,8 +151,8 @@ def _late(journeys: Journeys, late: int, users: int) -> list[Remark]:
     if not late or not users:
         return []
     text = (
-        f"{many(late, journeys.unit)} of {count(users)} did the activation or the core action before their sign-up, and it is left out. "
-        "If signed_up_at is in another time zone, or says when an account was made or paid for, take the time of the first use."
+        f"{many(late, journeys.unit)} of {count(users)} did the activation or the core action before their sign-up, which is left out, "
+        "and never activated after it. If signed_up_at is in another time zone, or says when an account was made or paid for, take the time of the first use."
     )
     return [Remark(LATE, ("signed_up_at",), text, late, late / users)]
 

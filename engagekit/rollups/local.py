@@ -12,7 +12,7 @@ import polars as pl
 
 from engagekit._base import ticking
 from engagekit.errors import EngagekitWarning
-from engagekit.ingest import Occurrences, forms_of, missing_events, outskirts, respelt
+from engagekit.ingest import Occurrences, forms_of, missing_events, normal_form, outskirts, respelt
 from engagekit.instants import Instant, beside_log
 from engagekit.log import APART, as_lazy, open_log
 from engagekit.matchers import matches
@@ -134,8 +134,9 @@ def opened(
         spelling,
     )
     lacking = Counter({(LACKING, "events"): look.rows - int(look.counts["len"].sum())})
-    if prepared is None and lacking:
-        remarks += of_null_ids(*_without_user(raw, definition))
+    if lacking:
+        counts = _without_user(raw, definition) if prepared is None else _lost(prepared, definition)
+        remarks += of_null_ids(*counts)
     parts = map(_reduced, _parts(task, progress))
     return Opened(extent, lacking + extent.stray, parts, look.counts, people, remarks)
 
@@ -213,6 +214,16 @@ def _without_user(raw: pl.LazyFrame, definition: Definition) -> tuple[int, int]:
     return int(nobody), int(every)
 
 
+def _lost(prepared: Prepared, definition: Definition) -> tuple[int, int]:
+    """Say the same of a prepared log, which knows it by the names of events alone."""
+    named = {normal_form(name) for name in definition.event_names()}
+    nobody, known = (
+        sum(times for name, times in each.items() if normal_form(name) in named)
+        for each in (prepared.nobody, prepared.times)
+    )
+    return nobody, nobody + known
+
+
 def _columns(
     raw: pl.LazyFrame, definition: Definition, own: Sequence[str]
 ) -> tuple[pl.LazyFrame, bool]:
@@ -278,7 +289,7 @@ def _reduced(task: _Task) -> Part:
     codes = codes_of(task.definition, task.names, task.extent, who.base.height)
     found = reduced(task.log, who.owners, task.definition, codes, task.extent)
     left_out = who.left_out.copy()
-    left_out[TOO_SOON, "events"] += found["too_soon"]["len"].item()
+    left_out[TOO_SOON, "events"] += found["too_soon"].item()
     ids = [who.owners.select("user_id")]
     if "strangers" in found:
         stranger = NO_SIGNUP if task.unit == "user" else NO_ACCOUNT
@@ -288,7 +299,7 @@ def _reduced(task: _Task) -> Part:
     if task.own:
         values = first_values(task.log, who.owners, task.own, task.extent.end)
         tables["users"] = with_values(tables["users"], values)
-    late = int(found["too_soon"]["late"].item())
+    late = tables["users"]["activated_at"].gather(found["late"]["u"]).null_count()
     return Part(tables, left_out, late, forms_of(pl.concat(ids, how="vertical_relaxed")))
 
 

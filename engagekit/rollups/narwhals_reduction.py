@@ -64,8 +64,11 @@ def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
         (_flag(hit(definition.activation)) == 1) | (_flag(hit(definition.core)) == 1)
     )
     late = telling.group_by("unit_id").agg(nw.len().alias("times"))
+    users = _users(known, base, definition)
+    never = users.filter(nw.col("activated_at").is_null()).select("user_id")
+    late = late.join(never, left_on="unit_id", right_on="user_id", how="semi")
     return {
-        "users": _with_values(known, _users(known, base, definition), source.own),
+        "users": _with_values(known, users, source.own),
         "steps": _steps(known, base, definition),
         "early": _early(known, definition.first_days),
         "days": _days(known, definition),

@@ -86,13 +86,14 @@ def first_look(log: pl.LazyFrame) -> list[pl.LazyFrame]:
 def reduced(
     log: pl.LazyFrame, owners: pl.DataFrame, definition: Definition, codes: Codes, extent: Extent
 ) -> dict[str, pl.DataFrame]:
-    """Group a log's events by packed keys; besides the four tables count ``too_soon`` events, and find ``strangers``."""
+    """Group a log's events by packed keys; besides the four tables count ``too_soon`` events, and find ``late`` units and ``strangers``."""
     events = _coded(log, owners, definition, codes, extent).collect(engine="streaming")
     inside = events.lazy().filter(pl.col("u") < OUT)
     known = inside.filter(pl.col("age").is_not_null())
     queries = {
-        "too_soon": inside.filter(pl.col("age").is_null()).select(
-            pl.len(), late=pl.col("u").filter(_telling(definition, codes)).n_unique()
+        "too_soon": inside.filter(pl.col("age").is_null()).select(pl.len()),
+        "late": inside.filter(pl.col("age").is_null(), _telling(definition, codes)).select(
+            pl.col("u").unique()
         ),
         "sides": _sides(known, codes),
         "early": _early(known, definition.first_days, codes),

@@ -64,8 +64,8 @@ class Extent:
 class Part:
     """What came of some users of a log: the four tables, what was left out, and what is odd about them.
 
-    `late` counts the units that did the activation or the core action before their sign-up, `forms` is what
-    `id_forms.forms_of` makes of the ids.
+    `late` counts the units that did the activation or the core action before their sign-up and did not activate after
+    it, `forms` is what `id_forms.forms_of` makes of the ids.
     """
 
     tables: dict[str, pl.DataFrame]
@@ -214,6 +214,10 @@ def _id_faults(frame: pl.DataFrame, id_type: pl.DataType) -> Iterator[str]:
     both_text = all(isinstance(t, (pl.String, pl.Categorical, pl.Enum)) for t in (have, id_type))
     if frame.height and not (both_whole or both_text):
         yield f"'user_id' holds {have}, the log's holds {id_type}; cast one to the other."
+    elif both_whole:
+        beyond = frame["user_id"].cast(id_type, strict=False).null_count()
+        if beyond:
+            yield f"{beyond:,} ids do not fit into the log's {id_type}; cast 'user_id' of the log to Int64."
 
 
 def _range_faults(frame: pl.DataFrame, id_type: pl.DataType) -> list[str]:

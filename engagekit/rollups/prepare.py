@@ -229,12 +229,20 @@ def _plan(raw: pl.LazyFrame, files: list[list[Any]] | None) -> dict[str, Any]:
         "names": names["event"].to_list(),
         "times": names["len"].to_list(),
         "users": [str(n) for n in names["users"]],
+        "nobody": _nobody(raw),
         "dates_only": dates_only,
         "count": max(
             1, min(MOST_BUCKETS, math.ceil(count / BUCKET)), math.ceil(count / BUCKET / 4)
         ),
         "slice": max(SLICE // 20, SLICE * 3 // len(schema)),
     }
+
+
+def _nobody(raw: pl.LazyFrame) -> dict[str, int]:
+    """Count by name the events that no user is named for; none is kept, but it has to be said."""
+    lost = raw.filter(pl.col("user_id").is_null(), pl.col("event").is_not_null())
+    counts = lost.group_by(pl.col("event").cast(pl.String)).len().sort("event")
+    return dict(counts.collect(engine="streaming").iter_rows())
 
 
 def _same(plan: dict[str, Any], known: dict[str, Any]) -> bool:

@@ -35,6 +35,8 @@ class Prepared:
     names: list[str]
     dates_only: bool
     buckets: list[Path]
+    times: dict[str, int]  # how often each event was done
+    nobody: dict[str, int]  # how many of each have no user, and are left out
 
     @property
     def log(self) -> pl.LazyFrame:
@@ -74,6 +76,8 @@ def open_prepared(folder: str | os.PathLike[str]) -> Prepared:
             names=list(known["names"]),
             dates_only=known["dates_only"],
             buckets=list(rows),
+            times=dict(zip(known["names"], known["times"], strict=True)),
+            nobody=dict(known.get("nobody", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError, pl.exceptions.PolarsError) as error:
         raise _broken(folder, f"{type(error).__name__}: {error}") from None

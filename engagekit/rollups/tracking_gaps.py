@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import accumulate, pairwise
@@ -15,7 +16,7 @@ from engagekit.journeys import windows_of
 from engagekit.matchers import label
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from engagekit.journeys import Journeys
 
@@ -26,9 +27,6 @@ LEAST, TIMES, NEAR = (
     3,
     91,
 )  # a span of days is longer than these say, against the spans usual around it
-USUAL = (
-    0.9  # of the spans between two days with the event, so many are no longer than the usual one
-)
 DELAY = 0.8  # so many users do an event for the first time within the usual delay
 # Which window of users an event decides, by role; from the link on, verdicts rest on it.
 WINDOW_OF = {"signup": "activation", "activation": "activation", "step": "activation", "core": "habit", "advanced": "depth", "advocacy": "advocacy"}  # fmt: skip
@@ -42,6 +40,7 @@ class _Role:
     event: str
     times: Sequence[float]
     beside: Sequence[float]
+    delay: int = 0  # days that pass from sign-up until most users who do it have done it, where these days are compared
 
     @property
     def later(self) -> bool:
@@ -109,8 +108,8 @@ def _roles(
             if matcher is not None:
                 firsts.append((f"step {step.name!r}", matcher, mine, side))
     for name, matcher, frame, column in firsts:
-        fresh = _rolling(signups, 1 + _delay(frame, column))
-        roles.append(_Role(name, label(matcher), _firsts(frame, column, journeys, axis), fresh))
+        delay, times = _delay(frame, column), _firsts(frame, column, journeys, axis)
+        roles.append(_Role(name, label(matcher), times, _rolling(signups, 1 + delay), delay))
     done = journeys.days.lazy().group_by("role", "day").agg(n=pl.col("times").sum()).collect()
     # The log may also hold users who are left out; those who count come in one by one.
     present = [so_far / (sum(signups) or 1) for so_far in accumulate(signups)]
@@ -160,37 +159,37 @@ def _delay_of(journeys: Journeys, role: str) -> int:
 def _missing(journeys: Journeys, role: _Role, signups: Sequence[float]) -> list[tuple[int, int]]:
     """Find the spans of places on which the event is missing though it was due."""
     seen = [place for place, times in enumerate(role.times) if times]
-    inner = [(one + 1, other - 1) for one, other in pairwise(seen)]
+    usual = _usual(seen)
+    spans = [(one + 1, other - 1) for one, other in pairwise(seen)]
+    found = [span for span in spans if _is_due(role, *span, usual(span[1] - span[0] + 2))]
     last = (seen[-1] + 1, len(role.times) - 1)
-    found = [span for span in [*inner, last] if _is_due(role, *span, _usual(seen, span))]
+    found += [last] if _is_due(role, *last, usual(0)) else []
     # What belongs to the first days or months of users ends when nobody signs up any more.
-    found = [
-        span
-        for span in found
-        if not role.later or _due_by_age(journeys, role, signups, *span) >= DUE
-    ]
-    first, usual = (0, seen[0] - 1), _usual(seen, (0, -1))
+    found = [s for s in found if not role.later or _due_by_age(journeys, role, signups, *s) >= DUE]
+    first = (0, seen[0] - 1)
     # Before the first one of all, users must have had the time to come to it.
-    if _is_due(role, *first, usual) and (
-        not role.later or _is_due(role, _delay_of(journeys, role.name), first[1], usual)
+    if _is_due(role, *first, usual(0)) and (
+        not role.later or _is_due(role, _delay_of(journeys, role.name), first[1], usual(0))
     ):
         found.insert(0, first)
     return found
 
 
 def _is_due(role: _Role, start: int, end: int, usual: int) -> bool:
-    return end - start + 1 > max(LEAST, TIMES * usual) and _due(role, start, end) >= DUE
+    longer = max(LEAST, TIMES * usual, 2 * role.delay)
+    return end - start + 1 > longer and _due(role, start, end) >= DUE
 
 
-def _usual(seen: Sequence[int], but: tuple[int, int]) -> int:
-    """Give the empty days that are usual between two days with an event: such spans, and shorter ones, hold half the time."""
-    away = sorted(other - one for one, other in pairwise(seen) if (one + 1, other - 1) != but)
-    held = 0
-    for length in away:
-        held += length
-        if 2 * held >= sum(away):
-            return length - 1
-    return 0
+def _usual(seen: Sequence[int]) -> Callable[[int], int]:
+    """Say, but for one span, which empty days are usual between two with an event: such and shorter ones hold half the time."""
+    lengths = sorted(other - one for one, other in pairwise(seen))
+    held = list(accumulate(lengths))
+
+    def usual(but: int) -> int:
+        half = ((held[-1] if held else 0) - but) / 2
+        return lengths[bisect_left(held, half)] - 1 if half > 0 else 0
+
+    return usual
 
 
 def _due_by_age(
@@ -204,14 +203,19 @@ def _due_by_age(
 
 
 def _due(role: _Role, start: int, end: int) -> float:
-    """Say how many events were due, at their rate on the days around."""
-    around = [
-        *range(max(0, start - NEAR), start),
-        *range(end + 1, min(len(role.times), end + 1 + NEAR)),
-    ]
+    """Say how many events were due, at their rate on the days around; none where the rest does not go on either."""
+    within = range(start, end + 1)
+    before, after = max(0, start - NEAR), min(len(role.times), end + 1 + NEAR)
+    around = [*range(before, start), *range(end + 1, after)]
     beside = sum(role.beside[place] for place in around)
-    rate = sum(role.times[place] for place in around) / beside if beside else 0.0
-    return rate * sum(role.beside[start : end + 1])
+    going, usual = (
+        sum(role.beside[place] > 0 for place in places) / (len(places) or 1)
+        for places in (within, around)
+    )
+    if not beside or 2 * going < usual:
+        return 0.0
+    rate = sum(role.times[place] for place in around) / beside
+    return float(rate * sum(role.beside[place] for place in within))
 
 
 def _remark(

@@ -10,6 +10,7 @@ from engagekit.instants import AT, beside_log
 from engagekit.journeys import EARLY_EVENTS, TABLES, early_names
 from engagekit.log import COLUMNS
 from engagekit.matchers import as_matches
+from engagekit.rollups.population import EARLY, LATE
 from engagekit.rollups.sql_dialects import (
     DAY_US,
     DIALECTS,
@@ -18,6 +19,7 @@ from engagekit.rollups.sql_dialects import (
     micros,
     shaped,
 )
+from engagekit.rollups.sql_edges import body_of
 from engagekit.rollups.user_properties import own_properties
 
 if TYPE_CHECKING:
@@ -65,8 +67,8 @@ def rollup_sql(
     unit
         ``"user"`` or ``"account"``, as in `rollup`.
     as_of
-        The instant up to which the log is complete (exclusive). Default: just after the last event, anew at each
-        run; then see to it that no clock runs far ahead, which `rollup` would refuse.
+        The instant up to which the log is complete (exclusive). Default: just after the last event of the
+        log's body, found anew at each run; stray events at either end are left out as by `rollup`.
     dates_only
         Whether ``at`` is a date.
 
@@ -129,7 +131,16 @@ def rollup_sql(
         if users is None
         else ibis().table({c: _users_kind(c, kinds["at"]) for c in carried}, name=USERS)
     )
-    found = _reduced(log, people, bounds, definition, dialect, unit, dates_only=dates_only)
+    found = _reduced(
+        log,
+        people,
+        bounds,
+        definition,
+        dialect,
+        unit,
+        dates_only=dates_only,
+        asked=as_of is not None,
+    )
     found["about"] = bounds.select(
         as_of=instant(bounds.end_t, dialect), log_start=instant(bounds.start_t, dialect)
     )
@@ -158,11 +169,26 @@ def _users_kind(column: str, at: str) -> str:
 
 
 def _bounds(log: Any, as_of: Instant | None, timezone: str, *, dates_only: bool) -> Any:
-    last = log.t.max() + (DAY_US if dates_only else 1)
-    if as_of is not None:
-        moment = beside_log(as_of, timezone=timezone, dates_only=dates_only)
-        last = ibis().literal(int(moment.timestamp()) * 1_000_000 + moment.microsecond, "int64")
-    return log.aggregate(start_t=log.t.min(), last_t=log.t.max(), end_t=last).drop("last_t")
+    if as_of is None:
+        body = body_of(log)
+        return body.select("start_t", end_t=body.last_t + (DAY_US if dates_only else 1))
+    moment = beside_log(as_of, timezone=timezone, dates_only=dates_only)
+    end = ibis().literal(int(moment.timestamp()) * 1_000_000 + moment.microsecond, "int64")
+    return body_of(log, end).select("start_t", end_t=end)
+
+
+def _stray(log: Any, bounds: Any, *, asked: bool) -> list[Any]:
+    """Count what lies outside the log's body; what comes before an `as_of` that was given is vouched for."""
+    placed = log.cross_join(bounds)
+    early = placed.filter(placed.t < placed.start_t)
+    late = placed.filter(placed.t >= placed.end_t)
+    named = [(EARLY, early)] if asked else [(EARLY, early), (LATE, late)]
+    return [
+        rows.aggregate(count=rows.count()).select(
+            "count", reason=ibis().literal(reason), unit=ibis().literal("events")
+        )
+        for reason, rows in named
+    ]
 
 
 def _reduced(
@@ -174,6 +200,7 @@ def _reduced(
     unit: str,
     *,
     dates_only: bool,
+    asked: bool,
 ) -> dict[str, Any]:
     import narwhals as nw
 
@@ -196,7 +223,8 @@ def _reduced(
     found = reduction(source, definition)
     del found["late"]  # a question of rollup's own
     too_soon = found.pop("too_soon").with_columns(reason=nw.lit(TOO_SOON), unit=nw.lit("events"))
-    reasons = [found.pop("left_out"), too_soon]
+    stray = [as_portable(frame) for frame in _stray(log, bounds, asked=asked)]
+    reasons = [found.pop("left_out"), too_soon, *stray]
     left_out = nw.concat([frame.select("reason", "count", "unit") for frame in reasons])
     tables = {
         name: _with_instants(frame.to_native(), name, dialect, definition)

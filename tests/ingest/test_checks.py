@@ -34,9 +34,10 @@ def test_all_checks_stand_in_order_and_zero_says_nothing():
         "null user_id", "null event", "null at", "exact duplicates", "events before sign-up", "times before the log begins", "times after as_of", "two sign-ups",
         "unknown events in the definition", "events no one did", "users with a sign-up only", "days with no event",
         "one user with an implausible share", "names that differ only by case or blanks",
-        "users whose property changes", "left out",
+        "users whose property changes",
+        "ids that differ only by how they are written", "ids that a spreadsheet has rounded", "ids that stand for many", "left out",
     ]  # fmt: skip
-    assert table["count"].to_list() == [0] * 14 + [None] * 2
+    assert table["count"].to_list() == [0] * 14 + [None] + [0] * 3 + [None]
     assert table.schema == {
         "check": pl.String,
         "count": pl.Int64,
@@ -44,7 +45,7 @@ def test_all_checks_stand_in_order_and_zero_says_nothing():
         "example": pl.String,
         "advice": pl.String,
     }
-    assert table.select(pl.col("example", "advice").null_count()).row(0) == (16, 16)
+    assert table.select(pl.col("example", "advice").null_count()).row(0) == (19, 19)
 
 
 def test_without_a_definition_its_checks_are_not_made():
@@ -326,3 +327,29 @@ def test_what_is_no_definition_is_refused():
         ek.check_events(log(("a", "made", 0)), {"core": "made"})
     with pytest.raises(ek.EngagekitError, match=r"no definition file 'gone\.toml'"):
         ek.check_events(log(("a", "made", 0)), "gone.toml")
+
+
+def test_names_that_only_look_alike_are_told_apart_and_taken_as_one():
+    nfd, zero = "publie\u0301", "publi\u00e9\u200b"
+    events = log(
+        ("a", "in", 0), *[("a", "publi\u00e9", n) for n in range(3)], ("a", nfd, 4), ("a", zero, 5)
+    )
+    definition = ek.Definition(signup="in", activation=nfd, core=nfd)
+    row = found(events, "names that differ only by case or blanks", definition)
+    assert (row["count"], row["example"]) == (
+        2,
+        "'publi\u00e9' (3) and 'publie\\u0301' (1) and 'publi\\xe9\\u200b' (1)",
+    )
+    assert found(events, "unknown events in the definition", definition)["count"] == 0
+    assert found(events, "events no one did", definition)["count"] == 0
+
+
+def test_ids_are_looked_over():
+    events = log(
+        *[(user, "open", 0) for user in ("a", "A ", "b", "007", "7", "1.23457E+11", "null")]
+    )
+    assert found(events, "ids that differ only by how they are written")["count"] == 4
+    assert found(events, "ids that a spreadsheet has rounded")["count"] == 1
+    assert found(events, "ids that stand for many")["count"] == 1
+    numbers = events.with_columns(user_id=pl.int_range(7))
+    assert found(numbers, "ids that differ only by how they are written")["count"] == 0

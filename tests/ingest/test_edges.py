@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracle_edges import body
 
+import engagekit as ek
 from engagekit.ingest.edges import Edges, edges_of, outskirts
 from engagekit.log import daily
 
@@ -133,21 +135,80 @@ def test_strays_behind_a_thin_tail_are_cut_off_with_it():
     assert (spans(rows), counted(edges.after), edges.after.gap) == ((0, 59), (11, 2), 0)
 
 
-@given(rng=st.randoms(use_true_random=False))
-def test_it_is_what_the_rule_says_on_any_log(rng):
+def some_log(rng):
     begin, length, users = rng.randrange(30), rng.randrange(1, 60), rng.randrange(1, 80)
     chance = rng.choice([0.02, 0.2, 0.9])
-    rows = [
-        on(day, user)
-        for day in range(begin, begin + length)
-        for user in range(users)
-        if rng.random() < chance
-    ]
+    days = range(begin, begin + length)
+    rows = [on(day, user) for day in days for user in range(users) if rng.random() < chance]
     rows += [on(rng.randrange(140), rng.randrange(90)) for _ in range(rng.randrange(1, 7))]
     if rng.random() < 0.5:
         rows += [on(begin + length + day, rng.randrange(3)) for day in range(rng.randrange(30))]
+    return rows
+
+
+@given(rng=st.randoms(use_true_random=False))
+def test_it_is_what_the_rule_says_on_any_log(rng):
+    rows = some_log(rng)
     edges, (inside, early, late) = found(rows), body(rows)
     times = [at for _, at in inside]
     assert (edges.start, edges.last) == (min(times), max(times))
     for stray, outside in ((edges.before, early), (edges.after, late)):
         assert counted(stray) == ((len(outside), len({u for u, _ in outside})) if outside else None)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sql_says_the_same(seed):
+    ibis = pytest.importorskip("ibis")
+    from engagekit.rollups.sql_edges import body_of
+
+    rows = some_log(random.Random(seed))
+    log = frame(rows).select("user_id", t=pl.col("at").to_physical())
+    edges = found(rows)
+    got = ibis.duckdb.connect().to_polars(body_of(ibis.memtable(log.to_arrow())))
+    assert got.select(pl.all().cast(pl.Datetime("us", "UTC"))).row(0) == (edges.start, edges.last)
+
+
+def with_strays():
+    rows = [(user, "in" if day == user % 20 else "make", at) for day in range(40) for user, at in busy([day], 70) if day >= user % 20]  # fmt: skip
+    rows += [(1, "make", on(-300)[1]), (2, "in", on(70)[1]), (3, "make", on(90)[1])]
+    log = pl.DataFrame(rows, schema=frame([]).schema, orient="row")
+    definition = ek.Definition(signup="in", activation="make", core="make", usage_interval_days=3)
+    return log, definition
+
+
+@pytest.mark.parametrize("given", [None, "2026-06-01"])
+def test_every_engine_leaves_the_same_out_and_says_so(tmp_path, given):
+    duckdb = pytest.importorskip("duckdb")
+    log, definition = with_strays()
+    plain = ek.rollup(log, definition, as_of=given)
+    assert plain.log_start == START
+    assert dict(plain.left_out.select("reason", "count").iter_rows()) == (
+        {"stray events before the log begins": 1} if given else {"stray events before the log begins": 1, "stray events after it ends": 2}
+    )  # fmt: skip
+    assert [remark.kind for remark in plain.remarks] == ["stray events", "as_of beyond the log" if given else "stray events"]  # fmt: skip
+    connection = duckdb.connect()
+    events = connection.from_arrow(log.to_arrow())
+    ek.prepare_events(log, tmp_path / "log", progress=False)
+    for source in (events, tmp_path / "log"):
+        other = ek.rollup(source, definition, as_of=given)
+        assert other.remarks == plain.remarks
+        assert other.users.equals(plain.users)
+        assert other.left_out.equals(plain.left_out)
+        assert (other.as_of, other.log_start) == (plain.as_of, plain.log_start)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", [None, "2026-06-01"])
+def test_sql_leaves_the_same_out(given):
+    duckdb = pytest.importorskip("duckdb")
+    pytest.importorskip("ibis")
+    log, definition = with_strays()
+    plain = ek.rollup(log, definition, as_of=given)
+    connection = duckdb.connect()
+    connection.register("events", log.with_columns(pl.col("user_id").cast(pl.String)).to_arrow())
+    queries = ek.rollup_sql(definition, dialect="duckdb", events="events", as_of=given)
+    tables = {name: connection.sql(query).pl() for name, query in queries.items()}
+    made = ek.Journeys.from_frames(**tables, definition=definition)
+    assert made.left_out.equals(plain.left_out)
+    assert (made.as_of, made.log_start) == (plain.as_of, plain.log_start)
+    assert sorted(made.users["user_id"]) == sorted(plain.users["user_id"].cast(pl.String))

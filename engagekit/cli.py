@@ -1,4 +1,4 @@
-"""The command line: engagekit diagnose, check, prepare, start, lab, compare."""
+"""The command line: engagekit diagnose, check, prepare, start, lab, compare, forget."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 import engagekit as ek
-from engagekit._base import plain
+from engagekit._base import many, plain
 from engagekit.errors import (
     EngagekitError,
     ParameterError,
@@ -34,6 +34,7 @@ app = App(
     version=ek.__version__,
     help_flags=["--help", "-h"],
 )
+PLURALS = {"journeys": "journeys", "journeys of accounts": "journeys of accounts"}
 FAULT = 70  # exit status of a fault of engagekit's own, as sysexits.h has it
 Preset = Literal[
     "posthog", "amplitude", "mixpanel", "mixpanel_before_2023", "segment", "ga4", "snowplow"
@@ -304,6 +305,33 @@ def compare(folder: Path, /) -> int:
     from engagekit.workshop import compare as side_by_side
 
     _say(f"All decisions stand in {side_by_side(folder)}.")
+    return 0
+
+
+@app.command
+def forget(user: str, folder: Path, /, *, cache: Path | None = None) -> int:
+    """Remove one user from all that engagekit wrote in a folder (prepared logs, journeys, workshops) and from the cache.
+
+    Parameters
+    ----------
+    user
+        The user's id, as the log has it.
+    folder
+        A prepared log, journeys, a workshop, or a folder with some of these anywhere in it.
+    cache
+        Folder for text files once read; default: a folder of your account.
+    """
+    from engagekit.forgetting import OF_ACCOUNTS
+    from engagekit.forgetting import forget as remove
+
+    removed = remove(user, folder, cache=cache)
+    told = [f"{many(n, kind, PLURALS.get(kind))}" for kind, n in removed.items() if n]
+    _say(f"Removed from {' and '.join(told)}." if told else "That user was in none of it.")
+    if OF_ACCOUNTS in removed:
+        _say(
+            "Journeys of accounts hold what their members did together: make them anew from the log."
+        )
+    _say("The files that a log was read from are yours: the user is in them as before.")
     return 0
 
 

@@ -21,6 +21,7 @@ import polars as pl
 import engagekit as ek
 from engagekit import workshop
 from engagekit.definition import Definition
+from engagekit.forgetting import forget
 from engagekit.journeys.tables import Journeys
 from engagekit.rollups import prepare
 from engagekit.workshop.session import Session
@@ -77,8 +78,13 @@ def workshops(folder: Path) -> Iterator[None]:
     yield
 
 
+def forgotten(folder: Path) -> Iterator[None]:
+    forget("user 7", folder)
+    yield
+
+
 ENDLESS = {"definitions": definitions, "sessions": sessions, "journeys": journeys}
-ONCE = {"prepared": prepared, "workshops": workshops}
+ONCE = {"prepared": prepared, "workshops": workshops, "forgotten": forgotten}
 
 
 def child(what: str, folder: Path, ready: int) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from engagekit.ingest.column_mapping import ALIAS
 from engagekit.ingest.files import find_files, is_path
 from engagekit.ingest.quality_checks import check_events
 from engagekit.ingest.scan import EVERY, Keep, kept_names, pseudonymize, scan_events
 from engagekit.ingest.users_table import read_users
 
 __all__ = [
+    "ALIAS",
     "EVERY",
     "Keep",
     "check_events",
@@ -17,4 +19,5 @@ __all__ = [
     "pseudonymize",
     "read_users",
     "scan_events",
+    "text_cache",
 ]

@@ -23,8 +23,8 @@ from engagekit.journeys import (
 )
 from engagekit.rollups import local
 from engagekit.rollups.engines import engine_of
-from engagekit.rollups.prepare import prepare_events
-from engagekit.rollups.prepared_log import is_prepared, open_prepared
+from engagekit.rollups.prepare import alone, facts_of, prepare_events
+from engagekit.rollups.prepared_log import BEGUN, DONE, is_prepared, open_prepared, read_manifest
 from engagekit.rollups.warehouse_sql import rollup_sql
 
 if TYPE_CHECKING:
@@ -38,7 +38,18 @@ if TYPE_CHECKING:
     from engagekit.log import Frame
     from engagekit.rollups.population import Opened
 
-__all__ = ["is_prepared", "open_prepared", "prepare_events", "rollup", "rollup_sql"]
+__all__ = [
+    "BEGUN",
+    "DONE",
+    "alone",
+    "facts_of",
+    "is_prepared",
+    "open_prepared",
+    "prepare_events",
+    "read_manifest",
+    "rollup",
+    "rollup_sql",
+]
 
 
 def rollup(

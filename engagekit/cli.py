@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 import warnings
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 import engagekit as ek
+from engagekit import errors
 from engagekit._base import many, plain
 from engagekit.errors import (
     EngagekitError,
@@ -24,7 +26,7 @@ from engagekit.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import polars as pl
 
@@ -35,6 +37,7 @@ app = App(
     help_flags=["--help", "-h"],
 )
 PLURALS = {"journeys": "journeys", "journeys of accounts": "journeys of accounts"}
+HIDDEN_IDS = "Ids of users are not shown; --show-ids shows them."
 FAULT = 70  # exit status of a fault of engagekit's own, as sysexits.h has it
 Preset = Literal[
     "posthog", "amplitude", "mixpanel", "mixpanel_before_2023", "segment", "ga4", "snowplow"
@@ -468,19 +471,25 @@ def _say(text: str) -> None:
 def _launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     debug: Annotated[bool, Parameter(negative="")] = False,
+    show_ids: Annotated[bool, Parameter(negative="")] = False,
 ) -> Any:
     """Run one command.
 
     Parameters
     ----------
+    show_ids
+        Name in refusals and warnings the ids of users that they are about.
     debug
         Where something fails, show where in the code, for a report to us; it may hold ids of users.
     """
     try:
-        return app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        with _ids_in_warnings() if show_ids else nullcontext():
+            return app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError:
         raise
-    except Exception:
+    except Exception as error:
+        if show_ids and isinstance(error, EngagekitError):
+            errors.show_ids(error)
         if debug and sys.stderr is not None:
             traceback.print_exc()
         raise
@@ -495,7 +504,8 @@ def main(arguments: list[str] | None = None) -> int:
     except CycloptsError as error:
         return _refuse(str(error), hint="See engagekit --help.")
     except EngagekitError as error:
-        return _refuse(str(error))
+        hint = "" if error.with_ids == str(error) else HIDDEN_IDS
+        return _refuse(str(error), hint=hint)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -506,6 +516,20 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         return _own_fault(error)
     return status if isinstance(status, int) else 0
+
+
+@contextmanager
+def _ids_in_warnings() -> Iterator[None]:
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, *args: Any, **kwargs: Any) -> None:
+        if isinstance(message, errors.EngagekitWarning):
+            errors.show_ids(message)
+        shown(message, *args, **kwargs)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _own_fault(error: Exception) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit._base import ticking
-from engagekit.errors import EngagekitWarning
+from engagekit.errors import EngagekitWarning, shape
 from engagekit.instants import Instant, beside_log
 from engagekit.log import APART, as_lazy, open_log
 from engagekit.rollups.polars_reduction import codes_of, first_look, first_signups, reduced
@@ -47,7 +47,7 @@ UNPREPARED = (
     "ek.prepare_events(source, folder), then ek.rollup(folder, definition)."
 )
 STRANGERS = (
-    "None of the {:,} users of the users table is in the log; the table has {!r}, the log {!r}. They count as users "
+    "None of the {:,} users of the users table is in the log; the table has {}, the log {}. They count as users "
     "without an event. If they are the same people, write their ids alike in both."
 )
 MANY_STRANGERS = 10  # fewer may well have done nothing yet
@@ -129,7 +129,9 @@ def _warn_of_strangers(log: pl.LazyFrame, people: pl.DataFrame) -> None:
         return
     seen = log.select("user_id").head(1).collect()["user_id"].to_list()
     warnings.warn(
-        STRANGERS.format(people.height, people["user_id"][0], *seen or [None]),
+        STRANGERS.format(
+            people.height, *[shape(str(each)) for each in [people["user_id"][0], *(seen or [None])]]
+        ),
         EngagekitWarning,
         stacklevel=4,
     )

@@ -10,8 +10,48 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-class EngagekitError(ValueError):
-    """Anything engagekit refuses; the message is meant for the person who caused it."""
+# Around what names a person, and what to say in its place: signs that no text from outside keeps (see `private`).
+_PRIVATE = re.compile("\ue000(.*?)\ue001(.*?)\ue002", re.DOTALL)
+
+
+def private(value: object, instead: str = "(an id)") -> str:
+    """Write into a message what names a person: errors and warnings say `instead`, and keep the rest in ``with_ids``."""
+    told = value if isinstance(value, str) else repr(value)
+    return f"\ue000{_bare(told)}\ue001{_bare(instead)}\ue002"
+
+
+def _bare(text: str) -> str:
+    return re.sub("[\ue000-\ue002]", "", text)
+
+
+def _told(message: str, *, ids: bool) -> str:
+    return _PRIVATE.sub(lambda found: found[1] if ids else found[2], message)
+
+
+def shape(text: str) -> str:
+    """Quote an id or a piece of a file by its shape, as it may name a person: ``'Xxx,00-00-0000'``."""
+    seen = text
+    for kind, sign in (("[0-9]", "0"), ("[a-z]", "x"), ("[A-Z]", "X")):
+        seen = re.sub(kind, sign, seen)
+    return private(repr(text), repr(seen))
+
+
+class _ToldError(Exception):
+    """A message that names nobody; ``with_ids`` is the same with the ids that it is about."""
+
+    _marked: tuple[str, ...] = ()
+
+    def __init__(self, message: object = "") -> None:
+        self._marked = (str(message),)
+        self.with_ids = _told(str(message), ids=True)
+        super().__init__(_told(str(message), ids=False))
+
+
+class EngagekitError(_ToldError, ValueError):
+    """Anything engagekit refuses; the message is meant for the person who caused it.
+
+    It names no user: which ids it is about stands in ``with_ids``.
+    """
 
     faults: tuple[str, ...] = ()
 
@@ -21,7 +61,8 @@ class EngagekitError(ValueError):
         lines = "\n".join(f"  {number}. {fault}" for number, fault in enumerate(faults, 1))
         text = f" {faults[0]}" if len(faults) == 1 else f" {len(faults)} faults\n{lines}"
         error = cls(f"{heading}:{text}")
-        error.faults = tuple(faults)
+        error.faults = tuple(_told(fault, ids=False) for fault in faults)
+        error._marked = tuple(faults)
         return error
 
 
@@ -49,15 +90,18 @@ class StoredFileError(EngagekitError):
     """A file of engagekit's cannot be read back (broken, foreign or newer) or cannot be written."""
 
 
-class EngagekitWarning(UserWarning):
-    """Something works, but there is a better way that the person should know of."""
+class EngagekitWarning(_ToldError, UserWarning):  # noqa: N818
+    """Something works, but there is a better way that the person should know of; ``with_ids`` says of whom."""
+
+
+def show_ids(error: _ToldError) -> None:
+    """Let a message name the ids that it is about."""
+    error.args = (error.with_ids,)
 
 
 def faults_of(error: Exception) -> list[str]:
     """List the faults an error was made of, so that they can be told together with others."""
-    return (
-        list(error.faults) if isinstance(error, EngagekitError) and error.faults else [str(error)]
-    )
+    return list(error._marked) if isinstance(error, EngagekitError) else [str(error)]  # noqa: SLF001
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:

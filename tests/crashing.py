@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
+from engagekit.forgetting import forget
 
 import engagekit as ek
 from engagekit import workshop
@@ -77,8 +78,13 @@ def workshops(folder: Path) -> Iterator[None]:
     yield
 
 
+def forgotten(folder: Path) -> Iterator[None]:
+    forget("user 7", folder)
+    yield
+
+
 ENDLESS = {"definitions": definitions, "sessions": sessions, "journeys": journeys}
-ONCE = {"prepared": prepared, "workshops": workshops}
+ONCE = {"prepared": prepared, "workshops": workshops, "forgotten": forgotten}
 
 
 def child(what: str, folder: Path, ready: int) -> None:

@@ -1,4 +1,4 @@
-"""The command line: engagekit diagnose, check, prepare, start, lab, compare."""
+"""The command line: engagekit diagnose, check, prepare, start, lab, compare, forget."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import os
 import sys
 import traceback
 import warnings
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
 import engagekit as ek
-from engagekit._base import plain
+from engagekit import errors
+from engagekit._base import many, plain
 from engagekit.cli.reading import (
     DEFAULT,
     Reading,
@@ -29,6 +31,9 @@ from engagekit.errors import EngagekitError, ParameterError, listing
 from engagekit.ingest import EVERY
 from engagekit.log import COLUMNS
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = ["run"]
 
 app = App(
@@ -37,6 +42,8 @@ app = App(
     version=ek.__version__,
     help_flags=["--help", "-h"],
 )
+PLURALS = {"journeys": "journeys", "journeys of accounts": "journeys of accounts"}
+HIDDEN_IDS = "Ids of users are not shown; --show-ids shows them."
 FAULT = 70  # exit status of a fault of engagekit's own, as sysexits.h has it
 
 
@@ -278,6 +285,33 @@ def compare(folder: Path, /) -> int:
     return 0
 
 
+@app.command
+def forget(user: str, folder: Path, /, *, cache: Path | None = None) -> int:
+    """Remove one user from all that engagekit wrote in a folder (prepared logs, journeys, workshops) and from the cache.
+
+    Parameters
+    ----------
+    user
+        The user's id, as the log has it.
+    folder
+        A prepared log, journeys, a workshop, or a folder with some of these anywhere in it.
+    cache
+        Folder for text files once read; default: a folder of your account.
+    """
+    from engagekit.workshop import OF_ACCOUNTS
+    from engagekit.workshop import forget as remove
+
+    removed = remove(user, folder, cache=cache)
+    told = [f"{many(n, kind, PLURALS.get(kind))}" for kind, n in removed.items() if n]
+    _say(f"Removed from {' and '.join(told)}." if told else "That user was in none of it.")
+    if OF_ACCOUNTS in removed:
+        _say(
+            "Journeys of accounts hold what their members did together: make them anew from the log."
+        )
+    _say("The files that a log was read from are yours: the user is in them as before.")
+    return 0
+
+
 def _say(text: str) -> None:
     from engagekit.reporting import encodable
 
@@ -291,19 +325,25 @@ def _say(text: str) -> None:
 def _launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     debug: Annotated[bool, Parameter(negative="")] = False,
+    show_ids: Annotated[bool, Parameter(negative="")] = False,
 ) -> Any:
     """Run one command.
 
     Parameters
     ----------
+    show_ids
+        Name in refusals and warnings the ids of users that they are about.
     debug
         Where something fails, show where in the code, for a report to us; it may hold ids of users.
     """
     try:
-        return app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        with _ids_in_warnings() if show_ids else nullcontext():
+            return app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError:
         raise
-    except Exception:
+    except Exception as error:
+        if show_ids and isinstance(error, EngagekitError):
+            errors.show_ids(error)
         if debug and sys.stderr is not None:
             traceback.print_exc()
         raise
@@ -318,7 +358,8 @@ def main(arguments: list[str] | None = None) -> int:
     except CycloptsError as error:
         return _refuse(str(error), hint="See engagekit --help.")
     except EngagekitError as error:
-        return _refuse(str(error))
+        hint = "" if error.with_ids == str(error) else HIDDEN_IDS
+        return _refuse(str(error), hint=hint)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -329,6 +370,20 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         return _own_fault(error)
     return status if isinstance(status, int) else 0
+
+
+@contextmanager
+def _ids_in_warnings() -> Iterator[None]:
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, *args: Any, **kwargs: Any) -> None:
+        if isinstance(message, errors.EngagekitWarning):
+            errors.show_ids(message)
+        shown(message, *args, **kwargs)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _own_fault(error: Exception) -> int:

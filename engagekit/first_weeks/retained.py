@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.errors import ColumnError, EngagekitWarning, ParameterError, nearest
+from engagekit.errors import ColumnError, EngagekitWarning, ParameterError, nearest, private
 from engagekit.instants import AT, days
 from engagekit.intervals import RATE, wilson_columns
 from engagekit.journeys import check_journeys, gathered, on_days
@@ -274,7 +274,7 @@ def _given(
     twice = lazy.filter(pl.col("user_id").is_duplicated()).select("user_id").head(1).collect()
     if twice.height:
         raise ColumnError(
-            f"The frame given as {name} says two things about user {twice.item()!r}; keep one row for each."
+            f"The frame given as {name} says two things about user {private(repr(twice.item()))}; keep one row for each."
         )
     _check_ids(lazy, users, name)
     return lazy

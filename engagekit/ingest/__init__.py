@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engagekit.ingest.column_mapping import ALIAS
 from engagekit.ingest.definition_argument import definition_of
 from engagekit.ingest.edges import (
     FEW_EVENTS,
@@ -37,6 +38,7 @@ from engagekit.ingest.scan import EVERY, Keep, kept_names, pseudonymize, scan_ev
 from engagekit.ingest.users_table import read_users
 
 __all__ = [
+    "ALIAS",
     "EVERY",
     "FEW_EVENTS",
     "FEW_USERS",
@@ -74,4 +76,5 @@ __all__ = [
     "respelt",
     "scan_events",
     "stray_remarks",
+    "text_cache",
 ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from engagekit.errors import shape
 from engagekit.ingest.files import head_of
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _not_utf8(file: LogFile) -> str | None:
                 line += whole[: error.start].count(b"\n")
                 start = whole.rfind(b"\n", 0, error.start) + 1
                 text = whole[start : error.start + 20].split(b"\n")[0].decode("cp1252", "replace")
-                return f"{file.shown!r} is not UTF-8: line {line} holds the byte 0x{whole[error.start]:02x} (as Western text: {text[-40:]!r}). Save it as UTF-8, or say encoding='cp1252' (or 'latin-1')."
+                return f"{file.shown!r} is not UTF-8: line {line} holds the byte 0x{whole[error.start]:02x} (as Western text: {shape(text[-40:])}). Save it as UTF-8, or say encoding='cp1252' (or 'latin-1')."
             if not block:
                 return None
             line += block.count(b"\n")
@@ -141,7 +142,7 @@ def _also(lines: list[int]) -> str:
 
 def _shown(line: bytes) -> str:
     text = line.strip().decode("utf-8", "replace")
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+    return shape(text if len(text) <= 60 else text[:57] + "...")
 
 
 def _bad_rows(file: LogFile) -> str | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.errors import ColumnError, EventLogError, listing, nearest
+from engagekit.errors import ColumnError, EventLogError, listing, nearest, private
 from engagekit.ingest.column_mapping import ALIAS
 from engagekit.log import as_lazy
 from engagekit.matchers import Match, condition_faults, matches, property_names
@@ -82,13 +82,13 @@ def _pairs(identities: Any) -> pl.DataFrame:
     twice = pairs.filter(pl.col("alias").is_duplicated())["alias"].unique(maintain_order=True)
     if not twice.is_empty():
         faults.append(
-            f"{twice.len()} aliases stand for two users: {listing(twice.head(3))}. Give each alias one user."
+            f"{twice.len()} aliases stand for two users: {private(listing(twice.head(3)), '(ids)')}. Give each alias one user."
         )
         pairs = pairs.unique("alias", keep="first", maintain_order=True)
     pairs, circle = _followed(pairs)
     if circle:
         faults.append(
-            f"aliases run in a circle: {listing(circle)}. End each chain at the id that stays."
+            f"aliases run in a circle: {private(listing(circle), '(ids)')}. End each chain at the id that stays."
         )
     if faults:
         raise EventLogError.from_faults("identities cannot be used", faults)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -19,7 +20,10 @@ from engagekit.errors import EventLogError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-VERSION = 2  # of what lies in the cache; raised whenever the same text would be read differently
+VERSION = 3  # of what lies in the cache; raised whenever the same text would be read differently
+ENTRY = re.compile(
+    r"[0-9a-f]{24}-[0-9a-f]{24}(?:\.(\d+))?\.parquet"
+)  # formats before the third told none
 GENERATIONS = 2  # of one log: the newest, and the one before, which a notebook may still be reading
 A_DAY = 86_400
 
@@ -52,13 +56,14 @@ def cached(
         The folder cannot be written to, or the disk is full.
     """
     log, state = _key([str(path.resolve()) for path in paths], options), _key(_fingerprints(paths))
-    entry = folder / f"{log}-{state}.parquet"
+    entry = folder / f"{log}-{state}.{VERSION}.parquet"
     if _is_whole(entry):
+        _for_its_owner(entry)
         return entry
     with working_folder(folder) as workdir:
         made = workdir / "made.parquet"
         make(made, workdir)
-        _put(made, entry)
+        put(made, entry)
     _forget(folder, log, entry)
     return entry
 
@@ -118,7 +123,15 @@ def _sweep(folder: Path, newest: Path) -> None:
             continue
 
 
-def _put(made: Path, entry: Path) -> None:
+def _for_its_owner(path: Path) -> None:
+    """Let nobody else read a file."""
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def put(made: Path, entry: Path) -> None:
+    """Put a file in an entry's place, whole, for its owner alone."""
+    _for_its_owner(made)  # the folder may be anybody's
     with made.open("rb+") as file:
         os.fsync(file.fileno())
     try:
@@ -136,7 +149,14 @@ def _forget(folder: Path, log: str, entry: Path) -> None:
         except OSError:
             return 0.0
 
-    older = sorted(folder.glob(f"{log}-*.parquet"), key=age, reverse=True)
-    for path in [each for each in older if each != entry][GENERATIONS - 1 :]:
+    older = sorted(folder.glob(f"{log}-*.{VERSION}.parquet"), key=age, reverse=True)
+    unread = [path for path in folder.iterdir() if _format_of(path) < VERSION]
+    for path in [*unread, *[each for each in older if each != entry][GENERATIONS - 1 :]]:
         with suppress(OSError):
             path.unlink()
+
+
+def _format_of(path: Path) -> int:
+    """Read an entry's format off its name; whatever else lies there is of no format of ours."""
+    found = ENTRY.fullmatch(path.name)
+    return VERSION if found is None else int(found[1] or 0)

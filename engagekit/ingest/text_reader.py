@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.errors import EngagekitError, EventLogError, listing
+from engagekit.errors import EngagekitError, EventLogError, listing, private, shape
 from engagekit.ingest import column_mapping, file_errors, nested_fields, timestamps
 from engagekit.ingest.column_mapping import ALIAS, ALL_OF_IT, FILE, MORE, RAW
 from engagekit.ingest.files import LogFile, around_a_list, one_list, open_files
@@ -227,7 +227,7 @@ def _lost(group: Group, part: Path) -> tuple[list[str], Group | None]:
         return [], None
     faults, rest = _broken(group)
     if group.files[0].kind == "ndjson" and not faults:
-        return [f"{group.name} holds what cannot be read as JSON: {lost.item()[:60]!r}."], None
+        return [f"{group.name} holds what cannot be read as JSON: {shape(lost.item()[:60])}."], None
     return faults, rest
 
 
@@ -385,6 +385,7 @@ def _id_faults(
         rows = log.filter(pl.col("user_id").str.contains(pattern)).head(1)
         kinds.append(rows.select("user_id").collect().item())
     there = where(log, pl.col("user_id").str.contains(r"^\d+\.0$"), 1).rsplit(":", 1)[0]
+    whole, decimal = private(repr(kinds[0]), "'7'"), private(repr(kinds[1]), "'7.0'")
     return [
-        f"{reading.called('user')} holds whole numbers such as {kinds[0]!r} and decimals such as {kinds[1]!r} ({there}), so one user may stand under two ids. Write the ids in one form in all files."
+        f"{reading.called('user')} holds whole numbers such as {whole} and decimals such as {decimal} ({there}), so one user may stand under two ids. Write the ids in one form in all files."
     ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.errors import EventLogError, listing, nearest
+from engagekit.errors import EventLogError, listing, nearest, shape
 from engagekit.ingest import column_mapping, file_errors, nested_fields, timestamps
 from engagekit.ingest.column_mapping import RAW
 from engagekit.ingest.elsewhere_files import refuse_address, refuse_workbook
@@ -142,7 +142,7 @@ def _with_ids(frame: pl.DataFrame, ids: Any) -> tuple[pl.DataFrame, list[str]]:
     if lost.is_empty():
         return cast, []
     return frame, [
-        f"{len(lost)} of the ids in 'user_id' are no whole numbers, as the log's are (such as {listing(lost.head(3))}). Write them as the log does."
+        f"{len(lost)} of the ids in 'user_id' are no whole numbers, as the log's are (such as {shape(str(lost[0]))}). Write them as the log does."
     ]
 
 

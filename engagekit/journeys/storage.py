@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 FILE = "journeys.json"
+LISTED = ("schema_version", "tables", "parts")  # what the list says of the files
 NAMES = ("users", "steps", "early", "days", "late")
 # Names of tables on disk; nothing else is ever read or cleared away.
 OURS = re.compile(rf"({'|'.join(NAMES)})-([0-9a-f]{{12}})\.parquet")
@@ -119,6 +120,12 @@ def joined(parts: list[Stored]) -> Stored:
 
 def _names(tag: str) -> dict[str, str]:
     return {table: f"{table}-{tag}.parquet" for table in NAMES}
+
+
+def renamed(part: str, tag: str) -> str:
+    """Name a part as another writing would."""
+    table = part[: part.index("-")]
+    return part.replace(part.split("/", maxsplit=1)[0], _names(tag)[table], 1)
 
 
 def tables_in(stored: Stored) -> dict[str, pl.LazyFrame]:

@@ -25,8 +25,8 @@ from engagekit.journeys import (
 )
 from engagekit.rollups import findings, local
 from engagekit.rollups.engines import engine_of
-from engagekit.rollups.prepare import prepare_events
-from engagekit.rollups.prepared_log import is_prepared, open_prepared
+from engagekit.rollups.prepare import alone, facts_of, prepare_events
+from engagekit.rollups.prepared_log import BEGUN, DONE, is_prepared, open_prepared, read_manifest
 from engagekit.rollups.sql_dialects import DAY_US, ibis
 from engagekit.rollups.tracking_gaps import TRACKING, WINDOW_OF, users_bent
 from engagekit.rollups.warehouse_sql import rollup_sql
@@ -42,13 +42,18 @@ if TYPE_CHECKING:
     from engagekit.rollups.population import Opened
 
 __all__ = [
+    "BEGUN",
     "DAY_US",
+    "DONE",
     "TRACKING",
     "WINDOW_OF",
+    "alone",
+    "facts_of",
     "ibis",
     "is_prepared",
     "open_prepared",
     "prepare_events",
+    "read_manifest",
     "rollup",
     "rollup_sql",
     "users_bent",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.errors import ColumnError, EventLogError, listing, nearest
+from engagekit.errors import ColumnError, EventLogError, listing, nearest, private
 from engagekit.ingest import edges_of
 from engagekit.instants import AT, local_day
 from engagekit.journeys import USERS
@@ -208,7 +208,7 @@ def _column_faults(frame: pl.DataFrame, unit: str) -> Iterator[str]:
 def _id_faults(frame: pl.DataFrame, id_type: pl.DataType) -> Iterator[str]:
     doubled = frame.filter(pl.col("user_id").is_duplicated())["user_id"].unique(maintain_order=True)
     if doubled.len():
-        yield f"{doubled.len()} users stand in more than one row, such as {doubled[0]!r}; keep one row for each."
+        yield f"{doubled.len()} users stand in more than one row, such as {private(repr(doubled[0]))}; keep one row for each."
     have = frame.schema["user_id"]
     both_whole = have.is_integer() and id_type.is_integer()
     both_text = all(isinstance(t, (pl.String, pl.Categorical, pl.Enum)) for t in (have, id_type))

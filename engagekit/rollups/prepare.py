@@ -112,7 +112,7 @@ def prepare_events(
         plan = _plan(raw, files)
         if done is None:
             by_slices = not isinstance(source, pl.LazyFrame)
-            with writing(str(folder)), _alone(folder):
+            with writing(str(folder)), alone(folder):
                 done = read_manifest(folder, DONE)  # it may have been written meanwhile
                 if done is None:
                     _begin(folder, plan)
@@ -128,7 +128,7 @@ def prepare_events(
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Keep others from preparing a log in the same folder meanwhile."""
     from filelock import FileLock, Timeout
 
@@ -201,8 +201,31 @@ def _plan(raw: pl.LazyFrame, files: list[list[Any]] | None) -> dict[str, Any]:
     log, dates_only = open_log(raw)
     schema = raw.collect_schema()
     count = raw.select(pl.len()).collect().item()
+    facts = facts_of(log)
+    known = sum(facts["days"]["len"])
+    if not known:
+        raise EventLogError("The event log holds no events, so there is nothing to prepare.")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "polars": pl.__version__,  # its hashes decide who goes where
+        "files": files,
+        "columns": {name: str(dtype) for name, dtype in schema.items()},
+        "rows": count,
+        "lacking": count - known,
+        **facts,
+        "nobody": _nobody(raw),
+        "dates_only": dates_only,
+        "count": max(
+            1, min(MOST_BUCKETS, math.ceil(count / BUCKET)), math.ceil(count / BUCKET / 4)
+        ),
+        "slice": max(SLICE // 20, SLICE * 3 // len(schema)),
+    }
+
+
+def facts_of(log: pl.LazyFrame) -> dict[str, Any]:
+    """Look a log over in one pass: its days, its events by name, and sums by which to know its users again."""
     at = pl.col("at")
-    found = (  # one pass, from which both days and names follow
+    found = (
         log.group_by(at.dt.date().alias("day"), pl.col("event").cast(pl.String))
         .agg(
             pl.len().cast(pl.Int64),
@@ -216,25 +239,11 @@ def _plan(raw: pl.LazyFrame, files: list[list[Any]] | None) -> dict[str, Any]:
         pl.col("len").sum(), pl.col("first").min(), pl.col("last").max()
     )
     names = found.group_by("event").agg(pl.col("len", "users").sum()).sort("event")
-    if not days.height:
-        raise EventLogError("The event log holds no events, so there is nothing to prepare.")
     return {
-        "schema_version": SCHEMA_VERSION,
-        "polars": pl.__version__,  # its hashes decide who goes where
-        "files": files,
-        "columns": {name: str(dtype) for name, dtype in schema.items()},
-        "rows": count,
-        "lacking": count - int(days["len"].sum()),
         "days": days_as_lists(days),
         "names": names["event"].to_list(),
         "times": names["len"].to_list(),
         "users": [str(n) for n in names["users"]],
-        "nobody": _nobody(raw),
-        "dates_only": dates_only,
-        "count": max(
-            1, min(MOST_BUCKETS, math.ceil(count / BUCKET)), math.ceil(count / BUCKET / 4)
-        ),
-        "slice": max(SLICE // 20, SLICE * 3 // len(schema)),
     }
 
 

@@ -14,7 +14,7 @@ from engagekit.errors import StoredFileError
 if TYPE_CHECKING:
     import os
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DONE, BEGUN = "prepared.json", "preparing.json"
 DAYS: dict[str, Any] = {
     "day": pl.Date,
@@ -101,7 +101,13 @@ def _broken(folder: Path, what: str) -> StoredFileError:
 
 
 def read_manifest(folder: Path, name: str) -> dict[str, Any] | None:
-    """Read what a folder says of itself; None if it says nothing."""
+    """Read what a folder says of itself; None if it says nothing.
+
+    Raises
+    ------
+    StoredFileError
+        It cannot be read, or another version of engagekit wrote it.
+    """
     try:
         known = json.loads((folder / name).read_text(encoding="utf-8"))
         version = known["schema_version"]
@@ -112,6 +118,12 @@ def read_manifest(folder: Path, name: str) -> dict[str, Any] | None:
     if not isinstance(version, int) or version > SCHEMA_VERSION:
         raise StoredFileError(
             f"{str(folder)!r} was written by a newer engagekit (schema {version}); install that one."
+        )
+    if version < SCHEMA_VERSION:
+        raise StoredFileError(
+            f"The log in {str(folder)!r} was prepared by an older engagekit (format {version}; this one reads {SCHEMA_VERSION}). "
+            f"Delete the folder and prepare the log anew: ek.prepare_events(source, {str(folder)!r}), or on the command line "
+            f"engagekit prepare SOURCE {folder}."
         )
     found: dict[str, Any] = known
     return found

@@ -23,6 +23,7 @@ from engagekit._base import (
 from engagekit.errors import ParameterError, listing
 from engagekit.matchers import label
 from engagekit.workshop.decision_record import STYLE, record
+from engagekit.workshop.forgetting import OF_ACCOUNTS, forget
 from engagekit.workshop.session import DEFINITION_FILE, FILE, Session
 from engagekit.workshop.starter import event_table, starter_definition
 
@@ -32,7 +33,17 @@ if TYPE_CHECKING:
     from engagekit._base import Progress
     from engagekit.definition import Definition
 
-__all__ = ["DEFINITION_FILE", "LOG", "USERS", "Session", "compare", "event_table", "start"]
+__all__ = [
+    "DEFINITION_FILE",
+    "LOG",
+    "OF_ACCOUNTS",
+    "USERS",
+    "Session",
+    "compare",
+    "event_table",
+    "forget",
+    "start",
+]
 
 LOG, USERS = "log", "users.parquet"
 COMPARED = "compare.html"

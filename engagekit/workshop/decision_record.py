@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MARKDOWN, HTML = "decision-record.md", "decision-record.html"
 # What the plan part of a session holds, in the order of the record: key, heading, way of writing.
 PLAN: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("draft", "State", lambda _: "draft, not decided yet"),
     ("verdict", "Verdict", str),
     ("link", "Link to mend first", lambda v: LINK_NAMES.get(str(v), str(v))),
     ("probability", "How sure", sure),
@@ -58,9 +59,14 @@ def record(session: Session) -> dict[str, Rows]:
 
 def _decision(entry: Any) -> str:
     answer = entry.get("answer") if isinstance(entry, dict) else entry
-    day = entry.get("on") if isinstance(entry, dict) else None
     text = ", ".join(map(str, answer)) if isinstance(answer, list) else str(answer)
-    return f"{text} ({day})" if day else text
+    told = (
+        []
+        if not isinstance(entry, dict)
+        else ["draft"] * bool(entry.get("draft")) + [entry.get("on")]
+    )
+    said = ", ".join(str(each) for each in told if each)
+    return f"{text} ({said})" if said else text
 
 
 def _written(write: Callable[[Any], str], value: Any) -> str:

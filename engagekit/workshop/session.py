@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engagekit._base import Progress
     from engagekit.journeys import Journeys
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE = "session.json"
 DEFINITION_FILE = "definition.toml"
 # What a session file holds besides its version; each part is a table of its own.
@@ -93,11 +93,12 @@ class Session:
             raise StoredFileError(
                 f"The session {str(path)!r} was written by a newer engagekit (schema {version}); install that one."
             )
-        if version != SCHEMA_VERSION or not _is_sound(state):
+        if version not in (1, SCHEMA_VERSION) or not _is_sound(state):
             raise StoredFileError(
                 f"{str(path)!r} is no session of engagekit. It is left as it is; move it away to start anew."
             )
-        return {part: state.get(part, {}) for part in PARTS}
+        found = {part: state.get(part, {}) for part in PARTS}
+        return _as_drafts(found) if version == 1 else found
 
     def _change(self, change: Callable[[dict[str, dict[str, Any]]], None]) -> None:
         with self._locked():
@@ -270,6 +271,16 @@ class Session:
         from engagekit.workshop.decision_record import export
 
         return export(self)
+
+
+def _as_drafts(state: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Take what the first format holds as drafts, dated as stored: it did not tell a draft from a decision."""
+    decisions = {
+        question: (entry if isinstance(entry, dict) else {"answer": entry}) | {"draft": True}
+        for question, entry in state["decisions"].items()
+    }
+    plan = state["plan"] | ({"draft": True} if state["plan"] else {})
+    return state | {"decisions": decisions, "plan": plan}
 
 
 def _is_sound(state: Any) -> bool:

@@ -147,7 +147,7 @@ def test_narrowing_and_outcomes_from_outside(twelve):
         (
             {"outcome": pl.DataFrame({"user_id": [1, 1], "retained": [True, False]})},
             ColumnError,
-            "user 1",
+            r"about user \(an id\)",
         ),
         (
             {"outcome": pl.DataFrame({"user_id": [1], "retained": ["yes"]})},

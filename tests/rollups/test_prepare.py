@@ -200,7 +200,7 @@ def test_broken_and_newer_folders_are_refused(tmp_path):
     for act in (lambda: ek.rollup(folder, MAKE), lambda: ek.prepare_events(some_log(), folder, progress=False)):  # fmt: skip
         with pytest.raises(StoredFileError, match="newer engagekit"):
             act()
-    for broken in ("{", "[]", "{}", json.dumps({"schema_version": 1}), json.dumps(manifest | {"days": 3})):  # fmt: skip
+    for broken in ("{", "[]", "{}", json.dumps({"schema_version": 2}), json.dumps(manifest | {"days": 3})):  # fmt: skip
         (folder / "prepared.json").write_text(broken)
         with pytest.raises(StoredFileError, match="broken"):
             ek.rollup(folder, MAKE)

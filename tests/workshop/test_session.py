@@ -73,8 +73,8 @@ def test_what_cannot_be_kept_is_refused(tmp_path):
         "[]",
         "3",
         '{"schema_version": "1"}',
-        '{"schema_version": 1, "votes": []}',
-        '{"schema_version": 2}',
+        '{"schema_version": 2, "votes": []}',
+        '{"schema_version": 99}',
         "\x00",
     ],
 )

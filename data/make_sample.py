@@ -12,8 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
-from engagekit.simulated_course import Experiment
 from engagekit.simulation import Simulation, simulate
+from engagekit.simulation.course import Experiment
 
 SEED = 20250701
 # At the start, activation is broken: 31 % of sign-ups activate at all, 13 % of those that come from ads.

@@ -9,7 +9,7 @@ from test_simulation import ACTIVE, rolled
 import engagekit as ek
 from engagekit.definition import LINKS
 from engagekit.errors import ParameterError
-from engagekit.simulated_course import Experiment
+from engagekit.simulation.course import Experiment
 from engagekit.simulation.users import CLASSES, MIXES
 
 

@@ -66,6 +66,11 @@ OF_JOURNEYS = {
     "prioritize": lambda j, log: ek.prioritize(j),
     "prioritize by": _grouped(ek.prioritize),
     "prioritize no targets": lambda j, log: ek.prioritize(j, targets={}),
+    "prioritize all": lambda j, log: ek.prioritize(j, recent=None),
+    "suggest_targets": lambda j, log: ek.suggest_targets(j),
+    "suggest_targets by": _grouped(ek.suggest_targets),
+    "explain_change": lambda j, log: ek.explain_change(j, since=_later(j)),
+    "explain_change by": lambda j, log: _by(j) and ek.explain_change(j, since=_later(j), by=_by(j)),
     "plan": lambda j, log: ek.plan(ek.prioritize(j)),
     "track": lambda j, log: ek.track(j, since=_later(j), link="activation"),
     "track habit": lambda j, log: ek.track(j, since=_later(j), link="habit"),
@@ -88,7 +93,7 @@ SHOWN = {
     "step_drop_off": "step_drop_off", "usage_interval": "usage_interval", "engagement_matrix": "engagement_matrix",
     "metrics": "metrics", "diagnose": "diagnosis", "compare_first_weeks": "dumbbell", "strongest": "dumbbell",
     "find_threshold": "threshold_grid", "day_by_day": "day_map", "lifecycle": "lifecycle", "stickiness": "stickiness",
-    "funnel": "funnel", "prioritize": "loop",
+    "funnel": "funnel", "prioritize": "loop", "suggest_targets": "targets", "explain_change": "change",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from engagekit.simulated_course import EXPOSED
+from engagekit.simulation.course import EXPOSED
 from engagekit.simulation.users import ADVANCED, CLASSES, STEPS, VANISHED
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from engagekit.instants import AT, instant
-from engagekit.simulated_course import CONTROL, EXPOSED, TREATED
+from engagekit.simulation.course import CONTROL, EXPOSED, TREATED
 from engagekit.simulation.events import STEP_EVENTS, STEP_NAMES
 from engagekit.simulation.users import CLASSES
 

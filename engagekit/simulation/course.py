@@ -12,13 +12,13 @@ import polars as pl
 
 from engagekit.definition import LINKS
 from engagekit.errors import ParameterError, listing, nearest
-from engagekit.simulation import HEALTHY, LOST, VANISHED
+from engagekit.simulation.users import HEALTHY, LOST, VANISHED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from engagekit.simulation import Flags, Floats, Spec, Whole
+    from engagekit.simulation.users import Flags, Floats, Spec, Whole
 
 LEAST, MOST = 0.005, 0.995
 NOW_DAYS = 91  # the planted rates of now are those of the last so many days of sign-ups

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+__all__ = ["run"]
+
 app = App(
     name="engagekit",
     help="Find where a product's engagement breaks earliest, how sure that is, and what to do first.",
@@ -117,7 +119,7 @@ def diagnose(
     json_
         Print all answers as JSON, for machines.
     """
-    from engagekit.cli_answers import answers, beside, plain_value, rows_of, without_small
+    from engagekit.cli.answers import answers, beside, plain_value, rows_of, without_small
     from engagekit.first_weeks import strongest
     from engagekit.reporting import terminal
 

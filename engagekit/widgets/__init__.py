@@ -9,7 +9,8 @@ import polars as pl
 
 from engagekit._base import count, percent, plain
 from engagekit.first_weeks import ACTIVE_DAYS
-from engagekit.widgets.panel import Panel, Shown, choice, slider
+from engagekit.widgets.panel import Panel, Shown, button, choice, secret, slider, text
+from engagekit.widgets.targets import comparable
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys
@@ -17,15 +18,22 @@ if TYPE_CHECKING:
     from engagekit.workshop import Session
 
 __all__ = [
+    "Panel",
+    "Shown",
     "agreement",
+    "button",
+    "choice",
     "cohort_explorer",
+    "comparable",
     "data_end",
     "definition_picker",
     "note",
     "play_card",
     "play_tracker",
     "rule_thresholds",
+    "secret",
     "target_sliders",
+    "text",
     "threshold_explorer",
     "verdict_by_group",
     "verdict_by_quarter",

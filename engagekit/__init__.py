@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from engagekit.alternatives import compare_activations as compare_activations
     from engagekit.cohorts import cohort_curves as cohort_curves
     from engagekit.cohorts import pooled_curve as pooled_curve
     from engagekit.cohorts import retention as retention
@@ -78,6 +79,7 @@ _HOMES = {
     "Step": "definition",
     "check_events": "ingest",
     "cohort_curves": "cohorts",
+    "compare_activations": "alternatives",
     "compare_first_weeks": "first_weeks",
     "compare_survival": "survival",
     "day_by_day": "first_weeks",

@@ -9,6 +9,7 @@ import polars as pl
 
 from engagekit.definition import LINKS, Definition
 from engagekit.errors import EngagekitError, ParameterError
+from engagekit.matchers import event_names
 from engagekit.priority import prioritize
 from engagekit.rollups import rollup
 
@@ -26,7 +27,6 @@ ALTERNATIVES: dict[str, Any] = {
     "same": pl.Boolean,
     "sentence": pl.String,
 }
-FIRST_DAYS = 14
 MOST_CANDIDATES = 3
 
 
@@ -69,7 +69,7 @@ def compare_activations(
     >>> log = ek.simulate(users=400, seed=1)
     >>> found = compare_activations(log.events, log.definition, {"project": "first_project", "connect": "connect_done"})
     >>> found.select("candidate", "verdict", "same").rows()
-    [('project', 'named', True), ('connect', 'undecided', False)]
+    [('project', 'named', True), ('connect', 'named', False)]
     """
     if not candidates:
         raise ParameterError("candidates is empty; give a name and a matcher for each activation.")
@@ -94,47 +94,38 @@ def compare_activations(
 
 
 def activation_candidates(table: pl.DataFrame, definition: Definition) -> list[str]:
-    """List events that could be the activation instead: once per user mostly, and by many.
+    """List events that could be the activation instead: steps on the way to it, or what most users do once.
 
     Parameters
     ----------
     table
         What `event_table` gives.
     definition
-        Its activation stands first; its sign-up, core and advanced actions are left out.
+        Its own activation stands first; what plays another role in it is left out.
 
     Returns
     -------
     list
-        At most three event names, the definition's own first, the others by how many users do them.
+        At most three event names: the definition's own, then the last and the first step that users complete (steps
+        missing: the events that most users do, and few do again).
+
+    Examples
+    --------
+    >>> table = pl.DataFrame({"event": ["joined", "drawn", "saved", "shared"], "users": [90, 50, 70, 60], "repeating": [0, 40, 3, 2]})
+    >>> activation_candidates(table, Definition(signup="joined", activation="drawn", core="drawn"))
+    ['drawn', 'saved', 'shared']
     """
-    from engagekit.matchers import event_names
-
     own = event_names(definition.activation)[0]
-    roles = [
-        definition.signup,
-        definition.outreach,
-        definition.feedback_asked,
-        definition.errors,
-        definition.support,
+    roles = (definition.signup, definition.outreach, definition.feedback_asked, definition.errors, definition.support)  # fmt: skip
+    matchers = [m for m in (*roles, *definition.advanced, *definition.advocacy) if m is not None]
+    taken = {own, *(name for m in matchers for name in event_names(m))}
+    known = set(table["event"])
+    done = [
+        n for s in definition.steps if s.completed is not None for n in event_names(s.completed)
     ]
-    taken = {
-        n
-        for m in [*roles, *definition.advanced, *definition.advocacy]
-        if m is not None
-        for n in event_names(m)
-    }
-    done = {name for step in definition.steps for name in _completed(step)}
-    others = table.filter(~pl.col("event").is_in([*taken, own]))
-    at_steps = others.filter(pl.col("event").is_in(sorted(done)))["event"].to_list()
-    rest = others.filter(
-        ~pl.col("event").is_in(sorted(done)), pl.col("repeating") * 4 < pl.col("users")
-    )["event"].to_list()
-    # Steps lie before the activation: the last of them are the nearest to it.
-    return [own, *[*reversed(at_steps), *rest][: MOST_CANDIDATES - 1]]
-
-
-def _completed(step: Any) -> tuple[str, ...]:
-    from engagekit.matchers import event_names
-
-    return () if step.completed is None else event_names(step.completed)
+    steps = [name for name in done if name in known - taken]
+    once = table.filter(
+        ~pl.col("event").is_in(sorted(taken | set(done))), pl.col("repeating") * 4 < pl.col("users")
+    )
+    others = [*steps[-1:], *steps[:1], *once["event"]]
+    return [own, *[n for n in dict.fromkeys(others) if n != own][: MOST_CANDIDATES - 1]]

@@ -11,8 +11,18 @@ from engagekit._base import LINK_NAMES, many, percent, plain
 from engagekit.alternatives import activation_candidates, compare_activations
 from engagekit.diagnosis import LOSABLE, defined_links
 from engagekit.priority import explain_change, suggest_targets, what_changed_lately
-from engagekit.views import change_title, moved
-from engagekit.widgets import Panel, Shown, button, choice, comparable, secret, text
+from engagekit.views import change_title, moved, targets_title
+from engagekit.widgets import (
+    COVERED,
+    Panel,
+    Shown,
+    button,
+    choice,
+    comparable,
+    revealed,
+    secret,
+    text,
+)
 from engagekit.workshop import event_table
 
 if TYPE_CHECKING:
@@ -146,8 +156,21 @@ def tally(votes: dict[str, Any], links: list[str], *, revealed: bool) -> str:
     return "\n".join(lines)
 
 
-def changed_since(session: Session, journeys: Journeys) -> Panel:
-    """Make the panel that says what changed with the sign-ups from a day on."""
+def suggestions(session: Session, journeys: Journeys, *, after: Panel | None) -> Panel:
+    """Make the picture of suggested targets; covered until the votes of the panel `after` are revealed."""
+    from engagekit import charts
+
+    def answer(_: dict[str, Any]) -> Shown:
+        if after is not None and not revealed(session):
+            return Shown(None, COVERED)
+        found = suggest_targets(journeys)
+        return Shown(found, f"{targets_title(found.to_dicts())}.", charts.targets(found))
+
+    return Panel("What has this product reached itself?", {}, answer, session, follows=after)
+
+
+def changed_since(session: Session, journeys: Journeys, *, after: Panel | None) -> Panel:
+    """Make the panel that says what changed with the sign-ups from a day on; covered as `suggestions`."""
     from engagekit import charts
 
     lately = what_changed_lately(journeys)
@@ -159,6 +182,8 @@ def changed_since(session: Session, journeys: Journeys) -> Panel:
     }
 
     def answer(state: dict[str, Any]) -> Shown:
+        if after is not None and not revealed(session):
+            return Shown(None, COVERED)
         since = state["since"].strip()
         if not since:
             return Shown(None, "Type a day: its sign-ups are compared with as many days before.")
@@ -166,7 +191,7 @@ def changed_since(session: Session, journeys: Journeys) -> Panel:
         rows = found.to_dicts()
         return Shown(found, f"{change_title(rows)}. {moved(rows)}", charts.change(found))
 
-    return Panel("What changed?", controls, answer, session, "what changed")
+    return Panel("What changed?", controls, answer, session, "what changed", follows=after)
 
 
 def other_activations(session: Session) -> Panel:

@@ -69,8 +69,8 @@ OF_JOURNEYS = {
     "prioritize all": lambda j, log: ek.prioritize(j, recent=None),
     "suggest_targets": lambda j, log: ek.suggest_targets(j),
     "suggest_targets by": _grouped(ek.suggest_targets),
-    "explain_change": lambda j, log: ek.explain_change(j, since=_later(j)),
-    "explain_change by": lambda j, log: _by(j) and ek.explain_change(j, since=_later(j), by=_by(j)),
+    "explain_change": lambda j, log: ek.explain_change(j, since=_early(j)),
+    "explain_change by": lambda j, log: _by(j) and ek.explain_change(j, since=_early(j), by=_by(j)),
     "plan": lambda j, log: ek.plan(ek.prioritize(j)),
     "track": lambda j, log: ek.track(j, since=_later(j), link="activation"),
     "track habit": lambda j, log: ek.track(j, since=_later(j), link="habit"),
@@ -86,6 +86,7 @@ OF_EVENTS = {
     "retention": lambda log: ek.retention(log.events, start="join", back="make"),
     "retention each": lambda log: ek.retention(log.events, start="make", cohorts="each", mode="on_or_after"),
     "funnel": lambda log: ek.funnel(log.events, ["join", "look", "make"]),
+    "compare_activations": lambda log: ek.compare_activations(log.events, log.definition, {"make": "make", "look": "look"}, as_of=log.as_of),
 }  # fmt: skip
 # Which charts and tables show an answer.
 SHOWN = {
@@ -94,11 +95,16 @@ SHOWN = {
     "metrics": "metrics", "diagnose": "diagnosis", "compare_first_weeks": "dumbbell", "strongest": "dumbbell",
     "find_threshold": "threshold_grid", "day_by_day": "day_map", "lifecycle": "lifecycle", "stickiness": "stickiness",
     "funnel": "funnel", "prioritize": "loop", "suggest_targets": "targets", "explain_change": "change",
+    "compare_activations": "activations",
 }  # fmt: skip
 
 
 def _later(journeys):
     return journeys.as_of - (journeys.as_of - journeys.log_start) / 3
+
+
+def _early(journeys):
+    return journeys.log_start + (journeys.as_of - journeys.log_start) / 3
 
 
 def shown(name, answer):

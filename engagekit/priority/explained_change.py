@@ -275,7 +275,10 @@ def _side(
             .sort(*groups, "_place")
             .with_columns(pl.col("n", "of").fill_null(0))
         )
-        n, of = (full[c].to_numpy().astype(float).reshape(values.height, -1) for c in ("n", "of"))
+        n, of = (
+            full[c].to_numpy().astype(float).reshape(values.height, whole.height)
+            for c in ("n", "of")
+        )
         mix = _mix_effect(cells, groups)
     effect, weeks = whole["design_effect"].to_numpy(), whole["weeks"].to_numpy()
     by_weeks = (effect >= DECIDES) & (whole["weeks_effect"].to_numpy() >= effect)

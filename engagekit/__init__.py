@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from engagekit.survival import survival as survival
     from engagekit.views import use_offline_charts as use_offline_charts
     from engagekit.workshop import Session as Session
+    from engagekit.workshop import compare_activations as compare_activations
     from engagekit.workshop import event_table as event_table
 
 __version__ = "0.1.0"
@@ -84,6 +85,7 @@ _HOMES = {
     "changes": "review",
     "check_events": "ingest",
     "cohort_curves": "cohorts",
+    "compare_activations": "workshop",
     "compare_first_weeks": "first_weeks",
     "compare_survival": "survival",
     "day_by_day": "first_weeks",

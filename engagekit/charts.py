@@ -9,7 +9,7 @@ from engagekit.views.cadence_chart import engagement_matrix, usage_interval
 from engagekit.views.changes_chart import change, targets
 from engagekit.views.clock_chart import product_clock
 from engagekit.views.cohorts_chart import curve, heatmap, survival
-from engagekit.views.diagnosis_chart import diagnosis, loop, loop_by_quarter, segments
+from engagekit.views.diagnosis_chart import activations, diagnosis, loop, loop_by_quarter, segments
 from engagekit.views.first_days_chart import day_map, threshold_grid
 from engagekit.views.first_weeks_chart import dumbbell
 from engagekit.views.funnels_chart import funnel, step_drop_off
@@ -18,6 +18,7 @@ from engagekit.views.offline import svg, use_offline_charts
 from engagekit.views.rhythm_chart import lifecycle, stickiness
 
 __all__ = [
+    "activations",
     "change",
     "curve",
     "day_map",

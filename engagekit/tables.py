@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Table",
+    "activations",
     "change",
     "curve",
     "day_map",
@@ -387,3 +388,19 @@ def targets(suggested: pl.DataFrame) -> Table:
         The numbers of the chart of that name.
     """
     return Table("targets", changes_table.targets(suggested))
+
+
+def activations(compared: pl.DataFrame) -> Table:
+    """Tabulate what `compare_activations` returns.
+
+    Parameters
+    ----------
+    compared
+        What `engagekit.compare_activations` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
+    return Table("activations", diagnosis_table.activations(compared))

@@ -39,6 +39,7 @@ PLAIN = {
     "change": pair("change", frames.change()),
     "change of mix": pair("change", frames.change(mix=True)),
     "targets": pair("targets", frames.suggested()),
+    "activations": pair("activations", frames.activations()),
     "segments": pair("segments", frames.priority()),
     "metrics": pair("metrics", frames.metrics()),
     "lifecycle": pair("lifecycle", frames.lifecycle()),

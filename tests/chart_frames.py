@@ -224,6 +224,19 @@ def change(*, mix=False):
     )
 
 
+def activations(names=("first_report", "saved", "imported")):
+    rows = [
+        {"candidate": names[0], "verdict": "named", "link": "habit", "probability": 0.97, "same": True, "sentence": "so"},
+        {"candidate": names[1], "verdict": "no targets", "link": None, "probability": 0.0, "same": False, "sentence": "so"},
+        {"candidate": names[2], "verdict": None, "link": None, "probability": None, "same": None, "sentence": "why not"},
+    ]  # fmt: skip
+    rates = [
+        {"activation_rate": 0.4, "habit_rate": 0.3, "depth_rate": None, "advocacy_rate": None}
+    ] * 2
+    rates.append(dict.fromkeys(rates[0]))
+    return pl.DataFrame([a | b for a, b in zip(rows, rates, strict=True)], infer_schema_length=None)
+
+
 def suggested():
     rows = [
         ("activation", 40, 100, 0.4, 0.45, 0.32, 0.45, "own months"),

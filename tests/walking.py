@@ -66,6 +66,11 @@ OF_JOURNEYS = {
     "prioritize": lambda j, log: ek.prioritize(j),
     "prioritize by": _grouped(ek.prioritize),
     "prioritize no targets": lambda j, log: ek.prioritize(j, targets={}),
+    "prioritize all": lambda j, log: ek.prioritize(j, recent=None),
+    "suggest_targets": lambda j, log: ek.suggest_targets(j),
+    "suggest_targets by": _grouped(ek.suggest_targets),
+    "explain_change": lambda j, log: ek.explain_change(j, since=_early(j)),
+    "explain_change by": lambda j, log: _by(j) and ek.explain_change(j, since=_early(j), by=_by(j)),
     "plan": lambda j, log: ek.plan(ek.prioritize(j)),
     "track": lambda j, log: ek.track(j, since=_later(j), link="activation"),
     "track habit": lambda j, log: ek.track(j, since=_later(j), link="habit"),
@@ -81,6 +86,7 @@ OF_EVENTS = {
     "retention": lambda log: ek.retention(log.events, start="join", back="make"),
     "retention each": lambda log: ek.retention(log.events, start="make", cohorts="each", mode="on_or_after"),
     "funnel": lambda log: ek.funnel(log.events, ["join", "look", "make"]),
+    "compare_activations": lambda log: ek.compare_activations(log.events, log.definition, {"make": "make", "look": "look"}, as_of=log.as_of),
 }  # fmt: skip
 # Which charts and tables show an answer.
 SHOWN = {
@@ -88,12 +94,17 @@ SHOWN = {
     "step_drop_off": "step_drop_off", "usage_interval": "usage_interval", "engagement_matrix": "engagement_matrix",
     "metrics": "metrics", "diagnose": "diagnosis", "compare_first_weeks": "dumbbell", "strongest": "dumbbell",
     "find_threshold": "threshold_grid", "day_by_day": "day_map", "lifecycle": "lifecycle", "stickiness": "stickiness",
-    "funnel": "funnel", "prioritize": "loop",
+    "funnel": "funnel", "prioritize": "loop", "suggest_targets": "targets", "explain_change": "change",
+    "compare_activations": "activations",
 }  # fmt: skip
 
 
 def _later(journeys):
     return journeys.as_of - (journeys.as_of - journeys.log_start) / 3
+
+
+def _early(journeys):
+    return journeys.log_start + (journeys.as_of - journeys.log_start) / 3
 
 
 def shown(name, answer):

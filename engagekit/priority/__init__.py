@@ -6,10 +6,11 @@ from engagekit.priority.counts import accounts_of, counted_flags, link_cells, to
 from engagekit.priority.earliest import earliest_broken
 from engagekit.priority.explained_change import explain_change, what_changed_lately
 from engagekit.priority.instead import later
+from engagekit.priority.loop_facts import loop_facts
 from engagekit.priority.planning import SOONER, Plan, plan
 from engagekit.priority.reference_targets import OWN_PAST
 from engagekit.priority.suggested_targets import suggest_targets
-from engagekit.priority.verdict import ELSEWHERE, Priority, prioritize
+from engagekit.priority.verdict import ELSEWHERE, Priority, prioritize, priority_of
 
 __all__ = [
     "ELSEWHERE",
@@ -23,8 +24,10 @@ __all__ = [
     "explain_change",
     "later",
     "link_cells",
+    "loop_facts",
     "plan",
     "prioritize",
+    "priority_of",
     "suggest_targets",
     "totals",
     "what_changed_lately",

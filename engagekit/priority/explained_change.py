@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from engagekit.diagnosis import FLAGS, LOSABLE, defined_links, span_days
-from engagekit.errors import ParameterError
+from engagekit.errors import ParameterError, TooFewUsersError
 from engagekit.instants import AT, beside_log, day_of
 from engagekit.intervals import weeks_effect
 from engagekit.journeys import check_journeys, group_names
@@ -112,7 +112,9 @@ def explain_change(
     Raises
     ------
     ParameterError
-        `since` or `before` lie outside the log, nobody can be judged on either side, or `by` names no property.
+        `since` or `before` lie outside the log, or `by` names no property.
+    TooFewUsersError
+        Nobody can be judged in one of the spans.
 
     Notes
     -----
@@ -176,7 +178,7 @@ def what_changed_lately(
         return None
     try:
         return explain_change(journeys, since=since, by=by)
-    except ParameterError:  # nobody who can be judged, on one side
+    except TooFewUsersError:  # nobody who can be judged, on one side
         return None
 
 
@@ -210,7 +212,7 @@ def _spans(
     }
     links = [link for link, end in ends.items() if end > start]
     if not links:
-        raise ParameterError(
+        raise TooFewUsersError(
             f"Nobody who signed up since {day_of(start, journeys.timezone)} can be judged yet, so what changed cannot be "
             "seen; take an earlier day."
         )
@@ -240,7 +242,7 @@ def _known(links: list[str], sides: list[Side]) -> tuple[list[str], list[Side]]:
     known = int(np.argmin(reached)) if not reached.all() else len(links)
     if known == 0:
         which = "before" if sides[0].of[:, 0].sum() == 0 else "after"
-        raise ParameterError(
+        raise TooFewUsersError(
             f"Nobody who signed up in the span {which} can be judged, so what changed cannot be seen."
         )
     cut = [
@@ -273,7 +275,10 @@ def _side(
             .sort(*groups, "_place")
             .with_columns(pl.col("n", "of").fill_null(0))
         )
-        n, of = (full[c].to_numpy().astype(float).reshape(values.height, -1) for c in ("n", "of"))
+        n, of = (
+            full[c].to_numpy().astype(float).reshape(values.height, whole.height)
+            for c in ("n", "of")
+        )
         mix = _mix_effect(cells, groups)
     effect, weeks = whole["design_effect"].to_numpy(), whole["weeks"].to_numpy()
     by_weeks = (effect >= DECIDES) & (whole["weeks_effect"].to_numpy() >= effect)

@@ -18,36 +18,16 @@ from engagekit.simulation.course import planted as planted_course
 from engagekit.simulation.dirt import soiled
 from engagekit.simulation.frames import Span, log_of, truth_of, with_variant
 from engagekit.simulation.samples import load_sample
-from engagekit.simulation.users import (
-    HEALTHY,
-    LOST,
-    VANISHED,
-    Flags,
-    Floats,
-    Spec,
-    Whole,
-    draw_fates,
-    spec_of,
-)
+from engagekit.simulation.users import draw_fates, spec_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from engagekit.instants import Instant
     from engagekit.simulation.events import Chunk
-    from engagekit.simulation.users import Mix
+    from engagekit.simulation.users import Floats, Mix, Spec, Whole
 
-__all__ = [
-    "HEALTHY",
-    "LOST",
-    "VANISHED",
-    "Flags",
-    "Floats",
-    "Spec",
-    "Whole",
-    "load_sample",
-    "simulate",
-]
+__all__ = ["load_sample", "simulate"]
 
 MIX_TARGETS = {"activation": 0.70, "habit": 0.70, "depth": 0.50}
 RATE_TARGETS = {"activation": 0.32, "habit": 0.50, "depth": 0.40}

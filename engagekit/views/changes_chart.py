@@ -36,9 +36,9 @@ def change(change: pl.DataFrame) -> Any:
     rows = [
         {
             "name": words.NAMES.get(row["link"], str(row["link"])),
-            "value": 100 * row["contribution"],
-            "low": 100 * row["low"],
-            "high": 100 * row["high"],
+            "value": _points(row["contribution"]),
+            "low": _points(row["low"]),
+            "high": _points(row["high"]),
             "text": joined(words.points(row["contribution"]), _rates(row)),
             "interval": words.points_between(row["low"], row["high"]),
             "chance": sure(row["p_largest"]),
@@ -51,11 +51,17 @@ def change(change: pl.DataFrame) -> Any:
     return finished(bars(rows, title=POINTS, tips=shown, step=62, axis=axis, beside=250), page)
 
 
+def _points(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
 def _rates(row: dict[str, Any]) -> str:
     return "" if row["before"] is None else f"{rated(row['before'])} → {rated(row['after'])}"
 
 
 def _stands_out(row: dict[str, Any]) -> bool:
+    if None in (row["p_largest"], row["low"], row["high"]):
+        return False
     return bool(row["p_largest"] >= words.CLEAR and (row["low"] > 0 or row["high"] < 0))
 
 

@@ -74,16 +74,18 @@ def points_between(low: float | None, high: float | None) -> str:
 
 def change_title(rows: list[dict[str, Any]]) -> str:
     """Say which link explains most of the change, or that none surely does."""
-    most = max(rows, key=lambda r: r["p_largest"])
+    most = _most(rows)
+    if most is None:
+        return "What changed cannot be known from these users"
     clear = most["low"] > 0 or most["high"] < 0
     if not clear:
         return "Nothing has surely changed"
     if most["p_largest"] < CLEAR:
         return "Something has changed, but not clearly one link more than the others"
-    moved = points(most["contribution"])
+    by = points(most["contribution"])
     if most["link"] == MIX:
-        return f"Another mix of users explains most of the change: {moved}"
-    return f"{NAMES[most['link']]} explains most of the change: {moved}"
+        return f"Another mix of users explains most of the change: {by}"
+    return f"{NAMES[most['link']]} explains most of the change: {by}"
 
 
 def change_subtitle(rows: list[dict[str, Any]]) -> str:
@@ -91,21 +93,37 @@ def change_subtitle(rows: list[dict[str, Any]]) -> str:
     return f"{moved(rows)} Bars: what each did to it; line: 95% interval."
 
 
+def _most(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Take the row that most probably changed the end most, of those whose numbers are known."""
+    whole = [
+        r for r in rows if None not in (r["p_largest"], r["contribution"], r["low"], r["high"])
+    ]
+    return max(whole, key=lambda r: r["p_largest"]) if whole else None
+
+
 def moved(rows: list[dict[str, Any]]) -> str:
     """Say how the share that gets to the end has moved, and how sure it is what moved it."""
-    links = [r for r in rows if r["link"] != MIX]
-    old, new = (math.prod(r[side] for r in links) for side in ("before", "after"))
-    most = max(rows, key=lambda r: r["p_largest"])
-    said = (
-        f"Of sign-ups, {rated(old)} got past {NAMES[links[-1]['link']]} before, {rated(new)} after: "
-        f"{points(sum(r['contribution'] for r in rows))}. The chance that {NAMES[most['link']]} changed that most is "
-        f"{sure(most['p_largest'])}."
-    )
-    first = rows[0]
-    if first.get("after_since") is None:
-        return said
-    spans = [f"{day(first[f'{s}_since'])} to {day(first[f'{s}_until'])}" for s in ("before", "after")]  # fmt: skip
-    return f"{said} Sign-ups of {spans[0]}, and of {spans[1]}."
+    links, most = [r for r in rows if r["link"] != MIX], _most(rows)
+    said = []
+    if links and not any(None in (r["before"], r["after"], r["contribution"]) for r in links):
+        old, new = (math.prod(r[side] for r in links) for side in ("before", "after"))
+        whole = sum(r["contribution"] or 0.0 for r in rows)
+        said.append(
+            f"Of sign-ups, {rated(old)} got past {NAMES[links[-1]['link']]} before, {rated(new)} after: {points(whole)}."
+        )
+    if most is not None:
+        said.append(
+            f"The chance that {NAMES[most['link']]} changed that most is {sure(most['p_largest'])}."
+        )
+    spans = [_days(rows[0], side) for side in ("before", "after")] if rows else [""]
+    if all(spans):
+        said.append(f"Sign-ups of {spans[0]}, and of {spans[1]}.")
+    return " ".join(said)
+
+
+def _days(row: dict[str, Any], side: str) -> str:
+    since, until = row.get(f"{side}_since"), row.get(f"{side}_until")
+    return "" if since is None or until is None else f"{day(since)} to {day(until)}"
 
 
 def targets(suggested: pl.DataFrame) -> Sheet:

@@ -204,6 +204,38 @@ def segments(priority: Priority) -> Any:
     return finished(_grid(rows, verdicts, [LINK_WORDS[link] for link in links]), page)
 
 
+def activations(compared: pl.DataFrame) -> Any:
+    """Draw the loop of each candidate for the activation: the link that its verdict names stands out.
+
+    Parameters
+    ----------
+    compared
+        What `engagekit.compare_activations` returns.
+
+    Returns
+    -------
+    altair chart
+        One row per candidate, one cell per link; the named one is marked.
+    """
+    page = words.activations(compared)
+    frame = checked(compared, words.ACTIVATIONS, "ek.compare_activations")
+    links = [link for link in LINKS if f"{link}_rate" in frame.columns]
+    rows = [
+        {
+            "name": shown[0],
+            "link": LINK_WORDS[link],
+            "text": ("← " if row["link"] == link else "") + rated(row[f"{link}_rate"]),
+            "tone": DEEP if row["link"] == link else PALE,
+            "ink": "white" if row["link"] == link else INK,
+        }
+        for shown, row in zip(page.rows, frame.to_dicts(), strict=True)
+        for link in links
+        if row[f"{link}_rate"] is not None
+    ]
+    verdicts = {row[0]: row[-1] for row in page.rows}
+    return finished(_grid(rows, verdicts, [LINK_WORDS[link] for link in links]), page)
+
+
 def _grid(
     rows: list[dict[str, Any]], verdicts: dict[str, str], links: list[str]
 ) -> alt.LayerChart | alt.FacetChart:

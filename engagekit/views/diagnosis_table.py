@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import LINK_NAMES, day
+from engagekit._base import LINK_NAMES, day, plain
 from engagekit.definition import LINKS
 from engagekit.instants import day_of
 from engagekit.priority import OWN_PAST
@@ -34,6 +34,7 @@ DIAGNOSIS = ("if_users", "problem", "play", "label", "n", "of", "share", "low", 
 LOOP = ("link", "n", "of", "rate", "low", "high", "reached", "target", "p_broken", "p_earliest")
 QUARTERS = ("quarter", "link", "n", "of", "rate", "verdict", "named", "changed")
 SEGMENTS = ("users", "verdict", "link", "probability", "elsewhere")
+ACTIVATIONS = ("candidate", "verdict", "link", "probability", "same", "sentence")
 NOT_PROBLEMS = ("healthy", "too_early")
 
 
@@ -288,3 +289,38 @@ def segments_title(frame: pl.DataFrame, groups: list[str]) -> str:
         return "No group surely breaks at another link than all users together"
     names = ", ".join(away[:3]) + (f" and {len(away) - 3} more" if len(away) > 3 else "")
     return f"Elsewhere than all users together: {names}"
+
+
+def activations(compared: pl.DataFrame) -> Sheet:
+    """Write out what `compare_activations` returns: the loop and the verdict of each candidate."""
+    rows = checked(compared, ACTIVATIONS, "ek.compare_activations").to_dicts()
+    links = [name for name in LINK_WORDS if f"{name}_rate" in compared.columns]
+    cells = [
+        (
+            plain(r["candidate"]),
+            *[rated(r[f"{name}_rate"]) for name in links],
+            activation_verdict(r),
+        )
+        for r in rows
+    ]
+    headers = ("Activation", *[LINK_WORDS[name] for name in links], "Verdict")
+    subtitle = "Share of recent sign-ups that passes each link in time, of those judged. All else in the definition is the same."
+    return sheet("Table of links by group", activations_title(rows), subtitle, headers, cells)
+
+
+def activation_verdict(row: dict[str, Any]) -> str:
+    """Write the verdict of one candidate."""
+    if row["verdict"] is None:
+        return "cannot be answered"
+    return str(row["verdict"]) if row["link"] is None else segment_verdict(row)
+
+
+def activations_title(rows: list[dict[str, Any]]) -> str:
+    """Say whether the verdict hangs on which event is called activation."""
+    others = [r for r in rows[1:] if r["verdict"] is not None]
+    if not others:
+        return "No other candidate for the activation can be tried"
+    away = [plain(r["candidate"]) for r in others if not r["same"]]
+    if not away:
+        return "The verdict stays the same whichever of these is the activation"
+    return f"The verdict hangs on the choice: it is another with {' and with '.join(away)}"

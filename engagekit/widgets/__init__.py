@@ -9,7 +9,9 @@ import polars as pl
 
 from engagekit._base import count, group, percent
 from engagekit.first_weeks import ACTIVE_DAYS
-from engagekit.widgets.panel import Panel, Shown, choice, slider
+from engagekit.widgets.panel import Panel, Shown, button, choice, secret, slider, text
+from engagekit.widgets.room import revealed
+from engagekit.widgets.targets import COVERED, comparable
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys
@@ -17,15 +19,28 @@ if TYPE_CHECKING:
     from engagekit.workshop import Session
 
 __all__ = [
+    "COVERED",
+    "Panel",
+    "Shown",
     "agreement",
+    "button",
+    "changed_since",
+    "choice",
     "cohort_explorer",
+    "comparable",
     "data_end",
     "definition_picker",
     "note",
+    "other_activations",
     "play_card",
     "play_tracker",
+    "revealed",
     "rule_thresholds",
+    "secret",
     "target_sliders",
+    "target_suggestions",
+    "target_vote",
+    "text",
     "threshold_explorer",
     "verdict_by_group",
     "verdict_by_quarter",
@@ -233,3 +248,39 @@ def agreement(session: Session, question: str) -> Panel:
     from engagekit.widgets.room import agreed
 
     return agreed(session, question)
+
+
+def target_vote(session: Session, journeys: Journeys) -> Panel:
+    """Vote on targets, from those that the product's own months suggest; `.value` holds the medians once revealed."""
+    from engagekit.widgets.suggested import target_vote as vote_on_targets
+
+    return vote_on_targets(session, journeys)
+
+
+def target_suggestions(
+    session: Session, journeys: Journeys, *, after: Panel | None = None
+) -> Panel:
+    """See which targets the product's own months suggest; `.value` is what `suggest_targets` says.
+
+    With `after`, the panel of `vote`, it is covered until the votes are revealed there.
+    """
+    from engagekit.widgets.suggested import suggestions
+
+    return suggestions(session, journeys, after=after)
+
+
+def changed_since(session: Session, journeys: Journeys, *, after: Panel | None = None) -> Panel:
+    """See what changed with the sign-ups from a day on; `.value` is what `explain_change` says.
+
+    With `after`, the panel of `vote`, it is covered until the votes are revealed there.
+    """
+    from engagekit.widgets.suggested import changed_since as since_then
+
+    return since_then(session, journeys, after=after)
+
+
+def other_activations(session: Session) -> Panel:
+    """See the loop and the verdict of three candidates for the activation; `.value` is their table."""
+    from engagekit.widgets.suggested import other_activations as candidates
+
+    return candidates(session)

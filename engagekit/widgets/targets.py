@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from engagekit._base import LINK_NAMES, group, many, percent
@@ -23,8 +24,9 @@ MOST_GROUPS = 6  # a picture of more is none
 def sliders(session: Session, journeys: Journeys, *, after: Panel | None) -> Panel:
     """Make the target sliders; covered until the votes of the panel `after` are revealed."""
     from engagekit import charts
-    from engagekit.priority import prioritize
+    from engagekit.priority import loop_facts, priority_of
 
+    facts = cache(partial(loop_facts, journeys))  # another target is arithmetic on these counts
     given = journeys.definition.targets
     controls = {
         link: slider(f"{LINK_NAMES[link]}, in % (0: none)", round(100 * given.get(link, 0)), 0, 95)
@@ -34,7 +36,7 @@ def sliders(session: Session, journeys: Journeys, *, after: Panel | None) -> Pan
     def answer(state: dict[str, Any]) -> Shown:
         if after is not None and not revealed(session):
             return Shown(None, COVERED)
-        found = prioritize(journeys, targets=shares(state))
+        found = priority_of(facts(), targets=shares(state))
         return Shown(found, f"{_set(state)}\n{verdict_text(found)}", charts.loop(found))
 
     return Panel("Set the targets", controls, answer, session, "targets", follows=after)
@@ -84,9 +86,10 @@ def _over_time(table: pl.DataFrame) -> str:
 def groups(session: Session, journeys: Journeys, targets: Panel) -> Panel:
     """Make the panel of the verdict per group, under the targets that the other panel shows."""
     from engagekit import charts
-    from engagekit.priority import prioritize
+    from engagekit.priority import loop_facts, priority_of
     from engagekit.reporting import hand_on
 
+    facts = cache(lambda by: loop_facts(journeys, by=by))
     known = comparable(journeys)
     controls = {"by": choice("Compare by", known, known[0])} if known else {}
 
@@ -95,7 +98,7 @@ def groups(session: Session, journeys: Journeys, targets: Panel) -> Panel:
             return Shown(None, COVERED)
         if not known:
             return Shown(None, "No property of the users divides them into a few groups.")
-        found = prioritize(journeys, targets=shares(targets.state), by=state["by"])
+        found = priority_of(facts(state["by"]), targets=shares(targets.state))
         found = hand_on(found, by=state["by"]).priority
         return Shown(found.segments, _by_group(found.segments, state["by"]), charts.segments(found))
 

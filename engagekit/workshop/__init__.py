@@ -22,6 +22,7 @@ from engagekit._base import (
 )
 from engagekit.errors import ParameterError, listing
 from engagekit.matchers import label
+from engagekit.workshop.alternatives import activation_candidates, compare_activations
 from engagekit.workshop.decision_record import STYLE, record
 from engagekit.workshop.forgetting import OF_ACCOUNTS, forget
 from engagekit.workshop.session import DEFINITION_FILE, FILE, Session
@@ -39,7 +40,9 @@ __all__ = [
     "OF_ACCOUNTS",
     "USERS",
     "Session",
+    "activation_candidates",
     "compare",
+    "compare_activations",
     "event_table",
     "forget",
     "start",

@@ -235,6 +235,10 @@ class Session:
             return open_prepared(log).log
         return log
 
+    def data(self) -> tuple[pl.LazyFrame | Path, pl.DataFrame | None, str | None]:
+        """Return the log (a frame, or the folder where it lies prepared), the users table and the end of the data."""
+        return self._data()
+
     def _data(self) -> tuple[pl.LazyFrame | Path, pl.DataFrame | None, str | None]:
         """Find the log (a frame, or the folder where it lies prepared), the users table and the end of the data."""
         about = self._read()["about"]

@@ -76,8 +76,9 @@ def starter_definition(
 ) -> Definition:
     """Guess a definition from an `event_table`: a start for the team, never an answer.
 
-    The sign-up is, of the events so named, the one that most users begin with; the core action is the event that most users repeat on another
-    day, presence (logins, views) aside; it stands for activation too.
+    The sign-up is, of the events so named, the one that most users begin with; the core action is the event that is kept up
+    most, presence (logins, views) aside: by many on another day too, and by a large share of those who do it. A step at which
+    users are stuck is tried again by many, but by few of all who come to it. The core action stands for activation too.
 
     Raises
     ------
@@ -96,7 +97,7 @@ def starter_definition(
         raise EventLogError(
             "The log has no event beside the sign-up, so no core action can be proposed; check what is tracked."
         )
-    core = max(actions, key=lambda r: (r["repeating"], r["users"], r["event"]))["event"]
+    core = max(actions, key=lambda r: (_kept_up(r), r["users"], r["event"]))["event"]
     advocacy = [n for n in names if n not in {core, signup} and ADVOCACY.search(n)]
     outreach = [n for n in names if n not in {core, signup, *advocacy} and OUTREACH.search(n)]
     return Definition(
@@ -108,3 +109,8 @@ def starter_definition(
         outreach=outreach or None,
         timezone=timezone,
     )
+
+
+def _kept_up(row: dict[str, Any]) -> float:
+    """Say how many users do an event on another day too, weighed with their share of all who do it."""
+    return float(row["repeating"] ** 2 / row["users"])

@@ -13,7 +13,7 @@ from link_logs import START, WITH_TARGETS, going_as_far_as, rolled
 from test_references import FALLEN, STEADY, weekly
 
 import engagekit as ek
-from engagekit.errors import ParameterError
+from engagekit.errors import ParameterError, TooFewUsersError
 
 NO_ADVOCACY = dataclasses.replace(WITH_TARGETS, advocacy=())
 
@@ -60,7 +60,7 @@ def test_links_that_cannot_be_judged_since_are_left_out():
     rows = weekly([STEADY, FALLEN], per_week=40, seed=1)
     journeys = rolled(rows, NO_ADVOCACY, 182)
     assert ek.explain_change(journeys, since=at(175))["link"].to_list() == ["activation", "habit"]
-    with pytest.raises(ParameterError, match="can be judged yet"):
+    with pytest.raises(TooFewUsersError, match="can be judged yet"):
         ek.explain_change(journeys, since=at(180))
     nobody_deep = weekly([(0.7, 0.6, 0.5)], per_week=20, seed=2) + going_as_far_as(40, 30, 0, first=9000, day=100)  # fmt: skip
     assert ek.explain_change(rolled(nobody_deep, NO_ADVOCACY, 182), since=at(91))["link"].to_list() == ["activation", "habit"]  # fmt: skip
@@ -153,7 +153,7 @@ def test_what_cannot_be_asked_is_refused():
     with pytest.raises(ParameterError, match=r"it takes what ek\.rollup"):
         ek.explain_change("x", since=at(40))
     gap = rolled(going_as_far_as(5, 5, 5) + going_as_far_as(5, 5, 5, first=50, day=60), NO_ADVOCACY, 91)  # fmt: skip
-    with pytest.raises(ParameterError, match="the span before can be judged"):
+    with pytest.raises(TooFewUsersError, match="the span before can be judged"):
         ek.explain_change(gap, since=at(50), before=at(40))
 
 

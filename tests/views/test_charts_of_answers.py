@@ -37,6 +37,7 @@ OF_JOURNEYS = {
     "segments": lambda j: (ek.prioritize(j, by=j.properties[0]),),
 }
 OF_EVENTS = {
+    "activations": lambda made: (ek.compare_activations(made.events, made.definition, {"a": "first_project", "b": "connect_done"}, as_of=made.as_of),),
     "lifecycle": lambda made: (ek.lifecycle(made.events, as_of=made.as_of),),
     "stickiness": lambda made: (ek.stickiness(made.events, period="week", cumulative=True),),
     "funnel": lambda made: (ek.funnel(made.events, ["signed_up", "connect_done", "first_project"]),),

@@ -129,7 +129,7 @@ def test_a_report_is_written(capsys, files):
 def test_checks_name_faults_and_what_to_do(capsys):
     status, out, _ = call(capsys, "check")
     assert status == 0
-    assert "! exact duplicates: 521" in out
+    assert "! exact duplicates: 679" in out
     assert "dedupe=True" in out
 
 

@@ -27,7 +27,7 @@ each_log = pytest.mark.parametrize("name", [*OFTEN, *[pytest.param(n, marks=pyte
 # A refusal says what is missing; these answers may give one, all others always answer.
 MAY_REFUSE = {
     "project_curve": (TooFewUsersError, ParameterError), "compare_survival": ParameterError, "find_threshold": TooFewUsersError,
-    "track": ParameterError,
+    "track": ParameterError, "explain_change": TooFewUsersError,
 }  # fmt: skip
 
 
@@ -180,14 +180,18 @@ def test_the_course_runs_on_each(name, tmp_path, monkeypatch, capsys):
 
 PANELS = {
     "agreement": lambda s, j: widgets.agreement(s, "What?"),
+    "changed_since": widgets.changed_since,
     "cohort_explorer": widgets.cohort_explorer,
     "data_end": widgets.data_end,
     "definition_picker": lambda s, j: widgets.definition_picker(s),
     "note": lambda s, j: widgets.note(s, "Later"),
+    "other_activations": lambda s, j: widgets.other_activations(s),
     "play_card": lambda s, j: widgets.play_card(s, ek.prioritize(j), today=j.as_of.date()),
     "play_tracker": widgets.play_tracker,
     "rule_thresholds": widgets.rule_thresholds,
     "target_sliders": widgets.target_sliders,
+    "target_suggestions": widgets.target_suggestions,
+    "target_vote": widgets.target_vote,
     "threshold_explorer": widgets.threshold_explorer,
     "verdict_by_group": lambda s, j: widgets.verdict_by_group(s, j, widgets.target_sliders(s, j)),
     "verdict_by_quarter": lambda s, j: widgets.verdict_by_quarter(s, widgets.target_sliders(s, j)),

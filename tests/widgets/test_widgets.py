@@ -366,3 +366,100 @@ def test_names_from_people_are_inert(session):
     from engagekit.widgets.panel import _as_html
 
     assert "<img" not in _as_html(widgets.vote(session).text).data
+
+
+def press(panel: Panel, label: str) -> None:
+    next(b for b in panel.buttons if b.description == label).click()
+
+
+def vote_targets(panel: Panel, name: str, typed: str) -> None:
+    panel.controls["name"].value = name
+    panel.controls["targets"].value = typed
+    press(panel, "Cast the vote")
+
+
+def test_targets_are_voted_on_masked_and_then_taken(session, journeys):
+    panel = widgets.target_vote(session, journeys)
+    described(panel)
+    assert panel.text == "No votes yet."
+    assert panel.controls["targets"].description == "Their targets in %: activation, habit, depth"
+    for name, typed in (
+        ("Ada", "60 50 40"),
+        ("Bo", "70, 55, -"),
+        ("Cy", "65% 70% -"),
+        ("Di", "60 50"),
+    ):
+        vote_targets(panel, name, typed)
+    assert "A vote needs a name, and 3 percentages" in panel.text
+    assert panel.controls["targets"].value == ""
+    panel.refresh()
+    assert panel.text == "3 votes in, masked until revealed: Ada, Bo, Cy."
+    assert panel.value == {}
+    press(panel, "Set the medians as targets")
+    assert panel.text == "Reveal the votes first."
+    assert session.definition.targets == journeys.definition.targets
+    press(panel, "Reveal the votes")
+    assert "Activation: 60%, 65%, 70%; the median is 65%." in panel.text
+    assert "Depth: 40%." in panel.text  # most want none
+    assert panel.value == {"activation": 0.65, "habit": 0.55}
+    press(panel, "Set the medians as targets")
+    assert session.definition.targets == {"activation": 0.65, "habit": 0.55}
+    again = widgets.target_vote(Session(session.folder), journeys)
+    assert again.value == panel.value
+    press(again, "Start over")
+    assert again.text == "No votes yet."
+
+
+def test_what_changed_since_a_day(session, journeys):
+    panel = widgets.changed_since(session, journeys)
+    described(panel)
+    assert panel.value["link"].to_list() == ["activation", "habit", "depth"]
+    panel.controls["by"].value = "plan"
+    assert panel.value["link"].to_list()[-1] == "(mix)"
+    panel.controls["since"].value = "2029-01-01"
+    assert panel.text.startswith("This cannot be answered: ")
+    panel.controls["since"].value = ""
+    assert panel.text.startswith("Type a day")
+    assert widgets.changed_since(session, journeys).state == panel.state
+
+
+def test_suggestions_and_changes_stay_covered_until_the_votes_are_revealed(session, journeys):
+    ballot = widgets.vote(session)
+    covered = [
+        widgets.target_suggestions(session, journeys, after=ballot),
+        widgets.changed_since(session, journeys, after=ballot),
+    ]
+    assert {panel.text for panel in covered} == {"Covered until the votes are revealed."}
+    press(ballot, "Reveal the votes")
+    assert covered[0].text.startswith("Suggested targets to start from: Activation")
+    assert covered[1].value["link"].to_list()[0] == "activation"
+    assert widgets.target_suggestions(session, journeys).value.equals(ek.suggest_targets(journeys))
+
+
+def test_other_activations_show_their_loops_and_verdicts(session, log, monkeypatch):
+    monkeypatch.setattr(Session, "data", lambda self: (log.events, log.users, None))
+    monkeypatch.setattr(Session, "events", lambda self: log.events)
+    panel = widgets.other_activations(session)
+    described(panel)
+    assert panel.value["candidate"].to_list() == ["first_project", "draft_saved", "profile_saved"]
+    assert panel.text.count("verdict") == 2
+    panel.controls["candidate 2"].value = "connect_done"
+    assert panel.value["candidate"].to_list() == ["first_project", "connect_done", "profile_saved"]
+    assert panel.value["same"][0]
+
+
+def test_a_slider_asks_the_journeys_once(session, journeys, monkeypatch):
+    """Another target is arithmetic on counts: the users are looked at once, however often a slider moves."""
+    from engagekit.priority import loop_facts
+
+    asked = []
+    real = loop_facts.loop_facts
+    monkeypatch.setattr(loop_facts, "loop_facts", lambda *a, **k: asked.append(1) or real(*a, **k))
+    panel = widgets.target_sliders(session, journeys)
+    for value in (30, 60, 90):
+        panel.controls["activation"].value = value
+        assert panel.value.table["target"][0] == value / 100
+    assert len(asked) == 1
+    assert panel.value.table.equals(
+        ek.prioritize(journeys, targets={k: v / 100 for k, v in panel.state.items() if v}).table
+    )

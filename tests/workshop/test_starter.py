@@ -71,8 +71,17 @@ def test_without_a_signup_event_the_first_event_is_it():
 
 def test_outreach_and_advocacy_are_told_by_their_names():
     rows = [("a", event, day) for event in ("draw", "email_sent", "invite_sent") for day in (1, 2)]
-    made = starter_definition(event_table(log(*rows, ("b", "draw", 1))))
+    made = starter_definition(event_table(log(*rows, ("b", "draw", 1), ("b", "draw", 2))))
     assert (made.core, made.outreach, made.advocacy) == ("draw", ["email_sent"], ("invite_sent",))
+
+
+def test_a_step_at_which_users_are_stuck_is_not_the_core_action():
+    """Many try the step again, but few of all who come to it; who draws, goes on drawing."""
+    rows = [(f"u{k}", "connect", 1) for k in range(40)] + [
+        (f"u{k}", "connect", 2) for k in range(12)
+    ]
+    rows += [(f"u{k}", "draw", day) for k in range(20, 36) for day in ((1, 2) if k < 31 else (1,))]
+    assert starter_definition(event_table(log(*rows))).core == "draw"
 
 
 def test_a_log_of_signups_only_is_refused_in_words():

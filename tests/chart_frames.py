@@ -210,7 +210,7 @@ def metrics():
     rows = [
         {
             "metric": "activation rate",
-            "detail": None,
+            "reading": "within 14 days",
             "link": "activation",
             "play": "Progress & Momentum",
         }
@@ -218,7 +218,7 @@ def metrics():
         | {"unit": "share", "note": None},
         {
             "metric": "time to value",
-            "detail": "median",
+            "reading": "median",
             "link": "activation",
             "play": "Progress & Momentum",
         }
@@ -226,7 +226,7 @@ def metrics():
         | {"unit": "days", "note": None},
         {
             "metric": "step drop-off",
-            "detail": "Connect <b>",
+            "reading": "Connect <b>",
             "link": "activation",
             "play": "Contextual Guidance",
         }
@@ -234,7 +234,7 @@ def metrics():
         | {"unit": "share", "note": "nobody"},
     ]
     return (
-        pl.DataFrame(rows, schema_overrides={"detail": pl.String})
+        pl.DataFrame(rows, schema_overrides={"reading": pl.String})
         .rename({"rate": "value"})
         .with_columns(value=pl.when(pl.col("unit") == "days").then(2.5).otherwise("value"))
     )

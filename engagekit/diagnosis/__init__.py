@@ -12,12 +12,15 @@ from engagekit.diagnosis.links import (
     span_days,
     windows_of,
 )
+from engagekit.diagnosis.recent import UNSET, Recent, recent_since
 from engagekit.diagnosis.watching import watch_list
 
 __all__ = [
     "FLAGS",
     "LOSABLE",
     "RULES",
+    "UNSET",
+    "Recent",
     "Rule",
     "defined_links",
     "diagnose",
@@ -25,6 +28,7 @@ __all__ = [
     "largest_early_problem",
     "link_flags",
     "meets_depth_rule",
+    "recent_since",
     "span_days",
     "watch_list",
     "windows_of",

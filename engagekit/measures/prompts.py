@@ -93,7 +93,8 @@ def returns_of(journeys: Journeys) -> Returns:
     after_one, without = (_placed(rows, gaps, weights) for rows in (days, alone))
     free = _free_days(gaps, after_one, weights)
     units = _units(after, came, after_one, free, without)
-    soon = units.filter("came").select("user_id", "day").unique()
+    hours = pl.col("at").is_between("low", "high", closed="left")
+    soon = came.join(after, on=["user_id", "day"]).filter(hours).select("user_id", "day").unique()
     told = came.join(soon.with_columns(prompted=True), on=["user_id", "day"], how="left")
     return Returns(
         told.select("user_id", pl.col("prompted").fill_null(value=False)),

@@ -35,6 +35,7 @@ PLAIN = {
     "loop_by_quarter": pair("loop_by_quarter", frames.priority()),
     "segments": pair("segments", frames.priority()),
     "metrics": pair("metrics", frames.metrics()),
+    "product_clock": pair("product_clock", frames.clock()),
     "lifecycle": pair("lifecycle", frames.lifecycle()),
     "stickiness": pair("stickiness", frames.stickiness()),
     "dumbbell": pair("dumbbell", frames.compared()),
@@ -56,6 +57,7 @@ EMPTY = {
     ),
     "segments": pair("segments", frames.priority(segments=frames.segments().clear())),
     "metrics": pair("metrics", frames.metrics().clear()),
+    "product_clock": pair("product_clock", frames.clock().clear()),
     "lifecycle": pair("lifecycle", frames.lifecycle().clear()),
     "stickiness": pair("stickiness", frames.stickiness().clear()),
     "dumbbell": pair("dumbbell", frames.compared().clear()),
@@ -76,7 +78,7 @@ NAMED = {
     "segments": pair(
         "segments", frames.priority(segments=frames.segments(HOSTILE, name=HOSTILE[1]))
     ),
-    "metrics": pair("metrics", frames.metrics().with_columns(detail=frames.pl.lit(HOSTILE[2]))),
+    "metrics": pair("metrics", frames.metrics().with_columns(reading=frames.pl.lit(HOSTILE[2]))),
     "step_drop_off": pair("step_drop_off", frames.drop_off(HOSTILE)),
     "engagement_matrix": pair("engagement_matrix", frames.matrix(HOSTILE)),
     "day_map": pair("day_map", frames.daily(HOSTILE)),

@@ -336,3 +336,14 @@ def grid(actions=("(active days)", "open"), chosen=True):
                 }
             )  # fmt: skip
     return pl.DataFrame(rows)
+
+
+def clock(days=28):
+    """Four weeks of an office product with a holiday on the second Wednesday."""
+    monday = date(2026, 3, 2)
+    rows = []
+    for k in range(days):
+        shut = k % 7 > 4 or k == 9
+        row = {"day": monday + timedelta(days=k), "active": 0 if shut else 100, "expected": 65.0}
+        rows.append(row | {"weight": 3 / 68 if shut else 103 / 68})
+    return pl.DataFrame(rows)

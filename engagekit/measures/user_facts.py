@@ -9,7 +9,7 @@ import polars as pl
 
 from engagekit.diagnosis import meets_depth_rule
 from engagekit.instants import AT, days, local_day, times_before
-from engagekit.journeys import on_advanced_days, on_days
+from engagekit.journeys import late_of, on_advanced_days, on_days
 from engagekit.matchers import as_matches
 from engagekit.measures.silences import contacts_of
 
@@ -58,7 +58,7 @@ def user_facts(
     recent = pl.lit(value=True) if since is None else pl.col("signed_up_at") >= pl.lit(since, AT)
     users = pl.concat(
         [
-            table.lazy().select(
+            table.select(
                 "user_id",
                 "signed_up_at",
                 "activated_at",
@@ -66,7 +66,7 @@ def user_facts(
                 pl.lit(late).alias("late"),
                 *[pl.col(name).alias(f"by_{place}") for place, name in enumerate(groups)],
             )
-            for table, late in ((journeys.users, False), (journeys.late, True))
+            for table, late in ((journeys.users.lazy(), False), (late_of(journeys), True))
         ]
     )
     found = users

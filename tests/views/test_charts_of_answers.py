@@ -22,6 +22,7 @@ OF_JOURNEYS = {
     "curve": lambda j: (ek.pooled_curve(ek.cohort_curves(j, by=j.properties[0])),),
     "survival": lambda j: (ek.survival(j, quiet_days=28),),
     "step_drop_off": lambda j: (ek.step_drop_off(j),),
+    "product_clock": lambda j: (ek.product_clock(j),),
     "usage_interval": lambda j: (ek.usage_interval(j),),
     "engagement_matrix": lambda j: (ek.engagement_matrix(j),),
     "metrics": lambda j: (ek.metrics(j),),

@@ -108,10 +108,9 @@ class Definition:
         With ``signup=None``: users first seen in this many first days are left out (default 90).
     activation_days, habit_days, depth_days, advocacy_days, depth_within_days, first_days
         Windows in days of 24 hours; a None is resolved once, by `rollup`.
-    depth_uses
-        On how many different days the same advanced action makes depth.
-    outcome_days, usage_interval_days
-        Start and end of the outcome window, in days since sign-up; the usual pause between core days, in days.
+    depth_uses, outcome_days, usage_interval_days
+        On how many days the same advanced action makes depth; start and end of the outcome window, in days since
+        sign-up; the usual pause between core days, in days.
     targets, recent_days
         Link name to target rate, 0 to 1; any may be missing. How many days of sign-ups "now" stands on.
 

@@ -1,4 +1,4 @@
-"""How true labels, watch list, windows and metrics are where nobody leaves. Run by hand: python tests/bench_rhythm.py [logs]
+"""How true labels, watch list, windows and metrics are where nobody leaves. Run by hand: python tests/bench_rhythm.py [logs] [parts]
 
 Prints, on logs by a generator of its own: live users called drifted, dead ones found, labels that flip, the watch list
 from Monday to Sunday; the verdict on month-end books and on a grocery-like panel; a product that never changes, logged
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import real_logs
 import rhythm_truth as truth
-from rhythm_worlds import RHYTHMS, made
+from rhythm_worlds import RHYTHMS, groceries, made
 
 import engagekit as ek
 
@@ -49,7 +49,7 @@ def verdicts():
     answer = ek.prioritize(books)
     drift = ek.diagnose(books).filter(label="drift")
     print("month-end books:", books.definition.usage_interval_days, books.definition.habit_days, answer.verdict, "drift", *drift.select("n", "of").rows())  # fmt: skip
-    panel = made(RHYTHMS["groceries"], users=1500, days=900, sign_ups=0.5).journeys()
+    panel = made(groceries, users=1500, days=900, sign_ups=0.5).journeys()
     print("groceries: usage interval", panel.definition.usage_interval_days, "habit", panel.definition.habit_days, ek.prioritize(panel).verdict, *[r.text for r in panel.remarks])  # fmt: skip
 
 
@@ -102,10 +102,15 @@ def outreach(logs):
 
 if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    wanted = sys.argv[2:] or ["labels", "verdicts", "steady", "real", "outreach"]
     started = time.process_time()
-    labels(max(1, count // 3))
-    verdicts()
-    steady(max(1, count // 3))
-    real()
-    outreach(2 * count)
+    parts = {
+        "labels": lambda: labels(max(1, count // 3)),
+        "verdicts": verdicts,
+        "steady": lambda: steady(max(1, count // 3)),
+        "real": real,
+        "outreach": lambda: outreach(2 * count),
+    }
+    for part in wanted:
+        parts[part]()
     print(f"{time.process_time() - started:.0f} s")

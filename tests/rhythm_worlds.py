@@ -173,7 +173,7 @@ def _by_gaps(gap, first, last):
 
 def groceries(rng, first, last):
     """Purchases at paces of some weeks: whoever buys usually pauses for eleven weeks or less."""
-    mean = 40 * rng.lognormal(0, 0.5)
+    mean = 57 * rng.lognormal(0, 0.5)
     return _by_gaps(lambda _: rng.gamma(2, mean / 2), first, last)
 
 

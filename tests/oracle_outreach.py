@@ -136,8 +136,7 @@ def rate_ratio(readers, first, as_of):
                 if low < high:
                     hours[day].append((low, high))
     weights = day_weights(readers, every, stretches, returns)
-    told = []
-    prompted = 0
+    told, prompted, placed = [], 0, []
     for one in readers:
         mine, hours = returns[one.user], stretches[one.user]
         prompted += sum(
@@ -145,29 +144,39 @@ def rate_ratio(readers, first, as_of):
         )
         begun = min(hours, default=None)
         since = one.day(one.activated)
-        free = defaultdict(
-            list
-        )  # kind of day -> (weight, time of the return or None) of days without a message
-        after = defaultdict(list)
         for day in every:
             if begun is None or day < begun or day <= since or not weights[day]:
                 continue
-            silent = (day - max([since, *[d for d in mine if d < day]])).days
-            kind = (band(silent), day.weekday())
-            at = mine.get(day)
-            if day not in hours:
-                free[kind].append((weights[day], at))
-            for low, high in hours.get(day, []):
-                if at is None or at >= low:
-                    came = at is not None and at < high
-                    after[kind, low, high].append((weights[day], came))
-        for (kind, low, high), units in after.items():
-            still = [(w, at) for w, at in free[kind] if at is None or at >= low]
-            other, own = sum(w for w, _ in still), sum(w for w, _ in units)
-            if other > 1e-9:
-                others = sum(at is not None and at < high for _, at in still)
-                hits = sum(c for _, c in units)
-                told.append((one.user, hits * other / (own + other), others * own / (own + other)))
+            silent = min(92, (day - max([since, *[d for d in mine if d < day]])).days)
+            placed.append((one, day, silent, hours.get(day, []), mine.get(day)))
+    # How fast users return at each length of silence on days without a message, over seven days of it.
+    free_days, free_back = defaultdict(float), defaultdict(int)
+    for _, day, silent, stretch, at in placed:
+        if not stretch:
+            free_days[silent] += weights[day]
+            free_back[silent] += at is not None
+    pace = {}
+    for k in range(1, 93):
+        near = [n for n in range(k - 3, k + 4) if 15 <= n <= 91]
+        days, back = sum(free_days[n] for n in near), sum(free_back[n] for n in near)
+        pace[k] = (back / days if days > 1e-9 else 0.0) if 15 <= k <= 91 else 1.0
+    free, after = defaultdict(list), defaultdict(list)
+    for one, day, silent, stretch, at in placed:
+        kind, weight = (one.user, band(silent), day.weekday()), weights[day] * pace[silent]
+        if not weight:
+            continue
+        if not stretch:
+            free[kind].append((weight, at))
+        for low, high in stretch:
+            if at is None or at >= low:
+                after[kind, low, high].append((weight, at is not None and at < high))
+    for (kind, low, high), units in after.items():
+        still = [(w, at) for w, at in free[kind] if at is None or at >= low]
+        other, own = sum(w for w, _ in still), sum(w for w, _ in units)
+        if other > 1e-9:
+            others = sum(at is not None and at < high for _, at in still)
+            hits = sum(c for _, c in units)
+            told.append((kind[0], hits * other / (own + other), others * own / (own + other)))
     total = sum(len(mine) for mine in returns.values())
     a, b = sum(x for _, x, _ in told), sum(x for *_, x in told)
     users = len({u for u, *_ in told})

@@ -319,7 +319,7 @@ def _pace(silent: pl.DataFrame, after: pl.DataFrame, alone: pl.DataFrame) -> pl.
     }
     for count in counts.values():
         days = days.join(count, on="silent", how="left")
-    days = days.sort("silent").fill_null(0.0)
+    days = days.sort("silent").with_columns(pl.col(*counts).fill_null(0.0))
     banded = pl.col("silent").is_between(EXACT + 1, FOLLOWED)
     free, back = (
         pl.when(banded).then(e).rolling_sum(SMOOTH, min_samples=1, center=True)

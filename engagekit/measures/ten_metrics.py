@@ -254,9 +254,7 @@ def _with_effects(
     counted: pl.DataFrame, effects: pl.DataFrame, keys: Sequence[str]
 ) -> pl.DataFrame:
     if keys:
-        return counted.join(
-            effects, on=keys, how="left", nulls_equal=True, maintain_order="left"
-        )
+        return counted.join(effects, on=keys, how="left", nulls_equal=True, maintain_order="left")
     return pl.concat([counted, effects.drop("everyone")], how="horizontal")
 
 

@@ -39,7 +39,7 @@ def test_users_of_one_account_widen_shares_and_means():
         wilson(100 / row["design_effect"], 200 / row["design_effect"])
     )
     assert alone.filter(rate)["design_effect"].to_list() == [None]
-    depth = pl.col("metric") == "engagement depth"
+    depth = pl.col("reading") == "mean, last 28 days"
     mean, plain = (t.filter(depth).row(0, named=True) for t in (clustered, alone))
     assert mean["design_effect"] == pytest.approx(5 * 20 / 19)
     ratio = (mean["high"] - mean["value"]) / (plain["high"] - plain["value"])

@@ -305,9 +305,9 @@ def test_a_sign_up_on_the_logs_first_day_is_in_it():
 
 
 def test_the_diagnosis_stands_on_recent_sign_ups_and_says_which():
-    # 14 + 35 + 91 = 140 days back from day 300.
+    # 35 + 91 = 126 days back from day 300.
     rows = []
-    for user, day in enumerate([0, 100, 159, 160, 250, 299]):
+    for user, day in enumerate([0, 100, 173, 174, 250, 299]):
         rows += [
             (user, "join", START + timedelta(days=day)),
             (user, "make", START + timedelta(days=day, hours=1)),
@@ -317,7 +317,7 @@ def test_the_diagnosis_stands_on_recent_sign_ups_and_says_which():
     found = ek.diagnose(journeys)
     assert found.filter(label="vanished")["n"].item() == 2
     assert found.filter(label="too_early")["n"].item() == 1
-    day = (START + timedelta(days=160)).date()
+    day = (START + timedelta(days=174)).date()
     assert set(found.select("since", "until").rows()) == {
         (day, (START + timedelta(days=299)).date())
     }

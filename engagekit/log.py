@@ -36,6 +36,14 @@ def as_lazy(frame: Any, *, what: str = "The event log") -> pl.LazyFrame:
     )
 
 
+def unused(name: str, taken: Iterable[str]) -> str:
+    """Name a column for the way so that it is none of those there are."""
+    held = set(taken)
+    while name in held:
+        name += "_"
+    return name
+
+
 def open_log(events: Any, *, needs: Iterable[str] = ()) -> tuple[pl.LazyFrame, bool]:
     """Check the columns of a log and bring `at` to UTC microseconds; a log of dates is taken at midnight.
 

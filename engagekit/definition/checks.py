@@ -16,7 +16,7 @@ MOST_DAYS = 36_500  # a hundred years: what is longer is a slip
 # Columns of a log, of journeys and of a users table, which no event property can be called by.
 OUR_COLUMNS = (
     "user_id", "event", "at", "account_id", "signed_up_at", "activated_at", "first_action_at", "last_core_at", "last_seen_at",
-    "core_days", "active_days",
+    "core_days", "active_days", "early_events",
 )  # fmt: skip
 
 

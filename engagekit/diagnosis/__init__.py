@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engagekit.diagnosis.labels import (
+    ON_THE_WAY,
     RULES,
     Rule,
     diagnose,
@@ -24,6 +25,7 @@ from engagekit.diagnosis.watching import watch_list
 __all__ = [
     "FLAGS",
     "LOSABLE",
+    "ON_THE_WAY",
     "RULES",
     "UNSET",
     "Recent",

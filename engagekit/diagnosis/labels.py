@@ -84,6 +84,7 @@ RHYTHM = ("silence_days", "silence", "usual_gap", "longest_gap", "times_usual")
 TOO_EARLY = "too_early"
 TOO_EARLY_ROW = ("Are too new to judge", None, None, TOO_EARLY)
 LABELS = (*(rule.label for rule in RULES), TOO_EARLY)
+ON_THE_WAY = ("user_id", "step", "times_usual")  # beside the groups, until users are counted
 ANSWER: dict[str, type[pl.DataType]] = {
     "if_users": pl.String,
     "problem": pl.String,
@@ -243,7 +244,7 @@ def diagnose(
     [('Activate once and vanish', 'Repeat value', 1, 2), ('Drift away quietly', 'Re-engagement', 1, 2),
      ('Are too new to judge', None, 1, None)]
     """
-    groups = group_names(journeys, by, taken=[*ANSWER, "user_id", "step"])
+    groups = group_names(journeys, by, taken=[*ANSWER, *ON_THE_WAY])
     counted = recent_signups(journeys, recent)
     users = gathered(counted, lambda part: _grouped(part, groups))
     if people:

@@ -160,7 +160,7 @@ def _names(by: Any) -> tuple[tuple[str, ...], list[str]]:
     faults = [
         f"by holds {name!r}, which the log or this answer has for its own; rename the property."
         for name in names
-        if name in {*COUNTS, *PEOPLE, "user_id"}
+        if name in {*COUNTS, *PEOPLE, "user_id"} or name.startswith("_")
     ]
     return names, faults + (["by names a column twice."] if len(set(names)) < len(names) else [])
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from engagekit.log import Frame
 
+CORE_AT, CORE_DAYS = "engagekit:core_at", "engagekit:core_days"  # on the way, like no property
+
 
 def tables_before(
     tables: Mapping[str, Frame], moment: datetime, early: pl.Expr
@@ -25,9 +27,7 @@ def tables_before(
     core = (
         days.filter(pl.col("role") == "core")
         .group_by("user_id")
-        .agg(
-            pl.col("last_at").max().alias("_core_at"), pl.len().cast(pl.UInt32).alias("_core_days")
-        )
+        .agg(pl.col("last_at").max().alias(CORE_AT), pl.len().cast(pl.UInt32).alias(CORE_DAYS))
     )
     return {
         "users": _users(tables["users"].lazy(), core, moment, early),
@@ -46,7 +46,7 @@ def _users(
     before = [
         pl.when(pl.col(c) < moment).then(c).alias(c) for c in ("activated_at", "first_action_at")
     ]
-    last_core = pl.when(pl.col("last_core_at") < moment).then("last_core_at").otherwise("_core_at")
+    last_core = pl.when(pl.col("last_core_at") < moment).then("last_core_at").otherwise(CORE_AT)
     return (
         users.filter(pl.col("signed_up_at") < moment)
         .join(core, on="user_id", how="left", maintain_order="left")
@@ -54,10 +54,10 @@ def _users(
             *before,
             early,
             last_core.alias("last_core_at"),
-            pl.col("_core_days").fill_null(0).alias("core_days"),
+            pl.col(CORE_DAYS).fill_null(0).alias("core_days"),
             *[pl.when(~seen_later).then(c).alias(c) for c in ("last_seen_at", "active_days")],
         )
-        .drop("_core_at", "_core_days")
+        .drop(CORE_AT, CORE_DAYS)
     )
 
 

@@ -59,6 +59,11 @@ def names_and_faults(
         for name in names
         if name in taken
     ]
+    faults += [
+        f"{name!r} begins like the columns that are made while counting; rename the property."
+        for name in names
+        if str(name).startswith("_") and name in known
+    ]
     if len(set(map(str, names))) < len(names):
         faults.append("a property stands twice.")
     return list(names), faults

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit.errors import EngagekitError, EventLogError
+from engagekit.rollups.user_properties import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +44,9 @@ def engine_of(events: Any) -> Engine | None:
     if package == "pyspark":
         return Engine("PySpark", _spark, _to_spark, _keep_in_spark, _drop_from_spark)
     if package == "ibis":
+        from engagekit.rollups.sql_dialects import dialect_in
+
+        dialect_in(events)  # before anything is asked of an engine that is not known
         return Engine("Ibis", _ibis, _to_ibis)
     if package == "narwhals":
         return engine_of(events.to_native())
@@ -91,16 +95,17 @@ def _plain(name: str) -> str:
 def _duckdb(log: Any, at: pl.DataType, zone: str, properties: Sequence[str]) -> Any:
     instant = '"at"' if getattr(at, "time_zone", None) else "\"at\"::timestamp at time zone 'UTC'"
     day = '"at"' if at == pl.Date else f"(({instant}) at time zone '{zone}')::date"
-    columns = ", ".join(_text(log, p, _plain(p)) for p in properties)
+    columns = ", ".join(_text(log, p, _plain(hidden(p))) for p in properties)
     return log.filter('user_id is not null and "event" is not null and "at" is not null').project(
-        f'{_text(log, "user_id")}, "event"::varchar as "event", epoch_us({instant}) as t, {day} as "day"'
+        f'{_text(log, "user_id", "user_id")}, "event"::varchar as "event", epoch_us({instant}) as t, {day} as "day"'
         + (f", {columns}" if columns else "")
     )
 
 
-def _text(log: Any, column: str, written: str | None = None) -> str:
-    kind, name = str(dict(zip(log.columns, log.types, strict=True))[column]), written or column
-    return f"{name}::varchar as {name}" if kind.startswith("ENUM") else name
+def _text(log: Any, column: str, called: str) -> str:
+    kind = str(dict(zip(log.columns, log.types, strict=True))[column])
+    cast = "::varchar" if kind.startswith("ENUM") else ""
+    return f"{_plain(column)}{cast} as {called}"
 
 
 def _to_duckdb(log: Any, frame: pl.DataFrame) -> Any:
@@ -146,7 +151,7 @@ def _spark(log: Any, at: pl.DataType, zone: str, properties: Sequence[str]) -> A
         "event",
         F.expr(t).alias("t"),
         F.expr(day).alias("day"),
-        *(F.col(f"`{p}`") for p in properties),
+        *(F.col(f"`{p}`").alias(hidden(p)) for p in properties),
     )
 
 
@@ -155,12 +160,11 @@ def _to_spark(log: Any, frame: pl.DataFrame) -> Any:
 
 
 def _ibis(log: Any, at: pl.DataType, zone: str, properties: Sequence[str]) -> Any:
-    from engagekit.rollups.sql_dialects import shaped
+    from engagekit.rollups.sql_dialects import dialect_in, shaped
 
-    backend = log.get_backend().name
     return shaped(
         log,
-        backend,
+        dialect_in(log),
         "date" if at == pl.Date else "instant" if getattr(at, "time_zone", None) else "naive",
         zone,
         properties,

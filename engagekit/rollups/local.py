@@ -14,7 +14,7 @@ from engagekit._base import ticking
 from engagekit.errors import EngagekitWarning
 from engagekit.ingest import Occurrences, forms_of, missing_events, normal_form, outskirts, respelt
 from engagekit.instants import Instant, beside_log
-from engagekit.log import APART, as_lazy, open_log
+from engagekit.log import APART, as_lazy, open_log, unused
 from engagekit.matchers import matches
 from engagekit.rollups.findings import Overlap, of_null_ids, of_overlap
 from engagekit.rollups.polars_reduction import codes_of, first_look, first_signups, reduced
@@ -31,6 +31,7 @@ from engagekit.rollups.population import (
     extent_of,
     members,
     people_of,
+    with_properties,
     zone_of,
 )
 from engagekit.rollups.prepared_log import is_prepared, open_prepared
@@ -241,9 +242,7 @@ def _parts(task: _Task, progress: Progress) -> Iterator[_Task]:
             raw = pl.scan_parquet(task.buckets[number], glob=False)
             log, _ = _columns(raw, task.definition, task.own)
             log = _respelt(log, task.spelling)
-            people = None if where is None else where.filter(pl.col("_bucket") == number)
-            people = None if people is None else people.drop("_bucket")
-            yield replace(task, log=log, people=people)
+            yield replace(task, log=log, people=None if where is None else where[number])
     elif task.rows <= LARGE:
         yield task
     else:
@@ -254,17 +253,21 @@ def _parts(task: _Task, progress: Progress) -> Iterator[_Task]:
             yield _part(task, number, count)
 
 
-def _buckets_of(task: _Task) -> pl.DataFrame | None:
-    """Find the bucket of each user in the users table; those without events go with the first."""
+def _buckets_of(task: _Task) -> list[pl.DataFrame] | None:
+    """Cut the users table as the buckets are; those without events go with the first."""
     if task.people is None:
         return None
+    bucket = unused("bucket", task.people.columns)
     found = [
-        pl.scan_parquet(path, glob=False).select(pl.col("user_id").unique(), _bucket=number)
+        pl.scan_parquet(path, glob=False).select(
+            pl.col("user_id").unique(), pl.lit(number).alias(bucket)
+        )
         for number, path in enumerate(task.buckets)
     ]
     where = pl.concat(found).with_columns(pl.col("user_id").cast(task.people.schema["user_id"]))
     people = task.people.lazy().join(where, on="user_id", how="left")
-    return people.with_columns(pl.col("_bucket").fill_null(0)).collect(engine="streaming")
+    cut = people.with_columns(pl.col(bucket).fill_null(0)).collect(engine="streaming")
+    return [cut.filter(pl.col(bucket) == n).drop(bucket) for n in range(len(task.buckets))]
 
 
 def _part(task: _Task, number: int, count: int) -> _Task:
@@ -273,9 +276,11 @@ def _part(task: _Task, number: int, count: int) -> _Task:
         mine = pl.col("user_id").hash() % count == number
         log = task.log.filter(mine)
     else:  # members of an account must stay together
+        account = unused("account_id", task.log.collect_schema())
         mine = pl.col("account_id").hash() % count == number
-        owners = people.lazy().select("user_id", "account_id")
-        log = task.log.join(owners, on="user_id", how="left").filter(mine).drop("account_id")
+        owners = people.lazy().select("user_id", pl.col("account_id").alias(account))
+        log = task.log.join(owners, on="user_id", how="left")
+        log = log.filter(pl.col(account).hash() % count == number).drop(account)
     people = None if people is None else people.filter(mine)
     return replace(task, log=log.collect(engine="streaming").lazy(), people=people)
 
@@ -296,9 +301,10 @@ def _reduced(task: _Task) -> Part:
         left_out[stranger, "users"] += found["strangers"].height
         ids.append(found["strangers"])
     tables = unpacked(who.base, found, task.definition, codes)
+    tables["users"] = with_properties(tables["users"], task.people, unit=task.unit)
     if task.own:
         values = first_values(task.log, who.owners, task.own, task.extent.end)
-        tables["users"] = with_values(tables["users"], values)
+        tables["users"] = with_values(tables["users"], values, task.own)
     late = tables["users"]["activated_at"].gather(found["late"]["u"]).null_count()
     return Part(tables, left_out, late, forms_of(pl.concat(ids, how="vertical_relaxed")))
 

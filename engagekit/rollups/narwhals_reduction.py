@@ -20,7 +20,7 @@ from engagekit.rollups.population import (
     burn_in_of,
     burnt_in,
 )
-from engagekit.rollups.user_properties import FIRST_US
+from engagekit.rollups.user_properties import hidden, portable_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ DAY_US = 86_400_000_000
 class Source:
     """A log as an engine holds it, its times and days brought to one form.
 
-    `log`: ``user_id, event, t, day`` and properties, nothing null in the first three; `people`, if there is a users
+    `log`: ``user_id, event, t, day`` and properties, each named by `hidden`, nothing null in the first three; `people`, if there is a users
     table: ``user_id, su_t`` (sign-up) and, by account, ``account_id``; `bounded` adds the log's ``start_t`` and ``end_t`` to a frame; `kept` has the engine hold on to
     what several tables start from, where it can.
     """
@@ -68,7 +68,7 @@ def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
     never = users.filter(nw.col("activated_at").is_null()).select("user_id")
     late = late.join(never, left_on="unit_id", right_on="user_id", how="semi")
     return {
-        "users": _with_values(known, users, source.own),
+        "users": portable_values(known, users, {name: hidden(name) for name in source.own}),
         "steps": _steps(known, base, definition),
         "early": _early(known, definition.first_days),
         "days": _days(known, definition),
@@ -78,13 +78,13 @@ def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
     }
 
 
-def hit(matcher: Matcher) -> nw.Expr:
+def hit(matcher: Matcher, called: Callable[[str], str] = hidden) -> nw.Expr:
     """Tell whether an event is meant; null where a property is."""
     parts = []
     for match in as_matches(matcher):
         part = nw.col("event") == nw.lit(match.event)
         for column, values in match.where:
-            part = part & _any([nw.col(column) == nw.lit(value) for value in values])
+            part = part & _any([nw.col(called(column)) == nw.lit(value) for value in values])
         parts.append(part)
     return _any(parts)
 
@@ -230,20 +230,6 @@ def _early_events(did: Lazy, first_days: int) -> Lazy:
 def _count_days(known: Lazy, name: str) -> Lazy:
     by_day = known.group_by("user_id", "day").agg(nw.len().alias("times"))
     return by_day.group_by("user_id").agg(nw.len().alias(name))
-
-
-def _with_values(known: Lazy, table: Lazy, names: tuple[str, ...]) -> Lazy:
-    """Put each property's first value beside its user, as `user_properties` has it."""
-    soon = known.filter(nw.col("t") - nw.col("s_t") < FIRST_US)
-    for name in names:
-        has = soon.filter(~nw.col(name).is_null()).select("user_id", "t", name)
-        first = has.group_by("user_id").agg(nw.col("t").min().alias("first_t"))
-        at_first = has.join(first, on="user_id", how="inner").filter(
-            nw.col("t") == nw.col("first_t")
-        )
-        value: Any = at_first.group_by("user_id").agg(nw.col(name).min())
-        table = table.join(value, on="user_id", how="left")
-    return table
 
 
 def _steps(known: Lazy, base: Lazy, definition: Definition) -> Lazy:

@@ -246,7 +246,11 @@ def members(
     unit: str,
 ) -> Members:
     """Find each unit's sign-up, and who is left out and why; `seen` has ``user_id, event_at`` (first sign-up event)."""
-    table = seen if people is None else seen.join(people, on="user_id", how="full", coalesce=True)
+    table = seen
+    if people is not None:
+        # Its properties come last, as they may be called like any column made on the way.
+        needed = [c for c in ("user_id", "signed_up_at", "account_id") if c in people.columns]
+        table = seen.join(people.select(needed), on="user_id", how="full", coalesce=True)
     if "signed_up_at" not in table.columns:
         table = table.with_columns(pl.lit(None, AT).alias("signed_up_at"))
     given = pl.col("signed_up_at").is_not_null()
@@ -262,7 +266,8 @@ def members(
     table = table.with_columns(_reason(definition, extent).alias("_reason"))
     counts = table.drop_nulls("_reason").group_by("_reason").len()
     left_out.update({(reason, f"{unit}s"): n for reason, n in counts.iter_rows()})
-    base = table.filter(pl.col("_reason").is_null()).drop("_reason").sort("user_id")
+    kept = table.filter(pl.col("_reason").is_null())
+    base = kept.select("user_id", "signed_up_at", "given").sort("user_id")
     places = base.select(
         pl.col("user_id").alias("unit_id"),
         pl.int_range(pl.len(), dtype=pl.UInt32).alias("u"),
@@ -273,12 +278,19 @@ def members(
     return Members(base, owners.drop("unit_id"), left_out)
 
 
+def with_properties(users: pl.DataFrame, people: pl.DataFrame | None, *, unit: str) -> pl.DataFrame:
+    """Put what the users table says of each unit behind what was found of it."""
+    if people is None:
+        return users
+    told = properties_of(people, unit=unit)
+    return users.join(told, on="user_id", how="left", maintain_order="left")
+
+
 def _accounts(table: pl.DataFrame) -> pl.DataFrame:
     first = pl.col("signed_up_at") == pl.col("signed_up_at").min()
     signed = table.drop_nulls("account_id").group_by("account_id")
     found = signed.agg(pl.col("signed_up_at").min(), pl.col("given").filter(first).any())
-    told = properties_of(table.drop("signed_up_at", "given"), unit="account")
-    return found.rename({"account_id": "user_id"}).join(told, on="user_id", how="left")
+    return found.rename({"account_id": "user_id"})
 
 
 def properties_of(people: pl.DataFrame, *, unit: str) -> pl.DataFrame:

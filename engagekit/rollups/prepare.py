@@ -16,7 +16,7 @@ from polars.exceptions import PolarsError
 from engagekit._base import ticking, write_whole, writing
 from engagekit.errors import ColumnError, EventLogError, StoredFileError, nearest
 from engagekit.ingest import EVERY, definition_of, find_files, is_path, kept_names, scan_events
-from engagekit.log import COLUMNS, as_lazy, open_log
+from engagekit.log import COLUMNS, as_lazy, open_log, unused
 from engagekit.rollups.prepared_log import (
     BEGUN,
     DONE,
@@ -311,11 +311,12 @@ def _split(
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         log, _ = open_log(raw.slice(number * step, step) if by_slices else raw)
-        bucket = (pl.col("user_id").hash() % plan["count"]).cast(pl.UInt32).alias("bucket")
+        key = unused("bucket", log.collect_schema())
+        bucket = (pl.col("user_id").hash() % plan["count"]).cast(pl.UInt32).alias(key)
         kind = pl.Enum(plan["names"])
         at = pl.col("at").dt.date() if plan["dates_only"] else pl.col("at")
         log.with_columns(pl.col("event").cast(kind), at, bucket).sink_parquet(
-            pl.PartitionBy(part, key="bucket", include_key=False),
+            pl.PartitionBy(part, key=key, include_key=False),
             compression="lz4",
             statistics=False,
         )
@@ -329,7 +330,7 @@ def _finish(plan: dict[str, Any], folder: Path, *, progress: Progress) -> None:
     rows = {}
     for number in ticking(range(plan["count"]), progress=progress, what="Sorting"):
         target = place / f"{number:05d}.parquet"
-        pieces = sorted((folder / PIECES).glob(f"*/bucket={number}/*.parquet"))
+        pieces = sorted((folder / PIECES).glob(f"*/bucket*={number}/*.parquet"))
         if not target.exists() and pieces:
             bucket = pl.read_parquet(pieces, glob=False, hive_partitioning=False).sort(
                 "user_id", "at"

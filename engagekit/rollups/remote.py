@@ -39,7 +39,7 @@ from engagekit.rollups.population import (
     properties_of,
     zone_of,
 )
-from engagekit.rollups.user_properties import kind_of, own_properties
+from engagekit.rollups.user_properties import hidden, kind_of, own_properties
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,7 +130,7 @@ def _without_user(log: Lazy, definition: Definition) -> tuple[int, int]:
     """Count the events of the definition, and those of them that nobody is named for."""
     meant = nw.lit(value=False)
     for matcher in definition.matchers().values():
-        meant = meant | (nw.when(hit(matcher)).then(nw.lit(1)).otherwise(nw.lit(0)) == 1)
+        meant = meant | (nw.when(hit(matcher, str)).then(nw.lit(1)).otherwise(nw.lit(0)) == 1)
     told = log.filter(meant)
     nobody = told.filter(nw.col("user_id").is_null())
     counts = [int(brought(each.select(nw.len())).item()) for each in (nobody, told)]
@@ -159,8 +159,9 @@ def _occurrences(log: Lazy, names: list[str]) -> Occurrences:
         return brought(log.filter(hit(match)).select("event").head(1)).height > 0
 
     def values(event: str, column: str) -> list[object]:
-        found = log.filter(nw.col("event") == event).group_by(column).agg(nw.len().alias("times"))
-        return brought(found.select(column))[column].to_list()
+        found = log.filter(nw.col("event") == event).group_by(hidden(column))
+        counted = found.agg(nw.len().alias("times"))
+        return brought(counted.select(hidden(column)))[hidden(column)].to_list()
 
     return Occurrences(names, any_of, values)
 

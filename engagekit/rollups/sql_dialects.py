@@ -7,6 +7,7 @@ from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, Literal
 
 from engagekit.errors import EngagekitError, EventLogError, listing
+from engagekit.rollups.user_properties import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,12 +28,35 @@ def ibis() -> Any:
     return loaded
 
 
+def dialect_in(table: Any) -> str:
+    """Name the dialect of the engine that an Ibis table lies in.
+
+    Raises
+    ------
+    EventLogError
+        It lies in none, or in one that is not known.
+    """
+    try:
+        backend = str(table.get_backend().name)
+    except ibis().common.exceptions.IbisError as error:
+        raise EventLogError(
+            f"The Ibis table belongs to no engine ({error}). Take it from a connection, such as ibis.duckdb.connect(...)."
+        ) from None
+    return dialect_of(backend)
+
+
 def dialect_of(backend: str) -> str:
-    """Name the dialect of an Ibis backend."""
+    """Name the dialect of an Ibis backend.
+
+    Raises
+    ------
+    EventLogError
+        It has none that is known.
+    """
     dialect = "spark" if backend == "pyspark" else backend
     if dialect not in DIALECTS:
         raise EventLogError(
-            f"The event log is an Ibis table on {backend}; known are {listing(DIALECTS)}. "
+            f"The Ibis table lies in {backend}; known are {listing(DIALECTS)}. "
             "Bring it over: ek.rollup(table.to_polars(), definition)."
         )
     return dialect
@@ -42,7 +66,8 @@ def shaped(log: Any, dialect: str, kind: Kind, zone: str, properties: Sequence[s
     """Bring a log to ``user_id, event, t, day`` and its properties."""
     whole = log.filter(log.user_id.notnull(), log.event.notnull(), log["at"].notnull())
     t = micros(whole["at"], dialect, kind)
-    columns = whole.select("user_id", "event", *properties, t=t, day="at")
+    named = {hidden(name): whole[name] for name in properties}
+    columns = whole.select("user_id", "event", t=t, day="at", **named)
     return columns if kind == "date" else columns.mutate(day=local_day(columns.t, dialect, zone))
 
 

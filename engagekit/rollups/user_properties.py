@@ -1,4 +1,4 @@
-"""Event properties as the user's own: the first value that is not null in the first 24 hours.
+"""Event properties as the user's own: the first value not null in the first 24 hours, in polars and in narwhals.
 
 Later values come after behaviour, and would explain it by itself. Of several values at one instant the smallest counts,
 so that the order of rows never matters.
@@ -7,22 +7,26 @@ so that the order of rows never matters.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from engagekit.rollups.population import OUT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from engagekit.definition import Definition
+    from engagekit.rollups.narwhals_reduction import Lazy
 
 FIRST = timedelta(hours=24)
 FIRST_US = FIRST // timedelta(microseconds=1)
-# By these names a property goes through a reduction, whatever it is called.
-HIDDEN, PLACE = "engagekit:property {}", "engagekit:place"
+
+
+def hidden(name: str) -> str:
+    """Name the column that holds a property on its way through a reduction: like no column that is made there."""
+    return f"property_{name}"
 
 
 def own_properties(definition: Definition, of_users: Sequence[str]) -> list[str]:
@@ -38,23 +42,20 @@ def kind_of(kind: pl.DataType) -> pl.DataType:
 def first_values(
     log: pl.LazyFrame, owners: pl.DataFrame, names: Sequence[str], end: datetime
 ) -> pl.DataFrame:
-    """Find each property's first value: `PLACE` and the properties, for those who have any."""
+    """Find each property's first value: ``u`` and the properties (named by `hidden`), for those who have any."""
     at, since = pl.col("at"), pl.col("at") - pl.col("signed_up_at")
-    hidden = {HIDDEN.format(n): name for n, name in enumerate(names)}
+    named = {hidden(name): name for name in names}
     kinds = log.select(names).collect_schema()
-    values = [
-        pl.col(name).cast(kind_of(kinds[name])).alias(alias) for alias, name in hidden.items()
-    ]
+    values = [pl.col(name).cast(kind_of(kinds[name])).alias(alias) for alias, name in named.items()]
     soon = (
         log.filter(at < end)
         .select("user_id", "at", *values)
-        .filter(pl.any_horizontal(pl.col(*hidden).is_not_null()))
+        .filter(pl.any_horizontal(pl.col(*named).is_not_null()))
         .join(owners.lazy().select("user_id", "u", "signed_up_at"), on="user_id")
         .filter(pl.col("u") < OUT, since >= timedelta(), since < FIRST)
     )
-    firsts = [_first(alias).alias(alias) for alias in hidden]
-    found = soon.group_by(pl.col("u").alias(PLACE)).agg(*firsts)
-    return found.rename(hidden).collect(engine="streaming")
+    firsts = [_first(alias).alias(alias) for alias in named]
+    return soon.group_by("u").agg(*firsts).collect(engine="streaming")
 
 
 def _first(column: str) -> pl.Expr:
@@ -63,7 +64,27 @@ def _first(column: str) -> pl.Expr:
     return pl.col(column).filter(has & first).min()
 
 
-def with_values(users: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+def with_values(users: pl.DataFrame, found: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     """Put the values beside their users, who stand in the order of their places."""
-    places = users.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias(PLACE))
-    return places.join(found, on=PLACE, how="left", maintain_order="left").drop(PLACE)
+    place = pl.select(u=pl.int_range(users.height, dtype=pl.UInt32))
+    values = place.join(found, on="u", how="left", maintain_order="left").drop("u")
+    return users.hstack(values.rename({hidden(name): name for name in names}))
+
+
+def portable_values(known: Lazy, table: Lazy, names: Mapping[str, str]) -> Lazy:
+    """Put each property's first value beside its user, in any engine.
+
+    `known` has ``user_id, t, s_t`` and the properties, `names` says by which names.
+    """
+    import narwhals as nw
+
+    soon = known.filter(nw.col("t") - nw.col("s_t") < FIRST_US)
+    for name in names.values():
+        has = soon.filter(~nw.col(name).is_null()).select("user_id", "t", name)
+        first = has.group_by("user_id").agg(nw.col("t").min().alias("first_t"))
+        at_first = has.join(first, on="user_id", how="inner").filter(
+            nw.col("t") == nw.col("first_t")
+        )
+        value: Any = at_first.group_by("user_id").agg(nw.col(name).min())
+        table = table.join(value, on="user_id", how="left")
+    return table.rename({column: name for name, column in names.items()})

@@ -114,6 +114,11 @@ def rollup_sql(
     }
     own = own_properties(definition, users_columns)
     kinds |= dict.fromkeys(own, "string") | _property_kinds(definition, faults)
+    faults += [
+        f"{name!r} cannot be a property of users: engagekit uses this name itself; rename it."
+        for name in (*users_columns, *own)
+        if name in TABLES["users"] and name != "signed_up_at"
+    ]
     if faults:
         raise ParameterError.from_faults("No SQL can be written", faults)
     zone = "UTC" if dates_only else definition.timezone

@@ -58,6 +58,7 @@ SURVIVAL = {
     "events": pl.Int64,
     "exposed": pl.Float64,
 }
+ON_THE_WAY = ("came", "followed", "quiet", "left")  # beside the groups, until users are counted
 COMPARISON = {
     "users": pl.Int64,
     "quiet": pl.Int64,
@@ -135,7 +136,7 @@ def survival(
     >>> survival(journeys, quiet_days=7).select("time", pl.col("survival").round(2), "at_risk").head(4).rows()
     [(0, 1.0, 3), (7, 0.33, 1), (14, 0.33, 1), (21, 0.0, 0)]
     """
-    keys, faults = names_and_faults(journeys, by, taken=list(SURVIVAL))
+    keys, faults = names_and_faults(journeys, by, taken=[*SURVIVAL, *ON_THE_WAY])
     faults += day_faults("quiet_days", quiet_days)
     faults += check_choice("period", period, list(PERIOD_DAYS))
     refuse("Survival", faults + check_choice("clock", clock, CLOCKS))
@@ -206,7 +207,7 @@ def compare_survival(
     >>> compare_survival(journeys, quiet_days=7, by="plan").select("plan", "users", "quiet", "rmst").rows()
     [('free', 2, 2, 1.5), ('paid', 1, 1, 19.0)]
     """
-    keys, faults = names_and_faults(journeys, by, taken=list(COMPARISON))
+    keys, faults = names_and_faults(journeys, by, taken=[*COMPARISON, *ON_THE_WAY])
     faults += day_faults("quiet_days", quiet_days)
     faults += check_choice("clock", clock, CLOCKS)
     refuse("Survival", faults + ([] if until is None else day_faults("until", until)))

@@ -216,6 +216,6 @@ def test_an_ibis_backend_that_is_not_known_is_named():
     ibis = pytest.importorskip("ibis")
     from engagekit.rollups.sql_dialects import dialect_of
 
-    with pytest.raises(EventLogError, match=r"on sqlite; known are 'duckdb'.*to_polars"):
+    with pytest.raises(EventLogError, match=r"lies in sqlite; known are 'duckdb'.*to_polars"):
         dialect_of("sqlite")
     assert dialect_of(ibis.duckdb.connect().name) == "duckdb"

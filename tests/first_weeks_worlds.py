@@ -19,10 +19,15 @@ on another. The kinds of actions that mean nothing:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import polars as pl
+
+import engagekit as ek
 
 DAYS = 14
+EPOCH, START = datetime(1970, 1, 1, tzinfo=UTC), datetime(2025, 1, 6, tzinfo=UTC)
 SPAN = 168  # days over which users sign up
 KINDS = (
     "per day", "passive", "second week", "returns", "fills", "roll-out", "channel", "account", "rival",
@@ -47,6 +52,57 @@ class World:
     ratios: dict[str, float] = field(default_factory=dict)
     channel: np.ndarray | None = None
     account: np.ndarray | None = None
+
+    def log(self, seed: int = 0) -> pl.DataFrame:
+        """Write the world down as an event log: sign-ups, actions, views, and a core action of the retained."""
+        random = np.random.default_rng(seed)
+        kinds = [*self.names, "view"]
+        counts = np.concatenate([self.counts, self.other[:, :, None]], axis=2)
+        who, day, what = np.nonzero(counts)
+        times = counts[who, day, what]
+        who, day, what = (np.repeat(each, times) for each in (who, day, what))
+        stay = np.flatnonzero(self.retained)
+        parts = [
+            (
+                who,
+                np.array(kinds, object)[what],
+                self.signed_up[who] + day + random.random(len(who)) * 0.999,
+            ),
+            (
+                np.arange(len(self.signed_up)),
+                np.full(len(self.signed_up), "signed_up", object),
+                self.signed_up,
+            ),
+            (
+                stay,
+                np.full(len(stay), "core", object),
+                self.signed_up[stay] + 28.5 + 13 * random.random(len(stay)),
+            ),
+        ]
+        at = pl.from_epoch(
+            pl.Series(np.concatenate([p[2] for p in parts]) * 86_400e6).cast(pl.Int64), "us"
+        )
+        return pl.DataFrame(
+            {
+                "user_id": np.concatenate([p[0] for p in parts]),
+                "event": pl.Series(np.concatenate([p[1] for p in parts]).tolist(), dtype=pl.String),
+                "at": at.dt.offset_by(f"{(START - EPOCH).days}d").dt.replace_time_zone("UTC"),
+            }
+        )
+
+    def users(self) -> pl.DataFrame | None:
+        """What is known of users beside the log."""
+        told = {"channel": self.channel, "account_id": self.account}
+        told = {name: value for name, value in told.items() if value is not None}
+        return pl.DataFrame({"user_id": np.arange(len(self.signed_up))} | told) if told else None
+
+    def journeys(self, seed: int = 0) -> ek.Journeys:
+        """Roll the log up."""
+        definition = ek.Definition(
+            signup="signed_up", activation="core", core="core", outcome_days=(28, 42), habit_days=7
+        )
+        end = START + timedelta(days=SPAN + 60)
+        return ek.rollup(self.log(seed), definition, users=self.users(), as_of=end)
 
 
 def squash(x):
@@ -198,12 +254,13 @@ def _aimed_at(counts, active, logit, did, effect):
     without, with_it = squash(logit - effect * did), squash(logit + effect * (~did))
     each = counts > 0
     open_on = active & (np.cumsum(each, axis=1) - each == 0)
-    chance = each[open_on].mean()
-    later = active[:, ::-1].cumsum(axis=1)[:, ::-1] - active
-    never = (1 - chance) ** later
+    chance = (each & open_on).sum(axis=0) / np.maximum(open_on.sum(axis=0), 1)
+    not_that_day = np.where(active, 1 - chance, 1.0)
+    never = np.cumprod(not_that_day[:, ::-1], axis=1)[:, ::-1] / not_that_day  # on later days
     unexposed = never * without[:, None] + (1 - never) * with_it[:, None]
     exposed = np.broadcast_to(with_it[:, None], active.shape)
-    return float(exposed[open_on].sum() / unexposed[open_on].sum())
+    weight = (chance * (1 - chance))[None, :] * open_on
+    return float((weight * exposed).sum() / (weight * unexposed).sum())
 
 
 def _rivals(random, intent, signed_up, base):
@@ -222,5 +279,6 @@ def _rivals(random, intent, signed_up, base):
     when = random.integers(0, random.choice([1, 4]), n)
     tossed = random.random(n) < 0.48
     counts[np.flatnonzero(tossed), when[tossed], 2] = 1
-    kinds = ["sign-up", "intent", "rival"]
-    return World(signed_up, counts, np.zeros((n, DAYS), int), retained, kinds, kinds.copy())
+    kinds = ["intent", "rival"]
+    nothing = np.zeros((n, DAYS), int)
+    return World(signed_up, counts[:, :, 1:], nothing, retained, kinds, kinds.copy())

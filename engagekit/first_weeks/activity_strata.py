@@ -1,46 +1,49 @@
-"""What each judged user did in the first days, and how active they were: the strata of fair comparisons."""
+"""What each judged user did in the first days, as trials look at it."""
 
 from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
 from itertools import accumulate
-from math import isqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from engagekit.instants import AT, days
+from engagekit.journeys import EARLY_EVENTS
 from engagekit.matchers import as_matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from engagekit.first_weeks.trial_strata import UserDays
+    from engagekit.first_weeks.trials import Acts
     from engagekit.journeys import Journeys
 
 ACTIVE_DAYS = "(active days)"
-STRIDE = 64  # above any number of volume classes: a stratum is active days x 64 + class
 # An action counts as launched late if, before, this many users should have done it at the later rate, and
 # (nearly) none did; the first hundredth of all who did it may be testers.
 LATE_EXPECTED = 10.0
 LATE_SEEN = 0.05
 TESTERS = 0.01
 HASHED = 100_000  # ids that are hashed at a time
+DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True)
 class Early:
     """Judged users and their early actions, tied by a number.
 
-    - `people`: one row per judged user: `person`, `user_id`, `signed_up_at`, `retained`, `half`, `on_days`
-      (bit k: active on day k), `active_days`, `volume`,
-      `volume_class`, `stratum`, and the columns asked for.
+    - `people`: one row per judged user: `person`, `user_id`, `signed_up_at`, `retained`, `half`, `active_days`, and the
+      properties asked for as `stand_ins`.
     - `pieces`: one row per judged user and action of the first days: `person, event, first_at, times, days`;
       each piece holds some users, so that memory need not hold all.
+    - `known`: the users as trials take them.
     """
 
     people: pl.DataFrame
     pieces: tuple[pl.LazyFrame, ...]
+    known: UserDays
 
     @property
     def did(self) -> pl.DataFrame:
@@ -52,41 +55,120 @@ class Early:
         return pl.concat(question(piece).collect() for piece in self.pieces).lazy()
 
 
-def early_of(journeys: Journeys, judged: Sequence[pl.DataFrame]) -> Early:
-    """Give the judged users numbers, take their early actions (outreach aside) and put them in strata of activity."""
+@dataclass(frozen=True)
+class Logged:
+    """The actions of the first days, by name, with when late ones were launched, and who did them."""
+
+    names: list[str]
+    launched: list[Any]  # an instant, or None
+    acts: Acts
+
+
+def early_of(
+    journeys: Journeys,
+    judged: Sequence[pl.DataFrame],
+    *,
+    by: Sequence[str] = (),
+    adjust: Sequence[str] = (),
+) -> Early:
+    """Give the judged users numbers, and take their early actions, outreach aside.
+
+    `by` and `adjust` are columns of the judged users: what sums are taken for, and what is compared with its like only.
+    """
     starts = accumulate((part.height for part in judged), initial=0)
     numbered = [
-        part.with_row_index("person", offset=start)
+        part.drop(EARLY_EVENTS).with_row_index("person", offset=start)
         for part, start in zip(judged, starts, strict=False)
     ]
     pieces = [_actions(part, users) for part, users in zip(journeys.parts(), numbered, strict=True)]
     if len(pieces) == 1:
         pieces = [pieces[0].collect().lazy()]  # in memory it is looked up once
     people = pl.concat(numbered)
-    people = people.with_columns(*_activity(pieces, people.height), halves(people["user_id"]))
-    people = people.with_columns(pl.col("on_days").bitwise_count_ones().alias("active_days"))
-    classes = volume_classes(people.height)
-    shares = (pl.col("volume").rank("average") - 0.5) / pl.len()
-    people = people.with_columns((shares * classes).cast(pl.UInt32).alias("volume_class"))
-    return Early(
-        people.with_columns(stratum_of(pl.col("volume_class")).alias("stratum")), tuple(pieces)
-    )
+    known = _known(people, judged, journeys.definition.first_days, by, adjust)
+    active_days = pl.Series("active_days", (known.volume > 0).sum(axis=0), dtype=pl.UInt32)
+    return Early(people.with_columns(active_days, halves(people["user_id"])), tuple(pieces), known)
 
 
-def _activity(pieces: Sequence[pl.LazyFrame], users: int) -> tuple[pl.Series, pl.Series]:
-    """Say of each user, by number, on which of the first days they were active, and how often they did anything."""
+def _known(
+    people: pl.DataFrame,
+    judged: Sequence[pl.DataFrame],
+    first_days: int,
+    by: Sequence[str],
+    adjust: Sequence[str],
+) -> UserDays:
     import numpy as np
 
-    on_days, volume = np.zeros(users, np.uint32), np.zeros(users, np.int64)
-    for piece in pieces:
-        active = (
-            piece.group_by("person")
-            .agg(pl.col("days").bitwise_or(), pl.col("times").sum().cast(pl.Int64))
-            .collect()
-        )
-        person = active["person"].to_numpy()
-        on_days[person], volume[person] = active["days"].to_numpy(), active["times"].to_numpy()
-    return pl.Series("on_days", on_days), pl.Series("volume", volume)
+    from engagekit.first_weeks.trial_strata import UserDays
+
+    volume = np.zeros((first_days, people.height), np.uint32)
+    start = 0
+    for part in judged:
+        each = part[EARLY_EVENTS].explode().to_numpy()
+        volume[:, start : start + part.height] = each.reshape(part.height, first_days).T
+        start += part.height
+    signed_up = people["signed_up_at"].to_physical().to_numpy().astype(np.float64) / DAY_US
+    return UserDays(
+        volume, people["retained"].to_numpy(), signed_up, _numbered(people, adjust),
+        _numbered(people, by),
+    )  # fmt: skip
+
+
+def _numbered(people: pl.DataFrame, columns: Sequence[str]) -> Any:
+    """Give each combination of values a number, in the order in which `groups_of` lists them."""
+    import numpy as np
+
+    if not columns:
+        return np.zeros(people.height, np.int64)
+    places = groups_of(people, columns).with_row_index("_place")
+    found = people.select(columns).join(
+        places, on=columns, how="left", nulls_equal=True, maintain_order="left"
+    )
+    return found["_place"].to_numpy().astype(np.int64)
+
+
+def groups_of(people: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """List the combinations of values that occur."""
+    return people.select(columns).unique().sort(columns, nulls_last=True)
+
+
+def logged(journeys: Journeys, early: Early, *, names: Sequence[str] | None = None) -> Logged:
+    """Take who did which action on which days, those left out who signed up before a late launch."""
+    import numpy as np
+
+    from engagekit.first_weeks.trials import Acts
+
+    parts = [_compact(piece, names) for piece in early.pieces]
+    found = pl.concat(parts)
+    events = found.select(pl.col("event").unique()).sort(pl.col("event").cast(pl.String))["event"]
+    known = events.cast(pl.String).to_list()
+    late = launches(journeys, early).select(pl.col("event").cast(pl.String), "launched_at")
+    late = dict(late.iter_rows())
+    physical = events.to_physical().to_numpy()
+    place = np.zeros(int(physical.max(initial=0)) + 1, np.int32)
+    place[physical] = np.arange(len(known))
+    code = place[found["event"].to_physical().to_numpy()]
+    order = np.argsort(code, kind="stable")
+    user = found["person"].to_numpy()[order].astype(np.int32)
+    days_done = found["days"].to_numpy()[order].astype(np.uint32)
+    own = found["own"].to_numpy()[order].astype(np.int64)
+    code = code[order]
+    came, able = early.people["signed_up_at"], {}
+    kept = np.ones(len(code), np.bool_)
+    for number, name in enumerate(known):
+        if name in late:
+            able[number] = (came >= late[name]).to_numpy()
+            kept &= (code != number) | able[number][user]
+    starts = np.searchsorted(code[kept], np.arange(len(known) + 1))
+    acts = Acts(user[kept], days_done[kept], own[kept], starts, able)
+    return Logged(known, [late.get(name) for name in known], acts)
+
+
+def _compact(piece: pl.LazyFrame, names: Sequence[str] | None) -> pl.DataFrame:
+    mine = [] if names is None else [pl.col("event").cast(pl.String).is_in(list(names))]
+    # Of several days the average; each has at least one.
+    on = pl.col("days").bitwise_count_ones()
+    own = ((pl.col("times") + on // 2) // on).cast(pl.UInt32).alias("own")
+    return piece.filter(*mine).select("person", "event", "days", own).collect()
 
 
 def _actions(journeys: Journeys, users: pl.DataFrame) -> pl.LazyFrame:
@@ -98,20 +180,6 @@ def _actions(journeys: Journeys, users: pl.DataFrame) -> pl.LazyFrame:
         .join(users.lazy().select("user_id", "person"), on="user_id")
         .select("person", pl.col("event").cast(pl.Categorical), "first_at", "times", "days")
     )
-
-
-def volume_classes(users: int) -> int:
-    """Say into how many classes of early volume users are cut: five to ten, more where users are very many.
-
-    Classes too wide leave the busiest of a class unlike the rest, which shows as soon as users are many enough;
-    classes too fine leave no pairs to compare where one action makes up most of the volume.
-    """
-    return max(5, min(10, users // 100), min(40, isqrt(users // 50)))
-
-
-def stratum_of(volume_class: pl.Expr) -> pl.Expr:
-    """Build the stratum: the exact number of early active days, crossed with the class of early volume."""
-    return pl.col("active_days").cast(pl.UInt32) * STRIDE + volume_class
 
 
 def halves(users: pl.Series) -> pl.Series:

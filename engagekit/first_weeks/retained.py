@@ -10,7 +10,7 @@ import polars as pl
 from engagekit.errors import ColumnError, EngagekitWarning, ParameterError, nearest, private
 from engagekit.instants import AT, days
 from engagekit.intervals import RATE, wilson_columns
-from engagekit.journeys import check_journeys, gathered, on_days
+from engagekit.journeys import EARLY_EVENTS, check_journeys, gathered, on_days
 from engagekit.log import as_lazy
 from engagekit.matchers import event_names
 
@@ -119,14 +119,18 @@ def judged_users(
     core_days: int = 1,
     keys: Sequence[str] = (),
 ) -> list[pl.DataFrame]:
-    """Take the users whose outcome is known, part by part: ``user_id, signed_up_at, retained`` and the properties as `stand_ins`."""
+    """Take the users whose outcome is known, part by part.
+
+    Columns ``user_id, signed_up_at, early_events, retained`` and the properties as `stand_ins`.
+    """
     check_journeys(journeys)
 
     def judged(part: Journeys) -> pl.DataFrame:
         frame = _classed(part, outcome=outcome, among=among, core_days=core_days, keys=keys)
         known = frame.filter(pl.col("outcome").is_in([RETAINED, CHURNED]))
         retained = (pl.col("outcome") == RETAINED).alias("retained")
-        return known.select("user_id", "signed_up_at", retained, *stand_ins(keys)).collect()
+        kept = ["user_id", "signed_up_at", EARLY_EVENTS]
+        return known.select(*kept, retained, *stand_ins(keys)).collect()
 
     if outcome is None and among is None:
         return [judged(part) for part in journeys.parts()]
@@ -152,6 +156,30 @@ def stand_ins(keys: Sequence[str]) -> list[str]:
 def defining(journeys: Journeys, outcome: Frame | None) -> Sequence[str]:
     """Name the actions that decide who is retained; an outcome from outside is decided by none."""
     return event_names(journeys.definition.core) if outcome is None else ()
+
+
+def account_of(journeys: Journeys) -> str | None:
+    """Name the property that says which account a user belongs to, where users are the unit and it is known."""
+    known = journeys.unit == "user" and "account_id" in journeys.properties
+    return "account_id" if known else None
+
+
+def belonging(journeys: Journeys, outcome: Frame | None) -> dict[str, str]:
+    """Say of the events that make up the loop what they are in it: they are links to mend, and no levers for themselves."""
+    definition = journeys.definition
+    asked = {} if outcome is not None else {"core action": definition.core}
+    asked |= {"sign-up": definition.signup, "activation": definition.activation}
+    for step in definition.steps:
+        asked |= {
+            f"step {step.name!r} reached": step.reached,
+            f"step {step.name!r}": step.completed,
+        }
+    asked |= {"advanced action": list(definition.advanced), "advocacy": list(definition.advocacy)}
+    found: dict[str, str] = {}
+    for what, matcher in asked.items():
+        for name in event_names(matcher) if matcher else ():
+            found.setdefault(name, what)
+    return found
 
 
 def _window_said(journeys: Journeys) -> str:
@@ -199,7 +227,7 @@ def _classed(
         )
     inner = stand_ins(keys)
     properties = [pl.col(key).alias(name) for key, name in zip(keys, inner, strict=True)]
-    users = journeys.users.lazy().select("user_id", "signed_up_at", *properties)
+    users = journeys.users.lazy().select("user_id", "signed_up_at", EARLY_EVENTS, *properties)
     end = pl.lit(journeys.as_of, AT)
     if outcome is None:
         after = outcome_window(journeys)[1]
@@ -225,7 +253,8 @@ def _classed(
         .then(pl.lit(RETAINED))
         .otherwise(pl.lit(CHURNED))
     )
-    return table.select("user_id", "signed_up_at", named.alias("outcome"), *inner)
+    kept = ["user_id", "signed_up_at", EARLY_EVENTS]
+    return table.select(*kept, named.alias("outcome"), *inner)
 
 
 def _returned(journeys: Journeys, users: pl.LazyFrame, core_days: int) -> pl.LazyFrame:

@@ -147,7 +147,8 @@ def logged(journeys: Journeys, early: Early, *, names: Sequence[str] | None = No
     place = np.zeros(int(physical.max(initial=0)) + 1, np.int32)
     place[physical] = np.arange(len(known))
     code = place[found["event"].to_physical().to_numpy()]
-    order = np.argsort(code, kind="stable")
+    small = code.astype(np.int16) if len(known) < 1 << 15 else code  # sorted by digits, in one pass
+    order = np.argsort(small, kind="stable")
     user = found["person"].to_numpy()[order].astype(np.int32)
     days_done = found["days"].to_numpy()[order].astype(np.uint32)
     own = found["own"].to_numpy()[order].astype(np.int64)

@@ -41,13 +41,18 @@ def tally(acts: Acts, known: UserDays, half: Ints, days: Sequence[int]) -> Tally
     """Count who did each action on at least so many early days, of all who could."""
     kind = (half * known.groups + known.group) * 2 + known.retained
     kinds = 4 * known.groups
-    action = np.repeat(np.arange(acts.actions), np.diff(acts.starts))
-    on = np.bitwise_count(acts.days)
-    did = []
-    for least in days:
-        rows = on >= least
-        place = action[rows] * kinds + kind[acts.user[rows]]
-        did.append(np.bincount(place, minlength=acts.actions * kinds).reshape(acts.actions, kinds))
+    # Counted by how many of the numbers of days are reached, in order, then added up from the largest.
+    steps = np.searchsorted(np.sort(days), np.arange(33), side="right") * kinds
+    width, exact = (
+        (len(days) + 1) * kinds,
+        np.zeros((acts.actions, (len(days) + 1) * kinds), np.int64),
+    )
+    for action in range(acts.actions):
+        rows = acts.of(action)
+        place = steps[np.bitwise_count(acts.days[rows])] + kind[acts.user[rows]]
+        exact[action] = np.bincount(place, minlength=width)
+    exact = exact.reshape(acts.actions, len(days) + 1, kinds).swapaxes(0, 1)
+    did = np.cumsum(exact[::-1], axis=0)[::-1][1:]
     everyone = np.bincount(kind, minlength=kinds)
     of = np.repeat(everyone[None, :], acts.actions, axis=0)
     for place, able in acts.able.items():

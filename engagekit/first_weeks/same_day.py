@@ -33,6 +33,7 @@ class Exposed:
     user: Ints
     day: Ints
     others: Ints  # the day's events less those of the action itself
+    rest: Ints  # of their keys, without what the volume adds
     retained: Ints
 
 
@@ -60,18 +61,18 @@ def same_day(days: SameDay, known: UserDays, acts: Acts, times: Ints, excess: Nu
     found = np.zeros((acts.actions, strata.blocks, SUMS))
     for k in np.unique(times):
         chosen = np.flatnonzero(times == k)
-        some = acts.only(chosen)
+        some = acts.only(chosen.tolist())
         before = [range(1)] if k == 1 else [range(1), range(int(k) - 1, int(k))]
         for counts in counted(strata, some, before):
             mine = chosen[counts.actions.start : counts.actions.stop]
-            rows = _exposed(some.only(list(counts.actions)), known, int(k))
+            rows = _exposed(days, some.only(counts.actions), known, int(k))
             others = counts.others[-1]
             shift = np.where(excess[mine] > 0, _shifts(days, rows, others), 0.0)
             found[mine] = _moved(days, strata, rows, others, shift)
     return found
 
 
-def _exposed(acts: Acts, known: UserDays, k: int) -> Exposed:
+def _exposed(days: SameDay, acts: Acts, known: UserDays, k: int) -> Exposed:
     """Find the day on which each user did each action for the k-th time, where the user could."""
     action = np.repeat(np.arange(acts.actions), np.diff(acts.starts))
     if acts.done is not None:
@@ -90,7 +91,8 @@ def _exposed(acts: Acts, known: UserDays, k: int) -> Exposed:
     active = volume > 0
     rows, user, day, volume = (part[active] for part in (rows, user, day, volume))
     others = np.maximum(volume - acts.own[rows], 0)
-    return Exposed(action[rows], user, day, others, known.retained[user].astype(np.int64))
+    retained = known.retained[user].astype(np.int64)
+    return Exposed(action[rows], user, day, others, days.rest(day, user, volume), retained)
 
 
 def _kth(acts: Acts, k: int) -> Ints:
@@ -118,7 +120,7 @@ def _shifts(days: SameDay, rows: Exposed, others: Ints) -> Numbers:
     n0 = over(size)
     mean0 = over(size * days.volume) / np.maximum(n0, 1)
     spread0 = np.maximum(over(size * days.square) / np.maximum(n0, 1) - mean0**2, 0)
-    keys = days.keys(rows.day, rows.user, rows.others)
+    keys = days.keys(rows.rest, rows.day, rows.others)
     mine = rows.action * likes + days.like_of(keys)
     n1 = np.bincount(mine, minlength=places).reshape(actions, likes)
     sum1 = np.bincount(mine, rows.others, places).reshape(actions, likes)
@@ -150,7 +152,7 @@ def _moved(days: SameDay, strata: Strata, rows: Exposed, others: Ints, shift: Nu
 
 
 def _summed(days: SameDay, strata: Strata, rows: Exposed, others: Ints, moved: Ints) -> Numbers:
-    keys = days.keys(rows.day, rows.user, rows.others + moved[rows.action])
+    keys = days.keys(rows.rest, rows.day, rows.others + moved[rows.action])
     exposed = []
     left = np.ones(len(keys), np.bool_)
     for level, known in enumerate(strata.keys):

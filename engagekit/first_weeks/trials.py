@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-PAIRS, CELLS = 1 << 18, 1 << 21  # users' actions, and counts, that are worked on at a time
+SHORT = 16  # so many early days are looked up at once
+PAIRS, CELLS = 1 << 15, 1 << 19  # users' actions, and counts, that are worked on at a time
 EXCESS, SPREAD, LEAN, DID, NOT, RISK_SPREAD, COMPARED, DID_SQUARES, NOT_SQUARES = range(9)
 SUMS = 9
 FARTHEST = 3.0  # the volume of a day is moved by at most this many of its usual clumps of events
@@ -44,15 +45,24 @@ class Acts:
         """How many actions there are."""
         return len(self.starts) - 1
 
+    def of(self, action: int) -> slice:
+        """Say where the rows of an action are."""
+        return slice(int(self.starts[action]), int(self.starts[action + 1]))
+
     def only(self, actions: Sequence[int]) -> Acts:
         """Narrow to some actions, in this order."""
-        rows = [np.arange(self.starts[a], self.starts[a + 1]) for a in actions]
-        some = np.concatenate([*rows, np.zeros(0, np.int64)])
+        if list(actions) == list(range(self.actions)):
+            return self
+        rows = [self.of(action) for action in actions]
+
+        def some(whole: NDArray[Any]) -> NDArray[Any]:
+            return np.concatenate([whole[..., :0], *(whole[..., row] for row in rows)], axis=-1)
+
         return Acts(
-            self.user[some], self.days[some], self.own[some],
-            np.cumsum([0, *map(len, rows)]),
+            some(self.user), some(self.days), some(self.own),
+            np.cumsum([0, *(row.stop - row.start for row in rows)]),
             {place: self.able[a] for place, a in enumerate(actions) if a in self.able},
-            None if self.done is None else self.done[:, some],
+            None if self.done is None else some(self.done),
         )  # fmt: skip
 
     def among(self, kept: NDArray[np.bool_]) -> Acts:
@@ -127,28 +137,52 @@ def _keys(strata: Strata, acts: Acts, actions: range, before: Sequence[range]) -
     had done it before, and belongs to none of these, is no longer open to the first trial.
     """
     rows = slice(int(acts.starts[actions.start]), int(acts.starts[actions.stop]))
-    bits = acts.days[rows].astype(np.int64)
-    first = np.bitwise_count((bits & -bits) - 1)
+    days = acts.days[rows].astype(np.int64)
+    first = np.bitwise_count((days & -days) - 1)
     order = np.argsort(first, kind="stable")
-    user, days, when = acts.user[rows][order], acts.days[rows][order], first[order]
+    user, days, when = acts.user[rows].astype(np.int64)[order], days[order], first[order]
     sizes = np.diff(acts.starts[actions.start : actions.stop + 1])
     width = strata.nowhere + 1
     offset = np.repeat(np.arange(len(actions)) * width, sizes)[order]
     begun = np.searchsorted(when, np.arange(len(strata.cell)))  # rows begun before each day
-    keys = [offset + strata.cell[when, user]]
-    kind = np.zeros(1 + max(times.stop for times in before), np.int64)
+    ends = np.cumsum([len(user), *begun[1:]])
+    keys = np.empty(int(ends[-1]), np.int64)
+    np.add(offset, strata.cell[when, user], out=keys[: len(user)])
+    block = len(actions) * width
+    for day in range(1, len(strata.cell)):
+        some, mine = slice(0, int(begun[day])), keys[ends[day - 1] : ends[day]]
+        np.add(offset[some], strata.cell[day].take(user[some]), out=mine)
+        if len(before) == 1:
+            mine += block
+        elif acts.done is None:
+            mine += _which(day, before, len(strata.cell), block, days[some])
+        else:
+            kind = _kinds(before, int(acts.done.max(initial=0)))
+            done = acts.done[day, rows][order][some]
+            mine += (kind[done] * 2 + (days[some] >> day & 1) + 1) * block
+    return keys
+
+
+def _kinds(before: Sequence[range], most: int) -> Ints:
+    """Say which trial it is to have done an action so often before, 0 for none but the first."""
+    kind = np.zeros(1 + max(most, *(times.stop for times in before)), np.int64)
     for place, times in enumerate(before):
         kind[times.start : times.stop] = place
-    for day in range(1, len(strata.cell)):
-        some = slice(0, int(begun[day]))
-        if acts.done is None:
-            done = np.bitwise_count(days[some] & np.uint32((1 << day) - 1))
-        else:
-            done = acts.done[day, rows][order][some]
-        today = (days[some] >> np.uint32(day)) & np.uint32(1)
-        which = kind[np.minimum(done, len(kind) - 1)] * 2 + today + 1 if len(before) > 1 else 1
-        keys.append(which * (len(actions) * width) + offset[some] + strata.cell[day, user[some]])
-    return np.concatenate(keys)
+    return kind
+
+
+def _which(day: int, before: Sequence[range], first_days: int, block: int, days: Ints) -> Ints:
+    """Say where in the table a day belongs, by the days on which its user did the action."""
+    kind = _kinds(before, first_days)
+
+    def told(bits: Ints) -> Ints:
+        done = np.bitwise_count(bits & ((1 << day) - 1))
+        return (kind[done] * 2 + (bits >> day & 1) + 1) * block
+
+    if first_days > SHORT:
+        return told(days)
+    found: Ints = told(np.arange(1 << first_days)).take(days)
+    return found
 
 
 def _some(acts: Acts, cells: int) -> Iterator[range]:

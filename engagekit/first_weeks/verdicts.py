@@ -11,7 +11,7 @@ import numpy as np
 from engagekit.first_weeks.accounts import account_effects
 from engagekit.first_weeks.contingency_tables import LEAST_USERS
 from engagekit.first_weeks.same_day import same_day
-from engagekit.first_weeks.trial_strata import same_day_strata, trial_strata
+from engagekit.first_weeks.trial_strata import pasts, same_day_strata, trial_strata
 from engagekit.first_weeks.trials import (
     COMPARED,
     DID,
@@ -153,7 +153,8 @@ def weighed(
         [0 if k == 1 else before.index(range(k - 1, k)) for k in days],
     )
     sums = np.zeros((acts.actions, len(days), SUMS))
-    strata = trial_strata(known)
+    past = pasts(known)
+    strata = trial_strata(known, past)
     sums[rows] = trials(strata.of_groups(known.days), some, before)[:, places, 0]
     best, tried, judged = best_days(sums, did, of)
     if place is not None:
@@ -170,9 +171,11 @@ def weighed(
         alike.effect[rows], alike.freedom[rows] = account_effects(
             strata, known, some, times[rows], account
         )
+    beside, space = np.zeros((acts.actions, SUMS)), strata.cell
     del strata
-    beside = np.zeros((acts.actions, SUMS))
-    fuller = same_day(same_day_strata(known), known, some, times[rows], chosen[rows, EXCESS])
+    fuller = same_day(
+        same_day_strata(known, past, space), known, some, times[rows], chosen[rows, EXCESS]
+    )
     beside[rows] = fuller[:, 0]
     return Weighed(
         best, tried, judged, chosen, beside, alike, *careful(chosen, beside, tried, alike)
@@ -182,14 +185,16 @@ def weighed(
 def weighed_groups(known: UserDays, acts: Acts, times: Ints) -> tuple[Numbers, Numbers]:
     """Sum trials and the same-day figure for each group of users, each action at its number of days: actions x groups x sums."""
     found = np.zeros((acts.actions, known.groups, SUMS))
-    strata = trial_strata(known).of_groups(known.days)
+    past = pasts(known)
+    strata = trial_strata(known, past).of_groups(known.days)
     for k in np.unique(times):
         mine = np.flatnonzero(times == k)
         before = [range(1)] if k == 1 else [range(1), range(int(k) - 1, int(k))]
         found[mine] = trials(strata, acts.only(mine.tolist()), before)[:, -1]
+    space = strata.cell
     del strata
     return found, same_day(
-        same_day_strata(known), known, acts, times, found[..., EXCESS].sum(axis=1)
+        same_day_strata(known, past, space), known, acts, times, found[..., EXCESS].sum(axis=1)
     )
 
 

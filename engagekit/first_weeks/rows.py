@@ -177,8 +177,11 @@ def rows_of(
     rows = []
     for action, name in enumerate(asked.logged.names):
         place = int(found.place[action])
-        row = figures(did[action, place], of[action], found.trial[action], found.same_day[action],
-                      float(found.alike.effect[action]), float(found.alike.freedom[action]))  # fmt: skip
+        row = figures(
+            did[action, place], of[action], found.trial[action], found.same_day[action],
+            effect=float(found.alike.effect[action]), freedom=float(found.alike.freedom[action]),
+            exposed=int(found.exposed[action]), without=int(found.without[action]),
+        )  # fmt: skip
         rows.append(row | {
             "action": name, "at_least": asked.days[place], "tried": int(found.tried[action]),
             "judged": bool(found.judged[action]), "phi_holdout": _known(told[action]),
@@ -191,9 +194,17 @@ def rows_of(
 
 
 def figures(
-    did: Ints, of: Ints, trial: Any, same_day: Any, effect: float = 1.0, freedom: float = math.inf
+    did: Ints,
+    of: Ints,
+    trial: Any,
+    same_day: Any,
+    *,
+    effect: float = 1.0,
+    freedom: float = math.inf,
+    exposed: int | None = None,
+    without: int | None = None,
 ) -> dict[str, Any]:
-    """Compute every figure of one table: `did` and `of` are (churned, retained)."""
+    """Compute every figure of one table: `did` and `of` are (churned, retained); the others are as in `Weighed`."""
     from engagekit.first_weeks.contingency_tables import phi
     from engagekit.first_weeks.trials import COMPARED, EXCESS
     from engagekit.first_weeks.verdicts import e_value, ratio_of
@@ -202,19 +213,21 @@ def figures(
     n0, n1 = (int(each) for each in of)
     difference, low, high = newcombe(a, n1, b, n0)
     users, reached = n1 + n0, a + b
-    with_it, without = _share(a, reached), _share(n1 - a, users - reached)
-    ratio = ratio_of(trial, effect, freedom, float(users - reached))
-    beside = ratio_of(same_day, effect, freedom, float(users - reached))
+    with_it, others = _share(a, reached), _share(n1 - a, users - reached)
+    exposed = reached if exposed is None else exposed
+    without = users - reached if without is None else without
+    ratio = ratio_of(trial, effect, freedom, without)
+    beside = ratio_of(same_day, effect, freedom, without)
     return {
         "n_retained": n1, "n_churned": n0, "did_retained": a, "did_churned": b,
         "share_retained": _share(a, n1), "share_churned": _share(b, n0),
         "difference": _known(difference), "low": low if n1 and n0 else None,
         "high": high if n1 and n0 else None,
-        "retention_did": with_it, "retention_not": without,
-        "risk_ratio": None if with_it is None or not without else with_it / without,
+        "retention_did": with_it, "retention_not": others,
+        "risk_ratio": None if with_it is None or not others else with_it / others,
         "adjusted_risk_ratio": ratio.ratio, "adjusted_low": ratio.low, "adjusted_high": ratio.high,
         "same_day_risk_ratio": beside.ratio, "e_value": e_value(ratio), "design_effect": effect,
-        "uncompared": _share(reached - float(trial[COMPARED]), reached),
+        "uncompared": _share(exposed - float(trial[COMPARED]), exposed),
         "phi": _known(phi(did, of)), "reach": _share(reached, users),
         "sign": int(trial[EXCESS] > 0) - int(trial[EXCESS] < 0), "judged": True,
     }  # fmt: skip
@@ -311,7 +324,7 @@ def with_groups(
         for action, row in enumerate(rows):
             numbers = figures(
                 mine[action], size[action], trial[action, number], beside[action, number],
-                float(alike.effect[action]), float(alike.freedom[action]),
+                effect=float(alike.effect[action]), freedom=float(alike.freedom[action]),
             )  # fmt: skip
             kept = {
                 name: row[name]

@@ -90,7 +90,7 @@ def _exposed(days: SameDay, acts: Acts, known: UserDays, k: int) -> Exposed:
     volume = known.volume[day, user].astype(np.int64)
     active = volume > 0
     rows, user, day, volume = (part[active] for part in (rows, user, day, volume))
-    others = np.maximum(volume - acts.own[rows], 0)
+    others = np.maximum(volume - acts.own[rows].astype(np.int64), 0)
     retained = known.retained[user].astype(np.int64)
     return Exposed(action[rows], user, day, others, days.rest(day, user, volume), retained)
 

@@ -23,14 +23,16 @@ FORTNIGHT, LEAST_SIGNED_UP = (
     14.0,
     500,
 )  # sign-ups are cut into fortnights, or as long as so many users sign up
-EXACT = 14  # days active before, and days since the last of them, are told apart up to this many
-# Days active before in classes: 0, 1-2, 3-7, 8 and more; inside these 1, 2 and 3-4, 5-7; inside these exact.
+EXACT = (
+    11  # volumes before are compared among users with as many active days before, up to this many
+)
+# Days active before in classes: 0, 1-2, 3-7, 8 and more; inside these 1, 2 and 3-4, 5-7; inside these exact, up to 10.
 FEW_BEFORE = np.array([0, 1, 1, 2, 2, 2, 2, 2, *[3] * 24])
 MORE_BEFORE = np.array([0, 0, 1, 0, 0, 1, 1, 1, *[0] * 24])
-ALL_BEFORE = np.array([0, 0, 0, 0, 1, 0, 1, 2, 0, 1, 2, 3, 4, *[5] * 19])
-# Days since the last of them: none, 1, 2-3, 4 and more; inside these exact.
+ALL_BEFORE = np.array([0, 0, 0, 0, 1, 0, 1, 2, 0, 1, *[2] * 22])
+# Days since the last of them: none, 1, 2-3, 4 and more; inside these exact, up to 7.
 SINCE = np.array([0, 1, 2, 2, *[3] * 28])
-ALL_SINCE = np.array([0, 0, 0, 1, 0, 1, 2, 3, 4, 5, 6, 7, 8, *[9] * 19])
+ALL_SINCE = np.array([0, 0, 0, 1, 0, 1, 2, *[3] * 25])
 LOOKED_UP = 1 << 24  # keys up to this range are numbered by a table, larger ones by sorting
 EXACT_VOLUME, PER_DOUBLING = 2048, 128  # larger volumes are told apart by these steps only
 
@@ -41,14 +43,15 @@ class UserDays:
 
     - `volume`: days x users, how many events on each own early day; `retained`: what became of them.
     - `signed_up`: in days; `alike`: which values they have of the properties that comparisons keep apart;
-      `group`: which of the groups that sums are taken for.
+      `group`: which of the groups that sums are taken for; `lot`: a number drawn for each, always the same.
     """
 
-    volume: NDArray[np.uint32]
+    volume: NDArray[np.uint16]
     retained: NDArray[np.bool_]
     signed_up: NDArray[np.float64]
     alike: Ints
     group: Ints
+    lot: Ints
 
     @property
     def users(self) -> int:
@@ -67,7 +70,7 @@ class UserDays:
 
     def only(self, kept: NDArray[np.bool_]) -> UserDays:
         """Narrow to some users."""
-        parts = (self.retained, self.signed_up, self.alike, self.group)
+        parts = (self.retained, self.signed_up, self.alike, self.group, self.lot)
         return UserDays(self.volume[:, kept], *(part[kept] for part in parts))
 
     def together(self) -> UserDays:
@@ -97,7 +100,7 @@ class Strata:
       keys of a level from those of the finest.
     - `runs`: per level but the last, where the runs of its strata that make one of the next begin.
     - `block`: per level, which of the `blocks` (group x day) each stratum belongs to.
-    - `whole`: no key is larger.
+    - `whole`: no key is larger; `pool`: which users the exposed are compared with, None for all.
     """
 
     cell: NDArray[np.int32]
@@ -107,6 +110,7 @@ class Strata:
     block: tuple[Ints, ...]
     blocks: int
     whole: int
+    pool: NDArray[np.bool_] | None = None
 
     @property
     def size(self) -> int:
@@ -135,14 +139,19 @@ class Strata:
 
     @cached_property
     def base(self) -> Ints:
-        """Count all user-days in each cell."""
-        return self.counted(slice(None))
+        """Count all user-days in each cell, those of the pool where there is one."""
+        return self.counted(None)
 
-    def counted(self, users: Any) -> Ints:
-        """Count the user-days of some users in each cell."""
+    def counted(self, users: NDArray[np.bool_] | None) -> Ints:
+        """Count the user-days of some users in each cell, of those in the pool."""
         counts = np.zeros(self.nowhere + 1, np.int64)
+        if users is None or self.pool is None:
+            users = self.pool if users is None else users
+        else:
+            users = users & self.pool
         for day in self.cell:
-            counts += np.bincount(day[users], minlength=self.nowhere + 1)
+            mine = day if users is None else day[users]
+            counts += np.bincount(mine, minlength=self.nowhere + 1)
         return counts[:-1]
 
     def placed(self, level: int, keys: Ints) -> Ints:
@@ -235,7 +244,7 @@ def trial_strata(known: UserDays, past: Sequence[Past]) -> Strata:
     third = volume_parts(known.users) // 3
     radices = [
         [known.groups * known.days, 4, _most(known.alike)],
-        [4], [2], [3], [4], [_most(sixteenth)], [_most(fortnight)], [third], [6, 10],
+        [4], [2], [3], [4], [_most(sixteenth)], [_most(fortnight)], [third], [3, 4],
     ]  # fmt: skip
     spread = _strides(radices)
     # What belongs to a user on every day, and what to a number of days before or since, is added up once.

@@ -35,7 +35,7 @@ class Acts:
 
     user: NDArray[np.int32]
     days: NDArray[np.uint32]
-    own: NDArray[np.int64]
+    own: NDArray[np.uint16]
     starts: Ints
     able: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
     done: Ints | None = None
@@ -64,6 +64,15 @@ class Acts:
             {place: self.able[a] for place, a in enumerate(actions) if a in self.able},
             None if self.done is None else some(self.done),
         )  # fmt: skip
+
+    def within(self, able: dict[int, NDArray[np.bool_]]) -> Acts:
+        """Keep, of actions launched late, what those did who came after the launch."""
+        action = np.repeat(np.arange(self.actions), np.diff(self.starts))
+        kept = np.ones(len(self.user), np.bool_)
+        for place, could in able.items():
+            kept &= (action != place) | could[self.user]
+        starts = np.searchsorted(action[kept], np.arange(self.actions + 1))
+        return Acts(self.user[kept], self.days[kept], self.own[kept], starts, able)
 
     def among(self, kept: NDArray[np.bool_]) -> Acts:
         """Narrow to some users, who are numbered anew."""
@@ -160,6 +169,9 @@ def _keys(strata: Strata, acts: Acts, actions: range, before: Sequence[range]) -
             kind = _kinds(before, int(acts.done.max(initial=0)))
             done = acts.done[day, rows][order][some]
             mine += (kind[done] * 2 + (days[some] >> day & 1) + 1) * block
+        if strata.pool is not None:  # who is in no pool is compared with, but never compared to
+            aside = ~strata.pool[user[some]] & (days[some] >> day & 1 == 0)
+            mine[aside] = strata.nowhere
     return keys
 
 

@@ -162,6 +162,15 @@ def account_of(journeys: Journeys) -> str | None:
     return "account_id" if known else None
 
 
+def account_numbers(accounts: pl.Series) -> Any:
+    """Number accounts; users without one stand for themselves."""
+    import numpy as np
+
+    number = accounts.rank("dense").cast(pl.Int64).to_frame("n").to_series()
+    alone = pl.Series("alone", np.arange(len(accounts))) + int(number.max() or 0) + 1  # type: ignore[call-overload]
+    return number.fill_null(alone).to_numpy()
+
+
 def belonging(journeys: Journeys, outcome: Frame | None) -> dict[str, str]:
     """Say of the events that make up the loop what they are in it: they are links to mend, and no levers for themselves."""
     definition = journeys.definition

@@ -18,7 +18,14 @@ from engagekit.first_weeks.activity_strata import (
     groups_of,
     logged,
 )
-from engagekit.first_weeks.retained import account_of, belonging, defining, judged_users, stand_ins
+from engagekit.first_weeks.retained import (
+    account_numbers,
+    account_of,
+    belonging,
+    defining,
+    judged_users,
+    stand_ins,
+)
 from engagekit.first_weeks.sentences import question, sentence
 from engagekit.first_weeks.settling import is_lever, pace, settling, waiting_days
 from engagekit.instants import AT
@@ -138,19 +145,9 @@ def asked_for(
     ladder = tuple(sorted(set(days)))
     return Asked(
         journeys, early, found, tally(found.acts, early.known, half, ladder), half,
-        None if account is None else _numbers_of(early.people[inner[account]]),
+        None if account is None else account_numbers(early.people[inner[account]]),
         ladder, tuple(inner[n] for n in by), outcome,
     )  # fmt: skip
-
-
-def _numbers_of(accounts: pl.Series) -> Ints:
-    """Number accounts; users without one stand for themselves."""
-    import numpy as np
-
-    number = accounts.rank("dense").cast(pl.Int64).to_frame("n").to_series()
-    alone = pl.Series("alone", np.arange(len(accounts))) + int(number.max() or 0) + 1  # type: ignore[call-overload]
-    found: Ints = number.fill_null(alone).to_numpy()
-    return found
 
 
 def check_controls(asked: Asked, controls: Sequence[str]) -> list[str]:

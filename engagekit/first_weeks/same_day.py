@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engagekit.first_weeks.trials import SUMS, counted, summed
+from engagekit.first_weeks.trials import SUMS, counted, of_times, summed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from engagekit.first_weeks.trial_strata import Ints, SameDay, Strata, UserDays
     from engagekit.first_weeks.trials import Acts, Numbers
 
@@ -27,14 +29,19 @@ LEAST_TOLD = 0.25  # of the unevenness of volume, what at least says how busy us
 
 @dataclass(frozen=True)
 class Exposed:
-    """The days on which users did an action for the k-th time: one row each."""
+    """Days on which users did an action: one row each."""
 
     action: Ints
-    user: Ints
     day: Ints
     others: Ints  # the day's events less those of the action itself
     rest: Ints  # of their keys, without what the volume adds
     retained: Ints
+    before: Ints  # how often they had done it
+
+    def only(self, kept: Any) -> Exposed:
+        """Narrow to some."""
+        parts = (self.action, self.day, self.others, self.rest, self.retained, self.before)
+        return Exposed(*(part[kept] for part in parts))
 
 
 def same_day(days: SameDay, known: UserDays, acts: Acts, times: Ints, excess: Numbers) -> Numbers:
@@ -57,60 +64,104 @@ def same_day(days: SameDay, known: UserDays, acts: Acts, times: Ints, excess: Nu
     ``κ·Δ / (F - κ)``: Δ how many more other events come with the action, F the variance of a day's volume over its mean,
     κ the part of F that says nothing of the level (1 for Poisson counts; taken as 1.5, as events come in clumps).
     """
-    strata = days.strata.of_groups(known.days)
-    found = np.zeros((acts.actions, strata.blocks, SUMS))
+    found = np.zeros((acts.actions, known.groups, SUMS))
     for k in np.unique(times):
-        chosen = np.flatnonzero(times == k)
-        some = acts.only(chosen.tolist())
-        before = [range(1)] if k == 1 else [range(1), range(int(k) - 1, int(k))]
-        for counts in counted(strata, some, before):
-            mine = chosen[counts.actions.start : counts.actions.stop]
-            rows = _exposed(days, some.only(counts.actions), known, int(k))
-            others = counts.others[-1]
-            shift = np.where(excess[mine] > 0, _shifts(days, rows, others), 0.0)
-            found[mine] = _moved(days, strata, rows, others, shift)
+        mine = np.flatnonzero(times == k)
+        some = acts.only(mine.tolist())
+        found[mine] = same_day_within(days, known, some, int(k), known.days, excess[mine])
     return found
 
 
-def _exposed(days: SameDay, acts: Acts, known: UserDays, k: int) -> Exposed:
-    """Find the day on which each user did each action for the k-th time, where the user could."""
-    action = np.repeat(np.arange(acts.actions), np.diff(acts.starts))
+def same_day_within(
+    days: SameDay, known: UserDays, acts: Acts, k: int, within: int, excess: Numbers
+) -> Numbers:
+    """Sum those who do an action for the k-th time within some days, see `same_day`.
+
+    Where times are counted: who reach k times, among users who had done it equally often before.
+    """
     if acts.done is not None:
-        day = _kth(acts, k)
-    else:
+        return _over(
+            days, known, acts, of_times(k), excess, lambda a: _kth(days, a, known, k, within), k
+        )
+    before = [range(1)] if k == 1 else [range(1), range(k - 1, k)]
+    return _over(days, known, acts, before, excess, lambda a: _kth(days, a, known, k, within))
+
+
+def same_day_each(
+    days: SameDay, known: UserDays, acts: Acts, before: Sequence[range], excess: Numbers
+) -> Numbers:
+    """Sum those who do an action on a day, among users who had done it on as many days before, see `same_day`."""
+    return _over(days, known, acts, before, excess, lambda a: _each(days, a, known))
+
+
+def _over(
+    days: SameDay,
+    known: UserDays,
+    acts: Acts,
+    before: Sequence[range],
+    excess: Numbers,
+    exposed: Callable[[Acts], Exposed],
+    times: int | None = None,
+) -> Numbers:
+    """Sum over all trials that the exposed belong to, some actions at a time."""
+    strata = days.strata.of_groups(known.days)
+    found = np.zeros((acts.actions, strata.blocks, SUMS))
+    for counts in counted(strata, acts, before, times):
+        mine = slice(counts.actions.start, counts.actions.stop)
+        rows = exposed(acts.only(counts.actions))
+        here = {int(done) for done in np.unique(rows.before)}
+        states = {b.start: o for b, o in zip(before, counts.others, strict=True) if b.start in here}
+        if not states:
+            continue
+        fuller = _shifts(days, rows, np.sum(list(states.values()), axis=0))
+        shift = np.where(excess[mine] > 0, fuller, 0.0)
+        for done, others in states.items():
+            found[mine] += _moved(days, strata, rows.only(rows.before == done), others, shift)
+    return found
+
+
+def _kth(days: SameDay, acts: Acts, known: UserDays, k: int, within: int) -> Exposed:
+    """Find the day on which users did each action for the k-th time, where they could."""
+    if acts.done is None:
         left = acts.days.astype(np.int64)
         for _ in range(k - 1):
             left &= left - 1  # without the first day left
         day = np.where(left > 0, np.bitwise_count((left & -left) - 1).astype(np.int64), -1)
-    able = day >= 0
-    for place, came in acts.able.items():
-        able &= (action != place) | came[acts.user]
-    rows = np.flatnonzero(able)
-    user, day = acts.user[rows], day[rows].astype(np.int64)
+    else:
+        reached = acts.done[1:] >= k
+        day = np.where(reached[-1], reached.argmax(axis=0), -1)
+    rows = np.flatnonzero((day >= 0) & (day < within))
+    day = day[rows]
+    before = np.full(len(rows), k - 1) if acts.done is None else acts.done[day, rows]
+    return _rows(days, acts, known, rows, day, before)
+
+
+def _each(days: SameDay, acts: Acts, known: UserDays) -> Exposed:
+    """Find every day on which users did each action."""
+    bits = (acts.days[:, None] >> np.arange(known.days, dtype=np.uint32)) & np.uint32(1)
+    rows, day = np.nonzero(bits)
+    return _rows(days, acts, known, rows, day, (np.cumsum(bits, axis=1) - 1)[rows, day])
+
+
+def _rows(
+    days: SameDay, acts: Acts, known: UserDays, rows: Ints, day: Ints, before: Ints
+) -> Exposed:
+    action = np.repeat(np.arange(acts.actions), np.diff(acts.starts))[rows]
+    user = acts.user[rows]
     volume = known.volume[day, user].astype(np.int64)
-    active = volume > 0
-    rows, user, day, volume = (part[active] for part in (rows, user, day, volume))
     others = np.maximum(volume - acts.own[rows].astype(np.int64), 0)
     retained = known.retained[user].astype(np.int64)
-    return Exposed(action[rows], user, day, others, days.rest(day, user, volume), retained)
-
-
-def _kth(acts: Acts, k: int) -> Ints:
-    """Where times are counted: the day before which exactly k - 1 were done, and on which one more was."""
-    assert acts.done is not None
-    bits = np.arange(len(acts.done))[:, None]
-    hit = (acts.done == k - 1) & ((acts.days[None, :] >> bits.astype(np.uint32)) & 1 > 0)
-    return np.where(hit.any(axis=0), hit.argmax(axis=0), -1)
+    found = Exposed(
+        action, day, others, days.rest(day, user, volume), retained, before.astype(np.int64)
+    )
+    return found.only(volume > 0)
 
 
 def _shifts(days: SameDay, rows: Exposed, others: Ints) -> Numbers:
     """Say, per action, how much busier a day it tells of than the day's other events do."""
     actions, likes = len(others), days.strata.blocks * days.classes
     size = (others[:, 0::2] + others[:, 1::2]).astype(np.float64)
-    like = (
-        np.arange(actions)[:, None] * likes
-        + days.like_of(days.strata.keys[0] * days.strata.divisors[0])[None, :]
-    )
+    like = np.arange(actions)[:, None] * likes + days.like_of(days.strata.keys[0])[None, :]
     places = actions * likes
 
     def over(weights: Any) -> Numbers:
@@ -120,8 +171,7 @@ def _shifts(days: SameDay, rows: Exposed, others: Ints) -> Numbers:
     n0 = over(size)
     mean0 = over(size * days.volume) / np.maximum(n0, 1)
     spread0 = np.maximum(over(size * days.square) / np.maximum(n0, 1) - mean0**2, 0)
-    keys = days.keys(rows.rest, rows.day, rows.others)
-    mine = rows.action * likes + days.like_of(keys)
+    mine = rows.action * likes + days.like_of(days.keys(rows.rest, rows.day, rows.others))
     n1 = np.bincount(mine, minlength=places).reshape(actions, likes)
     sum1 = np.bincount(mine, rows.others, places).reshape(actions, likes)
     both = (n1 > 0) & (n0 > 2)
@@ -145,16 +195,15 @@ def _moved(days: SameDay, strata: Strata, rows: Exposed, others: Ints, shift: Nu
     high = shift - low
     found = np.zeros((len(others), strata.blocks, SUMS))
     for step, part in ((0, 1 - high), (1, high)):
-        if not part.any():
-            continue
-        found += part[:, None, None] * _summed(days, strata, rows, others, low + step)
+        if part.any():
+            at = days.keys(rows.rest, rows.day, rows.others + low[rows.action] + step)
+            found += part[:, None, None] * _summed(strata, rows, at, others)
     return found
 
 
-def _summed(days: SameDay, strata: Strata, rows: Exposed, others: Ints, moved: Ints) -> Numbers:
-    keys = days.keys(rows.rest, rows.day, rows.others + moved[rows.action])
-    exposed = []
-    left = np.ones(len(keys), np.bool_)
+def _summed(strata: Strata, rows: Exposed, keys: Ints, others: Ints) -> Numbers:
+    """Sum with the exposed in the strata of their keys, at the finest level that has them."""
+    exposed, left = [], np.ones(len(keys), np.bool_)
     for level, known in enumerate(strata.keys):
         at = strata.placed(level, keys)
         here = left & (at >= 0)

@@ -188,7 +188,8 @@ class SameDay:
 
     def rest(self, day: Ints, user: Ints, volume: Ints) -> Ints:
         """Return the keys of user-days without what their volume adds."""
-        found: Ints = self.strata.keys[0][self.strata.cell[day, user] // 2]
+        stratum = np.minimum(self.strata.cell[day, user] // 2, self.strata.size - 1)  # nowhere: any
+        found: Ints = self.strata.keys[0][stratum]
         return found - self.added[day, _binned(volume)]
 
     def keys(self, rest: Ints, day: Ints, volume: Ints) -> Ints:

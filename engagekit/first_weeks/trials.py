@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 SHORT = 16  # so many early days are looked up at once
 PAIRS, CELLS = 1 << 15, 1 << 19  # users' actions, and counts, that are worked on at a time
-EXCESS, SPREAD, LEAN, DID, NOT, RISK_SPREAD, COMPARED, DID_SQUARES, NOT_SQUARES = range(9)
-SUMS = 9
+EXCESS, SPREAD, LEAN, DID, NOT, RISK_SPREAD, COMPARED, DID_SQUARES, NOT_SQUARES, KEPT = range(10)
+SUMS = 10
 FARTHEST = 3.0  # the volume of a day is moved by at most this many of its usual clumps of events
 
 
@@ -30,7 +30,7 @@ class Acts:
     - `user`, `days` (bit k: on day k), `own`: how many of such a day's events are the action's own;
     - `starts`: where each action's rows begin, and the end;
     - `able`: of actions launched late, which users came after the launch;
-    - `done`: days x rows, how often they had done it before each day, where times are counted and not days.
+    - `done`: days and one more x rows, how often they had done it before each day, where times are counted.
     """
 
     user: NDArray[np.int32]
@@ -113,7 +113,7 @@ def trials(strata: Strata, acts: Acts, before: Sequence[range]) -> Numbers:
     ndarray
         Actions x `before` x blocks x sums, the last in the order of the constants above: the excess of the retained
         among the exposed, its variance and third moment, the two sides and the spread of the risk ratio, how many
-        exposed found a comparison, and two sums for effective sizes.
+        exposed found a comparison, two sums for effective sizes, and the retained exposed times the share not retained.
     """
     found = np.zeros((acts.actions, len(before), strata.blocks, SUMS))
     for counts in counted(strata, acts, before):
@@ -123,12 +123,32 @@ def trials(strata: Strata, acts: Acts, before: Sequence[range]) -> Numbers:
     return found
 
 
-def counted(strata: Strata, acts: Acts, before: Sequence[range]) -> Iterator[Counts]:
-    """Count exposed and other user-days in each cell, some actions at a time."""
+def reaching(strata: Strata, acts: Acts, times: int) -> Numbers:
+    """Sum as `trials` does over those who had done an action fewer times, exposed if they reach so many times that day.
+
+    Users are compared with others who had done it exactly as often before: actions x blocks x sums.
+    """
+    found = np.zeros((acts.actions, strata.blocks, SUMS))
+    for counts in counted(strata, acts, of_times(times), times):
+        rows = slice(counts.actions.start, counts.actions.stop)
+        for exposed, others in zip(counts.exposed, counts.others, strict=True):
+            found[rows] += summed(strata, [exposed], others)
+    return found
+
+
+def of_times(times: int) -> list[range]:
+    """Tell apart how often an action was done before so many times are reached."""
+    return [range(done, done + 1) for done in range(times)]
+
+
+def counted(
+    strata: Strata, acts: Acts, before: Sequence[range], times: int | None = None
+) -> Iterator[Counts]:
+    """Count exposed and other user-days in each cell, some actions at a time; see `trials` and `reaching`."""
     width, kinds = strata.nowhere + 1, len(before)
     for actions in _some(acts, width * (2 * kinds + 1)):
         block = len(actions) * width
-        keys = _keys(strata, acts, actions, before)
+        keys = _keys(strata, acts, actions, before, times)
         table = np.bincount(keys, minlength=(2 * kinds + 1) * block)
         table = table.reshape(2 * kinds + 1, len(actions), width)[:, :, :-1]
         whole = np.stack(
@@ -139,7 +159,9 @@ def counted(strata: Strata, acts: Acts, before: Sequence[range]) -> Iterator[Cou
         yield Counts(actions, exposed, others)
 
 
-def _keys(strata: Strata, acts: Acts, actions: range, before: Sequence[range]) -> Ints:
+def _keys(
+    strata: Strata, acts: Acts, actions: range, before: Sequence[range], times: int | None
+) -> Ints:
     """Number what happened on the first day of an action and on each active day after it.
 
     Rows of the table to count: the first time; then, for each trial but the first, others and exposed of it. Whoever
@@ -158,34 +180,31 @@ def _keys(strata: Strata, acts: Acts, actions: range, before: Sequence[range]) -
     keys = np.empty(int(ends[-1]), np.int64)
     np.add(offset, strata.cell[when, user], out=keys[: len(user)])
     block = len(actions) * width
+    done = None if acts.done is None else acts.done[:, rows][:, order]
+    if done is not None and times is not None:  # who does not reach it on the first day stays open
+        keys[: len(user)][done[when + 1, np.arange(len(user))] < times] = strata.nowhere
     for day in range(1, len(strata.cell)):
         some, mine = slice(0, int(begun[day])), keys[ends[day - 1] : ends[day]]
         np.add(offset[some], strata.cell[day].take(user[some]), out=mine)
-        if len(before) == 1:
+        if len(before) == 1 and times is None:
             mine += block
-        elif acts.done is None:
+        elif done is None or times is None:
             mine += _which(day, before, len(strata.cell), block, days[some])
         else:
-            kind = _kinds(before, int(acts.done.max(initial=0)))
-            done = acts.done[day, rows][order][some]
-            mine += (kind[done] * 2 + (days[some] >> day & 1) + 1) * block
+            open_, reached = done[day, some] < times, done[day + 1, some] >= times
+            mine += np.where(open_, done[day, some] * 2 + reached + 1, 1) * block
         if strata.pool is not None:  # who is in no pool is compared with, but never compared to
-            aside = ~strata.pool[user[some]] & (days[some] >> day & 1 == 0)
+            today = days[some] >> day & 1 if done is None else done[day + 1, some] > done[day, some]
+            aside = ~strata.pool[user[some]] & (today == 0)
             mine[aside] = strata.nowhere
     return keys
 
 
-def _kinds(before: Sequence[range], most: int) -> Ints:
-    """Say which trial it is to have done an action so often before, 0 for none but the first."""
-    kind = np.zeros(1 + max(most, *(times.stop for times in before)), np.int64)
-    for place, times in enumerate(before):
-        kind[times.start : times.stop] = place
-    return kind
-
-
 def _which(day: int, before: Sequence[range], first_days: int, block: int, days: Ints) -> Ints:
     """Say where in the table a day belongs, by the days on which its user did the action."""
-    kind = _kinds(before, first_days)
+    kind = np.zeros(1 + max(first_days, *(times.stop for times in before)), np.int64)
+    for place, times in enumerate(before):
+        kind[times.start : times.stop] = place
 
     def told(bits: Ints) -> Ints:
         done = np.bitwise_count(bits & ((1 << day) - 1))
@@ -247,7 +266,7 @@ def _add(found: Numbers, place: Ints, cells: Sequence[Numbers]) -> None:
     lean = spread * (1 - 2 * share) * (1 - 2 * rate) * size / np.maximum(size - 2, 1)
     terms = np.stack([
         a - did * rate, spread, np.where(size > 2, lean, 0), a * (1 - share), c * share,
-        rate * pairs - a * c / size, did, pairs * (1 - share), pairs * share,
+        rate * pairs - a * c / size, did, pairs * (1 - share), pairs * share, a * (1 - rate),
     ])  # fmt: skip
     begins = np.flatnonzero(np.diff(place, prepend=-1))
     found.reshape(-1, SUMS)[place[begins]] += np.add.reduceat(terms, begins, axis=1).T

@@ -160,7 +160,7 @@ def weighed(
         np.zeros(actions, np.int64), np.zeros(actions, np.int64), Alike.nobody(actions),
         np.full(actions, np.nan), np.full(actions, np.nan),
     )  # fmt: skip
-    for rows, users, pool in _drawn(known, acts):
+    for rows, users, pool in drawn(known, acts):
         some = acts.only(rows.tolist())
         mine, some = (known, some) if users is None else (known.only(users), some.among(users))
         _weigh(found, rows, mine, some, days, pool, place is None,
@@ -169,7 +169,7 @@ def weighed(
     return replace(found, p=p, alone=alone)
 
 
-def _drawn(
+def drawn(
     known: UserDays, acts: Acts
 ) -> Iterator[tuple[Ints, NDArray[np.bool_] | None, NDArray[np.bool_] | None]]:
     """Say which actions stand on which users, and whom these are compared with; None for all."""

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from engagekit.engagement import stickiness as stickiness
     from engagekit.engagement import usage_interval as usage_interval
     from engagekit.errors import EngagekitError as EngagekitError
+    from engagekit.first_times import how_often as how_often
+    from engagekit.first_times import how_soon as how_soon
     from engagekit.first_weeks import compare_first_weeks as compare_first_weeks
     from engagekit.first_weeks import day_by_day as day_by_day
     from engagekit.first_weeks import find_threshold as find_threshold
     from engagekit.first_weeks import first_paths as first_paths
-    from engagekit.first_weeks import how_often as how_often
-    from engagekit.first_weeks import how_soon as how_soon
     from engagekit.first_weeks import outcomes as outcomes
+    from engagekit.first_weeks import strongest as strongest
     from engagekit.funnels import funnel as funnel
     from engagekit.funnels import step_drop_off as step_drop_off
     from engagekit.ingest import check_events as check_events
@@ -85,8 +86,8 @@ _HOMES = {
     "first_paths": "first_weeks",
     "flattening": "survival",
     "funnel": "funnels",
-    "how_often": "first_weeks",
-    "how_soon": "first_weeks",
+    "how_often": "first_times",
+    "how_soon": "first_times",
     "label_users": "diagnosis",
     "lifecycle": "engagement",
     "load_sample": "simulation",

@@ -108,6 +108,7 @@ _HOMES = {
     "simulate": "simulation",
     "step_drop_off": "funnels",
     "stickiness": "engagement",
+    "strongest": "first_weeks",
     "suggest_windows": "journeys",
     "survival": "survival",
     "to_csv": "reporting",

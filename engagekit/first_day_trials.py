@@ -18,9 +18,9 @@ from engagekit.first_weeks import (
     drawn,
     pasts,
     reached,
+    same_day,
     same_day_each,
     same_day_strata,
-    same_day_within,
     trial_strata,
     trials,
 )
@@ -74,7 +74,7 @@ def chances(known: UserDays, acts: Acts, *, often: bool, account: Ints | None = 
         if often:
             beside[rows] = same_day_each(days, mine, some, before, excess)[:, 0]
         else:
-            beside[rows] = same_day_within(days, mine, some, 1, mine.days, excess)[:, 0]
+            beside[rows] = same_day(days, mine, some, np.ones(len(rows), int), excess)[:, 0]
     did, of = reached(acts, known.users, [1])
     enough = np.minimum(did[:, 0], of - did[:, 0]) >= LEAST_USERS
     p, _ = careful(trial, beside, np.ones(acts.actions, np.int64), alike)

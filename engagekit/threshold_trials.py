@@ -122,14 +122,11 @@ def chosen_sums(
             )
         days = same_day_strata(mine, past)
         days = replace(days, strata=replace(days.strata, pool=pool))
-        for place in np.unique(best[rows]):
-            here = np.flatnonzero(best[rows] == place)
-            if place < 0:
-                continue
-            k, within = grid[place]
-            excess = trial[rows[here], EXCESS]
-            beside[rows[here]] = same_day_within(
-                days, mine, some.only(here.tolist()), k, within, excess
-            )[:, 0]
+        chosen = best[rows]
+        often, within = (
+            np.array([grid[place][side] if place >= 0 else 0 for place in chosen], np.int64)
+            for side in (0, 1)
+        )
+        beside[rows] = same_day_within(days, mine, some, often, within, trial[rows, EXCESS])[:, 0]
     p, _ = careful(trial, beside, np.ones(acts.actions, np.int64), alike)
     return trial, beside, np.where(best >= 0, p, np.nan), alike

@@ -126,14 +126,16 @@ def same_day_levels(known, day, part, parts, alike=None):
     before, since, _, third, (quarter, sixteenth, _) = known
     _, six, four = classes_before(before)
     few_since = classes_since(since)[1]
-    base = (day, quarter, alike, None if part is None else part * 3 // parts)
+    base = (day, quarter, alike, part is None)
+    wide = None if part is None else part * 3 // parts
     return [
-        (*base, four, part, six, few_since, third, sixteenth),
-        (*base, four, part, six, few_since, third),
-        (*base, four, part, six, few_since),
-        (*base, four, part, six),
-        (*base, four, part),
-        (*base, four),
+        (*base, wide, four, part, six, few_since, third, sixteenth),
+        (*base, wide, four, part, six, few_since, third),
+        (*base, wide, four, part, six, few_since),
+        (*base, wide, four, part, six),
+        (*base, wide, four, part),
+        (*base, wide, four),
+        (*base, wide),
         base,
     ]
 

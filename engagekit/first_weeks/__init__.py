@@ -15,7 +15,7 @@ from engagekit.first_weeks.retained import (
     outcomes,
     stand_ins,
 )
-from engagekit.first_weeks.same_day import same_day_each, same_day_within
+from engagekit.first_weeks.same_day import same_day, same_day_each, same_day_within
 from engagekit.first_weeks.sentences import alone_said, late_said, like_for_like
 from engagekit.first_weeks.thresholds import find_threshold
 from engagekit.first_weeks.timing_and_paths import day_by_day, first_paths
@@ -57,6 +57,7 @@ __all__ = [
     "rank_compare",
     "reached",
     "reaching",
+    "same_day",
     "same_day_each",
     "same_day_strata",
     "same_day_within",

@@ -164,7 +164,7 @@ def compare_first_weeks(
     found = weighed(known, asked.logged.acts, asked.days, account=asked.account)
     rows = rows_of(asked, found, did, of, controlled)
     judge(rows, q)
-    table = framed([*rows, activity_row(asked)])
+    table = framed([*rows, activity_row(asked)] if asked.users else [])
     if names:
         table = with_groups(table, rows, asked, found, q)
     return finished(table, asked, names)

@@ -235,6 +235,8 @@ def judge(rows: list[dict[str, Any]], q: float) -> None:
     from engagekit.first_weeks.verdicts import verdict
 
     family = [row for row in rows if not (row["part_of_definition"] or row["control"])]
+    for row in rows:
+        row |= {"q": None, "trial_q": None}
     for chance, name in (("p", "q"), ("alone", "trial_q")):
         found = benjamini_hochberg(row[chance] for row in family)
         for row, value in zip(family, found, strict=True):

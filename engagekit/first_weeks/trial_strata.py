@@ -280,31 +280,31 @@ def same_day_strata(
 
     From fine to coarse: group and day x quarter x the properties kept alike x parts of that day's volume x
     classes of days active before x days since x thirds of the volume before x sixteenths of the range; then
-    without the last of them, one after the other, parts in thirds between. `space` is overwritten, if given.
+    without the last of them, one after the other, parts in thirds between, and whether anything else was done. `space` is overwritten, if given.
     """
     quarter, sixteenth, _ = _calendar(known.signed_up)
     third = same_day_parts(known.users) // 3
-    # A day on which nothing else was done is no third: nobody active is like it.
+    # A day on which nothing else was done stands alone: nobody active is like it.
     radices = [
-        [known.groups * known.days, 4, _most(known.alike), 4],
-        [4], [third], [2], [4], [3], [_most(sixteenth)],
+        [known.groups * known.days, 4, _most(known.alike), 2],
+        [3], [4], [third], [2], [4], [3], [_most(sixteenth)],
     ]  # fmt: skip
     spread, kind = _strides(radices), _kind(radices)
     always = (
         known.group * known.days * spread[0] + quarter * spread[1] + known.alike * spread[2]
-        + sixteenth * spread[9]
+        + sixteenth * spread[10]
     ).astype(kind)  # fmt: skip
     tables = [
-        (FEW_BEFORE * spread[4] + MORE_BEFORE * spread[6]).astype(kind),
-        (SINCE * spread[7]).astype(kind),
-        (np.arange(256) * 3 // volume_parts(known.users) * spread[8]).astype(kind),
+        (FEW_BEFORE * spread[5] + MORE_BEFORE * spread[7]).astype(kind),
+        (SINCE * spread[8]).astype(kind),
+        (np.arange(256) * 3 // volume_parts(known.users) * spread[9]).astype(kind),
     ]
     bins = 1 + int(_binned(known.volume.max(initial=0)))
     added = np.zeros((known.days, bins), kind)
     for day, today in enumerate(known.volume):
         histogram = np.bincount(_binned(today[today > 0]), minlength=bins)
         parts = _parts(histogram[None, :], 3 * third)[0]
-        parts = (parts // third + 1) * spread[3] + parts % third * spread[5]
+        parts = spread[3] + parts // third * spread[4] + parts % third * spread[6]
         added[day] = np.where(np.arange(bins) > 0, parts, 0)
     rest = _keys(known, past, always, tables, spread[0])
     keys = (
@@ -314,24 +314,24 @@ def same_day_strata(
     strata = _strata(known, keys, radices, space)
     day = strata.block[0] % known.days
     part = strata.keys[0] * strata.divisors[0]
-    part = part // spread[3] % 4 * third + part // spread[5] % third
+    part = part // spread[4] % 3 * third + part // spread[6] % third
     mean, square = (each[day, part] for each in _volumes(known, added, spread, third))
-    return SameDay(strata, added, mean, square, spread[4], 4, spread[0])
+    return SameDay(strata, added, mean, square, spread[5], 4, spread[0])
 
 
 def _volumes(
     known: UserDays, added: Ints, spread: Sequence[int], third: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the mean volume of each day's parts, and of its square."""
-    shape = known.days, 4 * third
+    shape = known.days, 3 * third
     mean, square = np.zeros(shape), np.zeros(shape)
     for day, today in enumerate(known.volume):
         value, times = np.unique(today[today > 0], return_counts=True)
         key = added[day, _binned(value)]
-        part = key // spread[3] * third + key // spread[5] % third
-        count = np.maximum(np.bincount(part, times, 4 * third), 1)
-        mean[day] = np.bincount(part, times * value.astype(float), 4 * third) / count
-        square[day] = np.bincount(part, times * value.astype(float) ** 2, 4 * third) / count
+        part = key // spread[4] % 3 * third + key // spread[6] % third
+        count = np.maximum(np.bincount(part, times, 3 * third), 1)
+        mean[day] = np.bincount(part, times * value.astype(float), 3 * third) / count
+        square[day] = np.bincount(part, times * value.astype(float) ** 2, 3 * third) / count
     return mean, square
 
 

@@ -103,13 +103,13 @@ def test_questions(change, asked):
 
 
 def test_the_test_of_a_lever_moves_those_who_would_not_do_it():
-    found = settling(ROW, 42, 100.0)
+    found = settling(ROW, 42, 200.0)
     rate = 1200 / 4200
     goal = rate + 0.5 * (1 - 1080 / 4200) * (720 / 3120) * 0.3
     assert (found.rate, found.goal) == pytest.approx((rate, goal))
     assert found.users_per_arm == users_for(rate, goal)
-    assert found.weeks == -(-2 * found.users_per_arm // 100)
-    assert found.days is None or found.days == 7 * found.weeks + 42
+    assert found.weeks == -(-2 * found.users_per_arm // 200)
+    assert found.days == 7 * found.weeks + 42
     assert "half of the new sign-ups, drawn by lot, are led to 'invite' on 2 days" in found.offered
     fast = settling(ROW, 42, 1000.0, take_up=1.0)
     assert fast.users_per_arm < found.users_per_arm / 3

@@ -282,3 +282,93 @@ def _rivals(random, intent, signed_up, base):
     kinds = ["intent", "rival"]
     nothing = np.zeros((n, DAYS), int)
     return World(signed_up, counts[:, :, 1:], nothing, retained, kinds, kinds.copy())
+
+
+@dataclass
+class Score:
+    """How a comparison of one world came out.
+
+    `false` of `nulls` actions of the world's kind were named; `falsely` of all `named` mean nothing; of the `direct` actions `found` were named rightly, `wrong` with the wrong sign; of `intervals` (of trials
+    of one day) `covering` hold what they aim at; `aside`: the mean share of those who did an action on one day who found
+    nobody to be compared with.
+    """
+
+    nulls: int = 0
+    false: int = 0
+    named: int = 0
+    falsely: int = 0
+    direct: int = 0
+    found: int = 0
+    wrong: int = 0
+    intervals: int = 0
+    covering: int = 0
+    aside: float = 0.0
+
+    @property
+    def discoveries(self) -> float:
+        """The share of false ones among all that was named."""
+        return self.falsely / max(1, self.named)
+
+
+def score(made: World, kind: str) -> Score:
+    """Compare the first weeks of a world, and hold what is said against what is true."""
+    table = ek.compare_first_weeks(made.journeys(), adjust="channel" if kind == "channel" else ())
+    told, kinds, aside = Score(), dict(zip(made.names, made.kinds, strict=True)), []
+    for row in table.iter_rows(named=True):
+        what = kinds.get(row["action"])
+        if what in (
+            None,
+            "intent",
+        ):  # the loop itself, and what cannot be told from meaning to stay
+            continue
+        named = row["verdict"] in ("more in retained", "more in churned")
+        told.named += named
+        if what == "direct":
+            told.direct += 1
+            told.found += row["verdict"] == "more in retained"
+            told.wrong += row["verdict"] == "more in churned"
+            aim = made.ratios.get(row["action"])
+            if aim is not None and row["at_least"] == 1 and row["adjusted_low"] is not None:
+                told.intervals += 1
+                told.covering += row["adjusted_low"] <= aim <= row["adjusted_high"]
+        else:
+            told.falsely += named
+        if what == kind:
+            told.nulls += 1
+            told.false += named
+        if row["at_least"] == 1 and row["verdict"] != "too few":
+            aside.append(row["uncompared"])
+    told.aside = float(np.mean(aside)) if aside else 0.0
+    return told
+
+
+def simple(seed: int, users: int, *, base: float, ratio: float, reach: float = 0.3) -> World:
+    """A world with one direct action among twenty, done by a share `reach` and worth a ratio of retention of its own.
+
+    The ratio is that of its doers, did they do it or not: a base rate of 0.3 becomes 0.36 at 1.2.
+    """
+    random = np.random.default_rng([seed, users])
+    intent = random.normal(size=users)
+    active = random.random((users, DAYS)) < squash(-1.1 + 0.7 * intent)[:, None]
+    active[:, 0] = True
+    level = np.exp(0.4 * intent[:, None] + 0.4 * random.normal(size=(users, DAYS)))
+    other = (random.poisson(3 * level) + 1) * active
+    counts = np.zeros((users, DAYS, 20), np.int32)
+    chance = 1 - (1 - reach) ** (1 / active.sum(axis=1).mean())
+    counts[:, :, 0] = active & (random.random((users, DAYS)) < chance)
+    for place in range(1, 20):
+        counts[:, :, place] = active & (random.random((users, DAYS)) < random.uniform(0.04, 0.12))
+    did = counts[:, :, 0].any(axis=1)
+    logit = _middle(0.9 * intent, base) + 0.9 * intent
+    plain = squash(logit)
+    wanted = ratio * plain[did].mean()
+    low, high = 0.0, 5.0
+    for _ in range(40):
+        effect = (low + high) / 2
+        low, high = (effect, high) if squash(logit + effect)[did].mean() < wanted else (low, effect)
+    retained = random.random(users) < squash(logit + low * did)
+    kinds = ["direct"] + ["per day"] * 19
+    names = [f"{what.replace(' ', '_')}_{place:02d}" for place, what in enumerate(kinds)]
+    aims = {names[0]: _aimed_at(counts[:, :, 0], active, logit + low * did, did, low)}
+    signed_up = np.sort(random.uniform(0, SPAN, users))
+    return World(signed_up, counts, other, retained, kinds, names, aims)

@@ -118,7 +118,10 @@ def _sums(
     found = np.zeros(int(account.max(initial=0)) + 1)
     for day, cell in enumerate(strata.cell):
         before = np.bitwise_count(days & np.uint32((1 << day) - 1))
-        who = np.flatnonzero((cell < strata.nowhere) & (before == k - 1) & able)
+        open_ = (cell < strata.nowhere) & (before == k - 1) & able
+        if strata.pool is not None:
+            open_ &= strata.pool | (days >> np.uint32(day) & np.uint32(1) > 0)
+        who = np.flatnonzero(open_)
         stratum = cell[who] // 2
         did = (days[who] >> np.uint32(day)) & np.uint32(1)
         score = (did - share[stratum]) * (known.retained[who] - rate[stratum]) * factor[stratum]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ LATE_SEEN = 0.05
 TESTERS = 0.01
 HASHED = 100_000  # ids that are hashed at a time
 DAY_US = 86_400_000_000
+SLICE = 1 << 17  # rows that are sorted at a time
+MOST_EVENTS = 65_535  # of a day that are told apart
 
 
 @dataclass(frozen=True)
@@ -77,22 +79,25 @@ def early_of(
     """
     starts = accumulate((part.height for part in judged), initial=0)
     numbered = [
-        part.drop(EARLY_EVENTS).with_row_index("person", offset=start)
+        part.drop("_row").with_row_index("person", offset=start)
         for part, start in zip(judged, starts, strict=False)
     ]
     pieces = [_actions(part, users) for part, users in zip(journeys.parts(), numbered, strict=True)]
     if len(pieces) == 1:
         pieces = [pieces[0].collect().lazy()]  # in memory it is looked up once
     people = pl.concat(numbered)
-    known = _known(people, judged, journeys.definition.first_days, by, adjust)
+    rows = [part["_row"].to_numpy() for part in judged]
+    known = _known(journeys, people, rows, by, adjust)
     active_days = pl.Series("active_days", (known.volume > 0).sum(axis=0), dtype=pl.UInt32)
-    return Early(people.with_columns(active_days, halves(people["user_id"])), tuple(pieces), known)
+    lots = drawn(people["user_id"])
+    known = replace(known, lot=(lots % (1 << 31)).to_numpy())
+    return Early(people.with_columns(active_days, halved(lots)), tuple(pieces), known)
 
 
 def _known(
+    journeys: Journeys,
     people: pl.DataFrame,
-    judged: Sequence[pl.DataFrame],
-    first_days: int,
+    rows: Sequence[Any],
     by: Sequence[str],
     adjust: Sequence[str],
 ) -> UserDays:
@@ -100,16 +105,18 @@ def _known(
 
     from engagekit.first_weeks.trial_strata import UserDays
 
-    volume = np.zeros((first_days, people.height), np.uint32)
-    start = 0
-    for part in judged:
-        each = part[EARLY_EVENTS].explode().to_numpy()
-        volume[:, start : start + part.height] = each.reshape(part.height, first_days).T
-        start += part.height
+    first_days, start = journeys.definition.first_days, 0
+    volume = np.zeros((first_days, people.height), np.uint16)
+    for part, mine in zip(journeys.parts(), rows, strict=True):
+        each = part.users.lazy().select(EARLY_EVENTS).collect()[EARLY_EVENTS]
+        counts = each.explode().to_numpy().reshape(len(each), first_days)
+        for day in range(first_days):
+            volume[day, start : start + len(mine)] = np.minimum(counts[mine, day], MOST_EVENTS)
+        start += len(mine)
     signed_up = people["signed_up_at"].to_physical().to_numpy().astype(np.float64) / DAY_US
     return UserDays(
         volume, people["retained"].to_numpy(), signed_up, _numbered(people, adjust),
-        _numbered(people, by),
+        _numbered(people, by), np.zeros(people.height, np.int64),
     )  # fmt: skip
 
 
@@ -135,40 +142,56 @@ def logged(journeys: Journeys, early: Early, *, names: Sequence[str] | None = No
     """Take who did which action on which days, those left out who signed up before a late launch."""
     import numpy as np
 
-    from engagekit.first_weeks.trials import Acts
-
-    parts = [_compact(piece, names) for piece in early.pieces]
-    found = pl.concat(parts)
+    found = pl.concat([_compact(piece, names) for piece in early.pieces], rechunk=False)
     events = found.select(pl.col("event").unique()).sort(pl.col("event").cast(pl.String))["event"]
     known = events.cast(pl.String).to_list()
-    late = launches(journeys, early).select(pl.col("event").cast(pl.String), "launched_at")
-    late = dict(late.iter_rows())
     physical = events.to_physical().to_numpy()
-    place = np.zeros(int(physical.max(initial=0)) + 1, np.int32)
+    place = np.zeros(
+        int(physical.max(initial=0)) + 1, np.int16 if len(known) < 1 << 15 else np.int32
+    )
     place[physical] = np.arange(len(known))
-    code = place[found["event"].to_physical().to_numpy()]
-    order = np.argsort(code, kind="stable")
-    user = found["person"].to_numpy()[order].astype(np.int32)
-    days_done = found["days"].to_numpy()[order].astype(np.uint32)
-    own = found["own"].to_numpy()[order].astype(np.int64)
-    code = code[order]
+    found_late = launches(journeys, early).select(pl.col("event").cast(pl.String), "launched_at")
+    late: dict[str, Any] = dict(found_late.iter_rows())
+    acts = _by_action(found, place, len(known))
     came, able = early.people["signed_up_at"], {}
-    kept = np.ones(len(code), np.bool_)
     for number, name in enumerate(known):
         if name in late:
             able[number] = (came >= late[name]).to_numpy()
-            kept &= (code != number) | able[number][user]
-    starts = np.searchsorted(code[kept], np.arange(len(known) + 1))
-    acts = Acts(user[kept], days_done[kept], own[kept], starts, able)
-    return Logged(known, [late.get(name) for name in known], acts)
+    launched = [late.get(name) for name in known]
+    return Logged(known, launched, acts.within(able) if able else acts)
+
+
+def _by_action(found: pl.DataFrame, place: Any, actions: int) -> Acts:
+    """Sort by action, a slice at a time, which spares memory."""
+    import numpy as np
+
+    from engagekit.first_weeks.trials import Acts
+
+    sizes = np.zeros(actions, np.int64)
+    for part in found.iter_slices(SLICE):
+        sizes += np.bincount(place[part["event"].to_physical().to_numpy()], minlength=actions)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    user, done = np.empty(found.height, np.int32), np.empty(found.height, np.uint32)
+    own, cursor = np.empty(found.height, np.uint16), starts[:-1].copy()
+    for part in found.iter_slices(SLICE):
+        code = place[part["event"].to_physical().to_numpy()]
+        order = np.argsort(code, kind="stable")
+        counts = np.bincount(code, minlength=actions)
+        first = np.cumsum(counts) - counts
+        to = np.repeat(cursor - first, counts) + np.arange(len(code))
+        for whole, name in ((user, "person"), (done, "days"), (own, "own")):
+            whole[to] = part[name].to_numpy()[order]
+        cursor += counts
+    return Acts(user, done, own, starts)
 
 
 def _compact(piece: pl.LazyFrame, names: Sequence[str] | None) -> pl.DataFrame:
     mine = [] if names is None else [pl.col("event").cast(pl.String).is_in(list(names))]
     # Of several days the average; each has at least one.
     on = pl.col("days").bitwise_count_ones()
-    own = ((pl.col("times") + on // 2) // on).cast(pl.UInt32).alias("own")
-    return piece.filter(*mine).select("person", "event", "days", own).collect()
+    own = ((pl.col("times") + on // 2) // on).clip(1, MOST_EVENTS).cast(pl.UInt16).alias("own")
+    person = pl.col("person").cast(pl.Int32)
+    return piece.filter(*mine).select(person, "event", "days", own).collect()
 
 
 def _actions(journeys: Journeys, users: pl.DataFrame) -> pl.LazyFrame:
@@ -184,14 +207,23 @@ def _actions(journeys: Journeys, users: pl.DataFrame) -> pl.LazyFrame:
 
 def halves(users: pl.Series) -> pl.Series:
     """Split users into two fixed halves by a hash of their id: the same on every machine and in every version."""
-    # A checksum alone keeps parity and neighbours together; multiplied, its top bit does not.
+    return halved(drawn(users))
+
+
+def halved(lots: pl.Series) -> pl.Series:
+    """Split users by the first digit of what was drawn for them."""
+    return ((lots // (1 << 31)) % 2 == 1).alias("half")
+
+
+def drawn(users: pl.Series) -> pl.Series:
+    """Draw a number for each user, by a hash of their id: the same on every machine and in every version."""
+    # A checksum alone keeps parity and neighbours together; multiplied, its upper digits do not.
     some = (users.slice(start, HASHED) for start in range(0, max(1, users.len()), HASHED))
     checksums = [
         pl.Series(list(map(zlib.crc32, ids.cast(pl.String).cast(pl.Binary))), dtype=pl.UInt64)
         for ids in some
     ]
-    spread = pl.concat(checksums).alias("half") * 0x9E3779B1
-    return (spread // (1 << 31)) % 2 == 1
+    return pl.concat(checksums) * 0x9E3779B1
 
 
 def launches(journeys: Journeys, early: Early) -> pl.DataFrame:

@@ -161,12 +161,10 @@ def compare_first_weeks(
     )  # fmt: skip
     controlled = check_controls(asked, _many(controls))
     known, (did, of) = asked.early.known.together(), asked.counts.whole()
-    found = weighed(
-        known, asked.logged.acts, asked.days, did.sum(axis=2), of.sum(axis=1), account=asked.account
-    )
+    found = weighed(known, asked.logged.acts, asked.days, account=asked.account)
     rows = rows_of(asked, found, did, of, controlled)
     judge(rows, q)
-    table = framed([*rows, activity_row(asked)])
+    table = framed([*rows, activity_row(asked)] if asked.users else [])
     if names:
         table = with_groups(table, rows, asked, found, q)
     return finished(table, asked, names)
@@ -230,7 +228,6 @@ def strongest(
         did, of = asked.counts.of_half(half)
         found = weighed(
             asked.early.known.only(mine), asked.logged.acts.among(mine), asked.days,
-            did.sum(axis=2), of.sum(axis=1),
             account=None if asked.account is None else asked.account[mine], place=place,
         )  # fmt: skip
         halves[half] = rows_of(asked, found, did, of, controlled)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engagekit.first_weeks.trial_strata import Ints, UserDays
-    from engagekit.first_weeks.trials import Acts
+    from engagekit.first_weeks.trials import Acts, Numbers
 
 LEAST_USERS = 10  # on either side of an action, or it is not judged
 LEAST_IN_HALF = 5
@@ -41,19 +41,22 @@ def tally(acts: Acts, known: UserDays, half: Ints, days: Sequence[int]) -> Tally
     """Count who did each action on at least so many early days, of all who could."""
     kind = (half * known.groups + known.group) * 2 + known.retained
     kinds = 4 * known.groups
-    action = np.repeat(np.arange(acts.actions), np.diff(acts.starts))
-    on = np.bitwise_count(acts.days)
-    did = []
-    for least in days:
-        rows = on >= least
-        place = action[rows] * kinds + kind[acts.user[rows]]
-        did.append(np.bincount(place, minlength=acts.actions * kinds).reshape(acts.actions, kinds))
+    # Counted by how many of the numbers of days are reached, in order, then added up from the largest.
+    steps = np.searchsorted(np.sort(days), np.arange(33), side="right") * kinds
+    width = (len(days) + 1) * kinds
+    exact = np.zeros((acts.actions, width), np.int64)
+    for action in range(acts.actions):
+        rows = acts.of(action)
+        place = steps[np.bitwise_count(acts.days[rows])] + kind[acts.user[rows]]
+        exact[action] = np.bincount(place, minlength=width)
+    by_steps = exact.reshape(acts.actions, len(days) + 1, kinds)
+    did = np.cumsum(by_steps[:, ::-1], axis=1)[:, ::-1][:, 1:]
     everyone = np.bincount(kind, minlength=kinds)
     of = np.repeat(everyone[None, :], acts.actions, axis=0)
-    for place, able in acts.able.items():
-        of[place] = np.bincount(kind[able], minlength=kinds)
+    for late, able in acts.able.items():
+        of[late] = np.bincount(kind[able], minlength=kinds)
     shape = (2, known.groups, 2)
-    counts = np.stack(did, axis=1).reshape(acts.actions, len(days), *shape)
+    counts = did.reshape(acts.actions, len(days), *shape)
     return Tally(counts, of.reshape(acts.actions, *shape))
 
 
@@ -67,16 +70,16 @@ def activity(known: UserDays, half: Ints, days: Sequence[int]) -> Tally:
     return Tally(np.stack(did).reshape(1, len(days), *shape), of.reshape(1, *shape))
 
 
-def phi(did: Ints, of: Ints) -> Ints:
+def phi(did: Ints, of: Ints) -> Numbers:
     """Correlate doing with being retained, not-a-number where nobody or everybody did or was."""
     a, b = did[..., 1].astype(np.float64), did[..., 0].astype(np.float64)
     c, d = of[..., 1] - a, of[..., 0] - b
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Ints = (a * d - b * c) / np.sqrt((a + b) * (c + d) * (a + c) * (b + d))
+        found: Numbers = (a * d - b * c) / np.sqrt((a + b) * (c + d) * (a + c) * (b + d))
     return found
 
 
-def held_out(counts: Tally) -> Ints:
+def held_out(counts: Tally) -> Numbers:
     """Take phi on one half of the users, at the number of days where it is largest on the other."""
     choosing, telling = (counts.of_half(half) for half in (1, 0))
     found = phi(choosing[0], choosing[1][:, None, :])

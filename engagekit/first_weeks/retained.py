@@ -10,7 +10,7 @@ import polars as pl
 from engagekit.errors import ColumnError, EngagekitWarning, ParameterError, nearest, private
 from engagekit.instants import AT, days
 from engagekit.intervals import RATE, wilson_columns
-from engagekit.journeys import EARLY_EVENTS, check_journeys, gathered, on_days
+from engagekit.journeys import check_journeys, gathered, on_days
 from engagekit.log import as_lazy
 from engagekit.matchers import event_names
 
@@ -121,7 +121,8 @@ def judged_users(
 ) -> list[pl.DataFrame]:
     """Take the users whose outcome is known, part by part.
 
-    Columns ``user_id, signed_up_at, early_events, retained`` and the properties as `stand_ins`.
+    Columns ``user_id, signed_up_at, retained``, the properties as `stand_ins`, and ``_row``: where they stand in the
+    users of their part.
     """
     check_journeys(journeys)
 
@@ -129,8 +130,7 @@ def judged_users(
         frame = _classed(part, outcome=outcome, among=among, core_days=core_days, keys=keys)
         known = frame.filter(pl.col("outcome").is_in([RETAINED, CHURNED]))
         retained = (pl.col("outcome") == RETAINED).alias("retained")
-        kept = ["user_id", "signed_up_at", EARLY_EVENTS]
-        return known.select(*kept, retained, *stand_ins(keys)).collect()
+        return known.select("user_id", "signed_up_at", retained, *stand_ins(keys), "_row").collect()
 
     if outcome is None and among is None:
         return [judged(part) for part in journeys.parts()]
@@ -140,10 +140,10 @@ def judged_users(
 
 def _cut(users: pl.DataFrame, journeys: Journeys) -> list[pl.DataFrame]:
     where = pl.concat(
-        part.users.lazy().select("user_id", pl.lit(number, pl.UInt32).alias("_part"))
+        part.users.lazy().select("user_id", _part=pl.lit(number, pl.UInt32)).with_row_index("_row")
         for number, part in enumerate(journeys.parts())
     )
-    placed = users.join(where.collect(), on="user_id", how="left")
+    placed = users.drop("_row").join(where.collect(), on="user_id", how="left")
     cut = placed.partition_by("_part", as_dict=True, include_key=False)
     return [cut.get((number,), users.clear()) for number in range(len(journeys.pieces))]
 
@@ -164,19 +164,31 @@ def account_of(journeys: Journeys) -> str | None:
     return "account_id" if known else None
 
 
+def account_numbers(accounts: pl.Series) -> Any:
+    """Give each account a number; users without one stand for themselves."""
+    import numpy as np
+
+    number = accounts.rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
+    alone = np.arange(len(number)) + number.max(initial=0) + 1
+    return np.where(number < 0, alone, number)
+
+
 def belonging(journeys: Journeys, outcome: Frame | None) -> dict[str, str]:
     """Say of the events that make up the loop what they are in it: they are links to mend, and no levers for themselves."""
     definition = journeys.definition
-    asked = {} if outcome is not None else {"core action": definition.core}
-    asked |= {"sign-up": definition.signup, "activation": definition.activation}
+    asked: list[tuple[str, object]] = (
+        [] if outcome is not None else [("core action", definition.core)]
+    )
+    asked += [("sign-up", definition.signup), ("activation", definition.activation)]
     for step in definition.steps:
-        asked |= {
-            f"step {step.name!r} reached": step.reached,
-            f"step {step.name!r}": step.completed,
-        }
-    asked |= {"advanced action": list(definition.advanced), "advocacy": list(definition.advocacy)}
+        asked += [
+            (f"step {step.name!r} reached", step.reached),
+            (f"step {step.name!r}", step.completed),
+        ]
+    asked += [("advanced action", matcher) for matcher in definition.advanced]
+    asked += [("advocacy", matcher) for matcher in definition.advocacy]
     found: dict[str, str] = {}
-    for what, matcher in asked.items():
+    for what, matcher in asked:
         for name in event_names(matcher) if matcher else ():
             found.setdefault(name, what)
     return found
@@ -227,7 +239,8 @@ def _classed(
         )
     inner = stand_ins(keys)
     properties = [pl.col(key).alias(name) for key, name in zip(keys, inner, strict=True)]
-    users = journeys.users.lazy().select("user_id", "signed_up_at", EARLY_EVENTS, *properties)
+    users = journeys.users.lazy().select("user_id", "signed_up_at", *properties)
+    users = users.with_row_index("_row")
     end = pl.lit(journeys.as_of, AT)
     if outcome is None:
         after = outcome_window(journeys)[1]
@@ -253,8 +266,7 @@ def _classed(
         .then(pl.lit(RETAINED))
         .otherwise(pl.lit(CHURNED))
     )
-    kept = ["user_id", "signed_up_at", EARLY_EVENTS]
-    return table.select(*kept, named.alias("outcome"), *inner)
+    return table.select("user_id", "signed_up_at", named.alias("outcome"), *inner, "_row")
 
 
 def _returned(journeys: Journeys, users: pl.LazyFrame, core_days: int) -> pl.LazyFrame:

@@ -18,7 +18,14 @@ from engagekit.first_weeks.activity_strata import (
     groups_of,
     logged,
 )
-from engagekit.first_weeks.retained import account_of, belonging, defining, judged_users, stand_ins
+from engagekit.first_weeks.retained import (
+    account_numbers,
+    account_of,
+    belonging,
+    defining,
+    judged_users,
+    stand_ins,
+)
 from engagekit.first_weeks.sentences import question, sentence
 from engagekit.first_weeks.settling import is_lever, pace, settling, waiting_days
 from engagekit.instants import AT
@@ -138,19 +145,9 @@ def asked_for(
     ladder = tuple(sorted(set(days)))
     return Asked(
         journeys, early, found, tally(found.acts, early.known, half, ladder), half,
-        None if account is None else _numbers_of(early.people[inner[account]]),
+        None if account is None else account_numbers(early.people[inner[account]]),
         ladder, tuple(inner[n] for n in by), outcome,
     )  # fmt: skip
-
-
-def _numbers_of(accounts: pl.Series) -> Ints:
-    """Number accounts; users without one stand for themselves."""
-    import numpy as np
-
-    number = accounts.rank("dense").cast(pl.Int64).to_frame("n").to_series()
-    alone = pl.Series("alone", np.arange(len(accounts))) + int(number.max() or 0) + 1  # type: ignore[call-overload]
-    found: Ints = number.fill_null(alone).to_numpy()
-    return found
 
 
 def check_controls(asked: Asked, controls: Sequence[str]) -> list[str]:
@@ -177,8 +174,11 @@ def rows_of(
     rows = []
     for action, name in enumerate(asked.logged.names):
         place = int(found.place[action])
-        row = figures(did[action, place], of[action], found.trial[action], found.same_day[action],
-                      float(found.alike.effect[action]), float(found.alike.freedom[action]))  # fmt: skip
+        row = figures(
+            did[action, place], of[action], found.trial[action], found.same_day[action],
+            effect=float(found.alike.effect[action]), freedom=float(found.alike.freedom[action]),
+            exposed=int(found.exposed[action]), without=int(found.without[action]),
+        )  # fmt: skip
         rows.append(row | {
             "action": name, "at_least": asked.days[place], "tried": int(found.tried[action]),
             "judged": bool(found.judged[action]), "phi_holdout": _known(told[action]),
@@ -191,9 +191,17 @@ def rows_of(
 
 
 def figures(
-    did: Ints, of: Ints, trial: Any, same_day: Any, effect: float = 1.0, freedom: float = math.inf
+    did: Ints,
+    of: Ints,
+    trial: Any,
+    same_day: Any,
+    *,
+    effect: float = 1.0,
+    freedom: float = math.inf,
+    exposed: int | None = None,
+    without: int | None = None,
 ) -> dict[str, Any]:
-    """Compute every figure of one table: `did` and `of` are (churned, retained)."""
+    """Compute every figure of one table: `did` and `of` are (churned, retained); the others are as in `Weighed`."""
     from engagekit.first_weeks.contingency_tables import phi
     from engagekit.first_weeks.trials import COMPARED, EXCESS
     from engagekit.first_weeks.verdicts import e_value, ratio_of
@@ -202,19 +210,21 @@ def figures(
     n0, n1 = (int(each) for each in of)
     difference, low, high = newcombe(a, n1, b, n0)
     users, reached = n1 + n0, a + b
-    with_it, without = _share(a, reached), _share(n1 - a, users - reached)
-    ratio = ratio_of(trial, effect, freedom, float(users - reached))
-    beside = ratio_of(same_day, effect, freedom, float(users - reached))
+    with_it, others = _share(a, reached), _share(n1 - a, users - reached)
+    exposed = reached if exposed is None else exposed
+    without = users - reached if without is None else without
+    ratio = ratio_of(trial, effect, freedom, without)
+    beside = ratio_of(same_day, effect, freedom, without)
     return {
         "n_retained": n1, "n_churned": n0, "did_retained": a, "did_churned": b,
         "share_retained": _share(a, n1), "share_churned": _share(b, n0),
         "difference": _known(difference), "low": low if n1 and n0 else None,
         "high": high if n1 and n0 else None,
-        "retention_did": with_it, "retention_not": without,
-        "risk_ratio": None if with_it is None or not without else with_it / without,
+        "retention_did": with_it, "retention_not": others,
+        "risk_ratio": None if with_it is None or not others else with_it / others,
         "adjusted_risk_ratio": ratio.ratio, "adjusted_low": ratio.low, "adjusted_high": ratio.high,
         "same_day_risk_ratio": beside.ratio, "e_value": e_value(ratio), "design_effect": effect,
-        "uncompared": _share(reached - float(trial[COMPARED]), reached),
+        "uncompared": _share(exposed - float(trial[COMPARED]), exposed),
         "phi": _known(phi(did, of)), "reach": _share(reached, users),
         "sign": int(trial[EXCESS] > 0) - int(trial[EXCESS] < 0), "judged": True,
     }  # fmt: skip
@@ -225,6 +235,8 @@ def judge(rows: list[dict[str, Any]], q: float) -> None:
     from engagekit.first_weeks.verdicts import verdict
 
     family = [row for row in rows if not (row["part_of_definition"] or row["control"])]
+    for row in rows:
+        row |= {"q": None, "trial_q": None}
     for chance, name in (("p", "q"), ("alone", "trial_q")):
         found = benjamini_hochberg(row[chance] for row in family)
         for row, value in zip(family, found, strict=True):
@@ -301,7 +313,9 @@ def with_groups(
     trial, beside = weighed_groups(asked.early.known, logged_.acts, times)
     did, of = asked.counts.of_groups()
     every = np.arange(len(times))
-    parts = [table.with_columns(scope=pl.lit("all"))]
+    schema = {key: asked.early.people.schema[key] for key in keys}
+    nobody = [pl.lit(None, kind).alias(key) for key, kind in schema.items()]
+    parts = [table.with_columns(*nobody, scope=pl.lit("all"))]
     for number, group in enumerate(groups_of(asked.early.people, keys).iter_rows(named=True)):
         mine, size = did[every, found.place, number], of[:, number]
         judged = best_days(trial[:, number, None], mine.sum(axis=1)[:, None], size.sum(axis=1))[2]
@@ -311,7 +325,7 @@ def with_groups(
         for action, row in enumerate(rows):
             numbers = figures(
                 mine[action], size[action], trial[action, number], beside[action, number],
-                float(alike.effect[action]), float(alike.freedom[action]),
+                effect=float(alike.effect[action]), freedom=float(alike.freedom[action]),
             )  # fmt: skip
             kept = {
                 name: row[name]
@@ -333,7 +347,6 @@ def with_groups(
             inside.append(numbers | kept | chance | {"judged": ok})
         judge(inside, q)
         inside.append(_active_in_group(asked, table, number))
-        schema = {key: asked.early.people.schema[key] for key in keys}
         named = pl.DataFrame([group], schema=schema)
         parts.append(named.join(framed(inside).with_columns(scope=pl.lit("group")), how="cross"))
     whole = pl.concat(parts, how="diagonal")
@@ -356,8 +369,8 @@ def _active_in_group(asked: Asked, table: pl.DataFrame, number: int) -> dict[str
 
 def _opposed(whole: pl.DataFrame) -> pl.DataFrame:
     """Find actions whose plain differences, pooled and within groups, clearly point both ways: ``action, opposite``."""
-    most = whole.filter(pl.col("scope") == "group").group_by("action").len()["len"].max()
-    z = z_of(1 - 0.05 / max(int(most or 1), 1))  # type: ignore[call-overload]
+    groups = whole.filter(pl.col("scope") == "group").group_by("action").len()["len"].to_list()
+    z = z_of(1 - 0.05 / max(groups, default=1))
     counts = [pl.col(c) for c in ("did_retained", "n_retained", "did_churned", "n_churned")]
     _, low, high = newcombe_columns(*counts, z=z)
     both = ((low > 0).any() & (high < 0).any()).alias("opposite")

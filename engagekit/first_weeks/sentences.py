@@ -25,7 +25,7 @@ def sentence(row: Row, first_days: int) -> str:
     if row["action"] == ACTIVE_DAYS:
         return f"{said} Every other row compares users who had been equally active until then."
     if row["verdict"] == "too few":
-        return f"{said} {_too_few(row)}"
+        return " ".join(filter(None, [said, _too_few(row), _both_ways(row)]))
     if row["part_of_definition"]:
         return (
             f"{said} It is part of what counts as retained, so it says little about what to change."
@@ -107,7 +107,7 @@ def _beside(row: Row) -> str:
     told = []
     if same is not None and ratio is not None:
         told.append(f"With an equally full day it is {same:.2f}.")
-    if plain is None or ratio is None:
+    if plain is None or not ratio or not plain:
         return " ".join(told)
     if (plain - 1) * (ratio - 1) < 0 and max(plain / ratio, ratio / plain) > APART:
         told.append(

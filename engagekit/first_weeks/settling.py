@@ -97,17 +97,10 @@ def lever_test(
     True
     """
     faults = []
-    for name, value, most in (
-        ("take_up", take_up, 1.0),
-        ("signups_per_week", signups_per_week, math.inf),
-    ):
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not (value is None and name == "signups_per_week") and not (
-            number and 0 < value <= most
-        ):  # type: ignore[operator]
-            faults.append(
-                f"{name} is {value!r}; it takes a number above 0{', up to 1' if most == 1 else ''}."
-            )
+    if not _number(take_up, most=1.0):
+        faults.append(f"take_up is {take_up!r}; it takes a number above 0, up to 1.")
+    if signups_per_week is not None and not _number(signups_per_week):
+        faults.append(f"signups_per_week is {signups_per_week!r}; it takes a number above 0.")
     pooled = compared.filter(pl.col("scope") == "all") if "scope" in compared.columns else compared
     row = next((r for r in pooled.iter_rows(named=True) if r["action"] == action), None)
     if row is None:
@@ -118,11 +111,17 @@ def lever_test(
         faults.append(
             f"{action!r} is not named there ({row['verdict']}), so there is nothing to settle."
         )
-    if faults:
+    if faults or row is None:
         raise ParameterError.from_faults("No test can be planned", faults)
-    assert row is not None
     per_week = pace(journeys) if signups_per_week is None else float(signups_per_week)
     return settling(row, waiting_days(journeys), per_week, take_up)
+
+
+def _number(value: object, *, most: float = math.inf) -> bool:
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool)
+        and 0 < value <= most and math.isfinite(value)
+    )  # fmt: skip
 
 
 def is_lever(row: dict[str, Any]) -> bool:

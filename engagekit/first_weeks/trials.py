@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-PAIRS, CELLS = 1 << 18, 1 << 21  # users' actions, and counts, that are worked on at a time
-EXCESS, SPREAD, LEAN, DID, NOT, RISK_SPREAD, COMPARED, DID_SQUARES, NOT_SQUARES = range(9)
-SUMS = 9
+SHORT = 16  # so many early days are looked up at once
+PAIRS, CELLS = 1 << 15, 1 << 19  # users' actions, and counts, that are worked on at a time
+EXCESS, SPREAD, LEAN, DID, NOT, RISK_SPREAD, COMPARED, DID_SQUARES, NOT_SQUARES, KEPT = range(10)
+SUMS = 10
 FARTHEST = 3.0  # the volume of a day is moved by at most this many of its usual clumps of events
 
 
@@ -29,12 +30,12 @@ class Acts:
     - `user`, `days` (bit k: on day k), `own`: how many of such a day's events are the action's own;
     - `starts`: where each action's rows begin, and the end;
     - `able`: of actions launched late, which users came after the launch;
-    - `done`: days x rows, how often they had done it before each day, where times are counted and not days.
+    - `done`: days and one more x rows, how often they had done it before each day, where times are counted.
     """
 
     user: NDArray[np.int32]
     days: NDArray[np.uint32]
-    own: NDArray[np.int64]
+    own: NDArray[np.uint16]
     starts: Ints
     able: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
     done: Ints | None = None
@@ -44,16 +45,34 @@ class Acts:
         """How many actions there are."""
         return len(self.starts) - 1
 
+    def of(self, action: int) -> slice:
+        """Say where the rows of an action are."""
+        return slice(int(self.starts[action]), int(self.starts[action + 1]))
+
     def only(self, actions: Sequence[int]) -> Acts:
         """Narrow to some actions, in this order."""
-        rows = [np.arange(self.starts[a], self.starts[a + 1]) for a in actions]
-        some = np.concatenate([*rows, np.zeros(0, np.int64)])
+        if list(actions) == list(range(self.actions)):
+            return self
+        rows = [self.of(action) for action in actions]
+
+        def some(whole: NDArray[Any]) -> NDArray[Any]:
+            return np.concatenate([whole[..., :0], *(whole[..., row] for row in rows)], axis=-1)
+
         return Acts(
-            self.user[some], self.days[some], self.own[some],
-            np.cumsum([0, *map(len, rows)]),
+            some(self.user), some(self.days), some(self.own),
+            np.cumsum([0, *(row.stop - row.start for row in rows)]),
             {place: self.able[a] for place, a in enumerate(actions) if a in self.able},
-            None if self.done is None else self.done[:, some],
+            None if self.done is None else some(self.done),
         )  # fmt: skip
+
+    def within(self, able: dict[int, NDArray[np.bool_]]) -> Acts:
+        """Keep, of actions launched late, what those did who came after the launch."""
+        action = np.repeat(np.arange(self.actions), np.diff(self.starts))
+        kept = np.ones(len(self.user), np.bool_)
+        for place, could in able.items():
+            kept &= (action != place) | could[self.user]
+        starts = np.searchsorted(action[kept], np.arange(self.actions + 1))
+        return Acts(self.user[kept], self.days[kept], self.own[kept], starts, able)
 
     def among(self, kept: NDArray[np.bool_]) -> Acts:
         """Narrow to some users, who are numbered anew."""
@@ -94,7 +113,7 @@ def trials(strata: Strata, acts: Acts, before: Sequence[range]) -> Numbers:
     ndarray
         Actions x `before` x blocks x sums, the last in the order of the constants above: the excess of the retained
         among the exposed, its variance and third moment, the two sides and the spread of the risk ratio, how many
-        exposed found a comparison, and two sums for effective sizes.
+        exposed found a comparison, two sums for effective sizes, and the retained exposed times the share not retained.
     """
     found = np.zeros((acts.actions, len(before), strata.blocks, SUMS))
     for counts in counted(strata, acts, before):
@@ -104,12 +123,32 @@ def trials(strata: Strata, acts: Acts, before: Sequence[range]) -> Numbers:
     return found
 
 
-def counted(strata: Strata, acts: Acts, before: Sequence[range]) -> Iterator[Counts]:
-    """Count exposed and other user-days in each cell, some actions at a time."""
+def reaching(strata: Strata, acts: Acts, times: int) -> Numbers:
+    """Sum as `trials` does over those who had done an action fewer times, exposed if they reach so many times that day.
+
+    Users are compared with others who had done it exactly as often before: actions x blocks x sums.
+    """
+    found = np.zeros((acts.actions, strata.blocks, SUMS))
+    for counts in counted(strata, acts, of_times(times), times):
+        rows = slice(counts.actions.start, counts.actions.stop)
+        for exposed, others in zip(counts.exposed, counts.others, strict=True):
+            found[rows] += summed(strata, [exposed], others)
+    return found
+
+
+def of_times(times: int) -> list[range]:
+    """Tell apart how often an action was done before so many times are reached."""
+    return [range(done, done + 1) for done in range(times)]
+
+
+def counted(
+    strata: Strata, acts: Acts, before: Sequence[range], times: int | None = None
+) -> Iterator[Counts]:
+    """Count exposed and other user-days in each cell, some actions at a time; see `trials` and `reaching`."""
     width, kinds = strata.nowhere + 1, len(before)
     for actions in _some(acts, width * (2 * kinds + 1)):
         block = len(actions) * width
-        keys = _keys(strata, acts, actions, before)
+        keys = _keys(strata, acts, actions, before, times)
         table = np.bincount(keys, minlength=(2 * kinds + 1) * block)
         table = table.reshape(2 * kinds + 1, len(actions), width)[:, :, :-1]
         whole = np.stack(
@@ -120,35 +159,62 @@ def counted(strata: Strata, acts: Acts, before: Sequence[range]) -> Iterator[Cou
         yield Counts(actions, exposed, others)
 
 
-def _keys(strata: Strata, acts: Acts, actions: range, before: Sequence[range]) -> Ints:
-    """Number what happened on the first day of an action and on each active day after it.
+def _keys(
+    strata: Strata, acts: Acts, actions: range, before: Sequence[range], times: int | None
+) -> Ints:
+    """Give a number to what happened on the first day of an action and on each active day after it.
 
     Rows of the table to count: the first time; then, for each trial but the first, others and exposed of it. Whoever
     had done it before, and belongs to none of these, is no longer open to the first trial.
     """
     rows = slice(int(acts.starts[actions.start]), int(acts.starts[actions.stop]))
-    bits = acts.days[rows].astype(np.int64)
-    first = np.bitwise_count((bits & -bits) - 1)
+    days = acts.days[rows].astype(np.int64)
+    first = np.bitwise_count((days & -days) - 1)
     order = np.argsort(first, kind="stable")
-    user, days, when = acts.user[rows][order], acts.days[rows][order], first[order]
+    user, days, when = acts.user[rows].astype(np.int64)[order], days[order], first[order]
     sizes = np.diff(acts.starts[actions.start : actions.stop + 1])
     width = strata.nowhere + 1
     offset = np.repeat(np.arange(len(actions)) * width, sizes)[order]
     begun = np.searchsorted(when, np.arange(len(strata.cell)))  # rows begun before each day
-    keys = [offset + strata.cell[when, user]]
-    kind = np.zeros(1 + max(times.stop for times in before), np.int64)
+    ends = np.cumsum([len(user), *begun[1:]])
+    keys = np.empty(int(ends[-1]), np.int64)
+    np.add(offset, strata.cell[when, user], out=keys[: len(user)])
+    block = len(actions) * width
+    done = None if acts.done is None else acts.done[:, rows][:, order]
+    if done is not None and times is not None:  # who does not reach it on the first day stays open
+        keys[: len(user)][done[when + 1, np.arange(len(user))] < times] = strata.nowhere
+    for day in range(1, len(strata.cell)):
+        some, mine = slice(0, int(begun[day])), keys[ends[day - 1] : ends[day]]
+        np.add(offset[some], strata.cell[day].take(user[some]), out=mine)
+        if len(before) == 1 and times is None:
+            mine += block
+        elif done is None or times is None:
+            mine += _which(day, before, len(strata.cell), block, days[some])
+        else:
+            open_, reached = done[day, some] < times, done[day + 1, some] >= times
+            mine += np.where(open_, done[day, some] * 2 + reached + 1, 1) * block
+        if strata.pool is not None:  # who is in no pool is compared with, but never compared to
+            today = days[some] >> day & 1 if done is None else done[day + 1, some] > done[day, some]
+            aside = ~strata.pool[user[some]] & (today == 0)
+            mine[aside] = strata.nowhere
+    return keys
+
+
+def _which(day: int, before: Sequence[range], first_days: int, block: int, days: Ints) -> Ints:
+    """Say where in the table a day belongs, by the days on which its user did the action."""
+    kind = np.zeros(1 + max(first_days, *(times.stop for times in before)), np.int64)
     for place, times in enumerate(before):
         kind[times.start : times.stop] = place
-    for day in range(1, len(strata.cell)):
-        some = slice(0, int(begun[day]))
-        if acts.done is None:
-            done = np.bitwise_count(days[some] & np.uint32((1 << day) - 1))
-        else:
-            done = acts.done[day, rows][order][some]
-        today = (days[some] >> np.uint32(day)) & np.uint32(1)
-        which = kind[np.minimum(done, len(kind) - 1)] * 2 + today + 1 if len(before) > 1 else 1
-        keys.append(which * (len(actions) * width) + offset[some] + strata.cell[day, user[some]])
-    return np.concatenate(keys)
+
+    def placed(bits: Ints) -> Ints:
+        done = np.bitwise_count(bits & ((1 << day) - 1))
+        told: Ints = (kind[done] * 2 + (bits >> day & 1) + 1) * block
+        return told
+
+    if first_days > SHORT:
+        return placed(days)
+    found: Ints = placed(np.arange(1 << first_days)).take(days)
+    return found
 
 
 def _some(acts: Acts, cells: int) -> Iterator[range]:
@@ -192,7 +258,7 @@ def summed(strata: Strata, exposed: Sequence[Ints], others: Ints) -> Numbers:
 def _add(found: Numbers, place: Ints, cells: Sequence[Numbers]) -> None:
     """Add the terms of tables to the sums of their places, which stand in order."""
     a, b, c, d = cells
-    did, not_, size = a + b, c + d, a + b + c + d
+    did, size = a + b, a + b + c + d
     kept = a + c
     share = did / size  # of the exposed
     pairs = did * (1 - share)
@@ -201,7 +267,7 @@ def _add(found: Numbers, place: Ints, cells: Sequence[Numbers]) -> None:
     lean = spread * (1 - 2 * share) * (1 - 2 * rate) * size / np.maximum(size - 2, 1)
     terms = np.stack([
         a - did * rate, spread, np.where(size > 2, lean, 0), a * (1 - share), c * share,
-        rate * pairs - a * c / size, did, pairs * (1 - share), pairs * share,
+        rate * pairs - a * c / size, did, pairs * (1 - share), pairs * share, a * (1 - rate),
     ])  # fmt: skip
     begins = np.flatnonzero(np.diff(place, prepend=-1))
     found.reshape(-1, SUMS)[place[begins]] += np.add.reduceat(terms, begins, axis=1).T

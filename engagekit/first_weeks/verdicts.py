@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from engagekit.first_weeks.accounts import account_effects
 from engagekit.first_weeks.contingency_tables import LEAST_USERS
 from engagekit.first_weeks.same_day import same_day
-from engagekit.first_weeks.trial_strata import same_day_strata, trial_strata
+from engagekit.first_weeks.trial_strata import pasts, same_day_strata, trial_strata
 from engagekit.first_weeks.trials import (
     COMPARED,
     DID,
@@ -29,7 +29,7 @@ from engagekit.intervals import koopman, z_of
 from engagekit.strata import tails
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -43,6 +43,10 @@ RETAINED, CHURNED, NOT_CLEAR, TOO_FEW = (
     "too few",
 )
 MOST_UNCOMPARED = 0.5
+POOL, FEW_DRAWN = (
+    100_000,
+    1_000,
+)  # users whom trials stand on; who did an action, of them, or all who did it count
 FEW_EVENTS = (
     5.0  # retained on a side, below which the ratio's logarithm is no good guide to its bounds
 )
@@ -64,7 +68,8 @@ class Alike:
 def two_sided(sums: Numbers, alike: Alike) -> Numbers:
     """Return the chance of an excess as far from none; not-a-number where nothing was compared."""
     above, below = one_sided(sums, alike)
-    return np.minimum(1.0, 2 * np.minimum(above, below))
+    found: Numbers = np.minimum(1.0, 2 * np.minimum(above, below))
+    return found
 
 
 def one_sided(sums: Numbers, alike: Alike) -> tuple[Numbers, Numbers]:
@@ -108,7 +113,8 @@ class Weighed:
     """What trials say of each action, at one number of days each.
 
     `place` of the number of days among those asked for, `tried`, whether `judged`; the sums of the `trial` and of the
-    `same_day` figure, for all users or, with groups, for each group; `p` and `alone` as `careful` gives them.
+    `same_day` figure; how many users were `exposed`, and `without` the action, among those whom the trials stand on;
+    `alike`: of accounts; `p` and `alone` as `careful` gives them.
     """
 
     place: Ints
@@ -116,6 +122,8 @@ class Weighed:
     judged: NDArray[np.bool_]
     trial: Numbers
     same_day: Numbers
+    exposed: Ints
+    without: Ints
     alike: Alike
     p: Numbers
     alone: Numbers
@@ -125,13 +133,15 @@ def weighed(
     known: UserDays,
     acts: Acts,
     days: Sequence[int],
-    did: Ints,
-    of: Ints,
     *,
     account: Ints | None = None,
     place: Ints | None = None,
 ) -> Weighed:
     """Weigh each action at its best number of days, or at a given one.
+
+    Of more than `POOL` users that many are drawn by a fixed lot, whom trials stand on: their figures are as exact as
+    anybody needs, and time and memory stay bounded. Those who did an action that few of these did all count, against
+    the ones drawn.
 
     Parameters
     ----------
@@ -139,57 +149,114 @@ def weighed(
         The users, taken as one group, and who did what.
     days
         On at least so many days.
-    did, of
-        How many did each action on so many days (actions x days), and how many could (actions).
     account
         A number per user; users of one account are alike.
     place
         Which of `days` to take for each action, in place of the best.
     """
+    actions = acts.actions
+    found = Weighed(
+        np.zeros(actions, np.int64) if place is None else place, np.zeros(actions, np.int64),
+        np.zeros(actions, np.bool_), np.zeros((actions, SUMS)), np.zeros((actions, SUMS)),
+        np.zeros(actions, np.int64), np.zeros(actions, np.int64), Alike.nobody(actions),
+        np.full(actions, np.nan), np.full(actions, np.nan),
+    )  # fmt: skip
+    for rows, users, pool in drawn(known, acts):
+        some = acts.only(rows.tolist())
+        mine, some = (known, some) if users is None else (known.only(users), some.among(users))
+        _weigh(found, rows, mine, some, days, pool,
+               account if account is None or users is None else account[users],
+               choose=place is None)  # fmt: skip
+    p, alone = careful(found.trial, found.same_day, found.tried, found.alike)
+    return replace(found, p=p, alone=alone)
+
+
+def drawn(
+    known: UserDays, acts: Acts
+) -> Iterator[tuple[Ints, NDArray[np.bool_] | None, NDArray[np.bool_] | None]]:
+    """Say which actions stand on which users, and whom these are compared with; None for all."""
+    if known.users <= POOL:
+        yield np.arange(acts.actions), None, None
+        return
+    pool = np.zeros(known.users, np.bool_)
+    pool[np.argpartition(known.lot, POOL)[:POOL]] = True
+    action = np.repeat(np.arange(acts.actions), np.diff(acts.starts))
+    inside = np.bincount(action[pool[acts.user]], minlength=acts.actions)
+    rare = inside < FEW_DRAWN
+    yield np.flatnonzero(~rare), pool, None
+    users = pool.copy()
+    users[acts.user[rare[action]]] = True
+    yield np.flatnonzero(rare), users, pool[users]
+
+
+def _weigh(
+    found: Weighed,
+    rows: Ints,
+    known: UserDays,
+    acts: Acts,
+    days: Sequence[int],
+    pool: NDArray[np.bool_] | None,
+    account: Ints | None,
+    *,
+    choose: bool,
+) -> None:
+    """Weigh some actions, and write down what is found in their rows."""
+    did, of = reached(acts, known.users, days)
     enough = np.minimum(did, of[:, None] - did).max(axis=1, initial=0) >= LEAST_USERS
-    rows, before = np.flatnonzero(enough), [range(1), *(range(k - 1, k) for k in days if k > 1)]
-    some, places = (
-        acts.only(rows.tolist()),
-        [0 if k == 1 else before.index(range(k - 1, k)) for k in days],
-    )
-    sums = np.zeros((acts.actions, len(days), SUMS))
-    strata = trial_strata(known)
-    sums[rows] = trials(strata.of_groups(known.days), some, before)[:, places, 0]
-    best, tried, judged = best_days(sums, did, of)
-    if place is not None:
-        best, tried = place, np.ones_like(place)
-        judged = best_days(
-            sums[np.arange(len(place)), place][:, None],
-            did[np.arange(len(place)), place][:, None],
-            of,
-        )[2]
-    chosen = sums[np.arange(acts.actions), best]
-    times = np.array(days, np.int64)[best]
-    alike = Alike.nobody(acts.actions)
+    rows, did, of = rows[enough], did[enough], of[enough]
+    acts = acts.only(np.flatnonzero(enough).tolist())
+    before = [range(1), *(range(k - 1, k) for k in days if k > 1)]
+    places = [0 if k == 1 else before.index(range(k - 1, k)) for k in days]
+    past = pasts(known)
+    strata = replace(trial_strata(known, past), pool=pool)
+    sums = trials(strata.of_groups(known.days), acts, before)[:, places, 0]
+    every = np.arange(len(rows))
+    if choose:
+        found.place[rows], found.tried[rows], found.judged[rows] = best_days(sums, did, of)
+    else:
+        at = found.place[rows]
+        found.tried[rows] = 1
+        found.judged[rows] = best_days(sums[every, at][:, None], did[every, at][:, None], of)[2]
+    place = found.place[rows]
+    times = np.array(days, np.int64)[place]
+    found.trial[rows] = sums[every, place]
+    found.exposed[rows], found.without[rows] = did[every, place], of - did[every, place]
     if account is not None:
-        alike.effect[rows], alike.freedom[rows] = account_effects(
-            strata, known, some, times[rows], account
-        )
+        effect, freedom = account_effects(strata, known, acts, times, account)
+        found.alike.effect[rows], found.alike.freedom[rows] = effect, freedom
+    space = strata.cell
     del strata
-    beside = np.zeros((acts.actions, SUMS))
-    fuller = same_day(same_day_strata(known), known, some, times[rows], chosen[rows, EXCESS])
-    beside[rows] = fuller[:, 0]
-    return Weighed(
-        best, tried, judged, chosen, beside, alike, *careful(chosen, beside, tried, alike)
-    )
+    fuller = same_day_strata(known, past, space)
+    fuller = replace(fuller, strata=replace(fuller.strata, pool=pool))
+    found.same_day[rows] = same_day(fuller, known, acts, times, found.trial[rows, EXCESS])[:, 0]
+
+
+def reached(acts: Acts, users: int, days: Sequence[int]) -> tuple[Ints, Ints]:
+    """Count who did each action on so many days (actions x days), and who could have."""
+    on = np.bitwise_count(acts.days)
+    counts = [
+        np.bincount(on[acts.of(a)], minlength=33)[::-1].cumsum()[::-1] for a in range(acts.actions)
+    ]
+    did = np.array(counts, np.int64).reshape(acts.actions, 33)[:, list(days)]
+    of = np.full(acts.actions, users)
+    for place, able in acts.able.items():
+        of[place] = able.sum()
+    return did, of
 
 
 def weighed_groups(known: UserDays, acts: Acts, times: Ints) -> tuple[Numbers, Numbers]:
     """Sum trials and the same-day figure for each group of users, each action at its number of days: actions x groups x sums."""
     found = np.zeros((acts.actions, known.groups, SUMS))
-    strata = trial_strata(known).of_groups(known.days)
+    past = pasts(known)
+    strata = trial_strata(known, past).of_groups(known.days)
     for k in np.unique(times):
         mine = np.flatnonzero(times == k)
         before = [range(1)] if k == 1 else [range(1), range(int(k) - 1, int(k))]
         found[mine] = trials(strata, acts.only(mine.tolist()), before)[:, -1]
+    space = strata.cell
     del strata
     return found, same_day(
-        same_day_strata(known), known, acts, times, found[..., EXCESS].sum(axis=1)
+        same_day_strata(known, past, space), known, acts, times, found[..., EXCESS].sum(axis=1)
     )
 
 

@@ -315,8 +315,9 @@ def compared(actions=("invite", "report"), verdicts=("more in retained", "not cl
                 "action": action, "at_least": 1 + 2 * number, "n_retained": 200, "n_churned": 400,
                 "share_retained": 0.5, "share_churned": 0.2 + 0.1 * number, "difference": 0.3 - 0.1 * number,
                 "low": 0.22 - 0.15 * number, "high": 0.38 - 0.1 * number, "risk_ratio": 2.5, "adjusted_risk_ratio": 1.4 - 0.1 * number,
-                "adjusted_low": 1.2 - 0.1 * number, "adjusted_high": 1.7, "q": 0.001, "verdict": verdict,
-                "part_of_definition": False,
+                "adjusted_low": 1.2 - 0.1 * number, "adjusted_high": 1.7, "same_day_risk_ratio": 1.3 - 0.1 * number, "uncompared": 0.02,
+                "did_retained": 100, "did_churned": 80 + 40 * number, "q": 0.001, "verdict": verdict, "part_of_definition": False,
+                "test_users_per_arm": 900 if number == 0 else None, "test_days": 84 if number == 0 else None,
             }
         )  # fmt: skip
     return pl.DataFrame(rows)

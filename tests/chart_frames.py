@@ -365,7 +365,7 @@ def daily(actions=("(anything)", "open"), groups=("retained", "churned")):
     return pl.DataFrame(rows)
 
 
-def grid(actions=("(active days)", "open"), chosen=True):
+def grid(actions=("(active days)", "open"), chosen=True, confirmed=True):
     rows = []
     for action in actions:
         for often, within in ((2, 7), (1, 1), (1, 7)):
@@ -375,7 +375,7 @@ def grid(actions=("(active days)", "open"), chosen=True):
                     "action": action, "at_least": often, "within_days": within, "unit": "days", "n": n, "of": 100,
                     "reach": n / 100, "precision": 0.6 if (often, within) == (2, 7) else None if within == 1 else 0.4,
                     "base_rate": 0.3, "lift": 2.0, "sensitivity": 0.4, "phi": 0.2, "chosen": chosen and (often, within) == (2, 7),
-                    "part_of_definition": False,
+                    "confirmed": confirmed and chosen and (often, within) == (2, 7), "part_of_definition": False,
                 }
             )  # fmt: skip
     return pl.DataFrame(rows)

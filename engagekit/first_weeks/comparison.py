@@ -99,8 +99,9 @@ def compare_first_weeks(
         Benjamini-Hochberg over actions; `trial_q`: the same of the trials alone; `part_of_definition`: the action defines the outcome;
         `belongs_to`: what the action is in the definition, if anything; `control`, `controls`, `controls_clear`: whether
         it is one of the controls, how many there are, and how many of them would have been called clear; `launched_at`:
-        the action was launched late and only users who signed up later are compared; `test_users_per_arm`, `test_days`:
-        of the test that would settle a named action (see `engagekit.first_weeks.settling.lever_test`); `verdict`: ``"more in
+        the action was launched late and only users who signed up later are compared; `test_users_per_arm`, `test_days`,
+        `experiment`: of the test that would settle a named action, and in words who is offered what
+        (see `engagekit.first_weeks.settling.lever_test`); `verdict`: ``"more in
         retained"``, ``"more in churned"``, ``"not clear"`` or ``"too few"``; `sentence`; `question`: what the row asks of
         onboarding.
 

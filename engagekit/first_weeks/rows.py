@@ -77,6 +77,7 @@ COLUMNS: dict[str, Any] = {
     "launched_at": AT,
     "test_users_per_arm": pl.Int64,
     "test_days": pl.Int64,
+    "experiment": pl.String,
     "verdict": pl.String,
     "sentence": pl.String,
     "question": pl.String,
@@ -386,10 +387,10 @@ def finished(table: pl.DataFrame, asked: Asked, names: Sequence[str]) -> pl.Data
     for row in ranked.with_columns(_group_said(keys, names)).iter_rows(named=True):
         test = settling(row, wait, per_week) if is_lever(row) else None
         words.append((
-            None if test is None else test.users_per_arm, None if test is None else test.days,
+            *((None, None, None) if test is None else (test.users_per_arm, test.days, test.sentence)),
             sentence(row, journeys.definition.first_days), question(row),
         ))  # fmt: skip
-    said = ("test_users_per_arm", "test_days", "sentence", "question")
+    said = ("test_users_per_arm", "test_days", "experiment", "sentence", "question")
     told = pl.DataFrame(words, schema={name: COLUMNS[name] for name in said}, orient="row")
     columns: dict[str, Any] = (GROUPED if keys else {}) | COLUMNS
     return pl.concat([ranked.drop(said), told], how="horizontal").select(

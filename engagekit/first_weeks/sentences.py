@@ -107,6 +107,8 @@ def _beside(row: Row) -> str:
     told = []
     if same is not None and ratio is not None:
         told.append(f"With an equally full day it is {same:.2f}.")
+    if plain is None and ratio and row["retention_not"] == 0:
+        told.append("Nobody who never did it was retained (needed before).")
     if plain is None or not ratio or not plain:
         return " ".join(told)
     if (plain - 1) * (ratio - 1) < 0 and max(plain / ratio, ratio / plain) > APART:

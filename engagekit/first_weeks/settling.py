@@ -93,8 +93,10 @@ def lever_test(
     >>> made = ek.simulate(users=2000, seed=1, telling={"tour_taken": (0.8, 0.2)})
     >>> journeys = ek.rollup(made.events, made.definition, as_of=made.as_of)
     >>> test = lever_test(journeys, ek.compare_first_weeks(journeys), "tour_taken")
-    >>> test.users_per_arm < 500
-    True
+    >>> test.offered
+    "half of the new sign-ups, drawn by lot, are led to 'tour_taken'; the others are left as they are"
+    >>> round(test.rate, 2), round(test.goal, 2)
+    (0.37, 0.4)
     """
     faults = []
     if not _number(take_up, most=1.0):

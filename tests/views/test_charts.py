@@ -210,6 +210,7 @@ def test_the_cells_of_a_large_product_hold_their_text():
         (lambda: tables.day_map(frames.daily()), "On day 1, 50% of retained users are active, 32% of churned"),
         (lambda: tables.day_map(frames.daily(groups=("churned",))), "No day can be compared between retained and churned users yet"),
         (lambda: tables.threshold_grid(frames.grid()), "open, 2+ days within 7: 60% retained, 30% of all"),
+        (lambda: tables.threshold_grid(frames.grid(confirmed=False)), "open, 2+ days within 7: 60% retained, 30% of all; not confirmed"),
         (lambda: tables.threshold_grid(frames.grid(chosen=False)), "No threshold of open stands out"),
         (lambda: tables.engagement_matrix(frames.matrix()), "Done by many and often: publish"),
         (

@@ -15,6 +15,7 @@ from engagekit.first_weeks.rows import (
     days_faults,
     finished,
     framed,
+    held_to,
     judge,
     named_lever,
     rows_of,
@@ -196,7 +197,8 @@ def strongest(
     -------
     DataFrame
         The columns of `compare_first_weeks`, with `tried`, `p`, `q`, `trial_q` and `verdict` from the half that chose and every
-        other number from the half that did not. Actions that belong to the definition, controls and active days are not in it.
+        other number from the half that did not. Where that half's three figures do not all point the same way, the verdict is
+        ``"not clear"``. Actions that belong to the definition, controls and active days are not in it.
 
     Raises
     ------
@@ -235,7 +237,9 @@ def strongest(
         place = found.place
     judge(halves[1], q)
     chosen = [
-        telling | {name: choosing[name] for name in FROM_CHOOSING} | {"phi_holdout": telling["phi"]}
+        telling
+        | {name: choosing[name] for name in FROM_CHOOSING}
+        | {"phi_holdout": telling["phi"], "verdict": held_to(choosing["verdict"], telling)}
         for choosing, telling in zip(halves[1], halves[0], strict=True)
         if named_lever(choosing)
     ]

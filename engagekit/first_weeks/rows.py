@@ -259,6 +259,14 @@ def named_lever(row: dict[str, Any]) -> bool:
     return is_lever(row)
 
 
+def held_to(claim: str, row: dict[str, Any]) -> str:
+    """Keep a claim that other users' figures bear out, all three of them in its direction."""
+    from engagekit.first_weeks.verdicts import points
+
+    compared = row["judged"] and row["p"] is not None and row["p"] < 1
+    return claim if compared and points(row) == claim else NOT_CLEAR
+
+
 def activity_row(asked: Asked) -> dict[str, Any]:
     """Write the row that says on how many days users were active at all, for which nothing is left to adjust."""
     import numpy as np

@@ -352,6 +352,11 @@ def verdict(row: dict[str, Any], q: float) -> str:
         return TOO_FEW
     if row["q"] is None or row["q"] > q:
         return NOT_CLEAR
+    return points(row)
+
+
+def points(row: dict[str, Any]) -> str:
+    """Say which way plain, adjusted and same-day figure of a row point, not clear where they differ."""
     ways = (row["risk_ratio"], row["adjusted_risk_ratio"], row["same_day_risk_ratio"])
     # No ratio means that nobody without the action was retained: more than any number.
     sizes = [math.inf if way is None else way for way in ways]

@@ -46,7 +46,9 @@ def dumbbell(compared: pl.DataFrame, *, most: int = 14) -> Any:
     ends = _ends(found)
     rows = [_row(n, r, ends) for n, r in zip(words.action_names(frame), found, strict=True)]
     order = [row["name"] for row in rows]
-    return finished(alt.hconcat(_shares(rows, order), _ratios(rows, order, ends), spacing=28), page)
+    panels = alt.hconcat(_shares(rows, order), _ratios(rows, order, ends), spacing=28)
+    # Each panel has marks of its own, or the legends would mix.
+    return finished(panels.resolve_scale(shape="independent", color="independent"), page)
 
 
 def _ends(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
@@ -158,6 +160,7 @@ def _ratios(rows: Sequence[dict[str, Any]], order: Sequence[str], ends: tuple[fl
         x=alt.X("plain:Q", title=title, scale=scale), text="beyond:N", color=alt.value(MUTED)
     )
     return alt.layer(
+        _key(),
         one.encode(x=alt.X("one:Q", title=title, scale=scale, axis=axis)),
         line,
         *[_marks(base, figure, field, scale, axis) for figure, field in FIELDS.items()],
@@ -172,11 +175,7 @@ FIELDS = {PLAIN: "plain", FULL: "full", LIKE: "adjusted"}  # the last is drawn o
 def _marks(base: Any, figure: str, field: str, scale: alt.Scale, axis: alt.Axis) -> Any:
     """Draw one of the three figures of each row; shape tells them apart, black ones are clear."""
     title = "Times as often retained"
-    shape = alt.Shape(
-        "figure:N",
-        scale=alt.Scale(domain=list(SHAPES), range=list(SHAPES.values())),
-        legend=alt.Legend(title=None, orient="top", columns=3, symbolStrokeColor=INK),
-    )
+    shape = alt.Shape("figure:N", scale=_SHAPES, legend=None)
     tooltip = tips(
         name="Action",
         said_ratio="As it is",
@@ -195,3 +194,20 @@ def _marks(base: Any, figure: str, field: str, scale: alt.Scale, axis: alt.Axis)
             shape=shape, stroke=stroke, fill=fill, tooltip=tooltip,
         )
     )  # fmt: skip
+
+
+_SHAPES = alt.Scale(domain=list(SHAPES), range=list(SHAPES.values()))
+
+
+def _key() -> Any:
+    """Draw nothing but the legend: marks whose color comes with the data would have none there."""
+    inks = alt.Scale(domain=list(SHAPES), range=[MUTED, INK, INK])
+    legend = alt.Legend(title=None, orient="top", columns=3)
+    return (
+        alt.Chart(data([{"figure": figure} for figure in SHAPES]))
+        .mark_point(filled=True, size=0, opacity=1)
+        .encode(
+            shape=alt.Shape("figure:N", scale=_SHAPES, legend=legend),
+            color=alt.Color("figure:N", scale=inks, legend=legend),
+        )
+    )

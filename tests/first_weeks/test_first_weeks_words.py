@@ -8,6 +8,7 @@ from planted_weeks import planted
 
 import engagekit as ek
 from engagekit.errors import ParameterError
+from engagekit.first_weeks.rows import held_to
 from engagekit.first_weeks.sentences import question, sentence
 from engagekit.first_weeks.settling import lever_test, settling
 from engagekit.intervals import users_for
@@ -37,6 +38,10 @@ CLEAR = {"verdict": "not clear"}
         ({"at_least": 1}, "'invite' in the first 14 days"),
         ({"risk_ratio": 2.5}, "As it is the ratio is 2.50: the rest goes with having been active"),
         ({"risk_ratio": 0.8}, "As it is the ratio is 0.80: it turns round once users are compared"),
+        (
+            {"risk_ratio": None, "retention_not": 0.0},
+            "Nobody who never did it was retained (needed before).",
+        ),
         ({"risk_ratio": 1.05}, "those who did it were not like the others before"),
         (CLEAR | {"trial_q": 0.4, "q": 0.4}, "That may be chance, with so many actions compared."),
         (CLEAR | {"q": 0.2}, "it may only mark a busy day; nothing is claimed"),
@@ -97,6 +102,23 @@ def test_sentences(change, said):
 )
 def test_questions(change, asked):
     assert question(ROW | change) == asked
+
+
+@pytest.mark.parametrize(
+    ("claim", "change", "kept"),
+    [
+        ("more in retained", {}, "more in retained"),
+        ("more in churned", {}, "not clear"),
+        ("more in retained", {"risk_ratio": 0.9}, "not clear"),
+        ("more in retained", {"same_day_risk_ratio": 0.99}, "not clear"),
+        ("more in retained", {"risk_ratio": None}, "more in retained"),
+        ("more in retained", {"judged": False}, "not clear"),
+        ("more in retained", {"p": 1.0}, "not clear"),
+        ("more in retained", {"p": None}, "not clear"),
+    ],
+)
+def test_a_claim_of_one_half_is_held_to_the_other(claim, change, kept):
+    assert held_to(claim, ROW | {"judged": True, "sign": 1, "p": 0.3} | change) == kept
 
 
 # The test that would settle it

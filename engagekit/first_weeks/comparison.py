@@ -124,7 +124,8 @@ def compare_first_weeks(
     *What the adjustment does.* Nothing that came after the action is looked at: users are alike in what was known of
     them when it was done: the early day, on how many days they had been active, how long since, how much they had done, when
     they signed up, and the properties in `adjust`. Strata without a comparison are joined to coarser ones step by step
-    (see `engagekit.first_weeks.trial_strata.trial_strata`), never across days, quarters of the sign-up range or values of `adjust`. The
+    (see `engagekit.first_weeks.trial_strata.trial_strata`), never across days, quarters of the sign-up range or values of `adjust`.
+    Whom that leaves without anybody alike, a tenth or so of those who do what nearly all do, is left out (`uncompared`). The
     same-day figure takes away, too, that whoever does more on a day does more of any kind; for an action that is part of
     what busy days are made of, it compares with days fuller by as much as the action tells (see `engagekit.first_weeks.same_day`). An
     action is named only if both figures stand out (`q`), and the plain one points the same way.

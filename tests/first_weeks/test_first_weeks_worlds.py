@@ -24,7 +24,7 @@ def least(rate, of):
     return of - most(1 - rate, of)
 
 
-def held(scores, limit, power):
+def held(scores, limit, power, aside=0.05):
     nulls, direct = sum(s.nulls for s in scores), sum(s.direct for s in scores)
     assert sum(s.false for s in scores) <= most(limit, nulls)
     assert sum(s.discoveries for s in scores) <= most(0.05, len(scores))
@@ -34,7 +34,12 @@ def held(scores, limit, power):
     intervals, covering = sum(s.intervals for s in scores), sum(s.covering for s in scores)
     if intervals >= 40:
         assert least(0.92, intervals) <= covering <= most(0.97, intervals)
-    assert np.mean([s.aside for s in scores]) <= 0.05
+    assert np.mean([s.aside for s in scores]) <= aside
+
+
+def _aside(kind):
+    # Rivals come on days on which hardly anybody else does: some of them find nobody left.
+    return 0.25 if kind == "rival" else 0.05
 
 
 @pytest.mark.slow
@@ -42,14 +47,19 @@ def held(scores, limit, power):
 def test_what_means_nothing_is_seldom_named(kind):
     # Likeness within accounts, and a channel, leave less to see; so no power is asked of these.
     power = None if kind in ("account", "channel", "rival") else 0.8 - 0.05 * (kind == "fills")
-    held([score(world(seed, kind), kind) for seed in range(20)], 0.05, power)
+    held([score(world(seed, kind), kind) for seed in range(20)], 0.05, power, _aside(kind))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_nor_among_many_users(kind):
     power = None if kind == "rival" else 0.97
-    held([score(world(seed, kind, users=10_000), kind) for seed in range(6)], 0.08, power)
+    held(
+        [score(world(seed, kind, users=10_000), kind) for seed in range(6)],
+        0.08,
+        power,
+        _aside(kind),
+    )
 
 
 @pytest.mark.slow

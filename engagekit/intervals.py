@@ -119,6 +119,103 @@ def newcombe(
     )
 
 
+def koopman(
+    n1: float, of1: float, n2: float, of2: float, *, level: float = 0.95
+) -> tuple[float | None, float | None]:
+    """Say between which bounds the ratio of two shares lies: Koopman's score interval.
+
+    The ratios R at which ``(n1/of1 - R·n2/of2)² / (p1(1-p1)/of1 + R²·p2(1-p2)/of2)`` does not exceed the chi-square
+    quantile, with ``p1 = R·p2`` the shares that fit best under R.
+
+    Parameters
+    ----------
+    n1, of1, n2, of2
+        Users who did and who could have, of the first and of the second group. May be fractional (effective counts).
+    level
+        Confidence, between 0 and 1.
+
+    Returns
+    -------
+    tuple
+        ``(low, high)``; None where there is no such bound: no lower one where nobody of the first group did, no upper
+        one where nobody of the second did.
+
+    Raises
+    ------
+    ParameterError
+        As `wilson`, of either group.
+
+    References
+    ----------
+    Koopman (1984), Biometrics 40, 513-517.
+
+    Examples
+    --------
+    >>> low, high = koopman(36, 40, 16, 80)
+    >>> round(low, 2), round(high, 2)
+    (2.94, 7.15)
+    """
+    for n, of in ((n1, of1), (n2, of2)):
+        wilson(n, of, level=level)
+    if of1 == 0 or of2 == 0:
+        return None, None
+    quantile = z_of(level) ** 2
+    middle = math.log(max(n1, 0.5) / of1 * of2 / max(n2, 0.5))
+
+    def bound(way: float) -> float:
+        inside, outside = middle, middle + way
+        while _koopman(n1, of1, n2, of2, math.exp(outside)) < quantile and abs(outside) < 60:
+            inside, outside = outside, outside + way
+        for _ in range(60):
+            half = (inside + outside) / 2
+            within = _koopman(n1, of1, n2, of2, math.exp(half)) < quantile
+            inside, outside = (half, outside) if within else (inside, half)
+        return math.exp(inside)
+
+    return bound(-1.0) if n1 > 0 else None, bound(1.0) if n2 > 0 else None
+
+
+def _koopman(n1: float, of1: float, n2: float, of2: float, ratio: float) -> float:
+    """Return the score chi-square of a ratio."""
+    a = ratio * (of1 + of2)
+    b = ratio * (of1 + n2) + n1 + of2
+    p2 = 2 * (n1 + n2) / (b + math.sqrt(max(0.0, b * b - 4 * a * (n1 + n2))))
+    p1 = min(1.0, ratio * p2)
+    spread = p1 * (1 - p1) / of1 + ratio * ratio * p2 * (1 - p2) / of2
+    gap = n1 / of1 - ratio * n2 / of2
+    return gap * gap / spread if spread > 0 else (0.0 if gap == 0 else math.inf)
+
+
+def users_for(rate: float, goal: float, *, level: float = 0.95, power: float = 0.8) -> int:
+    """Say how many users each of two groups needs, to see a rate rise to a goal.
+
+    Parameters
+    ----------
+    rate, goal
+        Shares between 0 and 1.
+    level, power
+        Two-sided confidence, and the chance to see a difference that is there.
+
+    Returns
+    -------
+    int
+        Users per group.
+
+    References
+    ----------
+    Fleiss, Levin and Paik (2003), Statistical Methods for Rates and Proportions, chapter 4 (without correction).
+
+    Examples
+    --------
+    >>> users_for(0.60, 0.70)
+    356
+    """
+    mean = (rate + goal) / 2
+    apart = z_of(level) * math.sqrt(2 * mean * (1 - mean))
+    seen = z_of(2 * power - 1) * math.sqrt(rate * (1 - rate) + goal * (1 - goal))
+    return math.ceil(((apart + seen) / (goal - rate)) ** 2)
+
+
 def wilson_columns(
     n: str = "n",
     of: str = "of",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -295,28 +295,32 @@ def pooled_ratios(z: float | pl.Expr) -> list[pl.Expr]:
     ]
 
 
-def chances(excess: pl.Series, spread: pl.Series, lean: pl.Series) -> pl.Series:
-    """Return the two-sided chance of each excess, given its variance and third moment; null without a variance.
+def tails(excess: Any, spread: Any, lean: Any) -> tuple[Any, Any]:
+    """Return the chances of an excess at least and at most as large, given its variance and third moment.
 
-    Where few did something or few were retained, counts lean to one side, and the chi-square's chance is far too small
-    out in the tail. A gamma distribution with the same three moments (Pearson's type III) follows them there.
+    Where few did something or few were retained, counts lean to one side, and the normal's chance is far too small
+    out in the tail. A gamma distribution with the same three moments (Pearson's type III) follows them there. Arrays of
+    numbers; not-a-number without a variance.
     """
     import numpy as np
     from scipy.special import gammainc, gammaincc, ndtr
 
-    variance = spread.cast(pl.Float64).fill_null(0.0).to_numpy()
+    variance = np.asarray(spread, np.float64)
     known = variance > 0
     deviation = np.sqrt(np.where(known, variance, 1.0))
-    z = excess.cast(pl.Float64).fill_null(0.0).to_numpy() / deviation
-    skew = lean.cast(pl.Float64).fill_null(0.0).to_numpy() / deviation**3
-    z = np.where(skew < 0, -z, z)
-    straight = np.abs(skew) < 1e-4
-    shape = 4 / np.where(straight, 1.0, skew) ** 2
+    z, skew = (
+        np.asarray(excess, np.float64) / deviation,
+        np.asarray(lean, np.float64) / deviation**3,
+    )
+    turned = skew < 0
+    z, size = np.where(turned, -z, z), np.abs(skew)
+    straight = size < 1e-4
+    shape = 4 / np.where(straight, 1.0, size) ** 2
     at = np.maximum(shape + z * np.sqrt(shape), 0.0)
     above = np.where(straight, ndtr(-z), gammaincc(shape, at))
     below = np.where(straight, ndtr(z), gammainc(shape, at))
-    p = np.minimum(1.0, 2 * np.minimum(above, below))
-    return pl.Series(np.where(known, p, np.nan)).fill_nan(None)
+    above, below = np.where(turned, below, above), np.where(turned, above, below)
+    return np.where(known, above, np.nan), np.where(known, below, np.nan)
 
 
 def heterogeneity(least_expected: float = 0.0) -> list[pl.Expr]:
@@ -338,14 +342,6 @@ def heterogeneity(least_expected: float = 0.0) -> list[pl.Expr]:
         term.filter(usable).sum().alias("heterogeneity"),
         usable.sum().cast(pl.Int64).alias("strata_compared"),
     ]
-
-
-def heterogeneity_tails(chi2: pl.Series, strata: pl.Series) -> pl.Series:
-    """Return the chance of each Breslow-Day chi-square; null where fewer than two strata stand in it."""
-    pairs = zip(chi2.to_list(), strata.to_list(), strict=True)
-    return pl.Series([_heterogeneity_tail(x, n)[1] for x, n in pairs], dtype=pl.Float64).fill_nan(
-        None
-    )
 
 
 def _heterogeneity_tail(chi2: float | None, strata: int | None) -> tuple[float, float]:

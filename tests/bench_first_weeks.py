@@ -1,135 +1,90 @@
-"""How honest is the comparison of first weeks, beside the naive table? Run by hand: ``python tests/bench_first_weeks.py``.
+"""How honest is the comparison of first weeks? Run by hand: ``python tests/bench_first_weeks.py [logs] [of many users]``.
 
-Naive: every action done at least once, retained share of those who did against those who did not, named at p < 0.05.
+Prints, for each kind of action that means nothing (see `first_weeks_worlds`), how often such an action is named, the share
+of false ones among all that is named, how often true effects are found, found with the wrong sign, and covered by their
+intervals; then the power at a risk ratio of 1.2, and the users needed for 0.8; then what is named on the real logs.
 """
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
+from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
-import polars as pl
-from planted_weeks import noisy, planted
+from first_weeks_worlds import KINDS, Score, score, simple, world
 
 import engagekit as ek
-from engagekit.strata import association, chi2_tail
 
-CLAIMS = ["more in retained", "more in churned"]
-ASIDE = ["core", "(active days)"]
+HEAD = f"  {'kind':12s} {'false':>7s} {'FDR':>7s} {'wrong':>7s} {'power':>7s} {'cover':>7s} {'aside':>7s}"
 
 
-def claimed(table: pl.DataFrame) -> set[str]:
-    return set(
-        table.filter(pl.col("verdict").is_in(CLAIMS), ~pl.col("action").is_in(ASIDE))["action"]
-    )
+def added(scores: list[Score]) -> str:
+    whole = Score(**{f.name: sum(getattr(each, f.name) for each in scores) for f in fields(Score)})
+    share = lambda n, of: f"{n / of:7.4f}" if of else "      –"  # noqa: E731
+    return " ".join([
+        share(whole.false, whole.nulls), f"{np.mean([each.discoveries for each in scores]):7.4f}",
+        share(whole.wrong, whole.direct), share(whole.found, whole.direct),
+        share(whole.covering, whole.intervals), f"{np.mean([each.aside for each in scores]):7.4f}",
+    ])  # fmt: skip
 
 
-def naive(journeys) -> set[str]:
-    table = ek.compare_first_weeks(journeys, thresholds=(1,))
-    found = set()
-    for row in table.filter(~pl.col("action").is_in(ASIDE)).iter_rows(named=True):
-        a, b = row["did_retained"], row["did_churned"]
-        c, d = row["n_retained"] - a, row["n_churned"] - b
-        phi = association(a, b, c, d).phi
-        if phi == phi and chi2_tail((a + b + c + d) * phi**2) < 0.05:
-            found.add(row["action"])
-    return found
+def worlds(users: int, logs: int, **settings: object) -> None:
+    print(f"{users:,} users, {logs} logs a kind {settings or ''}\n{HEAD}", flush=True)
+    for kind in KINDS:
+        started = time.process_time()
+        scores = [score(world(seed, kind, users=users, **settings), kind) for seed in range(logs)]
+        print(f"  {kind:12s} {added(scores)}   {time.process_time() - started:.0f} s", flush=True)
 
 
-def discoveries(runs: int, **settings) -> None:
-    ours, theirs = [], []
-    for seed in range(runs):
-        made = planted(seed, **settings)
-        for found, rows in (
-            (claimed(ek.compare_first_weeks(made.journeys)), ours),
-            (naive(made.journeys), theirs),
-        ):
-            hits = len(found & made.true)
-            rows.append((len(found - made.true), hits / max(1, len(made.true)), max(1, len(found))))
-    for name, rows in (("honest", ours), ("naive", theirs)):
-        false, power, named = (np.array(x, float) for x in zip(*rows, strict=True))
-        rate = false / named
-        print(
-            f"  {name:7s} false discoveries {rate.mean():.3f} (se {rate.std() / runs**0.5:.3f}), power {power.mean():.2f}, "
-            f"runs with a false claim {np.mean(false > 0):.2f}"
-        )
+def power(logs: int) -> None:
+    print("power at a risk ratio of 1.2 for an action of 30 % of users, 20 actions")
+    for base in (0.2, 0.3, 0.5):
+        found = {users: _power(base, users, logs) for users in (2000, 4000, 8000, 16000)}
+        needed = _needed(found)
+        told = ", ".join(f"{users:,}: {share:.2f}" for users, share in found.items())
+        print(f"  base rate {base}: {told}; for 0.8 some {needed:,.0f} users", flush=True)
 
 
-def noise(runs: int) -> None:
-    crude, adjusted, named, plain = [], [], 0, 0
-    for seed in range(runs):
-        table = ek.compare_first_weeks(noisy(seed)).filter(pl.col("action") == "noise")
-        row = table.row(0, named=True)
-        crude.append(row["risk_ratio"])
-        adjusted.append(row["adjusted_risk_ratio"])
-        named += row["verdict"] in CLAIMS
-        plain += row["low"] > 0
-    print(
-        f"  honest  mean adjusted risk ratio {np.mean(adjusted):.4f} (sd {np.std(adjusted):.4f}), claimed in {named} of {runs}\n"
-        f"  naive   mean risk ratio {np.mean(crude):.3f}, claimed in {plain} of {runs}"
-    )
+def _power(base: float, users: int, logs: int) -> float:
+    scores = [score(simple(seed, users, base=base, ratio=1.2), "per day") for seed in range(logs)]
+    return float(np.mean([each.found for each in scores]))
 
 
-def late(runs: int) -> None:
-    named, seen = 0, 0
-    for seed in range(runs):
-        table = ek.compare_first_weeks(noisy(seed, users=6000, launched=0.6))
-        row = table.filter(pl.col("action") == "noise").row(0, named=True)
-        named += row["verdict"] in CLAIMS
-        seen += row["launched_at"] is not None
-    print(f"  launch seen in {seen} of {runs}, claimed in {named} of {runs}")
+def _needed(found: dict[int, float]) -> float:
+    """Where the straight line of normal scores over the root of users crosses 0.8."""
+    from scipy.special import ndtri
+
+    points = [(users**0.5, ndtri(share)) for users, share in found.items() if 0.02 < share < 0.98]
+    slope, start = np.polyfit(*zip(*points, strict=True), 1)
+    return float(((ndtri(0.8) - start) / slope) ** 2)
 
 
-def coverage(runs: int) -> None:
-    """Truth: of the crude difference, a log of 300,000 users of the same product; of the adjusted ratio of null actions, 1."""
-    settings = {"actions": 60, "true": 5, "product": 7}
-    steps = {
-        k: _differences(planted(999, users=300_000, **settings).journeys, k)
-        for k in (1, 2, 3, 5, 10)
-    }
-    inside, adjusted = [], []
-    for seed in range(runs):
-        made = planted(seed, users=2000, **settings)
-        table = ek.compare_first_weeks(made.journeys).filter(
-            pl.col("verdict") != "too few", ~pl.col("action").is_in(ASIDE)
-        )
-        for row in table.iter_rows(named=True):
-            inside.append(row["low"] <= steps[row["at_least"]][row["action"]] <= row["high"])
-            if row["action"] not in made.true and row["adjusted_low"] is not None:
-                adjusted.append(row["adjusted_low"] <= 1 <= row["adjusted_high"])
-    print(
-        f"  crude difference {np.mean(inside):.3f} of {len(inside)}; adjusted ratio {np.mean(adjusted):.3f} of {len(adjusted)}"
-    )
+def real() -> None:
+    import real_logs
+
+    shared = Path(__file__).parents[2] / "shared"
+    if not shared.exists():
+        return
+    for name in ("travelse", "oulad", "gcc"):
+        table = ek.compare_first_weeks(real_logs.journeys(shared, name))
+        named = table.filter(table["verdict"].is_in(["more in retained", "more in churned"]))
+        print(f"{name}: {named.height} of {table.height} named")
+        for row in named.iter_rows(named=True):
+            print(
+                f"  {row['action'][:34]:34s} {row['at_least']}+ {row['verdict'][8:]:9s} plain {row['risk_ratio']:.2f}, "
+                f"alike {row['adjusted_risk_ratio']:.2f}, same day {row['same_day_risk_ratio']:.2f}, q {row['q']:.4f}"
+            )
 
 
-def _differences(journeys, threshold: int) -> dict[str, float]:
-    table = ek.compare_first_weeks(journeys, thresholds=(threshold,))
-    return dict(table.select("action", "difference").iter_rows())
-
-
-def main(runs: int) -> None:
-    started = time.process_time()
-    print("activity drives everything, 10 of 200 actions matter, 2,000 users")
-    discoveries(runs)
-    print("the same, every act on a day of its own")
-    discoveries(runs, shape="scattered")
-    print("4 of 44 actions matter, 1,200 users")
-    discoveries(runs, users=1200, actions=44, true=4)
-    print("nothing matters, activity drives everything")
-    discoveries(runs, true=0)
-    print("nothing matters at all")
-    discoveries(runs, true=0, driven=False)
-    print("a noise action, unequal lifetimes, 20,000 users")
-    noise(max(10, runs // 4))
-    print("a noise action launched late, while users stay less long")
-    late(max(10, runs // 4))
-    print("intervals of shown rows that hold the truth")
-    coverage(max(10, runs // 4))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"{runs} runs, {time.process_time() - started:.0f} s CPU, peak {peak:.2f} GB")
+def main(small: int, large: int) -> None:
+    worlds(2000, small)
+    worlds(10_000, large)
+    worlds(2000, small // 4, shape="quitting")
+    power(large)
+    real()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+    main(*[int(each) for each in sys.argv[1:]] or (200, 60))

@@ -315,8 +315,9 @@ def compared(actions=("invite", "report"), verdicts=("more in retained", "not cl
                 "action": action, "at_least": 1 + 2 * number, "n_retained": 200, "n_churned": 400,
                 "share_retained": 0.5, "share_churned": 0.2 + 0.1 * number, "difference": 0.3 - 0.1 * number,
                 "low": 0.22 - 0.15 * number, "high": 0.38 - 0.1 * number, "risk_ratio": 2.5, "adjusted_risk_ratio": 1.4 - 0.1 * number,
-                "adjusted_low": 1.2 - 0.1 * number, "adjusted_high": 1.7, "q": 0.001, "verdict": verdict,
-                "part_of_definition": False,
+                "adjusted_low": 1.2 - 0.1 * number, "adjusted_high": 1.7, "same_day_risk_ratio": 1.3 - 0.1 * number, "uncompared": 0.02,
+                "did_retained": 100, "did_churned": 80 + 40 * number, "q": 0.001, "verdict": verdict, "part_of_definition": False,
+                "test_users_per_arm": 900 if number == 0 else None, "test_days": 84 if number == 0 else None,
             }
         )  # fmt: skip
     return pl.DataFrame(rows)
@@ -364,7 +365,7 @@ def daily(actions=("(anything)", "open"), groups=("retained", "churned")):
     return pl.DataFrame(rows)
 
 
-def grid(actions=("(active days)", "open"), chosen=True):
+def grid(actions=("(active days)", "open"), chosen=True, confirmed=True):
     rows = []
     for action in actions:
         for often, within in ((2, 7), (1, 1), (1, 7)):
@@ -374,7 +375,7 @@ def grid(actions=("(active days)", "open"), chosen=True):
                     "action": action, "at_least": often, "within_days": within, "unit": "days", "n": n, "of": 100,
                     "reach": n / 100, "precision": 0.6 if (often, within) == (2, 7) else None if within == 1 else 0.4,
                     "base_rate": 0.3, "lift": 2.0, "sensitivity": 0.4, "phi": 0.2, "chosen": chosen and (often, within) == (2, 7),
-                    "part_of_definition": False,
+                    "confirmed": confirmed and chosen and (often, within) == (2, 7), "part_of_definition": False,
                 }
             )  # fmt: skip
     return pl.DataFrame(rows)

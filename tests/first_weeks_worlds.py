@@ -19,10 +19,15 @@ on another. The kinds of actions that mean nothing:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import polars as pl
+
+import engagekit as ek
 
 DAYS = 14
+EPOCH, START = datetime(1970, 1, 1, tzinfo=UTC), datetime(2025, 1, 6, tzinfo=UTC)
 SPAN = 168  # days over which users sign up
 KINDS = (
     "per day", "passive", "second week", "returns", "fills", "roll-out", "channel", "account", "rival",
@@ -47,6 +52,57 @@ class World:
     ratios: dict[str, float] = field(default_factory=dict)
     channel: np.ndarray | None = None
     account: np.ndarray | None = None
+
+    def log(self, seed: int = 0) -> pl.DataFrame:
+        """Write the world down as an event log: sign-ups, actions, views, and a core action of the retained."""
+        random = np.random.default_rng(seed)
+        kinds = [*self.names, "view"]
+        counts = np.concatenate([self.counts, self.other[:, :, None]], axis=2)
+        who, day, what = np.nonzero(counts)
+        times = counts[who, day, what]
+        who, day, what = (np.repeat(each, times) for each in (who, day, what))
+        stay = np.flatnonzero(self.retained)
+        parts = [
+            (
+                who,
+                np.array(kinds, object)[what],
+                self.signed_up[who] + day + random.random(len(who)) * 0.999,
+            ),
+            (
+                np.arange(len(self.signed_up)),
+                np.full(len(self.signed_up), "signed_up", object),
+                self.signed_up,
+            ),
+            (
+                stay,
+                np.full(len(stay), "core", object),
+                self.signed_up[stay] + 28.5 + 13 * random.random(len(stay)),
+            ),
+        ]
+        at = pl.from_epoch(
+            pl.Series(np.concatenate([p[2] for p in parts]) * 86_400e6).cast(pl.Int64), "us"
+        )
+        return pl.DataFrame(
+            {
+                "user_id": np.concatenate([p[0] for p in parts]),
+                "event": pl.Series(np.concatenate([p[1] for p in parts]).tolist(), dtype=pl.String),
+                "at": at.dt.offset_by(f"{(START - EPOCH).days}d").dt.replace_time_zone("UTC"),
+            }
+        )
+
+    def users(self) -> pl.DataFrame | None:
+        """What is known of users beside the log."""
+        told = {"channel": self.channel, "account_id": self.account}
+        told = {name: value for name, value in told.items() if value is not None}
+        return pl.DataFrame({"user_id": np.arange(len(self.signed_up))} | told) if told else None
+
+    def journeys(self, seed: int = 0) -> ek.Journeys:
+        """Roll the log up."""
+        definition = ek.Definition(
+            signup="signed_up", activation="core", core="core", outcome_days=(28, 42), habit_days=7
+        )
+        end = START + timedelta(days=SPAN + 60)
+        return ek.rollup(self.log(seed), definition, users=self.users(), as_of=end)
 
 
 def squash(x):
@@ -198,12 +254,13 @@ def _aimed_at(counts, active, logit, did, effect):
     without, with_it = squash(logit - effect * did), squash(logit + effect * (~did))
     each = counts > 0
     open_on = active & (np.cumsum(each, axis=1) - each == 0)
-    chance = each[open_on].mean()
-    later = active[:, ::-1].cumsum(axis=1)[:, ::-1] - active
-    never = (1 - chance) ** later
+    chance = (each & open_on).sum(axis=0) / np.maximum(open_on.sum(axis=0), 1)
+    not_that_day = np.where(active, 1 - chance, 1.0)
+    never = np.cumprod(not_that_day[:, ::-1], axis=1)[:, ::-1] / not_that_day  # on later days
     unexposed = never * without[:, None] + (1 - never) * with_it[:, None]
     exposed = np.broadcast_to(with_it[:, None], active.shape)
-    return float(exposed[open_on].sum() / unexposed[open_on].sum())
+    weight = (chance * (1 - chance))[None, :] * open_on
+    return float((weight * exposed).sum() / (weight * unexposed).sum())
 
 
 def _rivals(random, intent, signed_up, base):
@@ -222,5 +279,96 @@ def _rivals(random, intent, signed_up, base):
     when = random.integers(0, random.choice([1, 4]), n)
     tossed = random.random(n) < 0.48
     counts[np.flatnonzero(tossed), when[tossed], 2] = 1
-    kinds = ["sign-up", "intent", "rival"]
-    return World(signed_up, counts, np.zeros((n, DAYS), int), retained, kinds, kinds.copy())
+    kinds = ["intent", "rival"]
+    nothing = np.zeros((n, DAYS), int)
+    return World(signed_up, counts[:, :, 1:], nothing, retained, kinds, kinds.copy())
+
+
+@dataclass
+class Score:
+    """How a comparison of one world came out.
+
+    `false` of `nulls` actions of the world's kind were named; `falsely` of all `named` mean nothing; of the `direct` actions `found` were named rightly, `wrong` with the wrong sign; of `intervals` (of trials
+    of one day) `covering` hold what they aim at; `aside`: the mean share of those who did an action on one day who found
+    nobody to be compared with.
+    """
+
+    nulls: int = 0
+    false: int = 0
+    named: int = 0
+    falsely: int = 0
+    direct: int = 0
+    found: int = 0
+    wrong: int = 0
+    intervals: int = 0
+    covering: int = 0
+    aside: float = 0.0
+
+    @property
+    def discoveries(self) -> float:
+        """The share of false ones among all that was named."""
+        return self.falsely / max(1, self.named)
+
+
+def score(made: World, kind: str) -> Score:
+    """Compare the first weeks of a world, and hold what is said against what is true."""
+    table = ek.compare_first_weeks(made.journeys(), adjust="channel" if kind == "channel" else ())
+    told, kinds, aside = Score(), dict(zip(made.names, made.kinds, strict=True)), []
+    for row in table.iter_rows(named=True):
+        what = kinds.get(row["action"])
+        if what in (
+            None,
+            "intent",
+        ):  # the loop itself, and what cannot be told from meaning to stay
+            continue
+        named = row["verdict"] in ("more in retained", "more in churned")
+        told.named += named
+        if what == "direct":
+            told.direct += 1
+            told.found += row["verdict"] == "more in retained"
+            told.wrong += row["verdict"] == "more in churned"
+            aim = made.ratios.get(row["action"])
+            if aim is not None and row["at_least"] == 1 and row["adjusted_low"] is not None:
+                told.intervals += 1
+                told.covering += row["adjusted_low"] <= aim <= row["adjusted_high"]
+        else:
+            told.falsely += named
+        if what == kind:
+            told.nulls += 1
+            told.false += named
+        if row["at_least"] == 1 and row["verdict"] != "too few":
+            aside.append(row["uncompared"])
+    told.aside = float(np.mean(aside)) if aside else 0.0
+    return told
+
+
+def simple(seed: int, users: int, *, base: float, ratio: float, reach: float = 0.3) -> World:
+    """A world with one direct action among twenty, done by a share `reach` and worth a ratio of retention of its own.
+
+    The ratio is that of its doers, did they do it or not: a base rate of 0.3 becomes 0.36 at 1.2.
+    """
+    random = np.random.default_rng([seed, users])
+    intent = random.normal(size=users)
+    active = random.random((users, DAYS)) < squash(-1.1 + 0.7 * intent)[:, None]
+    active[:, 0] = True
+    level = np.exp(0.4 * intent[:, None] + 0.4 * random.normal(size=(users, DAYS)))
+    other = (random.poisson(3 * level) + 1) * active
+    counts = np.zeros((users, DAYS, 20), np.int32)
+    chance = 1 - (1 - reach) ** (1 / active.sum(axis=1).mean())
+    counts[:, :, 0] = active & (random.random((users, DAYS)) < chance)
+    for place in range(1, 20):
+        counts[:, :, place] = active & (random.random((users, DAYS)) < random.uniform(0.04, 0.12))
+    did = counts[:, :, 0].any(axis=1)
+    logit = _middle(0.9 * intent, base) + 0.9 * intent
+    plain = squash(logit)
+    wanted = ratio * plain[did].mean()
+    low, high = 0.0, 5.0
+    for _ in range(40):
+        effect = (low + high) / 2
+        low, high = (effect, high) if squash(logit + effect)[did].mean() < wanted else (low, effect)
+    retained = random.random(users) < squash(logit + low * did)
+    kinds = ["direct"] + ["per day"] * 19
+    names = [f"{what.replace(' ', '_')}_{place:02d}" for place, what in enumerate(kinds)]
+    aims = {names[0]: _aimed_at(counts[:, :, 0], active, logit + low * did, did, low)}
+    signed_up = np.sort(random.uniform(0, SPAN, users))
+    return World(signed_up, counts, other, retained, kinds, names, aims)

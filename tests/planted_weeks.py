@@ -110,6 +110,17 @@ def noisy(
     return journeys_of(signed_up, who, event, times, bits, active[:, 28:].any(axis=1))
 
 
+def early_events(users, who, times, bits):
+    """Spread each user's acts over the days they fall on, as evenly as they go."""
+    counts = np.zeros((users, 14), dtype=np.uint32)
+    on = (np.asarray(bits)[:, None] >> np.arange(14)) & 1
+    place = np.cumsum(on, axis=1) - 1
+    width = on.sum(axis=1)[:, None]
+    each = np.asarray(times)[:, None] // width + (place < np.asarray(times)[:, None] % width)
+    np.add.at(counts, np.asarray(who), (on * np.maximum(each, 1)).astype(np.uint32))
+    return pl.Series("early_events", counts, dtype=pl.Array(pl.UInt32, 14)).cast(pl.List(pl.UInt32))
+
+
 def journeys_of(signed_up, who, event, times, bits, retained, properties=None) -> Journeys:
     """Build the four tables from arrays: sign-up in microseconds, acts per user and event, and who came back."""
     ids = np.arange(len(signed_up))
@@ -118,6 +129,7 @@ def journeys_of(signed_up, who, event, times, bits, retained, properties=None) -
     people = pl.DataFrame({"user_id": ids, "signed_up_at": at}).with_columns(
         *[pl.lit(None, t).alias(c) for c, t in USERS.items() if c != "signed_up_at"],
     )
+    people = people.with_columns(early_events(len(ids), who, times, bits))
     if properties is not None:
         people = people.hstack(properties)
     first_day = np.log2((bits & -bits).astype(float)).astype(np.int64)

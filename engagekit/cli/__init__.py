@@ -115,7 +115,7 @@ def diagnose(
                 terminal.worth_saying(notes),
                 priority,
                 diagnosis,
-                strongest(journeys).head(3),
+                strongest(journeys).drop_nulls("question").head(3),
                 change=change,
                 suggested=suggested,
             )

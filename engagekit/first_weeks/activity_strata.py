@@ -1,46 +1,51 @@
-"""What each judged user did in the first days, and how active they were: the strata of fair comparisons."""
+"""What each judged user did in the first days, as trials look at it."""
 
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
-from math import isqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from engagekit.instants import AT, days
+from engagekit.journeys import EARLY_EVENTS
 from engagekit.matchers import as_matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from engagekit.first_weeks.trial_strata import UserDays
+    from engagekit.first_weeks.trials import Acts
     from engagekit.journeys import Journeys
 
 ACTIVE_DAYS = "(active days)"
-STRIDE = 64  # above any number of volume classes: a stratum is active days x 64 + class
 # An action counts as launched late if, before, this many users should have done it at the later rate, and
 # (nearly) none did; the first hundredth of all who did it may be testers.
 LATE_EXPECTED = 10.0
 LATE_SEEN = 0.05
 TESTERS = 0.01
 HASHED = 100_000  # ids that are hashed at a time
+DAY_US = 86_400_000_000
+SLICE = 1 << 17  # rows that are sorted at a time
+MOST_EVENTS = 65_535  # of a day that are told apart
 
 
 @dataclass(frozen=True)
 class Early:
     """Judged users and their early actions, tied by a number.
 
-    - `people`: one row per judged user: `person`, `user_id`, `signed_up_at`, `retained`, `half`, `on_days`
-      (bit k: active on day k), `active_days`, `volume`,
-      `volume_class`, `stratum`, and the columns asked for.
+    - `people`: one row per judged user: `person`, `user_id`, `signed_up_at`, `retained`, `half`, `active_days`, and the
+      properties asked for as `stand_ins`.
     - `pieces`: one row per judged user and action of the first days: `person, event, first_at, times, days`;
       each piece holds some users, so that memory need not hold all.
+    - `known`: the users as trials take them.
     """
 
     people: pl.DataFrame
     pieces: tuple[pl.LazyFrame, ...]
+    known: UserDays
 
     @property
     def did(self) -> pl.DataFrame:
@@ -52,41 +57,141 @@ class Early:
         return pl.concat(question(piece).collect() for piece in self.pieces).lazy()
 
 
-def early_of(journeys: Journeys, judged: Sequence[pl.DataFrame]) -> Early:
-    """Give the judged users numbers, take their early actions (outreach aside) and put them in strata of activity."""
+@dataclass(frozen=True)
+class Logged:
+    """The actions of the first days, by name, with when late ones were launched, and who did them."""
+
+    names: list[str]
+    launched: list[Any]  # an instant, or None
+    acts: Acts
+
+
+def early_of(
+    journeys: Journeys,
+    judged: Sequence[pl.DataFrame],
+    *,
+    by: Sequence[str] = (),
+    adjust: Sequence[str] = (),
+) -> Early:
+    """Give the judged users numbers, and take their early actions, outreach aside.
+
+    `by` and `adjust` are columns of the judged users: what sums are taken for, and what is compared with its like only.
+    """
     starts = accumulate((part.height for part in judged), initial=0)
     numbered = [
-        part.with_row_index("person", offset=start)
+        part.drop("_row").with_row_index("person", offset=start)
         for part, start in zip(judged, starts, strict=False)
     ]
     pieces = [_actions(part, users) for part, users in zip(journeys.parts(), numbered, strict=True)]
     if len(pieces) == 1:
         pieces = [pieces[0].collect().lazy()]  # in memory it is looked up once
     people = pl.concat(numbered)
-    people = people.with_columns(*_activity(pieces, people.height), halves(people["user_id"]))
-    people = people.with_columns(pl.col("on_days").bitwise_count_ones().alias("active_days"))
-    classes = volume_classes(people.height)
-    shares = (pl.col("volume").rank("average") - 0.5) / pl.len()
-    people = people.with_columns((shares * classes).cast(pl.UInt32).alias("volume_class"))
-    return Early(
-        people.with_columns(stratum_of(pl.col("volume_class")).alias("stratum")), tuple(pieces)
-    )
+    rows = [part["_row"].to_numpy() for part in judged]
+    known = _known(journeys, people, rows, by, adjust)
+    active_days = pl.Series("active_days", (known.volume > 0).sum(axis=0), dtype=pl.UInt32)
+    lots = drawn(people["user_id"])
+    known = replace(known, lot=(lots % (1 << 31)).to_numpy())
+    return Early(people.with_columns(active_days, halved(lots)), tuple(pieces), known)
 
 
-def _activity(pieces: Sequence[pl.LazyFrame], users: int) -> tuple[pl.Series, pl.Series]:
-    """Say of each user, by number, on which of the first days they were active, and how often they did anything."""
+def _known(
+    journeys: Journeys,
+    people: pl.DataFrame,
+    rows: Sequence[Any],
+    by: Sequence[str],
+    adjust: Sequence[str],
+) -> UserDays:
     import numpy as np
 
-    on_days, volume = np.zeros(users, np.uint32), np.zeros(users, np.int64)
-    for piece in pieces:
-        active = (
-            piece.group_by("person")
-            .agg(pl.col("days").bitwise_or(), pl.col("times").sum().cast(pl.Int64))
-            .collect()
-        )
-        person = active["person"].to_numpy()
-        on_days[person], volume[person] = active["days"].to_numpy(), active["times"].to_numpy()
-    return pl.Series("on_days", on_days), pl.Series("volume", volume)
+    from engagekit.first_weeks.trial_strata import UserDays
+
+    first_days, start = journeys.definition.first_days, 0
+    volume = np.zeros((first_days, people.height), np.uint16)
+    for part, mine in zip(journeys.parts(), rows, strict=True):
+        each = part.users.lazy().select(EARLY_EVENTS).collect()[EARLY_EVENTS]
+        counts = each.explode().to_numpy().reshape(len(each), first_days)
+        for day in range(first_days):
+            volume[day, start : start + len(mine)] = np.minimum(counts[mine, day], MOST_EVENTS)
+        start += len(mine)
+    signed_up = people["signed_up_at"].to_physical().to_numpy().astype(np.float64) / DAY_US
+    return UserDays(
+        volume, people["retained"].to_numpy(), signed_up, _numbered(people, adjust),
+        _numbered(people, by), np.zeros(people.height, np.int64),
+    )  # fmt: skip
+
+
+def _numbered(people: pl.DataFrame, columns: Sequence[str]) -> Any:
+    """Give each combination of values a number, in the order in which `groups_of` lists them."""
+    import numpy as np
+
+    if not columns:
+        return np.zeros(people.height, np.int64)
+    places = groups_of(people, columns).with_row_index("_place")
+    found = people.select(columns).join(
+        places, on=columns, how="left", nulls_equal=True, maintain_order="left"
+    )
+    return found["_place"].to_numpy().astype(np.int64)
+
+
+def groups_of(people: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """List the combinations of values that occur."""
+    return people.select(columns).unique().sort(columns, nulls_last=True)
+
+
+def logged(journeys: Journeys, early: Early, *, names: Sequence[str] | None = None) -> Logged:
+    """Take who did which action on which days, those left out who signed up before a late launch."""
+    import numpy as np
+
+    found = pl.concat([_compact(piece, names) for piece in early.pieces], rechunk=False)
+    events = found.select(pl.col("event").unique()).sort(pl.col("event").cast(pl.String))["event"]
+    known = events.cast(pl.String).to_list()
+    physical = events.to_physical().to_numpy()
+    place = np.zeros(
+        int(physical.max(initial=0)) + 1, np.int16 if len(known) < 1 << 15 else np.int32
+    )
+    place[physical] = np.arange(len(known))
+    found_late = launches(journeys, early).select(pl.col("event").cast(pl.String), "launched_at")
+    late: dict[str, Any] = dict(found_late.iter_rows())
+    acts = _by_action(found, place, len(known))
+    came, able = early.people["signed_up_at"], {}
+    for number, name in enumerate(known):
+        if name in late:
+            able[number] = (came >= late[name]).to_numpy()
+    launched = [late.get(name) for name in known]
+    return Logged(known, launched, acts.within(able) if able else acts)
+
+
+def _by_action(found: pl.DataFrame, place: Any, actions: int) -> Acts:
+    """Sort by action, a slice at a time, which spares memory."""
+    import numpy as np
+
+    from engagekit.first_weeks.trials import Acts
+
+    sizes = np.zeros(actions, np.int64)
+    for part in found.iter_slices(SLICE):
+        sizes += np.bincount(place[part["event"].to_physical().to_numpy()], minlength=actions)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    user, done = np.empty(found.height, np.int32), np.empty(found.height, np.uint32)
+    own, cursor = np.empty(found.height, np.uint16), starts[:-1].copy()
+    for part in found.iter_slices(SLICE):
+        code = place[part["event"].to_physical().to_numpy()]
+        order = np.argsort(code, kind="stable")
+        counts = np.bincount(code, minlength=actions)
+        first = np.cumsum(counts) - counts
+        to = np.repeat(cursor - first, counts) + np.arange(len(code))
+        for whole, name in ((user, "person"), (done, "days"), (own, "own")):
+            whole[to] = part[name].to_numpy()[order]
+        cursor += counts
+    return Acts(user, done, own, starts)
+
+
+def _compact(piece: pl.LazyFrame, names: Sequence[str] | None) -> pl.DataFrame:
+    mine = [] if names is None else [pl.col("event").cast(pl.String).is_in(list(names))]
+    # Of several days the average; each has at least one.
+    on = pl.col("days").bitwise_count_ones()
+    own = ((pl.col("times") + on // 2) // on).clip(1, MOST_EVENTS).cast(pl.UInt16).alias("own")
+    person = pl.col("person").cast(pl.Int32)
+    return piece.filter(*mine).select(person, "event", "days", own).collect()
 
 
 def _actions(journeys: Journeys, users: pl.DataFrame) -> pl.LazyFrame:
@@ -100,30 +205,25 @@ def _actions(journeys: Journeys, users: pl.DataFrame) -> pl.LazyFrame:
     )
 
 
-def volume_classes(users: int) -> int:
-    """Say into how many classes of early volume users are cut: five to ten, more where users are very many.
-
-    Classes too wide leave the busiest of a class unlike the rest, which shows as soon as users are many enough;
-    classes too fine leave no pairs to compare where one action makes up most of the volume.
-    """
-    return max(5, min(10, users // 100), min(40, isqrt(users // 50)))
-
-
-def stratum_of(volume_class: pl.Expr) -> pl.Expr:
-    """Build the stratum: the exact number of early active days, crossed with the class of early volume."""
-    return pl.col("active_days").cast(pl.UInt32) * STRIDE + volume_class
-
-
 def halves(users: pl.Series) -> pl.Series:
     """Split users into two fixed halves by a hash of their id: the same on every machine and in every version."""
-    # A checksum alone keeps parity and neighbours together; multiplied, its top bit does not.
+    return halved(drawn(users))
+
+
+def halved(lots: pl.Series) -> pl.Series:
+    """Split users by the first digit of what was drawn for them."""
+    return ((lots // (1 << 31)) % 2 == 1).alias("half")
+
+
+def drawn(users: pl.Series) -> pl.Series:
+    """Draw a number for each user, by a hash of their id: the same on every machine and in every version."""
+    # A checksum alone keeps parity and neighbours together; multiplied, its upper digits do not.
     some = (users.slice(start, HASHED) for start in range(0, max(1, users.len()), HASHED))
     checksums = [
         pl.Series(list(map(zlib.crc32, ids.cast(pl.String).cast(pl.Binary))), dtype=pl.UInt64)
         for ids in some
     ]
-    spread = pl.concat(checksums).alias("half") * 0x9E3779B1
-    return (spread // (1 << 31)) % 2 == 1
+    return pl.concat(checksums) * 0x9E3779B1
 
 
 def launches(journeys: Journeys, early: Early) -> pl.DataFrame:

@@ -1,75 +1,41 @@
-"""What retained and churned users did in their first weeks: the plain comparison and the honest one, side by side."""
+"""What retained and churned users did in their first weeks: the plain comparison and the honest ones, side by side."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from engagekit.errors import ParameterError
-from engagekit.first_weeks.activity_strata import ACTIVE_DAYS, Early, early_of, launches
-from engagekit.first_weeks.contingency_tables import MOST_TIMES, Tally, numbers, tally, weighed
-from engagekit.first_weeks.retained import defining, judged_users, stand_ins
-from engagekit.first_weeks.sentences import question, sentence
-from engagekit.first_weeks.verdicts import (
-    CHURNED,
-    NOT_CLEAR,
-    RETAINED,
-    TOO_FEW,
-    best_marks,
-    disagreement,
-    guarded,
-    held_out,
-    judged,
-    opposed,
-    shown,
+from engagekit.first_weeks.rows import (
+    COLUMNS,
+    GROUPED,
+    activity_row,
+    asked_for,
+    check_controls,
+    days_faults,
+    finished,
+    framed,
+    held_to,
+    judge,
+    named_lever,
+    rows_of,
+    with_groups,
 )
-from engagekit.instants import AT
 from engagekit.journeys import group_names
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from engagekit.journeys import Journeys
     from engagekit.log import Frame
 
-COLUMNS: dict[str, Any] = {
-    "action": pl.String,
-    "at_least": pl.Int64,
-    "n_retained": pl.Int64,
-    "n_churned": pl.Int64,
-    "did_retained": pl.Int64,
-    "did_churned": pl.Int64,
-    "share_retained": pl.Float64,
-    "share_churned": pl.Float64,
-    "difference": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "retention_did": pl.Float64,
-    "retention_not": pl.Float64,
-    "risk_ratio": pl.Float64,
-    "adjusted_risk_ratio": pl.Float64,
-    "adjusted_low": pl.Float64,
-    "adjusted_high": pl.Float64,
-    "adjusted_difference": pl.Float64,
-    "adjusted_difference_low": pl.Float64,
-    "adjusted_difference_high": pl.Float64,
-    "phi": pl.Float64,
-    "phi_holdout": pl.Float64,
-    "reach": pl.Float64,
-    "tried": pl.Int64,
-    "p": pl.Float64,
-    "q": pl.Float64,
-    "strata_p": pl.Float64,
-    "part_of_definition": pl.Boolean,
-    "launched_at": AT,
-    "verdict": pl.String,
-    "sentence": pl.String,
-    "question": pl.String,
-}
-GROUPED: dict[str, Any] = {"scope": pl.String, "opposite": pl.Boolean}
-DEFAULT_THRESHOLDS = (1, 2, 3, 5, 10)
+DEFAULT_DAYS = (1, 2, 3)
+# What a list of the strongest takes from the half that chose; all else is from the other.
+FROM_CHOOSING = ("tried", "p", "q", "trial_q", "verdict")
+MOVED = (
+    "thresholds is no longer taken: first weeks count days, not times. Give days, such as days=(1, 2, 3): "
+    "on at least so many of the early days."
+)
 
 
 def compare_first_weeks(
@@ -78,14 +44,19 @@ def compare_first_weeks(
     outcome: Frame | None = None,
     among: Frame | None = None,
     by: str | Sequence[str] | None = None,
-    thresholds: Sequence[int] = DEFAULT_THRESHOLDS,
-    q: float = 0.05,
+    adjust: str | Sequence[str] = (),
+    days: Sequence[int] = DEFAULT_DAYS,
+    controls: str | Sequence[str] = (),
     core_days: int = 1,
+    q: float = 0.05,
+    thresholds: None = None,
 ) -> pl.DataFrame:
     """Say what retained users did in their first days that churned users did not, beyond being more active.
 
     ``difference = did_retained/n_retained - did_churned/n_churned``; ``risk_ratio = retention_did / retention_not``;
-    adjusted: the Mantel-Haenszel risk ratio over strata of early activity (see `engagekit.strata.mantel_haenszel`).
+    adjusted: ``Σ a·n0/N / Σ c·n1/N`` (Mantel-Haenszel) over a sequence of trials, one for each early day d: of the users
+    active on d who had done the action on exactly ``at_least - 1`` days before, those who did it on d (n1, of them a retained)
+    against the others (n0, c).
 
     Parameters
     ----------
@@ -97,28 +68,43 @@ def compare_first_weeks(
         A frame with `user_id`: only these users, such as those who reached a landmark.
     by
         Property or properties of users: every action also within each of their values.
-    thresholds
-        Doing it at least this often counts as doing it; each is tried.
-    q
-        Share of false discoveries accepted among the actions named.
+    adjust
+        Property or properties of users, fixed at the start, such as the channel: users are compared with those of the same
+        value only.
+    days
+        Doing it on at least so many of the early days counts as doing it; each is tried.
+    controls
+        Actions that cannot matter: they are shown, and how many of them would have been called clear.
     core_days
         How many different days with the core action in the outcome window make a user retained.
+    q
+        Share of false discoveries accepted among the actions named.
+    thresholds
+        No longer taken; see `days`.
 
     Returns
     -------
     DataFrame
-        One row per action at its best threshold, and one for ``(active days)``: named actions first, strongest first.
+        One row per action at its best number of days, and one for ``(active days)``: named actions first, strongest
+        first.
 
         `action`, `at_least`; `n_retained`, `n_churned` users compared; `did_retained`, `did_churned` of them who did it;
         `share_retained`, `share_churned`, their `difference` with `low`, `high`; `retention_did`, `retention_not`: share
         retained of those who did and did not, `risk_ratio` their ratio; `adjusted_risk_ratio`, `adjusted_low`,
-        `adjusted_high` and `adjusted_difference`, `adjusted_difference_low`, `adjusted_difference_high`: the same among
-        equally active users; `phi`; `phi_holdout`: on one half of the users, at the threshold best on the other;
-        `reach`: share of all who did it; `tried`: thresholds tried; `p`: the smallest over thresholds, times `tried`;
-        `q`: Benjamini-Hochberg over actions; `strata_p`: chance (Breslow-Day) that more and less active users differ no
-        more than they do; `part_of_definition`: the action defines the outcome; `launched_at`: the action was launched
-        late and only users who signed up later are compared; `verdict`: ``"more in retained"``, ``"more in churned"``,
-        ``"not clear"`` or ``"too few"``; `sentence`; `question`: what the row asks of onboarding.
+        `adjusted_high`: the trials', null where there is none (nobody without the action was retained: only a lower bound;
+        nobody with it: only an upper one); `same_day_risk_ratio`: the same among users with equally many other events on
+        that very day; `uncompared`: share of those who did it who found nobody to be compared with; `e_value`; `phi`;
+        `phi_holdout`: on one half of the users, at the number of days best on the other; `reach`: share of all who did it;
+        `tried`: numbers of days tried; `design_effect`: by how much likeness within accounts inflates the variance (1
+        where no accounts are known); `p`: the larger chance of the two adjusted figures, times `tried`; `q`:
+        Benjamini-Hochberg over actions; `trial_q`: the same of the trials alone; `part_of_definition`: the action defines the outcome;
+        `belongs_to`: what the action is in the definition, if anything; `control`, `controls`, `controls_clear`: whether
+        it is one of the controls, how many there are, and how many of them would have been called clear; `launched_at`:
+        the action was launched late and only users who signed up later are compared; `test_users_per_arm`, `test_days`,
+        `experiment`: of the test that would settle a named action, and in words who is offered what
+        (see `engagekit.first_weeks.settling.lever_test`); `verdict`: ``"more in
+        retained"``, ``"more in churned"``, ``"not clear"`` or ``"too few"``; `sentence`; `question`: what the row asks of
+        onboarding.
 
         With `by`, its columns stand first (null in the pooled row), `scope` is ``"all"`` or ``"group"``, and `opposite` is
         true where pooled and within-group differences clearly point in opposite directions.
@@ -126,24 +112,39 @@ def compare_first_weeks(
     Raises
     ------
     ParameterError
-        `thresholds`, `q` or `by` means nothing.
+        `days`, `q`, `by`, `adjust` or `controls` means nothing, or `thresholds` is given.
     ColumnError
         `outcome` or `among` lacks a column.
 
     Notes
     -----
-    Compared are users whose outcome is known (see `outcomes`). Whoever quits early has less time to do anything, so
-    most actions look retaining; therefore users are compared only with users of exactly as many early active days and
-    a like volume of early events, and the adjusted figures decide. An action needs 10 users who did it and 10 who did
-    not. Where no threshold stands out, the one that the most users reached is shown. An action counts as more in churned
-    only if that holds, too, with its own count taken out of the volume: at equal volume, who does one thing more does
-    others less. Intervals are at level 1 - 0.05 / `tried`; chances follow the lean of small counts. Active days, which
-    nothing is left to adjust for, and the actions that define the outcome are shown, but not named, and `q` does not
-    count them. Outreach is done to users, not by them, and left out. Nothing here shows a cause.
+    Compared are users whose outcome is known (see `outcomes`). Whoever quits early has less time to do anything, and
+    whoever is keen does more of everything, so most actions look retaining.
+
+    *What the adjustment does.* Nothing that came after the action is looked at: users are alike in what was known of
+    them when it was done: the early day, on how many days they had been active, how long since, how much they had done, when
+    they signed up, and the properties in `adjust`. Strata without a comparison are joined to coarser ones step by step
+    (see `engagekit.first_weeks.trial_strata.trial_strata`), never across days, quarters of the sign-up range or values of `adjust`.
+    Whom that leaves without anybody alike, a tenth or so of those who do what nearly all do, is left out (`uncompared`). The
+    same-day figure takes away, too, that whoever does more on a day does more of any kind; for an action that is part of
+    what busy days are made of, it compares with days fuller by as much as the action tells (see `engagekit.first_weeks.same_day`). An
+    action is named only if both figures stand out (`q`), and the plain one points the same way.
+
+    *What it does not do.* It cannot see intent: users who meant to stay anyway may do an action for that very reason. The
+    `e_value` says how strongly such a thing would have to go with both, to explain the ratio alone. A true effect of an
+    action that fills its own day with other events can be hidden by the same-day figure. The ratio is diluted, 1.15 for a
+    true 1.22, since the others may do it later. The best of `days` flatters itself; `strongest` does not.
+
+    Where users have an `account_id`, users of one account are alike, and the chances rest on accounts. An action needs 10
+    users who did it and 10 who did not, and at most half of those who did it without a comparison. Where no number of
+    days stands out, the one that the most users reached is shown. Active days, which nothing is left to adjust for, the
+    actions that define the outcome, and controls are shown, but not named, and `q` does not count them. Outreach is done to
+    users, not by them, and left out. Nothing here shows a cause.
 
     References
     ----------
-    Mantel and Haenszel (1959); Greenland and Robins (1985); Newcombe (1998); Benjamini and Hochberg (1995).
+    Hernán and Robins (2016), trials in sequence; Mantel and Haenszel (1959); Greenland and Robins (1985); Koopman (1984);
+    Newcombe (1998); Benjamini and Hochberg (1995); VanderWeele and Ding (2017).
 
     Examples
     --------
@@ -153,18 +154,23 @@ def compare_first_weeks(
     >>> compare_first_weeks(journeys).select("action", "verdict").row(0)
     ('tour_taken', 'more in retained')
     """
-    _check(thresholds, q)
-    keys = group_names(journeys, by, taken=[*COLUMNS, *GROUPED])
-    ladder = sorted(set(thresholds))
-    early, counts = _counted(journeys, outcome, among, core_days, ladder, keys)
-    pooled = weighed(numbers(counts))
-    best = best_marks(pooled, ladder, defining(journeys, outcome), q)
-    table = guarded(shown(pooled, best), early, counts)
-    table = table.join(disagreement(counts, table), on="event", how="left")
-    table = table.join(held_out(counts), on="event", how="left")
-    if keys:
-        table = _with_groups(table, best, early, counts, q)
-    return _finished(table, counts, journeys.definition.first_days, keys)
+    from engagekit.first_weeks.verdicts import weighed
+
+    _check(days, q, controls, thresholds)
+    names = group_names(journeys, by, taken=[*COLUMNS, *GROUPED])
+    asked = asked_for(
+        journeys, outcome=outcome, among=among, core_days=core_days, by=names, adjust=_many(adjust),
+        days=days,
+    )  # fmt: skip
+    controlled = check_controls(asked, _many(controls))
+    known, (did, of) = asked.early.known.together(), asked.counts.whole()
+    found = weighed(known, asked.logged.acts, asked.days, account=asked.account)
+    rows = rows_of(asked, found, did, of, controlled)
+    judge(rows, q)
+    table = framed([*rows, activity_row(asked)] if asked.users else [])
+    if names:
+        table = with_groups(table, rows, asked, found, q)
+    return finished(table, asked, names)
 
 
 def strongest(
@@ -172,24 +178,28 @@ def strongest(
     *,
     outcome: Frame | None = None,
     among: Frame | None = None,
-    thresholds: Sequence[int] = DEFAULT_THRESHOLDS,
-    q: float = 0.05,
+    adjust: str | Sequence[str] = (),
+    days: Sequence[int] = DEFAULT_DAYS,
+    controls: str | Sequence[str] = (),
     core_days: int = 1,
+    q: float = 0.05,
+    thresholds: None = None,
 ) -> pl.DataFrame:
     """Say which actions stand out on one half of the users, and show what the other half says of them.
 
-    The actions with q at most `q` on the first half, each at its best threshold there.
+    The actions that are named on the first half, each at its best number of days there.
 
     Parameters
     ----------
-    journeys, outcome, among, thresholds, q, core_days
+    journeys, outcome, among, adjust, days, controls, core_days, q, thresholds
         As for `compare_first_weeks`.
 
     Returns
     -------
     DataFrame
-        The columns of `compare_first_weeks`, with `p`, `q` and `verdict` from the half that chose and every other number from
-        the half that did not, intervals at 95 %. Actions that define the outcome and active days are not in it.
+        The columns of `compare_first_weeks`, with `tried`, `p`, `q`, `trial_q` and `verdict` from the half that chose and every
+        other number from the half that did not. Where that half's three figures do not all point the same way, the verdict is
+        ``"not clear"``. Actions that belong to the definition, controls and active days are not in it.
 
     Raises
     ------
@@ -208,138 +218,49 @@ def strongest(
     >>> "tour_taken" in strongest(journeys)["action"]
     True
     """
-    _check(thresholds, q)
-    ladder = sorted(set(thresholds))
-    early, counts = _counted(journeys, outcome, among, core_days, ladder, [])
-    best = best_marks(weighed(numbers(counts, half=True)), ladder, defining(journeys, outcome), q)
-    choosing = guarded(
-        best,
-        dataclasses.replace(early, people=early.people.filter("half")),
-        counts.of_half(half=True),
-    )
-    named = choosing.filter(pl.col("verdict").is_in([RETAINED, CHURNED]))
-    table = shown(
-        weighed(numbers(counts, half=False)), named.with_columns(tried=pl.lit(1, pl.Int64))
-    )
-    table = table.join(disagreement(counts.of_half(half=False), table), on="event", how="left")
-    table = table.drop("tried").join(named.select("event", "tried"), on="event", how="left")
-    return _finished(
-        table.with_columns(phi_holdout=pl.col("phi")), counts, journeys.definition.first_days
-    )
+    from engagekit.first_weeks.verdicts import weighed
+
+    _check(days, q, controls, thresholds)
+    asked = asked_for(
+        journeys, outcome=outcome, among=among, core_days=core_days, by=(), adjust=_many(adjust),
+        days=days,
+    )  # fmt: skip
+    controlled = check_controls(asked, _many(controls))
+    halves, place = {}, None
+    for half in (1, 0):
+        mine = asked.half == half
+        did, of = asked.counts.of_half(half)
+        found = weighed(
+            asked.early.known.only(mine), asked.logged.acts.among(mine), asked.days,
+            account=None if asked.account is None else asked.account[mine], place=place,
+        )  # fmt: skip
+        halves[half] = rows_of(asked, found, did, of, controlled)
+        place = found.place
+    judge(halves[1], q)
+    chosen = [
+        telling
+        | {name: choosing[name] for name in FROM_CHOOSING}
+        | {"phi_holdout": telling["phi"], "verdict": held_to(choosing["verdict"], telling)}
+        for choosing, telling in zip(halves[1], halves[0], strict=True)
+        if named_lever(choosing)
+    ]
+    return finished(framed(chosen), asked, [])
 
 
-def _check(thresholds: Sequence[int], q: float) -> None:
-    faults = []
-    whole = isinstance(thresholds, Sequence) and all(
-        isinstance(k, int) and not isinstance(k, bool) and 1 <= k <= MOST_TIMES for k in thresholds
-    )
-    if not whole or not thresholds:
-        faults.append(
-            f"thresholds is {thresholds!r}; it takes whole numbers of at least 1, up to a billion."
-        )
+def _many(names: str | Sequence[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _check(
+    days: Sequence[int], q: float, controls: str | Sequence[str], thresholds: object
+) -> None:
+    faults = [] if thresholds is None else [MOVED]
+    faults += days_faults(days)
     if isinstance(q, bool) or not isinstance(q, (int, float)) or not 0 < q < 1:
         faults.append(f"q is {q!r}; it takes a share between 0 and 1.")
+    if not isinstance(controls, Sequence) or not all(isinstance(name, str) for name in controls):
+        faults.append(
+            f"controls is {controls!r}; it takes the name of an action or a list of them."
+        )
     if faults:
         raise ParameterError.from_faults("The first weeks cannot be compared", faults)
-
-
-def _counted(
-    journeys: Journeys,
-    outcome: Frame | None,
-    among: Frame | None,
-    core_days: int,
-    ladder: Sequence[int],
-    keys: Sequence[str],
-) -> tuple[Early, Tally]:
-    users = judged_users(journeys, outcome=outcome, among=among, core_days=core_days, keys=keys)
-    early = early_of(journeys, users)
-    marks = [pl.col("times") >= k for k in ladder]
-    return early, tally(early, marks, launches(journeys, early), keys=stand_ins(keys))
-
-
-def _with_groups(
-    table: pl.DataFrame, best: pl.DataFrame, early: Early, counts: Tally, q: float
-) -> pl.DataFrame:
-    """Add each action's rows within groups, at the threshold chosen for all, and whether they point both ways."""
-    keys = list(counts.keys)
-    each = weighed(numbers(counts, keys=keys)).join(
-        best.select("event", "mark", "at_least", "tried", "part_of_definition"),
-        on=["event", "mark"],
-    )
-    each = each.with_columns(
-        pl.when("enough").then((pl.col("chance") * pl.col("tried")).clip(0, 1)).alias("p")
-    )
-    verdicts = pl.concat([judged(g, q) for g in _split(each, keys)])
-    figures = shown(each.drop("at_least", "tried", "part_of_definition", "p"), verdicts, keys)
-    parts = []
-    for group in _split(figures, keys):
-        if not (group["verdict"] == CHURNED).any():
-            parts.append(group)
-            continue
-        own = [pl.col(k).eq_missing(pl.lit(group[k][0], group.schema[k])) for k in keys]
-        of_group = Early(early.people.filter(*own), early.pieces)
-        parts.append(guarded(group, of_group, counts.only(*own)))
-    groups = pl.concat(parts).with_columns(pl.lit("group").alias("scope"))
-    both_ways = opposed(table, groups)
-    return pl.concat(
-        [table.with_columns(pl.lit("all").alias("scope")), groups], how="diagonal"
-    ).join(both_ways, on="event", how="left")
-
-
-def _split(frame: pl.DataFrame, keys: Sequence[str]) -> list[pl.DataFrame]:
-    # Where nobody is judged there is no group; the empty frame still has the columns.
-    return frame.partition_by(keys, maintain_order=True) or [frame]
-
-
-def _finished(
-    table: pl.DataFrame, counts: Tally, first_days: int, names: Sequence[str] = ()
-) -> pl.DataFrame:
-    """Name, rank and describe the rows: claims first, strongest first, each action's groups below it."""
-    keys = list(counts.keys)
-    table = table.join(counts.events.select("event", "launched_at"), on="event", how="left")
-    table = table.with_columns(pl.col("event").cast(pl.String).alias("action"))
-    ranked = _ranked(table, keys)
-    words = [
-        (sentence(row, first_days), question(row))
-        for row in ranked.with_columns(_group_said(keys, names)).iter_rows(named=True)
-    ]
-    told = pl.DataFrame(words, schema={"sentence": pl.String, "question": pl.String}, orient="row")
-    columns: dict[str, Any] = (GROUPED if keys else {}) | COLUMNS
-    return pl.concat([ranked, told], how="horizontal").select(
-        *[pl.col(key).alias(name) for key, name in zip(keys, names, strict=True)],
-        *[pl.col(c).cast(t) for c, t in columns.items()],
-    )
-
-
-def _group_said(keys: Sequence[str], names: Sequence[str]) -> pl.Expr:
-    if not keys:
-        return pl.lit(None, pl.String).alias("group")
-    parts = [
-        pl.format("{}: {}", pl.lit(name), pl.col(key).cast(pl.String).fill_null("none"))
-        for key, name in zip(keys, names, strict=True)
-    ]
-    return (
-        pl.when(pl.col("scope") == "group")
-        .then(pl.concat_str(parts, separator=", "))
-        .alias("group")
-    )
-
-
-def _ranked(table: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
-    apart = pl.col("part_of_definition") | (pl.col("action") == ACTIVE_DAYS)
-    order = {RETAINED: 0, CHURNED: 1, NOT_CLEAR: 3, TOO_FEW: 4}
-    tier = pl.col("verdict").replace_strict(order, return_dtype=pl.Int32)
-    tier = pl.when(apart & (pl.col("verdict") != TOO_FEW)).then(2).otherwise(tier)
-    # A claim without a ratio is the strongest: of those who did not, nobody comparable was retained.
-    strength = -pl.col("adjusted_risk_ratio").log().abs().fill_null(math.inf)
-    pooled = table.filter(pl.col("scope") == "all") if keys else table
-    ranks = (
-        pooled.with_columns(
-            tier.alias("tier"), pl.when(tier < 2).then(strength).otherwise("p").alias("place")
-        )
-        .sort("tier", "place", "action", nulls_last=True)
-        .select("action")
-        .with_row_index("rank")
-    )
-    inside = ["scope", *keys] if keys else []
-    return table.join(ranks, on="action").sort("rank", *inside, nulls_last=True)

@@ -119,14 +119,18 @@ def judged_users(
     core_days: int = 1,
     keys: Sequence[str] = (),
 ) -> list[pl.DataFrame]:
-    """Take the users whose outcome is known, part by part: ``user_id, signed_up_at, retained`` and the properties as `stand_ins`."""
+    """Take the users whose outcome is known, part by part.
+
+    Columns ``user_id, signed_up_at, retained``, the properties as `stand_ins`, and ``_row``: where they stand in the
+    users of their part.
+    """
     check_journeys(journeys)
 
     def judged(part: Journeys) -> pl.DataFrame:
         frame = _classed(part, outcome=outcome, among=among, core_days=core_days, keys=keys)
         known = frame.filter(pl.col("outcome").is_in([RETAINED, CHURNED]))
         retained = (pl.col("outcome") == RETAINED).alias("retained")
-        return known.select("user_id", "signed_up_at", retained, *stand_ins(keys)).collect()
+        return known.select("user_id", "signed_up_at", retained, *stand_ins(keys), "_row").collect()
 
     if outcome is None and among is None:
         return [judged(part) for part in journeys.parts()]
@@ -136,10 +140,10 @@ def judged_users(
 
 def _cut(users: pl.DataFrame, journeys: Journeys) -> list[pl.DataFrame]:
     where = pl.concat(
-        part.users.lazy().select("user_id", pl.lit(number, pl.UInt32).alias("_part"))
+        part.users.lazy().select("user_id", _part=pl.lit(number, pl.UInt32)).with_row_index("_row")
         for number, part in enumerate(journeys.parts())
     )
-    placed = users.join(where.collect(), on="user_id", how="left")
+    placed = users.drop("_row").join(where.collect(), on="user_id", how="left")
     cut = placed.partition_by("_part", as_dict=True, include_key=False)
     return [cut.get((number,), users.clear()) for number in range(len(journeys.pieces))]
 
@@ -152,6 +156,42 @@ def stand_ins(keys: Sequence[str]) -> list[str]:
 def defining(journeys: Journeys, outcome: Frame | None) -> Sequence[str]:
     """Name the actions that decide who is retained; an outcome from outside is decided by none."""
     return event_names(journeys.definition.core) if outcome is None else ()
+
+
+def account_of(journeys: Journeys) -> str | None:
+    """Name the property that says which account a user belongs to, where users are the unit and it is known."""
+    known = journeys.unit == "user" and "account_id" in journeys.properties
+    return "account_id" if known else None
+
+
+def account_numbers(accounts: pl.Series) -> Any:
+    """Give each account a number; users without one stand for themselves."""
+    import numpy as np
+
+    number = accounts.rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
+    alone = np.arange(len(number)) + number.max(initial=0) + 1
+    return np.where(number < 0, alone, number)
+
+
+def belonging(journeys: Journeys, outcome: Frame | None) -> dict[str, str]:
+    """Say of the events that make up the loop what they are in it: they are links to mend, and no levers for themselves."""
+    definition = journeys.definition
+    asked: list[tuple[str, object]] = (
+        [] if outcome is not None else [("core action", definition.core)]
+    )
+    asked += [("sign-up", definition.signup), ("activation", definition.activation)]
+    for step in definition.steps:
+        asked += [
+            (f"step {step.name!r} reached", step.reached),
+            (f"step {step.name!r}", step.completed),
+        ]
+    asked += [("advanced action", matcher) for matcher in definition.advanced]
+    asked += [("advocacy", matcher) for matcher in definition.advocacy]
+    found: dict[str, str] = {}
+    for what, matcher in asked:
+        for name in event_names(matcher) if matcher else ():
+            found.setdefault(name, what)
+    return found
 
 
 def _window_said(journeys: Journeys) -> str:
@@ -200,6 +240,7 @@ def _classed(
     inner = stand_ins(keys)
     properties = [pl.col(key).alias(name) for key, name in zip(keys, inner, strict=True)]
     users = journeys.users.lazy().select("user_id", "signed_up_at", *properties)
+    users = users.with_row_index("_row")
     end = pl.lit(journeys.as_of, AT)
     if outcome is None:
         after = outcome_window(journeys)[1]
@@ -225,7 +266,7 @@ def _classed(
         .then(pl.lit(RETAINED))
         .otherwise(pl.lit(CHURNED))
     )
-    return table.select("user_id", "signed_up_at", named.alias("outcome"), *inner)
+    return table.select("user_id", "signed_up_at", named.alias("outcome"), *inner, "_row")
 
 
 def _returned(journeys: Journeys, users: pl.LazyFrame, core_days: int) -> pl.LazyFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,26 +10,28 @@ import polars as pl
 
 from engagekit._base import percent
 from engagekit.errors import ColumnError, ParameterError, TooFewUsersError, listing, nearest
-from engagekit.first_weeks.activity_strata import ACTIVE_DAYS, Early, early_of, launches
-from engagekit.first_weeks.contingency_tables import (
-    LEAST_USERS,
-    MOST_TIMES,
-    numbers,
-    tally,
-    weighed,
+from engagekit.first_weeks.activity_strata import ACTIVE_DAYS, Early, Logged, early_of, logged
+from engagekit.first_weeks.retained import (
+    account_numbers,
+    account_of,
+    defining,
+    judged_users,
+    same_kind,
+    stand_ins,
 )
-from engagekit.first_weeks.retained import defining, judged_users, same_kind
 from engagekit.first_weeks.sentences import late_said
 from engagekit.ingest import normal_form
-from engagekit.instants import days
-from engagekit.journeys import check_journeys
+from engagekit.instants import AT, days
+from engagekit.journeys import check_journeys, group_names
 from engagekit.log import open_log
-from engagekit.strata import benjamini_hochberg, pooled_ratios
+from engagekit.strata import association, benjamini_hochberg, chi2_tail
 
 if TYPE_CHECKING:
+    from engagekit.first_weeks.threshold_trials import Cells
     from engagekit.journeys import Journeys
     from engagekit.log import Frame
 
+MOST_TIMES = 10**9  # nobody does anything more often, and larger numbers fit no column
 GRID: dict[str, Any] = {
     "action": pl.String,
     "at_least": pl.Int64,
@@ -47,16 +50,20 @@ GRID: dict[str, Any] = {
     "adjusted_risk_ratio": pl.Float64,
     "adjusted_low": pl.Float64,
     "adjusted_high": pl.Float64,
+    "same_day_risk_ratio": pl.Float64,
     "phi": pl.Float64,
     "phi_choosing": pl.Float64,
     "chosen": pl.Boolean,
     "p": pl.Float64,
     "q": pl.Float64,
+    "confirmed": pl.Boolean,
     "part_of_definition": pl.Boolean,
+    "launched_at": AT,
     "sentence": pl.String,
 }
 
 DEFAULT_WITHIN = (1, 3, 7, 14)
+CLEAR = 0.05
 ANOTHER_LOG = "give the log that they were rolled up from (of accounts: with the account in place of the user)."
 
 
@@ -70,6 +77,7 @@ def find_threshold(
     within: Sequence[int] | None = None,
     events: Any = None,
     core_days: int = 1,
+    adjust: str | Sequence[str] = (),
 ) -> pl.DataFrame:
     """Say which "did it at least k times within d days" goes with being retained, and how well it tells.
 
@@ -78,7 +86,7 @@ def find_threshold(
 
     Parameters
     ----------
-    journeys, outcome, among, core_days
+    journeys, outcome, among, core_days, adjust
         As for `engagekit.first_weeks.compare_first_weeks`.
     actions
         An event name or a list of them; None: all.
@@ -97,9 +105,11 @@ def find_threshold(
         One row per action and cell of the grid, each action's chosen cell first, the strongest action first: `action`,
         `at_least`, `within_days`, `unit` (``"days"`` or ``"times"``); on the half of the users that did not choose: `n` users
         who did, of `of`; `reach`; `precision` beside `base_rate` and `lift`; `sensitivity`, `specificity`, `npv`;
-        `risk_ratio`; `adjusted_risk_ratio` with `adjusted_low`, `adjusted_high` (null with fewer than 10 users on a side);
-        `phi`; then `phi_choosing` on the half that chose; `chosen`; for chosen cells `p` and, over actions, `q`
-        (which does not count active days, nor actions that define the outcome); `part_of_definition`; `sentence`.
+        `risk_ratio`; `adjusted_risk_ratio` with `adjusted_low`, `adjusted_high`: the trials' (null with fewer than 10 users on
+        a side); `phi`; then `phi_choosing` on the half that chose; `chosen`; for chosen cells `same_day_risk_ratio`, `p` (the
+        larger chance of the two adjusted figures) and, over actions, `q` (which does not count active days, nor actions that
+        define the outcome); `confirmed`: q is at most 0.05 and every figure lies above 1; `part_of_definition`; `launched_at`: the action
+        was launched late and only users who signed up later are compared; `sentence`.
 
     Raises
     ------
@@ -113,9 +123,11 @@ def find_threshold(
 
     Notes
     -----
-    A cell is chosen where, on the choosing half, users who reached it were most surely retained more often than equally
-    active users who did not. The best of a grid flatters itself: with 300 users and 50 actions phi of pure noise is
-    0.23 on the half that chose, and 0 on the other. The halves are fixed by a hash of the user id.
+    A cell is chosen where, on the choosing half, users who reached it were most surely retained more often in the trials
+    (see `engagekit.first_weeks.compare_first_weeks`; within d days: the trials of these days). With `events` the trials are
+    of those who reach k times on a day, against those who had done it equally often before. The best of a grid flatters
+    itself: with 300 users and 50 actions phi of pure noise is 0.23 on the half that chose, and 0 on the other. So a cell
+    tells who stays only if the other half confirms it. The halves are fixed by a hash of the user id.
 
     Examples
     --------
@@ -138,18 +150,18 @@ def find_threshold(
         for k in sorted({*thresholds})
         if unit == "times" or k <= d
     ]
-    judged = judged_users(journeys, outcome=outcome, among=among, core_days=core_days)
+    account, inner = account_of(journeys), group_names(journeys, adjust)
+    names = list(dict.fromkeys([*inner, *([account] if account else [])]))
+    judged = judged_users(journeys, outcome=outcome, among=among, core_days=core_days, keys=names)
     if not any(part.height for part in judged):
         raise TooFewUsersError("Nobody's outcome is known yet, so no threshold can be found.")
-    early = early_of(journeys, judged)
-    launched = launches(journeys, early)
-    early = _narrowed(early, actions)
+    held = dict(zip(names, stand_ins(names), strict=True))
+    early = early_of(journeys, judged, adjust=[held[name] for name in inner])
+    found = logged(journeys, early, names=_known(early, actions))
     if events is not None:
-        early = _timed(early, events, sorted({*within}))
-    marks = [_mark(k, d, unit) for k, d in grid]
-    counts = tally(early, marks, launched, activity=unit == "days")
-    halves = [weighed(numbers(counts, half=half)) for half in (True, False)]
-    return _told(_chosen(*halves), grid, unit, defining(journeys, outcome))
+        found = _timed(early, found, events, max(within))
+    accounts = None if account is None else account_numbers(early.people[held[account]])
+    return _told(_cells(early, found, grid, accounts), grid, unit, defining(journeys, outcome))
 
 
 def _check(thresholds: Sequence[int], within: Sequence[int], span: int, actions: object) -> None:
@@ -173,9 +185,10 @@ def _check(thresholds: Sequence[int], within: Sequence[int], span: int, actions:
         raise ParameterError.from_faults("No threshold can be looked for", faults)
 
 
-def _narrowed(early: Early, actions: str | Sequence[str] | None) -> Early:
+def _known(early: Early, actions: str | Sequence[str] | None) -> list[str] | None:
+    """Refuse actions that nobody did in the first days."""
     if actions is None:
-        return early
+        return None
     asked = [actions] if isinstance(actions, str) else list(actions)
     events = early.asked(lambda did: did.select(pl.col("event").unique()))
     known = events.unique().collect()["event"].cast(pl.String).to_list()
@@ -185,17 +198,15 @@ def _narrowed(early: Early, actions: str | Sequence[str] | None) -> Early:
         raise ParameterError(
             f"Nobody judged did {listing(missing, last='or')} in the first days.{hints}"
         )
-    mine = pl.col("event").cast(pl.String).is_in(names)
-    return Early(early.people, tuple(piece.filter(mine) for piece in early.pieces))
+    return names
 
 
-def _mark(k: int, d: int, unit: str) -> pl.Expr:
-    on_days: pl.Expr = (pl.col("days") & (2**d - 1)).bitwise_count_ones()
-    return (pl.col(f"within_{d}") if unit == "times" else on_days) >= k
+def _timed(early: Early, found: Logged, events: Any, most: int) -> Logged:
+    """Count every time of the actions on each day, from the log."""
+    import numpy as np
 
+    from engagekit.first_weeks.trials import Acts
 
-def _timed(early: Early, events: Any, within: Sequence[int]) -> Early:
-    """Count every action within each number of days, from the log."""
     log, _ = open_log(events)
     ids = early.people.schema["user_id"]
     if not same_kind(log.collect_schema()["user_id"], ids):
@@ -205,106 +216,174 @@ def _timed(early: Early, events: Any, within: Sequence[int]) -> Early:
     people = early.people.lazy().select("user_id", "person", "signed_up_at")
     since = pl.col("at") - pl.col("signed_up_at")
     counted = (
-        log.select(
-            pl.col("user_id").cast(ids, strict=False),
-            pl.col("event").cast(pl.String).cast(pl.Categorical),
-            "at",
-        )
+        log.select(pl.col("user_id").cast(ids, strict=False), pl.col("event").cast(pl.String), "at")
+        .filter(pl.col("event").is_in(found.names))
         .join(people, on="user_id")
-        .filter(since >= days(0), since < days(max(within)))
-        .group_by("person", "event")
-        .agg([(since < days(d)).sum().cast(pl.UInt32).alias(f"within_{d}") for d in within])
+        .filter(since >= days(0), since < days(most))
+        .group_by("person", "event", (since.dt.total_days()).alias("day"))
+        .agg(pl.len().cast(pl.UInt32).alias("times"))
         .collect()
     )
-    known = early.did
-    did = known.join(early.people.select("person", "signed_up_at"), on="person")
-    did = did.filter(pl.col("first_at") < pl.col("signed_up_at") + days(max(within)))
-    found = known.join(counted, on=["person", "event"])
-    if missing := did.height - found.height:
+    acts, place = found.acts, {name: number for number, name in enumerate(found.names)}
+    action = np.repeat(np.arange(acts.actions), np.diff(acts.starts))
+    row = pl.DataFrame({"person": acts.user.astype(np.uint32), "_action": action}).with_row_index(
+        "row"
+    )
+    code = pl.col("event").replace_strict(place, return_dtype=pl.Int64).alias("_action")
+    placed = counted.with_columns(code, pl.col("person").cast(pl.UInt32)).join(
+        row, on=["person", "_action"]
+    )
+    done = np.zeros((early.known.days + 1, len(acts.user)), np.int64)
+    at = placed["day"].to_numpy() + 1, placed["row"].to_numpy()
+    done[at] = placed["times"].to_numpy()
+    # On which days it was done is known, and must be what the log says.
+    bits = ((acts.days[None, :] >> np.arange(most, dtype=np.uint32)[:, None]) & 1) > 0
+    if missing := int((bits & (done[1 : most + 1] == 0)).sum()):
         raise ParameterError(
-            f"events lacks {missing:,} of the {did.height:,} early actions that these journeys know; {ANOTHER_LOG}"
+            f"events lacks {missing:,} of the {int(bits.sum()):,} early actions that these journeys know; {ANOTHER_LOG}"
         )
-    return Early(early.people, (found.lazy(),))
+    timed = Acts(acts.user, acts.days, acts.own, acts.starts, acts.able, done.cumsum(axis=0))
+    return Logged(found.names, found.launched, timed)
 
 
-def _chosen(choosing: pl.DataFrame, telling: pl.DataFrame) -> pl.DataFrame:
-    """Mark each action's best cell on one half, and keep the other half's figures."""
-    # Active days have no excess among equally active users; there the plain association must be positive.
-    more = pl.when(pl.col("_spread") > 0).then("_excess").otherwise("phi") > 0
-    usable = pl.col("enough") & pl.col("chance").is_not_null() & more
-    best = (
-        choosing.filter(usable)
-        .sort("event", "chance", "mark")
-        .unique("event", keep="first", maintain_order=True)
-        .select("event", "mark", pl.lit(value=True).alias("chosen"), pl.col("chance").alias("rank"))
+def _cells(
+    early: Early, found: Logged, grid: Sequence[tuple[int, int]], account: Any
+) -> list[dict[str, Any]]:
+    """Write a row per action and cell: the figures of the half that tells, and what the other half chose."""
+    from engagekit.first_weeks.threshold_trials import cells, chosen_sums
+
+    half = early.people["half"].to_numpy()
+    halves = {}
+    for side in (True, False):
+        mine = half == side
+        known, acts = early.known.only(mine), found.acts.among(mine)
+        halves[side] = known, acts, cells(known, acts, grid)
+    choosing, telling = halves[True][2], halves[False][2]
+    best = choosing.best()
+    known, acts, _ = halves[False]
+    mine = None if account is None else account[~half]
+    trial, beside, p, alike = chosen_sums(known, acts, grid, best, telling, mine)
+    rows = []
+    for action, name in enumerate(found.names):
+        chances = choosing.chance[action, best[action]] if best[action] >= 0 else None
+        for place in range(len(grid)):
+            row = _figures(telling, action, place) | {
+                "action": name, "mark": place, "rank": chances, "chosen": place == best[action],
+                "phi_choosing": _phi(choosing, action, place), "launched_at": found.launched[action],
+            }  # fmt: skip
+            if row["chosen"]:
+                row |= _adjusted(trial[action], row, alike, action)
+                row |= {"p": _number(p[action]), "same_day_risk_ratio": _ratio(beside[action])}
+            rows.append(row)
+    if found.acts.done is None:
+        rows += _activity(early, grid, half)
+    return rows
+
+
+def _figures(cells: Cells, action: int, place: int) -> dict[str, Any]:
+    """Compute the plain figures of a cell, and the trials'."""
+    row = _plain(*cells.table(action, place))
+    return row | _adjusted(cells.sums[action, place], row, None, action)
+
+
+def _plain(a: int, b: int, c: int, d: int) -> dict[str, Any]:
+    found = association(a, b, c, d)
+    return {
+        "n": a + b, "of": a + b + c + d, "reach": _number(found.reach), "precision": _number(found.ppv),
+        "base_rate": _number(found.base_rate), "lift": _number(found.lift),
+        "sensitivity": _number(found.sensitivity), "specificity": _number(found.specificity),
+        "npv": _number(found.npv), "phi": _number(found.phi),
+        "risk_ratio": _number(a / (a + b) / (c / (c + d))) if a + b and c else None,
+    }  # fmt: skip
+
+
+def _adjusted(sums: Any, row: dict[str, Any], alike: Any, action: int) -> dict[str, Any]:
+    from engagekit.first_weeks.contingency_tables import LEAST_USERS
+    from engagekit.first_weeks.verdicts import ratio_of
+
+    if min(row["n"], row["of"] - row["n"]) < LEAST_USERS:
+        return {}
+    effect, freedom = (
+        (1.0, math.inf) if alike is None else (alike.effect[action], alike.freedom[action])
     )
-    at = ["event", "mark"]
-    return (
-        telling.join(choosing.select(*at, pl.col("phi").alias("phi_choosing")), on=at, how="left")
-        .join(best.drop("rank"), on=at, how="left")
-        .join(best.select("event", "rank"), on="event", how="left")
-        .with_columns(pl.col("chosen").fill_null(value=False))
-    )
+    ratio = ratio_of(sums, float(effect), float(freedom), row["of"] - row["n"])
+    names = ("adjusted_risk_ratio", "adjusted_low", "adjusted_high")
+    return dict(zip(names, (ratio.ratio, ratio.low, ratio.high), strict=True))
+
+
+def _ratio(sums: Any) -> float | None:
+    from engagekit.first_weeks.verdicts import ratio_of
+
+    return ratio_of(sums).ratio
+
+
+def _phi(cells: Cells, action: int, place: int) -> float | None:
+    return _number(association(*cells.table(action, place)).phi)
+
+
+def _activity(early: Early, grid: Sequence[tuple[int, int]], half: Any) -> list[dict[str, Any]]:
+    """Write the rows of active days, for which nothing is left to adjust: chosen by the plain table."""
+    rows, volume, retained = [], early.known.volume > 0, early.known.retained
+    for place, (k, d) in enumerate(grid):
+        did = volume[:d].sum(axis=0) >= k
+        tables = [
+            tuple(int((mine & x & y).sum()) for x in (did, ~did) for y in (retained, ~retained))
+            for mine in (half, ~half)
+        ]
+        choosing, telling = (_plain(*table) for table in tables)
+        chance = _chance(choosing)
+        rows.append(telling | {
+            "action": ACTIVE_DAYS, "mark": place, "phi_choosing": choosing["phi"], "rank": chance,
+            "chosen": False, "p": _chance(telling),
+        })  # fmt: skip
+    usable = [row for row in rows if row["rank"] is not None and (row["phi_choosing"] or 0) > 0]
+    best = min(usable, key=lambda row: (row["rank"], row["mark"]), default=None)
+    for row in rows:
+        row["chosen"] = row is best
+        row["rank"] = None if best is None else best["rank"]
+        row["p"] = row["p"] if row["chosen"] else None
+    return rows
+
+
+def _chance(row: dict[str, Any]) -> float | None:
+    from engagekit.first_weeks.contingency_tables import LEAST_USERS
+
+    few = min(row["n"], row["of"] - row["n"]) < LEAST_USERS
+    return None if few or row["phi"] is None else chi2_tail(row["of"] * row["phi"] ** 2)
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
 
 
 def _told(
-    table: pl.DataFrame, grid: Sequence[tuple[int, int]], unit: str, core: Sequence[str]
+    rows: list[dict[str, Any]], grid: Sequence[tuple[int, int]], unit: str, core: Sequence[str]
 ) -> pl.DataFrame:
-    a, b = pl.col("did_retained"), pl.col("did_churned")
-    n1, n0 = pl.col("n_retained"), pl.col("n_churned")
-    c, d = n1 - a, n0 - b
-    ratios = {e.meta.output_name(): e for e in pooled_ratios(1.959964)}
-    some = (pl.col("did") >= LEAST_USERS) & (pl.col("not") >= LEAST_USERS)
-    adjusted = {
-        "adjusted_risk_ratio": "risk_ratio",
-        "adjusted_low": "risk_low",
-        "adjusted_high": "risk_high",
-    }
-    name = pl.col("event").cast(pl.String)
-    sides = pl.DataFrame(
-        {
-            "mark": range(len(grid)),
-            "at_least": [k for k, _ in grid],
-            "within_days": [w for _, w in grid],
-        },
-        schema={"mark": pl.Int32, "at_least": pl.Int64, "within_days": pl.Int64},
-    )
-    table = (
-        table.with_columns(
-            *[
-                pl.when(some & ratios[o].is_finite()).then(ratios[o]).alias(n)
-                for n, o in adjusted.items()
-            ]
-        )
-        .with_columns(
-            name.alias("action"),
-            (a + b).alias("n"),
-            (n1 + n0).alias("of"),
-            _share(a + b, n1 + n0).alias("reach"),
-            _share(a, a + b).alias("precision"),
-            _share(n1, n1 + n0).alias("base_rate"),
-            _share(a, n1).alias("sensitivity"),
-            _share(d, n0).alias("specificity"),
-            _share(d, c + d).alias("npv"),
-            _share(_share(a, a + b), _share(c, c + d)).alias("risk_ratio"),
-            pl.when("chosen").then("chance").alias("p"),
-            name.is_in(list(core)).alias("part_of_definition"),
-            pl.lit(unit).alias("unit"),
-        )
-        .with_columns(_share(pl.col("precision"), pl.col("base_rate")).alias("lift"))
-        .join(sides, on="mark")
-        .sort("rank", "action", ~pl.col("chosen"), "mark", nulls_last=True)
-    )
+    for row in rows:
+        row["at_least"], row["within_days"] = grid[row["mark"]]
+        row["unit"], row["part_of_definition"] = unit, row["action"] in core
     # Active days and what defines the outcome are sure to stand out, and would make the rest look surer.
-    apart = pl.col("part_of_definition") | (name == ACTIVE_DAYS)
-    family = table.select(pl.when(~apart).then("p"))["p"].to_list()
-    table = table.with_columns(
-        pl.Series("q", benjamini_hochberg(family), dtype=pl.Float64).fill_nan(None)
-    )
-    said = [_said(row) for row in table.iter_rows(named=True)]
-    return table.with_columns(pl.Series("sentence", said, dtype=pl.String)).select(
-        [pl.col(column).cast(dtype) for column, dtype in GRID.items()]
-    )
+    family = [
+        row for row in rows if not (row["part_of_definition"] or row["action"] == ACTIVE_DAYS)
+    ]
+    found = benjamini_hochberg(row.get("p") for row in family)
+    for row, q in zip(family, found, strict=True):
+        row["q"] = _number(q)
+    for row in rows:
+        above = [
+            row[name]
+            for name in ("lift", "adjusted_risk_ratio", "same_day_risk_ratio")
+            if row.get(name) is not None
+        ]
+        clear = row.get("q") is not None and row["q"] <= CLEAR
+        row["confirmed"] = bool(row["chosen"] and clear and min(above, default=0) > 1)
+        row["sentence"] = _said({name: row.get(name) for name in GRID})
+    table = pl.DataFrame(
+        [{name: row.get(name) for name in (*GRID, "mark", "rank")} for row in rows],
+        schema=GRID | {"mark": pl.Int64, "rank": pl.Float64}, orient="row",
+    )  # fmt: skip
+    table = table.sort("rank", "action", ~pl.col("chosen"), "mark", nulls_last=True)
+    return table.select(list(GRID))
 
 
 def _said(row: dict[str, Any]) -> str:
@@ -327,11 +406,17 @@ def _said(row: dict[str, Any]) -> str:
         else f"{cell}: nobody was retained. "
     )
     fair = row["adjusted_risk_ratio"]
-    beside = "" if fair is None else f"Among equally active users {fair:.2f} times as often. "
-    return (
-        f"{told}{beside}It tells who stays; that it makes them stay is not shown.{late_said(row)}"
-    )
+    beside = "" if fair is None else f"Of users alike until then {fair:.2f} times as often. "
+    return f"{told}{beside}{_meaning(row)}{late_said(row)}"
 
 
-def _share(n: pl.Expr, of: pl.Expr) -> pl.Expr:
-    return n / pl.when(of > 0).then(of)
+def _meaning(row: dict[str, Any]) -> str:
+    if not row["chosen"]:
+        return "Another threshold was chosen on the other half."
+    if row["part_of_definition"]:
+        return "It is part of what counts as retained, so it says little about what to change."
+    if row["action"] == ACTIVE_DAYS:
+        return "Coming often and staying go together; that says nothing about what to change."
+    if row["confirmed"]:
+        return "It tells who stays; that it makes them stay is not shown."
+    return "Chosen on one half of the users, and not confirmed by the other: it does not tell who stays."

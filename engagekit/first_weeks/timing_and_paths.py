@@ -1,4 +1,4 @@
-"""The first days, beyond yes or no: how soon, how often, in which order, and day by day."""
+"""The first days, beyond yes or no: which actions follow which, and what happens day by day."""
 
 from __future__ import annotations
 
@@ -6,47 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import percent
 from engagekit.errors import ParameterError
-from engagekit.first_weeks.activity_strata import Early, early_of, launches
-from engagekit.first_weeks.contingency_tables import all_exposed, exposures, only_exposed
-from engagekit.first_weeks.rank_tests import rank_compare
-from engagekit.first_weeks.retained import defining, judged_users
-from engagekit.first_weeks.sentences import late_said
-from engagekit.instants import AT
+from engagekit.first_weeks.activity_strata import Early, early_of
+from engagekit.first_weeks.retained import judged_users
 from engagekit.intervals import RATE, newcombe_columns, wilson_columns, z_of
 from engagekit.matchers import event_names
-from engagekit.strata import benjamini_hochberg
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from engagekit.journeys import Journeys
     from engagekit.log import Frame
 
 ANYTHING, START, NOTHING_NEW = "(anything)", "(sign-up)", "(nothing new)"
 GROUPS = ("retained", "churned")
-_PAIRS: dict[str, Any] = {
-    "n_retained": pl.Int64,
-    "n_churned": pl.Int64,
-    "did_retained": pl.Int64,
-    "did_churned": pl.Int64,
-}
-_TEST: dict[str, Any] = {
-    "rank_biserial": pl.Float64,
-    "adjusted_rank_biserial": pl.Float64,
-    "p": pl.Float64,
-    "q": pl.Float64,
-    "part_of_definition": pl.Boolean,
-    "launched_at": AT,
-    "sentence": pl.String,
-}
-SOON: dict[str, Any] = (
-    {"action": pl.String} | _PAIRS | {f"median_days_{g}": pl.Float64 for g in GROUPS} | _TEST
-)
-OFTEN: dict[str, Any] = (
-    {"action": pl.String} | _PAIRS | {f"mean_times_{g}": pl.Float64 for g in GROUPS} | _TEST
-)
 PATHS: dict[str, Any] = {
     "action": pl.String,
     "next_action": pl.String,
@@ -60,111 +31,11 @@ PATHS: dict[str, Any] = {
     "low": pl.Float64,
     "high": pl.Float64,
 }
-DAILY: dict[str, Any] = {"group": pl.String, "action": pl.String, "day": pl.Int64} | RATE
-
-
-def how_soon(
-    journeys: Journeys,
-    *,
-    outcome: Frame | None = None,
-    among: Frame | None = None,
-    core_days: int = 1,
-) -> pl.DataFrame:
-    """Say whether retained users did each action sooner after sign-up than churned users.
-
-    Mann-Whitney on the time to the first one, never being later than any time; see `engagekit.first_weeks.rank_tests.rank_compare`.
-
-    Parameters
-    ----------
-    journeys, outcome, among, core_days
-        As for `engagekit.first_weeks.compare_first_weeks`.
-
-    Returns
-    -------
-    DataFrame
-        One row per action, soonest among the retained first: `action`; `n_retained`, `n_churned` users compared;
-        `did_retained`, `did_churned`; `median_days_retained`, `median_days_churned` of those who did; `rank_biserial` from
-        -1 to 1, above 0 where the retained are sooner; `adjusted_rank_biserial`, the same among equally active users, with
-        its `p` and `q` over actions; `part_of_definition`: the action defines the outcome, and `q` does not count it; `launched_at`: the action was launched late and only users who signed up later are
-        compared; `sentence`.
-
-    Raises
-    ------
-    ColumnError
-        `outcome` or `among` lacks a column.
-
-    Notes
-    -----
-    Times are compared by the hour. Whoever is active early does everything early; the adjusted figure allows for it.
-
-    Examples
-    --------
-    >>> import engagekit as ek
-    >>> made = ek.simulate(users=800, seed=1)
-    >>> journeys = ek.rollup(made.events, made.definition, as_of=made.as_of)
-    >>> how_soon(journeys).columns[:3]
-    ['action', 'n_retained', 'n_churned']
-    """
-    early, late = _exposed(journeys, _early(journeys, outcome, among, core_days))
-    since = (pl.col("first_at") - pl.col("signed_up_at")).dt.total_hours()
-    # Turned round, so that sooner is larger, and never the smallest of all.
-    table = _compared(early, late, -1 - since, nothing=-(10**6))
-    days = (pl.col("first_at") - pl.col("signed_up_at")).dt.total_seconds() / 86_400
-    table = table.join(_per_group(early, days.median(), "median_days"), on="event", how="left")
-    core = defining(journeys, outcome)
-    return _told(table, SOON, core, "median_days_retained", _soon_said)
-
-
-def how_often(
-    journeys: Journeys,
-    *,
-    outcome: Frame | None = None,
-    among: Frame | None = None,
-    core_days: int = 1,
-) -> pl.DataFrame:
-    """Say whether retained users did each action more often in their first days than churned users.
-
-    Mann-Whitney on how often, those who never did counting as 0; see `engagekit.first_weeks.rank_tests.rank_compare`.
-
-    Parameters
-    ----------
-    journeys, outcome, among, core_days
-        As for `engagekit.first_weeks.compare_first_weeks`.
-
-    Returns
-    -------
-    DataFrame
-        One row per action, the largest adjusted figure first: `action`; `n_retained`, `n_churned` users compared;
-        `did_retained`, `did_churned`; `mean_times_retained`, `mean_times_churned` over all users of the group;
-        `rank_biserial` from -1 to 1, above 0 where the retained do it more often; `adjusted_rank_biserial`, the same among
-        equally active users, with its `p` and `q` over actions; `part_of_definition`: the action defines the outcome, and `q` does not count it; `launched_at`: the action was launched late and only users who signed up later are
-        compared; `sentence`.
-
-    Raises
-    ------
-    ColumnError
-        `outcome` or `among` lacks a column.
-
-    Examples
-    --------
-    >>> import engagekit as ek
-    >>> made = ek.simulate(users=800, seed=1)
-    >>> journeys = ek.rollup(made.events, made.definition, as_of=made.as_of)
-    >>> how_often(journeys)["mean_times_retained"].min() >= 0
-    True
-    """
-    early, late = _exposed(journeys, _early(journeys, outcome, among, core_days))
-    table = _compared(early, late, pl.col("times").cast(pl.Int64), nothing=0)
-    sums = _per_group(early, pl.col("times").cast(pl.Int64).sum(), "times")
-    means = [
-        (pl.col(f"times_{g}").fill_null(0) / pl.when(pl.col(f"n_{g}") > 0).then(f"n_{g}")).alias(
-            f"mean_times_{g}"
-        )
-        for g in GROUPS
-    ]
-    table = table.join(sums, on="event", how="left").with_columns(means)
-    core = defining(journeys, outcome)
-    return _told(table, OFTEN, core, "adjusted_rank_biserial", _often_said, descending=True)
+DAILY: dict[str, Any] = (
+    {"group": pl.String, "action": pl.String, "day": pl.Int64}
+    | RATE
+    | {"active": pl.Int64, "rate_of_active": pl.Float64}
+)
 
 
 def first_paths(
@@ -202,7 +73,7 @@ def first_paths(
 
     Notes
     -----
-    Only the first time of each action counts. Actions first done in the same instant follow upon all of the instant
+    Nothing is adjusted: whoever stays longer follows more paths. Only the first time of each action counts. Actions first done in the same instant follow upon all of the instant
     before and none of each other, so shares can add up to more than 1; in a log of days that is often so.
 
     Examples
@@ -269,13 +140,20 @@ def day_by_day(
     Returns
     -------
     DataFrame
-        ``group, action, day, n, of, rate, low, high``: both groups (``"retained"``, ``"churned"``), every action and
-        ``(anything)``, every day from 0, those with nobody included (without a rate where the group is empty); days are each user's own 24 hours since sign-up.
+        ``group, action, day, n, of, rate, low, high, active, rate_of_active``: both groups (``"retained"``, ``"churned"``), every
+        action and ``(anything)``, every day from 0, those with nobody included (without a rate where the group is empty); days
+        are each user's own 24 hours since sign-up. `active` of the group did anything that day, `rate_of_active` of them did
+        this.
 
     Raises
     ------
     ColumnError
         `outcome` or `among` lacks a column.
+
+    Notes
+    -----
+    `rate` falls wherever users stop coming, whatever the action; `rate_of_active` says whether those who came did it more.
+    Nothing is adjusted: see `engagekit.first_weeks.compare_first_weeks`.
 
     Examples
     --------
@@ -285,9 +163,12 @@ def day_by_day(
     >>> day_by_day(journeys).filter(group="retained", action="(anything)", day=0)["rate"].to_list()
     [1.0]
     """
+    import numpy as np
+
     early = _early(journeys, outcome, among, core_days)
     group = pl.when("retained").then(pl.lit("retained")).otherwise(pl.lit("churned")).alias("group")
-    people = early.people.lazy().with_columns(group)
+    bits = (early.known.volume > 0).T @ (1 << np.arange(early.known.days))
+    people = early.people.with_columns(group, pl.Series("on_days", bits, dtype=pl.UInt32)).lazy()
     acts = early.did.lazy().select(
         "person", pl.col("event").cast(pl.String).alias("action"), "days"
     )
@@ -319,9 +200,14 @@ def day_by_day(
         .join(counts, on=["group", "action", "day"], how="left")
         .with_columns(pl.col("n").fill_null(0))
     )
+    came = counts.filter(action=ANYTHING).select("group", "day", active="n")
+    of_active = pl.col("n") / pl.when(pl.col("active") > 0).then("active")
     first = pl.col("group") != "retained"
     return (
-        grid.with_columns(wilson_columns())
+        grid.join(came, on=["group", "day"], how="left")
+        .with_columns(pl.col("active").fill_null(0))
+        .with_columns(wilson_columns())
+        .with_columns(of_active.alias("rate_of_active"))
         .sort(first, pl.col("action") != ANYTHING, "action", "day")
         .select([pl.col(c).cast(t) for c, t in DAILY.items()])
     )
@@ -332,129 +218,9 @@ def _early(journeys: Journeys, outcome: Frame | None, among: Frame | None, core_
     return early_of(journeys, users)
 
 
-def _exposed(journeys: Journeys, early: Early) -> tuple[Early, pl.DataFrame]:
-    """Leave out what users did of actions launched after they signed up; and those launches, in their order."""
-    late = exposures(launches(journeys, early))
-    did = only_exposed(early.did, early.people["signed_up_at"], late)
-    return Early(early.people, (did.lazy(),)), late
-
-
 def _both(name: str) -> list[pl.Expr]:
     retained = pl.col("retained")
     return [
         retained.sum().cast(pl.Int64).alias(f"{name}_retained"),
         (~retained).sum().cast(pl.Int64).alias(f"{name}_churned"),
     ]
-
-
-def _per_group(early: Early, measure: pl.Expr, name: str) -> pl.DataFrame:
-    """Take a measure over those who did each action, for each group: ``event, <name>_retained, <name>_churned``."""
-    rows = early.did.lazy().join(
-        early.people.lazy().select("person", "retained", "signed_up_at"), on="person"
-    )
-    sides = [
-        rows.filter(pl.col("retained") == side).group_by("event").agg(measure.alias(f"{name}_{g}"))
-        for g, side in zip(GROUPS, (True, False), strict=True)
-    ]
-    return sides[0].join(sides[1], on="event", how="full", coalesce=True).collect()
-
-
-def _compared(early: Early, late: pl.DataFrame, value: pl.Expr, *, nothing: int) -> pl.DataFrame:
-    """Compare the groups by rank, plainly and within strata; users without the action have the value `nothing`."""
-    people = early.people.lazy().select("person", "signed_up_at", "retained", "stratum")
-    rows = early.did.lazy().join(people, on="person").with_columns(value.alias("value"))
-    did = rows.group_by("event", "stratum", "value").agg(_both("did"))
-    reached = did.group_by("event", "stratum").agg(pl.col("did_retained", "did_churned").sum())
-    # Whoever signed up before a late launch could not do it, and is not compared.
-    sides = early.people.select("signed_up_at", "retained", "half", "stratum")
-    sizes = (
-        all_exposed(sides, late)
-        .lazy()
-        .group_by("exposure", "stratum")
-        .agg(pl.col("m1").sum().alias("n_retained"), pl.col("m0").sum().alias("n_churned"))
-    )
-    events = (
-        early.did.lazy()
-        .select(pl.col("event").unique())
-        .join(late.lazy(), on="event", how="left")
-        .with_columns(pl.col("exposure").fill_null(0))
-    )
-    rest = (
-        events.join(sizes, on="exposure")
-        .join(reached, on=["event", "stratum"], how="left")
-        .select(
-            "event",
-            "stratum",
-            pl.lit(nothing, pl.Int64).alias("value"),
-            (pl.col("n_retained") - pl.col("did_retained").fill_null(0)).alias("r"),
-            (pl.col("n_churned") - pl.col("did_churned").fill_null(0)).alias("c"),
-        )
-    )
-    some = did.select(
-        "event", "stratum", pl.col("value").cast(pl.Int64), r="did_retained", c="did_churned"
-    )
-    counts = pl.concat([some, rest]).collect()
-    plain = rank_compare(counts.with_columns(stratum=pl.lit(0)), ["event"]).drop("p")
-    fair = rank_compare(counts, ["event"]).rename({"rank_biserial": "adjusted_rank_biserial"})
-    totals = reached.group_by("event").agg(pl.col("did_retained", "did_churned").sum())
-    able = sizes.group_by("exposure").agg(pl.col("n_retained", "n_churned").sum())
-    return (
-        totals.join(events, on="event")
-        .join(able, on="exposure")
-        .collect()
-        .join(plain, on="event", how="left")
-        .join(fair, on="event", how="left")
-    )
-
-
-def _told(
-    table: pl.DataFrame,
-    schema: dict[str, Any],
-    core: Sequence[str],
-    order: str,
-    say: Any,
-    *,
-    descending: bool = False,
-) -> pl.DataFrame:
-    name = pl.col("event").cast(pl.String)
-    table = table.with_columns(name.alias("action"), part_of_definition=name.is_in(list(core)))
-    # What defines the outcome is sure to differ, and would make the rest look surer.
-    family = table.select(pl.when(~pl.col("part_of_definition")).then("p"))["p"].to_list()
-    q = pl.Series("q", benjamini_hochberg(family), dtype=pl.Float64).fill_nan(None)
-    table = table.with_columns(q)
-    table = table.sort(order, "action", descending=[descending, False], nulls_last=True)
-    told = pl.Series("sentence", [say(row) for row in table.iter_rows(named=True)], dtype=pl.String)
-    return table.with_columns(told).select([pl.col(c).cast(t) for c, t in schema.items()])
-
-
-def _soon_said(row: dict[str, Any]) -> str:
-    times = [row["median_days_retained"], row["median_days_churned"]]
-    after = [f"after {t:.1f} days" if t is not None else "never" for t in times]
-    shares = [_share(row, g) for g in GROUPS]
-    return (
-        f"{row['action']!r}: {shares[0]} of the retained did it, half of those {after[0]}; "
-        f"{shares[1]} of the churned, {after[1]}. {_verdict(row, 'sooner', 'later')}{late_said(row)}"
-    )
-
-
-def _often_said(row: dict[str, Any]) -> str:
-    means = [row["mean_times_retained"], row["mean_times_churned"]]
-    written = ["–" if m is None else f"{m:.2f}" for m in means]
-    return (
-        f"{row['action']!r}: {written[0]} times per retained and {written[1]} per churned user. "
-        f"{_verdict(row, 'more often', 'less often')}{late_said(row)}"
-    )
-
-
-def _share(row: dict[str, Any], group: str) -> str:
-    of = row[f"n_{group}"]
-    return percent(row[f"did_{group}"] / of if of else None)
-
-
-def _verdict(row: dict[str, Any], more: str, less: str) -> str:
-    if row["part_of_definition"]:
-        return "It is part of what counts as retained, so it says little about what to change."
-    if row["q"] is None or row["q"] > 0.05:
-        return "Among equally active users no difference is clear."
-    way = more if row["adjusted_rank_biserial"] > 0 else less
-    return f"Among equally active users, too, the retained did it {way}; that says nothing about causes."

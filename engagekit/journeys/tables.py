@@ -400,11 +400,18 @@ def gathered(journeys: Journeys, question: Callable[[Journeys], pl.LazyFrame]) -
 def _days_begun(moment: datetime, first_days: int) -> pl.Expr:
     """Take early days that had not begun at an instant as days without events."""
     begun = (pl.lit(moment, AT) - pl.col("signed_up_at")).dt.total_microseconds() / DAY_US
-    begun = begun.ceil().clip(0, first_days).cast(pl.Int64)
-    nothing = pl.lit([0] * first_days, pl.List(pl.UInt32))
-    return pl.concat_list(
-        pl.col(EARLY_EVENTS).list.head(begun), nothing.list.head(first_days - begun)
-    )
+
+    def kept(both: pl.Series) -> pl.Series:
+        import numpy as np
+
+        events, age = both.struct.field(EARLY_EVENTS), both.struct.field("begun").to_numpy()
+        counts = events.explode().to_numpy().reshape(len(events), first_days)
+        there = np.where(np.arange(first_days)[None, :] < age[:, None], counts, 0)
+        table = pl.Series(there.astype(np.uint32), dtype=pl.Array(pl.UInt32, first_days))
+        return table.cast(pl.List(pl.UInt32)).alias(EARLY_EVENTS)
+
+    asked = pl.struct(EARLY_EVENTS, begun.alias("begun"))
+    return asked.map_batches(kept, return_dtype=pl.List(pl.UInt32))
 
 
 def _tables(journeys: Journeys) -> dict[str, pl.LazyFrame]:

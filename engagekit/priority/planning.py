@@ -11,7 +11,7 @@ from engagekit.definition import LINKS
 from engagekit.diagnosis import span_days
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import day_of, instant
-from engagekit.intervals import z_of
+from engagekit.intervals import users_for
 from engagekit.playbook import PLAYS
 from engagekit.priority.instead import instead, later
 from engagekit.priority.verdict import Priority, rate_of
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from engagekit.instants import Instant
     from engagekit.playbook import Play
 
-POWER = 0.8  # of ten plays that bring the improvement, eight will be seen to
-LEVEL = 0.95
 SOONER = "aim higher, mend a link that more users reach, or agree to decide without a measurement"
 
 
@@ -240,32 +238,6 @@ def _weeks(signups: int | None, per_week: float) -> int | None:
         return None
     weeks = signups / per_week
     return math.ceil(weeks) if math.isfinite(weeks) else None
-
-
-def users_for(rate: float, goal: float, *, level: float = LEVEL, power: float = POWER) -> int:
-    """Say how many users each of two groups needs, to see a rate rise to a goal.
-
-    Parameters
-    ----------
-    rate, goal
-        Shares between 0 and 1.
-    level, power
-        Two-sided confidence, and the chance to see a difference that is there.
-
-    Returns
-    -------
-    int
-        Users per group.
-
-    Examples
-    --------
-    >>> users_for(0.60, 0.70)
-    356
-    """
-    mean = (rate + goal) / 2
-    apart = z_of(level) * math.sqrt(2 * mean * (1 - mean))
-    seen = z_of(2 * power - 1) * math.sqrt(rate * (1 - rate) + goal * (1 - goal))
-    return math.ceil(((apart + seen) / (goal - rate)) ** 2)
 
 
 def _choices(

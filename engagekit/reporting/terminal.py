@@ -207,7 +207,7 @@ def differences(strongest: pl.DataFrame) -> str:
         )
     rows = [("in the first two weeks", "retained", "churned", "like for like (95%)")]
     for r in strongest.to_dicts():
-        often = "" if (r["at_least"] or 1) == 1 else f", {r['at_least']} or more times"
+        often = "" if (r["at_least"] or 1) == 1 else f", on {r['at_least']} or more days"
         action = plain(r["action"]) + often
         shares = percent(r["share_retained"]), percent(r["share_churned"])
         rows.append((action, *shares, like_for_like(r)))

@@ -33,7 +33,7 @@ GRID: tuple[str, ...] = (
     "base_rate",
     "lift",
 )
-GRID += ("sensitivity", "phi", "chosen")
+GRID += ("sensitivity", "phi", "chosen", "confirmed")
 ANYTHING, ACTIVE_DAYS = "(anything)", "(active days)"
 GROUPS = ("retained", "churned")
 
@@ -88,7 +88,7 @@ def threshold_grid(grid: pl.DataFrame, *, action: str | None = None) -> Sheet:
             decimals(r["lift"]),
             rated(r["sensitivity"]),
             decimals(r["phi"]),
-            "chosen" if r["chosen"] else UNKNOWN,
+            _standing(r),
         )
         for name, r in zip(labels(frame["action"].to_list()), frame.to_dicts(), strict=True)
     ]
@@ -127,12 +127,20 @@ def _first(frame: pl.DataFrame, names: list[str]) -> str:
 
 
 def grid_title(frame: pl.DataFrame) -> str:
-    """State what share of those beyond the chosen threshold is retained, never without that of all."""
+    """State what share of those beyond the chosen threshold is retained, never without that of all, and whether that held."""
     chosen = known(frame.filter(frame["chosen"]).to_dicts(), "precision")
     if not chosen:
         name = labels([frame["action"][0]])[0] if frame.height else "any action"
         return f"No threshold of {name} stands out"
-    return f"{threshold(chosen[0], frame)}: {rated(chosen[0]['precision'])} retained, {rated(chosen[0]['base_rate'])} of all"
+    held = "" if chosen[0]["confirmed"] else "; not confirmed"
+    return f"{threshold(chosen[0], frame)}: {rated(chosen[0]['precision'])} retained, {rated(chosen[0]['base_rate'])} of all{held}"
+
+
+def _standing(row: dict[str, Any]) -> str:
+    """Say whether a threshold was chosen, and whether the half that did not choose confirms it."""
+    if not row["chosen"]:
+        return UNKNOWN
+    return "chosen, confirmed" if row["confirmed"] else "chosen, not confirmed"
 
 
 def threshold(row: dict[str, Any], frame: pl.DataFrame) -> str:

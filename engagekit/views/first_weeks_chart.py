@@ -1,4 +1,4 @@
-"""Pictures of the first weeks: the dumbbell with its intervals, the day-by-day map, the threshold grid."""
+"""Picture of the first weeks: who did what, and the ratios of retention as it is, like for like, and of equally full days."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import altair as alt
 from engagekit.first_weeks import alone_said, like_for_like
 from engagekit.views import first_weeks_table as words
 from engagekit.views.marks import names
-from engagekit.views.sheet import LONGEST, checked, decimals, points, rated
+from engagekit.views.sheet import LONGEST, checked, decimals, rated
 from engagekit.views.theme import BLUE, INK, LATER, MUTED, TEXT, VERMILLION, data, finished, tips
 
 if TYPE_CHECKING:
@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     import polars as pl
 
 GREY = "#8b949e"
-STEP = 34
+STEP = 38
+PLAIN, LIKE, FULL = "as it is", "alike until then", "and with as full a day"
+SHAPES = {PLAIN: "diamond", LIKE: "circle", FULL: "triangle-up"}
+TICKS = (0.2, 0.33, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5, 10)
+RATIO_WIDTH = 300
 
 
 def dumbbell(compared: pl.DataFrame, *, most: int = 14) -> Any:
-    """Draw what `compare_first_weeks` returns: shares, their difference, and the ratio crude and adjusted.
+    """Draw what `compare_first_weeks` returns: shares, and the ratio as it is, adjusted, and of equally full days.
 
     Parameters
     ----------
@@ -34,38 +38,58 @@ def dumbbell(compared: pl.DataFrame, *, most: int = 14) -> Any:
     Returns
     -------
     altair chart
-        Three panels side by side.
+        Two panels side by side. Ratios beyond the axis stand at its end, with their number.
     """
     page = words.dumbbell(compared, most=most)
     frame = checked(compared, words.COMPARED, "ek.compare_first_weeks", most=LONGEST).head(most)
-    rows = [_row(n, r) for n, r in zip(words.action_names(frame), frame.to_dicts(), strict=True)]
+    found = frame.to_dicts()
+    ends = _ends(found)
+    rows = [_row(n, r, ends) for n, r in zip(words.action_names(frame), found, strict=True)]
     order = [row["name"] for row in rows]
-    panels = [_shares(rows, order), _differences(rows, order), _ratios(rows, order)]
-    return finished(alt.hconcat(*panels, spacing=28), page)
+    panels = alt.hconcat(_shares(rows, order), _ratios(rows, order, ends), spacing=28)
+    # Each panel has marks of its own, or the legends would mix.
+    return finished(panels.resolve_scale(shape="independent", color="independent"), page)
 
 
-def _row(name: str, row: dict[str, Any]) -> dict[str, Any]:
+def _ends(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    """Find where the axis of ratios ends: wide enough for most of them, never wider than can be read."""
+    ratios = (
+        "risk_ratio",
+        "adjusted_risk_ratio",
+        "same_day_risk_ratio",
+        "adjusted_low",
+        "adjusted_high",
+    )
+    there = [row[name] for row in rows for name in ratios if row[name]]
+    low = min([0.75, *there]) / 1.05
+    high = max([1.5, *there]) * 1.05
+    return max(low, words.LEAST_RATIO), min(high, words.MOST_RATIO)
+
+
+def _row(name: str, row: dict[str, Any], ends: tuple[float, float]) -> dict[str, Any]:
     clear = row["verdict"] in words.CLEAR
+    least, most = ends
     return {
         "name": name,
         "retained": row["share_retained"],
         "churned": row["share_churned"],
-        "difference": row["difference"],
-        "low": row["low"],
-        "high": row["high"],
-        "ratio": _held(row["risk_ratio"]),
-        "adjusted": _held(row["adjusted_risk_ratio"]),
-        "from": _held(_end(row["adjusted_low"], row["adjusted_high"], words.LEAST_RATIO)),
-        "to": _held(_end(row["adjusted_high"], row["adjusted_low"], words.MOST_RATIO)),
+        "plain": _held(row["risk_ratio"], ends),
+        "adjusted": _held(row["adjusted_risk_ratio"], ends),
+        "full": _held(row["same_day_risk_ratio"], ends),
+        "from": _held(_end(row["adjusted_low"], row["adjusted_high"], least), ends),
+        "to": _held(_end(row["adjusted_high"], row["adjusted_low"], most), ends),
         "alone": alone_said(row) or "",
-        "said_retained": rated(row["share_retained"]),
-        "said_churned": rated(row["share_churned"]),
-        "said_difference": f"{points(row['difference'])} points",
+        "beyond": _beyond(row["risk_ratio"], ends),
+        "said_retained": words.of_users(row, "retained"),
+        "said_churned": words.of_users(row, "churned"),
         "said_ratio": decimals(row["risk_ratio"]),
         "said_adjusted": like_for_like(row),
+        "said_full": decimals(row["same_day_risk_ratio"]),
+        "said_uncompared": rated(row["uncompared"]),
         "verdict": words.verdict(row),
         "tone": INK if clear else GREY,
         "fill": INK if clear else "white",
+        "side": BLUE if clear else GREY,
     }
 
 
@@ -74,8 +98,15 @@ def _end(bound: float | None, other: float | None, edge: float) -> float | None:
     return edge if bound is None and other is not None else bound
 
 
-def _held(ratio: float | None) -> float | None:
-    return None if ratio is None else min(max(ratio, words.LEAST_RATIO), words.MOST_RATIO)
+def _held(ratio: float | None, ends: tuple[float, float]) -> float | None:
+    return None if ratio is None else min(max(ratio, ends[0]), ends[1])
+
+
+def _beyond(ratio: float | None, ends: tuple[float, float]) -> str:
+    """Write a ratio that the axis has no room for."""
+    if ratio is None or ends[0] <= ratio <= ends[1]:
+        return ""
+    return f"{ratio:.1f}×" if ratio > ends[1] else f"{ratio:.2f}×"
 
 
 def _base(rows: Sequence[dict[str, Any]], order: Sequence[str], width: int, *, named: bool) -> Any:
@@ -86,7 +117,7 @@ def _base(rows: Sequence[dict[str, Any]], order: Sequence[str], width: int, *, n
 
 
 def _shares(rows: Sequence[dict[str, Any]], order: Sequence[str]) -> Any:
-    base = _base(rows, order, 220, named=True)
+    base = _base(rows, order, 240, named=True)
     title = "Share who did it"
     axis = alt.Axis(title=title, format=".0%", tickCount=4, labelFlush=False)
     bar = base.mark_rule(color=LATER, strokeWidth=4).encode(
@@ -108,61 +139,75 @@ def _shares(rows: Sequence[dict[str, Any]], order: Sequence[str]) -> Any:
     return alt.layer(bar, *dots)
 
 
-def _differences(rows: Sequence[dict[str, Any]], order: Sequence[str]) -> Any:
-    base = _base(rows, order, 160, named=False)
-    title = "Difference, points"
-    axis = alt.Axis(
-        title=title,
-        tickCount=3,
-        labelFlush=False,
-        labelExpr="datum.value == 0 ? '0' : format(100 * datum.value, '+d')",
-    )
-    x = alt.X("difference:Q", title=title, axis=axis)
-    tone = alt.Color("tone:N", scale=None)
-    zero = alt.Chart(data([{"zero": 0}])).mark_rule(color=MUTED, strokeDash=[4, 4])
-    line = base.mark_rule(strokeWidth=3).encode(
-        x=alt.X("low:Q", title=title), x2="high:Q", color=tone
-    )
-    tooltip = tips(name="Action", said_difference="Difference", verdict="Verdict")
-    dot = base.mark_point(size=90, opacity=1, strokeWidth=2).encode(
-        x=x, stroke=alt.Stroke("tone:N", scale=None), fill=alt.Fill("fill:N", scale=None), tooltip=tooltip
-    )  # fmt: skip
-    return alt.layer(zero.encode(x=alt.X("zero:Q", title=title)), line, dot)
-
-
-def _ratios(rows: Sequence[dict[str, Any]], order: Sequence[str]) -> Any:
-    base = _base(rows, order, 180, named=False)
+def _ratios(rows: Sequence[dict[str, Any]], order: Sequence[str], ends: tuple[float, float]) -> Any:
+    base = _base(rows, order, RATIO_WIDTH, named=False)
     title = "Times as often retained"
-    scale = alt.Scale(type="log", domain=[words.LEAST_RATIO, words.MOST_RATIO], clamp=True)
-    axis = alt.Axis(title=title, values=[0.2, 1, 2, 5], labelExpr="format(datum.value, '~g') + '×'")
+    scale = alt.Scale(type="log", domain=list(ends), clamp=True)
+    ticks = [tick for tick in TICKS if ends[0] <= tick <= ends[1]]
+    axis = alt.Axis(
+        title=title, values=ticks, labelExpr="format(datum.value, '~g') + '×'", labelOverlap=True
+    )
     one = alt.Chart(data([{"one": 1}])).mark_rule(color=MUTED, strokeDash=[4, 4])
     tone = alt.Color("tone:N", scale=None)
     line = base.mark_rule(strokeWidth=3).encode(
         x=alt.X("from:Q", title=title, scale=scale), x2="to:Q", color=tone
     )
+    # What no ratio can say stands in words where the dot would be.
+    alone = base.mark_text(dy=-13, fontSize=TEXT).encode(
+        x=alt.value(RATIO_WIDTH / 2), text="alone:N", color=tone
+    )
+    beyond = base.mark_text(dy=-13, fontSize=TEXT - 2, align="right").encode(
+        x=alt.X("plain:Q", title=title, scale=scale), text="beyond:N", color=alt.value(MUTED)
+    )
+    return alt.layer(
+        _key(),
+        one.encode(x=alt.X("one:Q", title=title, scale=scale, axis=axis)),
+        line,
+        *[_marks(base, figure, field, scale, axis) for figure, field in FIELDS.items()],
+        *([alone] if any(row["alone"] for row in rows) else []),
+        *([beyond] if any(row["beyond"] for row in rows) else []),
+    )
+
+
+FIELDS = {PLAIN: "plain", FULL: "full", LIKE: "adjusted"}  # the last is drawn on top
+
+
+def _marks(base: Any, figure: str, field: str, scale: alt.Scale, axis: alt.Axis) -> Any:
+    """Draw one of the three figures of each row; shape tells them apart, black ones are clear."""
+    title = "Times as often retained"
+    shape = alt.Shape("figure:N", scale=_SHAPES, legend=None)
     tooltip = tips(
         name="Action",
         said_ratio="As it is",
-        said_adjusted="Among equally active",
+        said_adjusted="Alike until then",
+        said_full="And with as full a day",
+        said_uncompared="Not compared",
         verdict="Verdict",
     )
-    crude = base.mark_point(
-        shape="diamond", size=90, opacity=1, strokeWidth=2, fill="white", stroke=MUTED
-    )
-    adjusted = base.mark_point(size=90, opacity=1, strokeWidth=2)
-    # What no ratio can say stands in words where the dot would be.
-    alone = base.mark_text(dy=-11, fontSize=TEXT).encode(
-        x=alt.value(90), text="alone:N", color=tone
-    )
-    return alt.layer(
-        one.encode(x=alt.X("one:Q", title=title, scale=scale, axis=axis)),
-        crude.encode(x=alt.X("ratio:Q", title=title, scale=scale), tooltip=tooltip),
-        line,
-        adjusted.encode(
-            x=alt.X("adjusted:Q", title=title, scale=scale, axis=axis),
-            stroke=alt.Stroke("tone:N", scale=None),
-            fill=alt.Fill("fill:N", scale=None),
-            tooltip=tooltip,
-        ),
-        *([alone] if any(row["alone"] for row in rows) else []),
+    stroke: Any = alt.value(MUTED) if figure == PLAIN else alt.Stroke("tone:N", scale=None)
+    fill: Any = alt.Fill("fill:N", scale=None) if figure == LIKE else alt.value("white")
+    return (
+        base.transform_calculate(figure=f"'{figure}'")
+        .mark_point(size=110 if figure == LIKE else 80, opacity=1, strokeWidth=2)
+        .encode(
+            x=alt.X(f"{field}:Q", title=title, scale=scale, axis=axis),
+            shape=shape, stroke=stroke, fill=fill, tooltip=tooltip,
+        )
+    )  # fmt: skip
+
+
+_SHAPES = alt.Scale(domain=list(SHAPES), range=list(SHAPES.values()))
+
+
+def _key() -> Any:
+    """Draw nothing but the legend: marks whose color comes with the data would have none there."""
+    inks = alt.Scale(domain=list(SHAPES), range=[MUTED, INK, INK])
+    legend = alt.Legend(title=None, orient="top", columns=3)
+    return (
+        alt.Chart(data([{"figure": figure} for figure in SHAPES]))
+        .mark_point(filled=True, size=0, opacity=1)
+        .encode(
+            shape=alt.Shape("figure:N", scale=_SHAPES, legend=legend),
+            color=alt.Color("figure:N", scale=inks, legend=legend),
+        )
     )

@@ -1,4 +1,4 @@
-"""The first weeks, written out: what retained and churned users did, as it is and among equally active users."""
+"""The first weeks, written out: what retained and churned users did, as it is, like for like, and with equally full days."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ COMPARED: tuple[str, ...] = (
     "share_churned",
 )
 COMPARED += ("difference", "low", "high", "risk_ratio", "adjusted_risk_ratio", "adjusted_low")
-COMPARED += ("adjusted_high", "q", "verdict")
+COMPARED += ("adjusted_high", "same_day_risk_ratio", "uncompared", "did_retained", "did_churned")
+COMPARED += ("q", "verdict")
 CLEAR = ("more in retained", "more in churned")
 ACTIVE_DAYS = "(active days)"
 # Ratios beyond these ends are drawn at the ends; the table has them.
@@ -46,14 +47,17 @@ def dumbbell(compared: pl.DataFrame, *, most: int | None = None) -> Sheet:
     rows = [
         (
             name,
-            rated(r["share_retained"]),
-            rated(r["share_churned"]),
+            of_users(r, "retained"),
+            of_users(r, "churned"),
             points(r["difference"]),
             _between(r["low"], r["high"], points),
             decimals(r["risk_ratio"]),
             alone_said(r) or decimals(r["adjusted_risk_ratio"]),
             _between(r["adjusted_low"], r["adjusted_high"], decimals),
+            decimals(r["same_day_risk_ratio"]),
+            rated(r["uncompared"]),
             decimals(r["q"], 3),
+            _test(r),
             verdict(r),
         )
         for name, r in zip(action_names(frame), frame.to_dicts(), strict=True)
@@ -65,9 +69,25 @@ def dumbbell(compared: pl.DataFrame, *, most: int | None = None) -> Sheet:
         "Difference, points",
         "Interval",
     )
-    headers += ("Times as often retained", "Among equally active", "Interval", "q", "Verdict")
+    headers += ("Times as often retained", "Alike until then", "Interval", "And with as full a day")
+    headers += ("Not compared", "q", "Test that settles it", "Verdict")
     title = dumbbell_title(frame)
     return sheet("Dot chart", title, dumbbell_subtitle(frame, most), headers, rows)
+
+
+def of_users(row: dict[str, Any], group: str) -> str:
+    """Write the share of a group who did it, with its counts."""
+    did, of = row[f"did_{group}"], row[f"n_{group}"]
+    return f"{rated(row[f'share_{group}'])} ({whole(did)} of {whole(of)})"
+
+
+def _test(row: dict[str, Any]) -> str:
+    """Write how many sign-ups the test of an action takes in each half, and how long."""
+    users, days = row.get("test_users_per_arm"), row.get("test_days")
+    if users is None:
+        return UNKNOWN
+    told = f"2 × {whole(users)} sign-ups"
+    return told if days is None else f"{told}, {whole(days)} days"
 
 
 def _between(low: float | None, high: float | None, write: Any) -> str:
@@ -91,8 +111,8 @@ def action_names(frame: pl.DataFrame) -> list[str]:
 
 
 def often(at_least: int | None) -> str:
-    """Write how often makes it count: nothing for once."""
-    return "" if at_least is None or at_least == 1 else f", {at_least}+"
+    """Write on how many days makes it count: nothing for one."""
+    return "" if at_least is None or at_least == 1 else f", {at_least}+ days"
 
 
 def verdict(row: dict[str, Any]) -> str:
@@ -100,6 +120,10 @@ def verdict(row: dict[str, Any]) -> str:
     remarks = [row["verdict"]]
     if row.get("part_of_definition"):
         remarks.append("part of what counts as retained")
+    elif row.get("belongs_to") is not None:
+        remarks.append(f"part of the definition: {row['belongs_to']}")
+    if row.get("control"):
+        remarks.append("a control")
     if row.get("launched_at") is not None:
         remarks.append(f"launched late: users from {row['launched_at']:%Y-%m-%d} on")
     if row.get("opposite"):
@@ -114,13 +138,15 @@ def claims(frame: pl.DataFrame) -> list[dict[str, Any]]:
         for name, row in zip(action_names(frame), frame.to_dicts(), strict=True)
         if row["verdict"] in CLEAR
         and not row.get("part_of_definition")
+        and row.get("belongs_to") is None
+        and not row.get("control")
         and row["action"] != ACTIVE_DAYS
         and row.get("scope", "all") == "all"
     ]
 
 
 def dumbbell_title(frame: pl.DataFrame) -> str:
-    """State the strongest difference that holds among equally active users, or that none does."""
+    """State the strongest difference that holds like for like, or that none does."""
     if "opposite" in frame.columns and frame["opposite"].any():
         action = frame.filter(frame["opposite"])["action"][0]
         return f"{labels([action])[0]}: groups and total point in opposite directions"
@@ -128,7 +154,9 @@ def dumbbell_title(frame: pl.DataFrame) -> str:
     if not found:
         return "No action stands out between retained and churned users"
     top = found[0]
-    return f"{top['name']}: {rated(top['share_retained'])} of retained users did it, {rated(top['share_churned'])} of churned"
+    ratio = f"{decimals(top['adjusted_risk_ratio'])} times as often retained"
+    told = alone_said(top) or ratio
+    return f"{top['name']}: {told}, among users alike until then"
 
 
 def dumbbell_subtitle(frame: pl.DataFrame, most: int | None = None) -> str:
@@ -137,5 +165,6 @@ def dumbbell_subtitle(frame: pl.DataFrame, most: int | None = None) -> str:
     shown = f" The first {most} of {frame.height} rows." if most and frame.height > most else ""
     return (
         f"{whole(retained)} retained and {whole(churned)} churned users.{shown} Hollow grey: not clear. "  # type: ignore[arg-type]
-        "Right: diamond as it is, dot among equally active users. Associations, not causes."
+        "Alike until then: users active on the same early day, who had been active and busy alike before it; nothing that came after "
+        "is looked at. Intent cannot be seen. Associations, not causes."
     )

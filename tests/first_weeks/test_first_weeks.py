@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import oracle_first_weeks as oracle
-import oracle_statistics
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -14,10 +13,8 @@ from planted_weeks import planted
 
 import engagekit as ek
 from engagekit.errors import ColumnError, EventLogError, ParameterError
-from engagekit.first_weeks.activity_strata import volume_classes
 from engagekit.first_weeks.comparison import compare_first_weeks
 from engagekit.intervals import newcombe
-from engagekit.strata import mantel_haenszel
 
 SIGNUP = datetime(2026, 1, 1, 9, tzinfo=UTC)
 CLAIMS = ["more in retained", "more in churned"]
@@ -30,8 +27,7 @@ def at(day, hour=0, minute=0):
     return SIGNUP + timedelta(days=day, hours=hour, minutes=minute)
 
 
-@pytest.fixture(scope="module")
-def twelve():
+def twelve_users():
     """Users 1 to 5 are retained, 6 to 10 churned, 11 is too new, 12 never signed up."""
     rows = [(user, "signed_up", at(0)) for user in range(1, 11)]
     rows += [(user, "work", at(31)) for user in range(1, 6)]
@@ -49,8 +45,12 @@ def twelve():
         (6, "invite", at(2)),
     ]
     rows += [(user, "work", at(3)) for user in (1, 2, 6)]
-    log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
-    return ek.rollup(log, DEFINITION, as_of=datetime(2026, 3, 1, tzinfo=UTC))
+    return pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
+
+
+@pytest.fixture(scope="module")
+def twelve():
+    return ek.rollup(twelve_users(), DEFINITION, as_of=datetime(2026, 3, 1, tzinfo=UTC))
 
 
 def test_outcomes_of_twelve_users_are_counted_and_never_mixed(twelve):
@@ -97,10 +97,14 @@ def test_first_weeks_of_twelve_users(twelve):
     assert "80% of 5 retained and 20% of 5 churned users. Too few" in invite["sentence"]
 
 
-def test_thresholds_of_twelve_users(twelve):
-    often = compare_first_weeks(twelve, thresholds=(3,)).filter(action="invite")
-    assert often.select("at_least", "did_retained", "did_churned").rows() == [(3, 1, 0)]
-    days = compare_first_weeks(twelve, thresholds=(2,)).filter(action="(active days)")
+def test_numbers_of_days_of_twelve_users(twelve):
+    # User 4 did it twice on one day and again on another: two days, not three.
+    often = compare_first_weeks(twelve, days=(2,)).filter(action="invite")
+    assert often.select("at_least", "did_retained", "did_churned").rows() == [(2, 1, 0)]
+    assert (
+        compare_first_weeks(twelve, days=(3,)).filter(action="invite")["did_retained"].item() == 0
+    )
+    days = compare_first_weeks(twelve, days=(2,)).filter(action="(active days)")
     # Two or more active days: users 1, 2 and 4 of the retained, user 6 of the churned.
     assert days.select("did_retained", "did_churned").rows() == [(3, 1)]
 
@@ -131,10 +135,14 @@ def test_narrowing_and_outcomes_from_outside(twelve):
 @pytest.mark.parametrize(
     ("settings", "error", "said"),
     [
-        ({"thresholds": ()}, ParameterError, "thresholds"),
-        ({"thresholds": (0, 2)}, ParameterError, "thresholds"),
-        ({"thresholds": 3}, ParameterError, "thresholds"),
-        ({"thresholds": (1, 2**63)}, ParameterError, "up to a billion"),
+        ({"days": ()}, ParameterError, "days is"),
+        ({"days": (0, 2)}, ParameterError, "days is"),
+        ({"days": 3}, ParameterError, "days is 3"),
+        ({"days": (1, 2**63)}, ParameterError, "from 1 to 32"),
+        ({"thresholds": (1, 5)}, ParameterError, r"Give days, such as days=\(1, 2, 3\)"),
+        ({"controls": 3}, ParameterError, "controls is 3"),
+        ({"controls": ("tor",)}, ParameterError, r"nobody judged did 'tor'.*Did you mean 'tour'"),
+        ({"adjust": "channel"}, ParameterError, "channel"),
         ({"q": 1.5}, ParameterError, "q is 1.5"),
         ({"by": "plan"}, ParameterError, "plan"),
         ({"core_days": 0}, ParameterError, "core_days"),
@@ -215,7 +223,7 @@ def test_users_too_new_for_an_outcome_from_outside_are_said_to_be(twelve):
 
 def test_two_faults_are_told_at_once(twelve):
     with pytest.raises(ParameterError, match="2 faults"):
-        compare_first_weeks(twelve, thresholds=("one",), q=0)
+        compare_first_weeks(twelve, days=("one",), q=0)
 
 
 def test_a_log_too_young_to_judge_gives_an_empty_table_of_the_same_columns(twelve):
@@ -232,8 +240,8 @@ def test_a_log_too_young_to_judge_gives_an_empty_table_of_the_same_columns(twelv
 
 
 def test_outreach_is_no_action_of_users(twelve):
-    reached = dataclasses.replace(twelve.definition, outreach="invite")
-    table = compare_first_weeks(dataclasses.replace(twelve, definition=reached), thresholds=(2,))
+    reached = dataclasses.replace(DEFINITION, outreach="invite")
+    table = compare_first_weeks(ek.rollup(twelve_users(), reached, as_of=twelve.as_of), days=(2,))
     assert "invite" not in set(table["action"])
     # User 4 did nothing else, so 1 and 2 alone are left among the retained with two active days, 6 among the churned.
     days = table.filter(action="(active days)")
@@ -266,50 +274,46 @@ def test_the_table_agrees_with_plain_python(seed, users):
     log = pl.DataFrame(events, schema=["user_id", "event", "at"], orient="row")
     ladder = (1, 2, 4)
     table = compare_first_weeks(
-        ek.rollup(log, DEFINITION, as_of=as_of, missing="allow"), thresholds=ladder
+        ek.rollup(log, DEFINITION, as_of=as_of, missing="allow"), days=ladder
     )
     retained = oracle.judged(signed_up, events, as_of, "work", (28, 42))
-    did = oracle.early(signed_up, events, retained)
-    placed = oracle.strata(did, volume_classes(len(retained)))
+    volume = oracle.volumes(signed_up, events, retained)
+    acts = oracle.early(signed_up, events, retained)
+    n1, n0 = sum(retained.values()), len(retained) - sum(retained.values())
     for row in table.filter(pl.col("action").is_in(["a", "b"])).iter_rows(named=True):
-        chances = {}
+        did = {u: each[row["action"]][1] for u, each in acts.items() if row["action"] in each}
+        usable = {}
         for k in ladder:
-            cells = oracle.tables(did, retained, placed, row["action"], k)
-            reached = sum(sum(c[0]) for c in cells)
-            if reached >= 10 and len(retained) - reached >= 10:
-                chances[k] = (oracle.chance(cells), reached)
-        usable = {k: (p, n) for k, (p, n) in chances.items() if p is not None}
-        if not chances:
+            tables, left = oracle.trial_tables(signed_up, volume, retained, did, k, volume_parts=6)
+            reached = sum(len(days) >= k for days in did.values())
+            p = oracle.chance(tables)
+            if (
+                min(reached, len(retained) - reached) >= 10
+                and 2 * left <= reached
+                and p is not None
+            ):
+                usable[k] = (p, reached, tables, left)
+        if not usable:
             assert row["verdict"] == "too few"
             continue
-        if not usable:
-            continue
-        tried = len({n for _, n in usable.values()})
-        least = min(p for p, _ in usable.values())
+        tried = len({n for _, n, *_ in usable.values()})
+        least = min(p for p, *_ in usable.values())
         assert row["tried"] == tried
-        assert row["p"] == pytest.approx(min(1, least * tried), rel=1e-6)
-        best = (
-            min(usable, key=lambda k: (usable[k][0], k)) if least * tried <= 0.05 else min(usable)
-        )
+        stands_out = least * tried <= 0.05
+        best = min(usable, key=lambda k: (usable[k][0], k)) if stands_out else min(usable)
         assert row["at_least"] == best
-        cells = oracle.tables(did, retained, placed, row["action"], best)
-        a, b = (sum(c[0][i] for c in cells) for i in (0, 1))
-        assert (row["did_retained"], row["did_churned"]) == (a, b)
-        n1, n0 = row["n_retained"], row["n_churned"]
-        assert (n1, n0) == (sum(retained.values()), len(retained) - sum(retained.values()))
-        level = 1 - 0.05 / tried
+        p, reached, tables, left = usable[best]
+        # The chance that both figures stand out is that of the trials, or larger.
+        assert row["p"] >= min(1, p * tried) * (1 - 1e-6)
+        assert row["uncompared"] == pytest.approx(left / reached)
+        a = sum(retained[u] for u, days in did.items() if len(days) >= best)
+        assert (row["did_retained"], row["did_churned"]) == (a, reached - a)
+        assert (row["n_retained"], row["n_churned"]) == (n1, n0)
         assert (row["difference"], row["low"], row["high"]) == pytest.approx(
-            newcombe(a, n1, b, n0, level=level)
+            newcombe(a, n1, reached - a, n0)
         )
-        whole = mantel_haenszel(cells, level=level)
-        assert whole.risk_ratio == pytest.approx(oracle_statistics.mantel_haenszel(cells)[1])
-        if row["adjusted_risk_ratio"] is not None:
-            assert row["adjusted_risk_ratio"] == pytest.approx(whole.risk_ratio)
-            assert row["adjusted_difference"] == pytest.approx(whole.risk_difference)
-        if row["adjusted_low"] is not None:
-            assert (row["adjusted_low"], row["adjusted_high"]) == pytest.approx(
-                (whole.risk_low, whole.risk_high)
-            )
+        _, _, with_it, without, _ = oracle.sums(tables)
+        assert row["adjusted_risk_ratio"] == pytest.approx(with_it / without)
 
 
 def test_an_action_of_all_retained_and_no_churned_users_comes_first():
@@ -324,9 +328,12 @@ def test_an_action_of_all_retained_and_no_churned_users_comes_first():
     table = compare_first_weeks(journeys, outcome=kept)
     claims = table.filter(verdict="more in retained")
     assert claims["action"].to_list() == ["sign", "like"]
-    assert claims["adjusted_difference"].to_list() == pytest.approx([1, 28 / 42 - 12 / 38])
-    assert claims["adjusted_risk_ratio"].is_null().to_list() == [True, False]
-    assert "100 points more often" in claims["sentence"][0]
+    needed = claims.row(0, named=True)
+    assert (needed["adjusted_risk_ratio"], needed["adjusted_high"]) == (None, None)
+    assert needed["adjusted_low"] > 5
+    said = f"only they stayed: at least {needed['adjusted_low']:.1f} × (needed before)"
+    assert said in needed["sentence"]
+    assert claims["adjusted_risk_ratio"][1] == pytest.approx((28 / 42) / (12 / 38))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -347,9 +354,7 @@ def test_a_log_of_days_is_compared_alike():
     days = [(u, e, t.date()) for u, e, t in events]
     log = pl.DataFrame(days, schema=["user_id", "event", "at"], orient="row")
     as_of = (SIGNUP + timedelta(days=60)).date()
-    table = compare_first_weeks(
-        ek.rollup(log, DEFINITION, as_of=as_of, missing="allow"), thresholds=(2,)
-    )
+    table = compare_first_weeks(ek.rollup(log, DEFINITION, as_of=as_of, missing="allow"), days=(2,))
     midnight = {u: datetime(t.year, t.month, t.day, tzinfo=UTC) for u, t in signed_up.items()}
     plain = [(u, e, datetime(d.year, d.month, d.day, tzinfo=UTC)) for u, e, d in days]
     retained = oracle.judged(
@@ -358,6 +363,6 @@ def test_a_log_of_days_is_compared_alike():
     did = oracle.early(midnight, plain, retained)
     for action in ("a", "b"):
         row = table.filter(action=action).row(0, named=True)
-        reached = [u for u in retained if did[u].get(action, (0, 0))[0] >= 2]
+        reached = [u for u in retained if len(did[u].get(action, (0, ()))[1]) >= 2]
         assert row["did_retained"] == sum(retained[u] for u in reached)
         assert row["did_churned"] == sum(not retained[u] for u in reached)

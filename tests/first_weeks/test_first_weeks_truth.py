@@ -122,13 +122,14 @@ def test_groups_that_point_the_other_way_are_flagged():
 def test_groups_add_up_and_agree_with_narrowing():
     made = planted(3, users=900, actions=10, true=2)
     plan = pl.Series("plan", ["free", "paid", None] * 300)
-    journeys = dataclasses.replace(made.journeys, users=made.journeys.users.with_columns(plan))
-    table = compare_first_weeks(journeys, by="plan", thresholds=(1,))
+    people = made.journeys.users.with_columns(plan)
+    journeys = dataclasses.replace(made.journeys, users=people, late=people.clear())
+    table = compare_first_weeks(journeys, by="plan", days=(1,))
     for action, part in table.filter(scope="group").group_by("action"):
         pooled = table.filter(scope="all", action=action[0])
         for count in ("n_retained", "n_churned", "did_retained", "did_churned"):
             assert part[count].sum() == pooled[count].sum()
-    alone = compare_first_weeks(journeys.where(users=pl.col("plan") == "paid"), thresholds=(1,))
+    alone = compare_first_weeks(journeys.where(users=pl.col("plan") == "paid"), days=(1,))
     inside = table.filter(plan="paid", scope="group")
     counts = ["action", "did_retained", "did_churned", "retention_did", "difference"]
     assert inside.select(counts).sort("action").equals(alone.select(counts).sort("action"))
@@ -193,8 +194,9 @@ def test_what_is_strong_on_one_half_is_shown_with_the_other():
     assert set(found["verdict"]) <= set(CLAIMS)
     assert (found["q"] <= 0.05).all()
     # The numbers are those of the other half alone.
-    other = made.journeys.where(users=~pl.lit(halves(made.journeys.users["user_id"])))
-    again = compare_first_weeks(other, thresholds=(1,))
+    ids = made.journeys.users["user_id"]
+    other = made.journeys.where(users=pl.col("user_id").is_in(ids.filter(~halves(ids)).to_list()))
+    again = compare_first_weeks(other, days=(1,))
     both = found.filter(at_least=1).join(again, on="action", suffix="_again")
     assert both.height > 0
     assert both["did_retained"].to_list() == both["did_retained_again"].to_list()
@@ -235,7 +237,7 @@ def test_travelse_reverses_by_arrival(shared):
     seen = people.select(
         "user_id", retained=pl.col("last_seen") - pl.col("signup") >= pl.duration(days=90)
     )
-    asked = compare_first_weeks(journeys, outcome=seen, by="arrival", thresholds=(1,)).filter(
+    asked = compare_first_weeks(journeys, outcome=seen, by="arrival", days=(1,)).filter(
         action="ask_question"
     )
     shares = asked.select("arrival", pl.col("retention_did", "retention_not").round(3)).rows()
@@ -246,9 +248,7 @@ def test_travelse_reverses_by_arrival(shared):
     ]
     assert asked["opposite"].all()
     plain = (
-        compare_first_weeks(journeys, thresholds=(1,))
-        .filter(action="ask_question")
-        .row(0, named=True)
+        compare_first_weeks(journeys, days=(1,)).filter(action="ask_question").row(0, named=True)
     )
     assert (round(plain["retention_did"], 3), round(plain["retention_not"], 3)) == (0.023, 0.019)
     assert plain["verdict"] not in CLAIMS
@@ -265,7 +265,7 @@ def test_oulad_active_days_and_passing(shared):
     still = people.filter(left.is_null() | (left >= 14)).select("user_id")
     assert still.height == 4186
     table = compare_first_weeks(
-        real_logs.course_weeks(shared), outcome=passed, among=still, thresholds=(3,)
+        real_logs.course_weeks(shared), outcome=passed, among=still, days=(3,)
     )
     row = table.filter(action="(active days)").row(0, named=True)
     assert row["n_retained"] + row["n_churned"] == 4186
@@ -276,7 +276,7 @@ def test_gcc_newcomers(shared):
     import real_logs
 
     journeys = real_logs.journeys(shared, "gcc")
-    table = compare_first_weeks(journeys, thresholds=(2,))
+    table = compare_first_weeks(journeys, days=(2,))
     row = table.filter(action="(active days)").row(0, named=True)
     # Two or more active days in the first two weeks: 67.3 against 32.1 % among newcomers up to 2019.
     assert row["retention_did"] == pytest.approx(0.67, abs=0.02)

@@ -92,7 +92,7 @@ def test_what_is_chosen_by_noise_is_told_by_the_other_half():
         inside.append(grid["phi_choosing"].head(1).item())
         outside.append(grid["phi"].head(1).item())
     # The best of 25 actions looks like something on the half that chose it, and is nothing.
-    assert np.mean(inside) > 0.12
+    assert np.mean(inside) > 0.06
     assert abs(np.mean(outside)) < 0.05
 
 

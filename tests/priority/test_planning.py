@@ -11,8 +11,8 @@ from link_logs import PLAIN, found_in, going_as_far_as, log_of
 
 import engagekit as ek
 from engagekit.errors import ParameterError
+from engagekit.intervals import users_for
 from engagekit.playbook.plays import PLAYS
-from engagekit.priority.planning import users_for
 
 # 400 sign-ups on one day, 75% activate, 37% of those come back (target 50%), 60 days known.
 BROKEN_HABIT = going_as_far_as(400, 300, 110, 60)

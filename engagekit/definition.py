@@ -21,6 +21,7 @@ from engagekit.errors import (
 )
 from engagekit.instants import zone
 from engagekit.matchers import (
+    Assignment,
     Match,
     Matcher,
     as_matches,
@@ -108,6 +109,8 @@ class Definition:
         The product's usual pause between core days.
     targets
         Link name to target rate between 0 and 1; any link may be missing.
+    experiment
+        The test of a play that runs in this product: an `Assignment`; `rollup` then reads each user's arm.
 
     Raises
     ------
@@ -145,6 +148,7 @@ class Definition:
     outcome_days: tuple[int, int] | None = None
     usage_interval_days: float | None = None
     targets: Mapping[str, float] = field(default_factory=dict)
+    experiment: Assignment | None = None
 
     def __post_init__(self) -> None:
         """Normalise lists to tuples and check everything at once."""
@@ -157,6 +161,11 @@ class Definition:
                 faults.append(f"{name} is {value!r}; it takes a list.")
                 items = ()
             object.__setattr__(self, name, items)
+        if self.experiment is not None:
+            try:
+                object.__setattr__(self, "experiment", Assignment.from_table(self.experiment))
+            except EngagekitError as error:
+                faults.append(str(error))
         if isinstance(self.outcome_days, list):
             object.__setattr__(self, "outcome_days", tuple(self.outcome_days))
         faults += (
@@ -385,6 +394,8 @@ class Definition:
                 value = [to_plain(item) for item in value]
             elif each.name == "outcome_days":
                 value = list(value)
+            elif each.name == "experiment":
+                continue  # a table of its own, after the plain keys
             table[each.name] = value
         if self.steps:
             table["steps"] = [
@@ -398,6 +409,8 @@ class Definition:
             ]
         if self.targets:
             table["targets"] = dict(self.targets)
+        if self.experiment is not None:
+            table["experiment"] = self.experiment.to_table()
         return table
 
     def resolved(self, usage_interval_days: float) -> Definition:
@@ -439,6 +452,8 @@ class Definition:
                 for side, m in (("reached", step.reached), ("completed", step.completed))
                 if m is not None
             }
+        if self.experiment is not None:
+            found["experiment"] = self.experiment.event
         return found
 
     def event_names(self) -> tuple[str, ...]:
@@ -451,11 +466,9 @@ class Definition:
 
     def property_names(self) -> tuple[str, ...]:
         """List every event property the definition looks at, each once."""
-        return tuple(
-            dict.fromkeys(
-                name for matcher in self.matchers().values() for name in property_names(matcher)
-            )
-        )
+        own = () if self.experiment is None else (self.experiment.property,)
+        looked_at = (p for matcher in self.matchers().values() for p in property_names(matcher))
+        return tuple(dict.fromkeys((*looked_at, *own)))
 
 
 def _steps_from(value: object) -> tuple[list[Step], list[str]]:

@@ -14,6 +14,7 @@ from engagekit._base import ticking
 from engagekit.errors import EngagekitWarning
 from engagekit.instants import Instant, beside_log
 from engagekit.log import APART, as_lazy, open_log
+from engagekit.rollups.assignment import assignments, check_people, with_arms
 from engagekit.rollups.polars_reduction import codes_of, first_look, first_signups, reduced
 from engagekit.rollups.population import (
     LACKING,
@@ -89,6 +90,7 @@ def opened(
         users, log.collect_schema()["user_id"], definition, unit, dates_only=dates_only
     )
     if people is not None:
+        check_people(people.columns, definition)
         _warn_of_strangers(log, people)
     signups = None
     if prepared is None:
@@ -194,7 +196,13 @@ def _reduced(task: _Task) -> tuple[dict[str, pl.DataFrame], Counter[tuple[str, s
     if "strangers" in found:
         stranger = NO_SIGNUP if task.unit == "user" else NO_ACCOUNT
         left_out[stranger, "users"] += found["strangers"].item()
-    return unpacked(who.base, found, task.definition, codes), left_out
+    tables = unpacked(who.base, found, task.definition, codes)
+    if (test := task.definition.experiment) is not None:
+        asked = assignments(task.log, who.owners, test, before=task.extent.end)
+        arms = asked.collect(engine="streaming")
+        places = tables["users"].with_row_index("u")
+        tables["users"] = with_arms(places, arms, on="u").drop("u")
+    return tables, left_out
 
 
 def _as_names(column: str, log: pl.LazyFrame) -> pl.Expr:

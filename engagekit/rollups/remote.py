@@ -13,6 +13,7 @@ import polars as pl
 from engagekit.instants import AT, Instant, beside_log, local_day
 from engagekit.journeys import TABLES
 from engagekit.log import open_log
+from engagekit.rollups.assignment import check_people, with_arms
 from engagekit.rollups.engines import as_portable, brought, engine_of
 from engagekit.rollups.narwhals_reduction import Source, reduction
 from engagekit.rollups.population import (
@@ -29,7 +30,8 @@ from engagekit.rollups.population import (
 
 if TYPE_CHECKING:
     from engagekit.definition import Definition
-    from engagekit.rollups.engines import Engine
+    from engagekit.rollups.assignment import check_people, with_arms
+from engagekit.rollups.engines import Engine
     from engagekit.rollups.narwhals_reduction import Lazy
 
 START = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,6 +61,8 @@ def opened(
     id_type = log.collect_schema()["user_id"]
     id_type = id_type if id_type.is_integer() else pl.String()
     people = people_of(users, id_type, definition, unit, dates_only=dates_only)
+    if people is not None:
+        check_people(people.columns, definition)
     shaped = as_portable(
         engine.shaped(native, head.schema["at"], zone, definition.property_names())
     )
@@ -125,6 +129,10 @@ def _landed(
     if people is not None:
         told = properties_of(people, unit=unit)
         typed["users"] = typed["users"].join(told, on="user_id", how="left", maintain_order="left")
+    if "assigned" in tables:
+        at = pl.col("assigned_at").cast(pl.Int64).cast(AT)
+        arms = tables["assigned"].with_columns(pl.col("user_id").cast(id_type), at)
+        typed["users"] = with_arms(typed["users"], arms, on="user_id")
     return typed, left_out
 
 

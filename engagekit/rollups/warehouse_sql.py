@@ -193,6 +193,9 @@ def _reduced(
     found = reduction(source, definition)
     too_soon = found.pop("too_soon").with_columns(reason=nw.lit(TOO_SOON), unit=nw.lit("events"))
     reasons = [found.pop("left_out"), too_soon]
+    if "assigned" in found:  # one table with the users, as `from_frames` reads them
+        arms = found.pop("assigned")
+        found["users"] = found["users"].join(arms, on="user_id", how="left")
     left_out = nw.concat([frame.select("reason", "count", "unit") for frame in reasons])
     tables = {
         name: _with_instants(frame.to_native(), name, dialect) for name, frame in found.items()

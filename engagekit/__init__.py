@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from engagekit.journeys import Journeys as Journeys
     from engagekit.journeys import suggest_windows as suggest_windows
     from engagekit.journeys import usual_period as usual_period
+    from engagekit.matchers import Assignment as Assignment
     from engagekit.matchers import Match as Match
     from engagekit.measures import metrics as metrics
     from engagekit.playbook import METRICS as METRICS
@@ -68,6 +69,7 @@ __version__ = "0.1.0"
 
 # Public name -> the module that holds it. A module's own name stands for the module.
 _HOMES = {
+    "Assignment": "matchers",
     "Definition": "definition",
     "EngagekitError": "errors",
     "Journeys": "journeys",

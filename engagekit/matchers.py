@@ -119,6 +119,8 @@ class Assignment:
             faults += share_faults(self.shares)
         if faults:
             raise DefinitionError.from_faults("The experiment cannot be read", faults)
+        if isinstance(self.event, Mapping):  # as a TOML file holds it
+            object.__setattr__(self, "event", _from_mapping(self.event))
 
     def to_table(self) -> dict[str, Any]:
         """Write the assignment as plain values, as a TOML file holds it."""

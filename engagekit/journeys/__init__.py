@@ -14,6 +14,7 @@ from engagekit.journeys.groups import (
     without,
 )
 from engagekit.journeys.tables import (
+    ASSIGNED,
     DAYS,
     EARLY,
     LEFT_OUT,
@@ -31,6 +32,7 @@ from engagekit.journeys.tables import (
 from engagekit.journeys.windows import suggest_windows, usual_period
 
 __all__ = [
+    "ASSIGNED",
     "DAYS",
     "EARLY",
     "LEFT_OUT",

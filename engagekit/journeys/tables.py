@@ -55,6 +55,12 @@ DAYS: dict[str, Any] = {
     "last_at": AT,
     "times": pl.UInt32,
 }
+# Behind these, where the definition has an experiment.
+ASSIGNED: dict[str, Any] = {
+    "variant": pl.String,  # the arm of the first assignment
+    "assigned_at": AT,
+    "variants_seen": pl.UInt32,  # how many arms the user was ever in
+}
 TABLES = {"users": USERS, "steps": STEPS, "early": EARLY, "days": DAYS}
 LEFT_OUT = {"reason": pl.String, "count": pl.Int64, "unit": pl.String}
 
@@ -174,7 +180,7 @@ class Journeys:
         return [
             c
             for c in self.users.lazy().collect_schema().names()
-            if c != "user_id" and c not in USERS
+            if c not in {"user_id", "assigned_at", "variants_seen"} and c not in USERS
         ]
 
     def parts(self) -> Iterator[Journeys]:
@@ -306,6 +312,7 @@ class Journeys:
                 *[pl.when(~seen_later).then(c).alias(c) for c in ("last_seen_at", "active_days")],
             )
             .drop("_core_at", "_core_days")
+            .pipe(_assigned_before, moment)
         )
         steps = (
             self.steps.lazy()
@@ -434,7 +441,23 @@ def landed(frame: Frame, name: str) -> Frame:
     columns = [pl.col("user_id")] + [_cast(c, have[c], dtype) for c, dtype in declared.items()]
     if name == "users":
         columns += [pl.col(c) for c in have.names() if c != "user_id" and c not in declared]
-    return _as_before(lazy.select(columns), frame)
+    found = lazy.select(columns)
+    if name == "users" and "assigned_at" in have:
+        seen = pl.col("variants_seen").fill_null(0).cast(pl.UInt32)
+        found = found.with_columns(_cast("assigned_at", have["assigned_at"], AT), seen)
+    return _as_before(found, frame)
+
+
+def _assigned_before(users: pl.LazyFrame, moment: datetime) -> pl.LazyFrame:
+    """Take back the arms of users who were only assigned later; who moved on to a second arm stays known."""
+    if "assigned_at" not in users.collect_schema():
+        return users
+    known = pl.col("assigned_at") < moment
+    return users.with_columns(
+        pl.when(known).then("variant").alias("variant"),
+        pl.when(known).then("variants_seen").otherwise(0).cast(pl.UInt32).alias("variants_seen"),
+        pl.when(known).then("assigned_at").alias("assigned_at"),
+    )
 
 
 def _cast(column: str, have: pl.DataType, want: Any) -> pl.Expr:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from engagekit.errors import ColumnError, listing
 from engagekit.instants import AT
+from engagekit.journeys import ASSIGNED
 from engagekit.matchers import matches
 
 if TYPE_CHECKING:
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
 
     from engagekit.definition import Definition
     from engagekit.matchers import Assignment
-
-ASSIGNED: dict[str, Any] = {
-    "variant": pl.String,  # the arm of the first assignment
-    "assigned_at": AT,
-    "variants_seen": pl.UInt32,  # how many arms the user was ever in
-}
 
 
 def check_people(columns: Sequence[str], definition: Definition) -> None:
@@ -43,7 +38,7 @@ def check_people(columns: Sequence[str], definition: Definition) -> None:
 def assignments(
     log: pl.LazyFrame, owners: pl.DataFrame, experiment: Assignment, *, before: datetime
 ) -> pl.LazyFrame:
-    """Read each unit's arm from a log, before sign-up too: `unit_id`, `variant`, `assigned_at`, `variants_seen`.
+    """Read each unit's arm from a log, before sign-up too: `u`, `variant`, `assigned_at`, `variants_seen`.
 
     The first assignment counts; of several at one instant, the first by name.
     """

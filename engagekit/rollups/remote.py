@@ -30,8 +30,7 @@ from engagekit.rollups.population import (
 
 if TYPE_CHECKING:
     from engagekit.definition import Definition
-    from engagekit.rollups.assignment import check_people, with_arms
-from engagekit.rollups.engines import Engine
+    from engagekit.rollups.engines import Engine
     from engagekit.rollups.narwhals_reduction import Lazy
 
 START = datetime(1970, 1, 1, tzinfo=UTC)

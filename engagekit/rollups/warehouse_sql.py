@@ -138,6 +138,8 @@ def _property_kinds(definition: Definition, faults: list[str]) -> dict[str, str]
         for match in as_matches(matcher):
             for column, values in match.where:
                 kinds.setdefault(column, set()).update(KINDS[type(value)] for value in values)
+    if definition.experiment is not None:
+        kinds.setdefault(definition.experiment.property, {"string"})
     for column, several in kinds.items():
         if several == {"int64", "float64"}:
             several.remove("int64")
@@ -193,9 +195,7 @@ def _reduced(
     found = reduction(source, definition)
     too_soon = found.pop("too_soon").with_columns(reason=nw.lit(TOO_SOON), unit=nw.lit("events"))
     reasons = [found.pop("left_out"), too_soon]
-    if "assigned" in found:  # one table with the users, as `from_frames` reads them
-        arms = found.pop("assigned")
-        found["users"] = found["users"].join(arms, on="user_id", how="left")
+    arms = found.pop("assigned", None)
     left_out = nw.concat([frame.select("reason", "count", "unit") for frame in reasons])
     tables = {
         name: _with_instants(frame.to_native(), name, dialect) for name, frame in found.items()
@@ -205,6 +205,10 @@ def _reduced(
         tables["users"] = (
             tables["users"].left_join(people.select(properties), "user_id").drop("user_id_right")
         )
+    if arms is not None:
+        told = arms.to_native()
+        told = told.mutate(assigned_at=instant(told.assigned_at, dialect))
+        tables["users"] = tables["users"].left_join(told, "user_id").drop("user_id_right")
     return tables | {"left_out": left_out.filter(nw.col("count") > 0).to_native()}
 
 

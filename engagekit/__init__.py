@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from engagekit.reporting import report as report
     from engagekit.reporting import to_csv as to_csv
     from engagekit.review import changes as changes
+    from engagekit.review import experiment as experiment
     from engagekit.review import track as track
     from engagekit.rollups import prepare_events as prepare_events
     from engagekit.rollups import rollup as rollup
@@ -89,6 +90,7 @@ _HOMES = {
     "diagnose": "diagnosis",
     "engagement_matrix": "engagement",
     "event_table": "workshop",
+    "experiment": "review",
     "find_threshold": "first_weeks",
     "first_paths": "first_weeks",
     "flattening": "survival",

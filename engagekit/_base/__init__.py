@@ -33,12 +33,14 @@ from engagekit._base.formatting import (
 )
 from engagekit._base.notebook_progress import bar, in_notebook
 from engagekit._base.progress import Progress, ticking
+from engagekit._base.remarks import Remark
 
 __all__ = [
     "LINK_NAMES",
     "Calendar",
     "Period",
     "Progress",
+    "Remark",
     "Span",
     "WeekStart",
     "bar",

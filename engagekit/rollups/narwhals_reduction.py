@@ -74,14 +74,14 @@ def _assigned(events: Lazy, experiment: Assignment) -> Lazy:
     """Read each user's arm: of the first assignment; of several at one instant, the first by name."""
     arm = nw.col(experiment.property)
     told = events.filter(hit(experiment.event)).filter(~arm.is_null())
-    told = told.select(nw.col("unit_id").alias("user_id"), arm.cast(nw.String).alias("variant"), "t")
+    told = told.select(
+        nw.col("unit_id").alias("user_id"), arm.cast(nw.String).alias("variant"), "t"
+    )
     arms = told.group_by("user_id", "variant").agg(nw.col("t").min())
     each = arms.group_by("user_id").agg(
         nw.col("t").min().alias("assigned_at"), nw.len().alias("variants_seen")
     )
-    firsts = arms.join(each, on="user_id", how="inner").filter(
-        nw.col("t") == nw.col("assigned_at")
-    )
+    firsts = arms.join(each, on="user_id", how="inner").filter(nw.col("t") == nw.col("assigned_at"))
     return firsts.group_by("user_id", "assigned_at", "variants_seen").agg(nw.col("variant").min())
 
 

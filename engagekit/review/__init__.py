@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from engagekit.review.experiments import Experiment, experiment
-from engagekit.review.sequential import (
-    any_time,
-    cuped,
-    holm,
-    shares_any_time,
-    smallest_any_time,
-    split_factor,
-    users_any_time,
-)
 from engagekit.review.tracking import Tracked, changes, track
+from engagekit.review.usual_range import UsualRange, held_difference, usual_range, weeks_effect
 
 __all__ = [
     "Experiment",
     "Tracked",
-    "any_time",
+    "UsualRange",
     "changes",
-    "cuped",
     "experiment",
-    "holm",
-    "shares_any_time",
-    "smallest_any_time",
-    "split_factor",
+    "held_difference",
     "track",
-    "users_any_time",
+    "usual_range",
+    "weeks_effect",
 ]

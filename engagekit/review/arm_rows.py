@@ -10,7 +10,7 @@ import polars as pl
 
 from engagekit.intervals import design_effect, newcombe, wilson, z_of
 from engagekit.review.arms import CORE_DAYS, HARMS
-from engagekit.review.sequential import any_time, cuped, shares_any_time, split_factor
+from engagekit.sequential import any_time, cuped, shares_any_time, split_factor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,7 +15,7 @@ from engagekit.matchers import share_faults
 from engagekit.review.arm_rows import COLUMNS, GUARDS, Arm, arm_row, counted, guard_rows, split_of
 from engagekit.review.arms import CORE_DAYS, arms_of
 from engagekit.review.experiment_words import sentence_of
-from engagekit.review.sequential import SPLIT_ALARM, holm
+from engagekit.sequential import SPLIT_ALARM, holm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,7 +100,7 @@ def experiment(
 
     ``difference = share of the arm - share of the control``, of users who had not passed the link when assigned and
     whose window since then is over; with Newcombe's interval, and with one that holds at every look at once
-    (`engagekit.review.any_time`).
+    (`engagekit.sequential.any_time`).
 
     Parameters
     ----------

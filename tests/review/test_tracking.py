@@ -80,16 +80,16 @@ def seen(past: int, runs: int = RUNS) -> float:
 @pytest.mark.parametrize("past", [52, 104])
 def test_products_in_which_nothing_changed(past: int) -> None:
     runs = RUNS // 2
-    slack = [2.6 * math.sqrt(p * (1 - p) / runs) for p in (0.03, 0.07)]
+    slack = [2.6 * math.sqrt(p * (1 - p) / runs) for p in (0.04, 0.08)]
     for kind, per_week, once, ever in table(past, runs):
-        assert once <= 0.03 + slack[0], (kind, per_week)
-        assert ever <= 0.07 + slack[1], (kind, per_week)
+        assert once <= 0.04 + slack[0], (kind, per_week)
+        assert ever <= 0.08 + slack[1], (kind, per_week)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("past", [52, 104])
 def test_a_rise_of_eight_points_is_seen(past: int) -> None:
-    assert seen(past) >= 0.8
+    assert seen(past) >= 0.8 - 2 * math.sqrt(0.16 / RUNS)
 
 
 def log_of(weekly: list[dict[str, tuple[int, int]]]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -165,7 +165,7 @@ def test_a_change_as_the_past_has_many() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ek.EngagekitError, match="goal is 45"):
         tracked([{"ads": (5, 10)}] * 8, 4, goal=45)
-    with pytest.raises(ek.EngagekitError, match="by names"):
+    with pytest.raises(ek.EngagekitError, match="no property of the users"):
         tracked([{"ads": (5, 10)}] * 8, 4, by="chanel")
 
 

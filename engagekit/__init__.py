@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from engagekit.reporting import to_csv as to_csv
     from engagekit.review import changes as changes
     from engagekit.review import experiment as experiment
+    from engagekit.review import replay as replay
     from engagekit.review import track as track
     from engagekit.rollups import prepare_events as prepare_events
     from engagekit.rollups import rollup as rollup
@@ -109,6 +110,7 @@ _HOMES = {
     "project_curve": "survival",
     "pseudonymize": "ingest",
     "read_users": "ingest",
+    "replay": "review",
     "report": "reporting",
     "retention": "cohorts",
     "rollup": "rollups",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engagekit.review.experiments import Experiment, experiment
+from engagekit.review.replaying import replay
 from engagekit.review.tracking import Tracked, changes, track
 from engagekit.review.usual_range import UsualRange, held_difference, usual_range, weeks_effect
 
@@ -13,6 +14,7 @@ __all__ = [
     "changes",
     "experiment",
     "held_difference",
+    "replay",
     "track",
     "usual_range",
     "weeks_effect",

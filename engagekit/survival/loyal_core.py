@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ALONE = 0.5  # weight, beforehand, of nobody being loyal
-DRAWS, SEED = 4000, 20070101
+DRAWS, SEED = 2000, 20070101
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,9 @@ def outlook(
 def _grid() -> tuple[Any, Any, Any, Any]:
     import numpy as np
 
-    mean = 1 / (1 + np.exp(-np.linspace(-7, 5, 61)))
-    size = np.exp(np.linspace(-4, 8, 37))
-    share = np.linspace(0, 0.96, 33)
+    mean = 1 / (1 + np.exp(-np.linspace(-7, 5, 41)))
+    size = np.exp(np.linspace(-4, 8, 25))
+    share = np.linspace(0, 0.96, 25)
     m, s, loyal = (x.ravel() for x in np.meshgrid(mean, size, share, indexing="ij"))
     prior = np.where(loyal == 0, ALONE, (1 - ALONE) / (len(share) - 1))
     return m * s, (1 - m) * s, loyal, np.log(prior)

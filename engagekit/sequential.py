@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 ALPHA = 0.05
 SPLIT_ALARM = 1000.0  # Bayes factor at which a split is off; by Ville's inequality 1 of 1,000 right ones ever gets there
 SPLIT_WEIGHT = 2000.0  # Beta(1000, 1000) around an intended half
-LEAST_EACH = 10.0  # of those who did, and of those who did not, in both arms together, before a bound is given
+LEAST_EACH = 10.0  # of those who did, and of those who did not, expected in the smaller arm, before a bound is given
 
 
 def mixture_rho(best_at: float, *, alpha: float = ALPHA) -> float:
@@ -133,7 +133,8 @@ def variance_of(n1: float, of1: float, n2: float, of2: float) -> float | None:
     >>> round(variance_of(50, 100, 50, 100), 5), variance_of(1, 100, 2, 100)
     (0.0049, None)
     """
-    if min(of1, of2) <= LEAST_EACH or min(n1 + n2, of1 + of2 - n1 - n2) < 2 * LEAST_EACH:
+    rarer = min(n1 + n2, of1 + of2 - n1 - n2) / max(of1 + of2, 1)
+    if min(of1, of2) * rarer < LEAST_EACH:
         return None
     shares = [(n + 1) / (of + 2) for n, of in ((n1, of1), (n2, of2))]
     return sum(p * (1 - p) / (of + 2) for p, of in zip(shares, (of1, of2), strict=True))
@@ -154,7 +155,7 @@ def shares_any_time(
     Returns
     -------
     tuple
-        ``(low, high, p)``; ``(-1, 1, 1)`` until both arms together have 20 users who did and 20 who did not.
+        ``(low, high, p)``; ``(-1, 1, 1)`` until 10 users who did and 10 who did not are to be expected in the smaller arm.
 
     Examples
     --------
@@ -322,7 +323,7 @@ def users_any_time(
         v = math.exp(log_v)
         return mixture_bound(v, rho=rho) / v + z / math.sqrt(v) - gap
 
-    v = math.exp(brentq(short, math.log(1e-3), math.log(1e14)))
+    v = math.exp(brentq(short, math.log(1e-3), math.log(1e30)))
     return effect * v * (rate * (1 - rate) + goal * (1 - goal))
 
 

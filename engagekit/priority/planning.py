@@ -14,6 +14,7 @@ from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import day_of, instant
 from engagekit.intervals import z_of
 from engagekit.playbook import PLAYS
+from engagekit.priority.trial import MOST_WEEKS, Trial, trial, users_before
 from engagekit.priority.verdict import Priority, rate_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ class Plan:
     where a problem has no play). `link` is the one to mend, `rate`, `low`, `high` (with `n` of `of`) its present
     value, `goal` the rate aimed at. `users_needed` must be judged on the link, before and again after, to see that
     improvement; `signups_needed` bring them, in `weeks` at `signups_per_week`; with the `window_days` each user
-    needs, the effect can be seen on `visible_on`. These are null where no users come. `sentence` can be read aloud.
+    needs, the effect can be seen on `visible_on`. These are null where no users come; the date is null too where the
+    log has too few users before the start, or they would take longer than two years. `test` plans an experiment in
+    its place. `sentence` can be read aloud.
     """
 
     play: str | None
@@ -57,6 +60,7 @@ class Plan:
     starts_on: date
     visible_on: date | None
     sentence: str
+    test: Trial | None = None
 
     def __str__(self) -> str:
         """Return the sentence."""
@@ -71,6 +75,7 @@ def plan(
     link: str | None = None,
     today: Instant | None = None,
     signups_per_week: float | None = None,
+    experiment: bool = False,
 ) -> Plan:
     """Turn a verdict into a plan: the play, its owner, and how long until its effect can be seen.
 
@@ -93,13 +98,16 @@ def plan(
         Local day the play starts. Default: the day the data end.
     signups_per_week
         Expected rate of sign-ups. Default: that of the last eight weeks of the data.
+    experiment
+        Plan a test with two arms in place of a comparison with the time before: `test` then holds it, see
+        `engagekit.priority.Trial`.
 
     Returns
     -------
     Plan
         `play`, `problem`, `lead`, `partners`, `review_trigger`, `watch_for`, `metrics`, `link`, `n`, `of`, `rate`,
         `low`, `high`, `goal`, `users_needed`, `signups_needed`, `signups_per_week`, `weeks`, `window_days`,
-        `starts_on`, `visible_on`, `sentence`.
+        `starts_on`, `visible_on`, `sentence`, `test`.
 
     Raises
     ------
@@ -153,8 +161,18 @@ def plan(
     start = day_of(
         priority.basis.as_of if today is None else instant(today, timezone=zone, name="today"), zone
     )
-    visible = None if weeks is None else start + timedelta(weeks=weeks, days=window)
-    told = _sentence(chosen, playbook, row, aim, needed, signups, per_week, weeks, window, visible)
+    had = users_before(priority, chosen)
+    seen = weeks is not None and weeks <= MOST_WEEKS and needed <= had and not experiment
+    visible = start + timedelta(weeks=weeks or 0, days=window) if seen else None
+    test = None
+    if experiment:
+        test = trial(
+            row, aim, share, per_week, window, start, getattr(priority.definition, "margin", 0.02)
+        )
+        visible = test.ends_on
+    told = _sentence(
+        chosen, playbook, row, aim, needed, signups, per_week, weeks, window, visible, had, test
+    )
     return Plan(
         play=playbook.name if playbook else None,
         problem=playbook.problem if playbook else priority.problem,
@@ -178,6 +196,7 @@ def plan(
         starts_on=start,
         visible_on=visible,
         sentence=told,
+        test=test,
     )
 
 
@@ -242,6 +261,8 @@ def _sentence(
     weeks: int | None,
     window: int,
     visible: date | None,
+    had: int,
+    test: Trial | None,
 ) -> str:
     who = (
         f"Play: {play.name}, led by {play.primary_lead.replace(', ', ' and ')} with {' and '.join(play.key_partners)}. Watch for: {play.watch_for}."
@@ -251,9 +272,19 @@ def _sentence(
         else "No play mends this; find out first where these users come from and whether their steps are tracked."
     )
     now = f"{link.capitalize()} stands at {percent(row['rate'])} ({count(row['n'])} of {count(row['of'])}); the goal is {percent(goal)}."
+    if test is not None:
+        return f"{who} {now} {test.sentence}"
     need = f"To see that takes {many(needed, 'judged user')} before and as many after the start"
-    if weeks is None or visible is None:
+    if weeks is None:
         return f"{who} {now} {need}, but nobody signed up lately; say signups_per_week."
+    if weeks > MOST_WEEKS:
+        monthly = _pace(per_week * 365.25 / 12 / 7)
+        return f"{who} {now} {need}: not within two years, as that is {many(signups, 'sign-up')} and {monthly} come a month. Aim higher, or at another link."
+    if visible is None:
+        return (
+            f"{who} {now} {need}; the log has {count(had)} before it, so no date can be given. Aim higher, or run a test: "
+            "ek.plan(priority, experiment=True)."
+        )
     return (
         f"{who} {now} {need}: {many(signups, 'sign-up')}, {many(weeks, 'week')} at {_pace(per_week)} a week, "
         f"and {many(window, 'day')} until the last can be judged. Look again on {day(visible)}."

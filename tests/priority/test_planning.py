@@ -107,7 +107,7 @@ def test_the_present_rate_of_sign_ups_and_the_data_end_are_the_defaults():
 @pytest.mark.parametrize(
     ("pace", "said"),
     [
-        (0.45, "at 0.5 a week"),
+        (3.45, "at 3.5 a week"),
         (9.9, "at 9.9 a week"),
         (10, "at 10 a week"),
         (1234, "at 1,234 a week"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from engagekit.views.cadence_chart import engagement_matrix, usage_interval
 from engagekit.views.cohorts_chart import curve, heatmap, survival
 from engagekit.views.diagnosis_chart import diagnosis, loop, loop_by_quarter, segments
+from engagekit.views.experiment import experiment, replay
 from engagekit.views.first_days_chart import day_map, threshold_grid
 from engagekit.views.first_weeks_chart import dumbbell
 from engagekit.views.funnels_chart import funnel, step_drop_off
@@ -21,12 +22,14 @@ __all__ = [
     "diagnosis",
     "dumbbell",
     "engagement_matrix",
+    "experiment",
     "funnel",
     "heatmap",
     "lifecycle",
     "loop",
     "loop_by_quarter",
     "metrics",
+    "replay",
     "segments",
     "step_drop_off",
     "stickiness",

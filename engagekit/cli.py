@@ -1,4 +1,4 @@
-"""The command line: engagekit diagnose, check, prepare, start, lab, compare."""
+"""The command line: engagekit diagnose, check, prepare, start, lab, compare, experiment."""
 
 from __future__ import annotations
 
@@ -302,6 +302,52 @@ def compare(folder: Path, /) -> int:
     from engagekit.workshop import compare as side_by_side
 
     _say(f"All decisions stand in {side_by_side(folder)}.")
+    return 0
+
+
+@app.command
+def experiment(
+    events: str,
+    /,
+    *,
+    variant: str | None = None,
+    control: str | None = None,
+    link: str = "habit",
+    reading: Reading = Reading(),
+    users: Path | None = None,
+    as_of: str | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Say whether a test of a play shows that it worked, however often one has looked.
+
+    Parameters
+    ----------
+    events
+        Event log, as for diagnose.
+    variant
+        Property of users with the arm's name; default: what the definition's [experiment] reads from the log.
+    control
+        The arm without the play.
+    link
+        The link the play is to mend, or core_days.
+    users
+        Table with one row per user.
+    as_of
+        Up to when the data are complete (exclusive).
+    json_
+        Print the answer as JSON, for machines.
+    """
+    from engagekit.journeys import MIN_GROUP
+
+    journeys, _ = _journeys(events, reading, users=users, as_of=as_of)
+    found = ek.experiment(journeys, variant=variant, control=control, link=link)
+    if found.table["users"].min() < MIN_GROUP:  # type: ignore[operator]
+        raise ParameterError(f"An arm has fewer than {MIN_GROUP} users; it is not shown.")
+    if json_:
+        _say(json.dumps(found.to_dict(), default=_plain_value, indent=1))
+    else:
+        lines = [found.sentence, *[remark.text for remark in found.remarks]]
+        _say("\n".join([*lines, "", str(ek.tables.experiment(found))]))
     return 0
 
 

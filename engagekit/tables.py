@@ -17,12 +17,14 @@ from engagekit.views import (
     metrics_table,
     rhythm_table,
 )
+from engagekit.views.experiment import experiment_sheet, replay_sheet
 from engagekit.views.table import Table
 
 if TYPE_CHECKING:
     import polars as pl
 
     from engagekit.priority import Priority
+    from engagekit.review import Experiment
 
 __all__ = [
     "Table",
@@ -31,12 +33,14 @@ __all__ = [
     "diagnosis",
     "dumbbell",
     "engagement_matrix",
+    "experiment",
     "funnel",
     "heatmap",
     "lifecycle",
     "loop",
     "loop_by_quarter",
     "metrics",
+    "replay",
     "segments",
     "step_drop_off",
     "stickiness",
@@ -332,3 +336,35 @@ def threshold_grid(grid: pl.DataFrame, *, action: str | None = None) -> Table:
         Of all rows, also those that the chart leaves out.
     """
     return Table("threshold_grid", first_days_table.threshold_grid(grid, action=action))
+
+
+def experiment(found: Experiment) -> Table:
+    """Tabulate what `experiment` returns: one row per arm.
+
+    Parameters
+    ----------
+    found
+        What `engagekit.experiment` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name, with both intervals of each difference.
+    """
+    return Table("experiment", experiment_sheet(found))
+
+
+def replay(record: pl.DataFrame) -> Table:
+    """Tabulate what `replay` returns: one row per kind of claim.
+
+    Parameters
+    ----------
+    record
+        What `engagekit.replay` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
+    return Table("replay", replay_sheet(record))

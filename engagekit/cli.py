@@ -337,6 +337,7 @@ def experiment(
     json_
         Print the answer as JSON, for machines.
     """
+    from engagekit import tables
     from engagekit.journeys import MIN_GROUP
 
     journeys, _ = _journeys(events, reading, users=users, as_of=as_of)
@@ -347,7 +348,7 @@ def experiment(
         _say(json.dumps(found.to_dict(), default=_plain_value, indent=1))
     else:
         lines = [found.sentence, *[remark.text for remark in found.remarks]]
-        _say("\n".join([*lines, "", str(ek.tables.experiment(found))]))
+        _say("\n".join([*lines, "", str(tables.experiment(found))]))
     return 0
 
 

@@ -64,19 +64,24 @@ def _effect(values: pl.DataFrame) -> tuple[float, int]:
     by_account = values.group_by("account").agg(pl.col("n").sum(), pl.len().alias("of"))
     if by_account["of"].max() in (None, 1):
         return 1.0, by_account.height
-    if values["n"].max() > 1:  # core days: the same ratio of variances, of a mean
+    if _float(values["n"].max()) > 1:  # core days: the same ratio of variances, of a mean
         return max(1.0, _mean_effect(by_account, values)), by_account.height
     found = by_account.select(design_effect("n", "of")).item()
     return float(found or 1.0), by_account.height
 
 
 def _mean_effect(by_account: pl.DataFrame, values: pl.DataFrame) -> float:
-    users, accounts, mean = values.height, by_account.height, values["n"].mean()
-    alone = float(values["n"].var() or 0.0) * users
+    users, accounts, mean = values.height, by_account.height, _float(values["n"].mean())
+    alone = _float(values["n"].var()) * users
     if accounts < 2 or alone == 0:
         return float((by_account["of"] ** 2).sum() / users)
     between = ((by_account["n"] - mean * by_account["of"]) ** 2).sum()
     return float(accounts / (accounts - 1) * between / alone)
+
+
+def _float(value: Any) -> float:
+    """Take a statistic of a column, which is null where there is nothing, as a number."""
+    return 0.0 if value is None else float(value)
 
 
 def arm_row(
@@ -114,7 +119,7 @@ def _bounds(arm: Arm, link: str) -> tuple[float, float]:
 
 def _spread(arm: Arm) -> float:
     """Take the variance of an arm's mean."""
-    return float(arm.read["value"].var() or 0.0) * arm.effect / arm.read.height
+    return _float(arm.read["value"].var()) * arm.effect / arm.read.height
 
 
 def _gap(arm: Arm, control: Arm, link: str, margin: float, alpha: float) -> dict[str, Any]:
@@ -123,7 +128,7 @@ def _gap(arm: Arm, control: Arm, link: str, margin: float, alpha: float) -> dict
     narrowed = None if past is None else 1 - math.sqrt(past[2] / past[1]) if past[1] > 0 else 0.0
     if link == CORE_DAYS:
         # As many standard deviations as the margin is of a share of one half.
-        margin *= 2 * float(control.read["value"].std() or 0.0) or 1.0
+        margin *= 2 * _float(control.read["value"].std()) or 1.0
         gap = sides[0][0] / sides[0][1] - sides[1][0] / sides[1][1]
         variance = _spread(arm) + _spread(control)
         half = z_of(0.95) * math.sqrt(variance)

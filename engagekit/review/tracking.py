@@ -212,7 +212,7 @@ def track(
         difference=compared["difference"],
         low=compared["difference_low"],
         high=compared["difference_high"],
-        a_a_share=usual and usual.share,
+        a_a_share=None if usual is None else usual.share,
         difference_held=held and held[1],
         held_low=held and held[2],
         held_high=held and held[3],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,8 +13,17 @@ import polars as pl
 from engagekit.definition import LINKS, Definition, Step
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import instant, zone
+from engagekit.matchers import Assignment
 from engagekit.simulation import events as play
 from engagekit.simulation.dirt import soiled
+from engagekit.simulation.experiments import (
+    EVENT,
+    PROPERTY,
+    PlantedPlay,
+    PlantedTest,
+    played,
+    tested,
+)
 from engagekit.simulation.frames import Span, log_of, truth_of
 from engagekit.simulation.samples import load_sample
 from engagekit.simulation.users import draw_fates, spec_of
@@ -25,7 +35,7 @@ if TYPE_CHECKING:
     from engagekit.simulation.events import Chunk
     from engagekit.simulation.users import Floats, Mix, Spec, Whole
 
-__all__ = ["load_sample", "simulate"]
+__all__ = ["PlantedPlay", "PlantedTest", "load_sample", "simulate"]
 
 MIX_TARGETS = {"activation": 0.70, "habit": 0.70, "depth": 0.50}
 RATE_TARGETS = {"activation": 0.32, "habit": 0.50, "depth": 0.40}
@@ -53,6 +63,7 @@ class Simulation:
       did not make), null where not before the data end; ``cadence_days``.
     - `definition` with targets, `as_of`, the planted pass `rates` of the links, and `planted_link`, the earliest
       whose rate lies below its target (None: no link is broken).
+    - `arms`, with a planted test: ``user_id, variant, lost, moved``; the truth says what users do without the play.
     """
 
     events: pl.DataFrame
@@ -62,6 +73,7 @@ class Simulation:
     as_of: datetime
     rates: Mapping[str, float]
     planted_link: str | None
+    arms: pl.DataFrame | None = None
 
 
 def simulate(
@@ -91,6 +103,8 @@ def simulate(
     errors: bool = False,
     accounts: float | None = None,
     dirt: float = 0.0,
+    experiment: PlantedTest | None = None,
+    play_begins: PlantedPlay | None = None,
 ) -> Simulation:
     """Make an event log with a planted broken link, and the truth about every user.
 
@@ -148,6 +162,10 @@ def simulate(
     dirt
         Share of rows to soil: exact duplicates, events before sign-up, rows without user, names that differ by
         case or blanks, one member of staff who does everything; and all rows out of order.
+    experiment
+        A test of a play to plant, a `engagekit.simulation.PlantedTest`; the definition then names it.
+    play_begins
+        A play that starts at a date, a `engagekit.simulation.PlantedPlay`.
 
     Returns
     -------
@@ -213,15 +231,26 @@ def simulate(
     chunks += play.feedback(stream["feedback"], fates, visits) if feedback else []
     chunks += play.errors(stream["errors"], fates, visits) if errors else []
     events = log_of(chunks, ids, span, stream["devices"])
+    people = people.with_columns(ids).select("user_id", pl.exclude("user_id")).sort("user_id")
+    truth = truth_of(fates, visits, missing, chunks, deep, ids, span)
+    arms = None
+    if play_begins is not None:
+        events = played(events, truth, play_begins, seed)
+    if experiment is not None:
+        events, arms = tested(events, people, truth, experiment, seed)
+        definition = dataclasses.replace(
+            definition, experiment=Assignment(EVENT, property=PROPERTY)
+        )
     planted = first.rates
     return Simulation(
         events=soiled(stream["dirt"], events, dirt) if dirt else events,
-        users=people.with_columns(ids).select("user_id", pl.exclude("user_id")).sort("user_id"),
-        truth=truth_of(fates, visits, missing, chunks, deep, ids, span),
+        users=people,
+        truth=truth,
         definition=definition,
         as_of=span.end,
         rates=planted,
         planted_link=next((k for k in LINKS if k in goals and planted[k] < goals[k]), None),
+        arms=arms,
     )
 
 

@@ -17,6 +17,7 @@ from engagekit.cohorts import refuse
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import AT, local_day
 from engagekit.journeys import names_and_faults
+from engagekit.survival.hindsight import hindsight, moments_before
 from engagekit.survival.product_limit import (
     at_ends,
     counted,
@@ -27,7 +28,6 @@ from engagekit.survival.product_limit import (
     rank_test,
     rmst,
 )
-from engagekit.survival.hindsight import hindsight, moments_before
 from engagekit.survival.projection import fit_sbg, flattening, project_curve
 
 if TYPE_CHECKING:

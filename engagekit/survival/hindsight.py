@@ -71,7 +71,7 @@ def hindsight(
 
 def moments_before(journeys: Journeys, days: int, most: int = 4) -> list[datetime]:
     """Take instants in the past, `days` apart, from which what came `days` later is known."""
-    found = []
+    found: list[datetime] = []
     moment = journeys.as_of - timedelta(days=days)
     while moment > journeys.log_start and len(found) < most:
         found.append(moment)

@@ -232,7 +232,7 @@ def test_refusals_name_every_fault() -> None:
     log, _ = log_of(100)
     with pytest.raises(ek.EngagekitError, match=r"(?s)link is.*shares is"):
         read(log, link="habits", shares={"control": 0.4, "new": 0.4})
-    with pytest.raises(ek.EngagekitError, match="'contro'.*Did you mean"):
+    with pytest.raises(ek.EngagekitError, match=r"'contro'.*Did you mean"):
         read(log, control="contro")
     with pytest.raises(ek.EngagekitError, match="no property of users"):
         read(log, variant="plan")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 import pytest
@@ -17,7 +19,7 @@ TABLES = {  # Fader and Hardie (2007), table 1: percent of customers there after
 
 
 def curve_of(active: list[int]) -> pl.DataFrame:
-    lost = [a - b for a, b in zip(active, active[1:], strict=False)]
+    lost = [a - b for a, b in pairwise(active)]
     return pl.DataFrame(
         {
             "time": range(len(active)),

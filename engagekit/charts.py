@@ -8,7 +8,7 @@ from __future__ import annotations
 from engagekit.views.cadence_chart import engagement_matrix, usage_interval
 from engagekit.views.cohorts_chart import curve, heatmap, survival
 from engagekit.views.diagnosis_chart import diagnosis, loop, loop_by_quarter, segments
-from engagekit.views.experiment import experiment, replay
+from engagekit.views.experiment_chart import experiment, replay
 from engagekit.views.first_days_chart import day_map, threshold_grid
 from engagekit.views.first_weeks_chart import dumbbell
 from engagekit.views.funnels_chart import funnel, step_drop_off

@@ -11,13 +11,13 @@ from engagekit.views import (
     cadence_table,
     cohorts_table,
     diagnosis_table,
+    experiment_table,
     first_days_table,
     first_weeks_table,
     funnels_table,
     metrics_table,
     rhythm_table,
 )
-from engagekit.views.experiment import experiment_sheet, replay_sheet
 from engagekit.views.table import Table
 
 if TYPE_CHECKING:
@@ -351,7 +351,7 @@ def experiment(found: Experiment) -> Table:
     Table
         The numbers of the chart of that name, with both intervals of each difference.
     """
-    return Table("experiment", experiment_sheet(found))
+    return Table("experiment", experiment_table.experiment(found))
 
 
 def replay(record: pl.DataFrame) -> Table:
@@ -367,4 +367,4 @@ def replay(record: pl.DataFrame) -> Table:
     Table
         The numbers of the chart of that name.
     """
-    return Table("replay", replay_sheet(record))
+    return Table("replay", experiment_table.replay(record))

@@ -34,7 +34,7 @@ PLAIN = {
     "loop none": pair("loop", frames.priority(verdict="none broken", link=None)),
     "loop_by_quarter": pair("loop_by_quarter", frames.priority()),
     "segments": pair("segments", frames.priority()),
-    "experiment": pair("experiment", frames.tested()),
+    "experiment": pair("experiment", frames.two_arms()),
     "replay": pair("replay", frames.replayed()),
     "metrics": pair("metrics", frames.metrics()),
     "lifecycle": pair("lifecycle", frames.lifecycle()),

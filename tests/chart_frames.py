@@ -338,10 +338,11 @@ def grid(actions=("(active days)", "open"), chosen=True):
     return pl.DataFrame(rows)
 
 
-def tested(names=("control", "new")):
+def two_arms():
     """A test of two arms, read on activation."""
     from types import SimpleNamespace
 
+    names = ("control", "new")
     rows = [
         {"variant": names[0], "users": 1100, "of": 1000, "n": 400, "rate": 0.40, "low": 0.37, "high": 0.431},
         {"variant": names[1], "users": 1090, "of": 990, "n": 475, "rate": 0.48, "low": 0.449, "high": 0.511,

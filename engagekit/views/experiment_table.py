@@ -1,4 +1,4 @@
-"""A test and the record of our claims: their sheets, charts' rows and pictures."""
+"""A test, and the record of our claims, written out."""
 
 from __future__ import annotations
 
@@ -7,21 +7,17 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit.intervals import wilson
-from engagekit.views.marks import dots
 from engagekit.views.sheet import (
     UNKNOWN,
     Sheet,
     between,
     checked,
     decimals,
-    joined,
-    labels,
     points,
     rated,
     sheet,
     whole,
 )
-from engagekit.views.theme import finished, tips
 
 if TYPE_CHECKING:
     from engagekit.review import Experiment
@@ -37,7 +33,7 @@ CLAIM_WORDS = {
 }
 
 
-def experiment_sheet(found: Experiment) -> Sheet:
+def experiment(found: Experiment) -> Sheet:
     """Write out what `experiment` returns: one row per arm."""
     days = found.link == CORE_DAYS
     rows = [
@@ -46,10 +42,10 @@ def experiment_sheet(found: Experiment) -> Sheet:
             whole(row["users"]),
             whole(row["of"]),
             decimals(row["rate"]) if days else rated(row["rate"]),
-            _range(row["low"], row["high"], days=days, signed=False),
+            span(row["low"], row["high"], days=days, signed=False),
             UNKNOWN if row["difference"] is None else _gap(row["difference"], days=days),
-            _range(row["difference_low"], row["difference_high"], days=days, signed=True),
-            _range(row["low_any_time"], row["high_any_time"], days=days, signed=True),
+            span(row["difference_low"], row["difference_high"], days=days, signed=True),
+            span(row["low_any_time"], row["high_any_time"], days=days, signed=True),
             row["verdict"] or "",
         )
         for row in found.table.to_dicts()
@@ -62,44 +58,7 @@ def experiment_sheet(found: Experiment) -> Sheet:
     return sheet("Dot chart", _title(found), subtitle, headers, rows)
 
 
-def experiment(found: Experiment) -> Any:
-    """Draw what `experiment` returns: each arm's share with its interval.
-
-    Parameters
-    ----------
-    found
-        What `engagekit.experiment` returns.
-
-    Returns
-    -------
-    altair chart
-        One dot per arm; days of core action are drawn as a share of the 28.
-    """
-    scale = 28 if found.link == CORE_DAYS else 1
-    names = labels([row["variant"] for row in found.table.to_dicts()], most=30)
-    rows = [
-        {
-            "name": name,
-            "group": "arms",
-            "value": None if row["rate"] is None else row["rate"] / scale,
-            "low": None if row["low"] is None else row["low"] / scale,
-            "high": None if row["high"] is None else row["high"] / scale,
-            "text": joined(
-                UNKNOWN if row["rate"] is None else rated(row["rate"] / scale),
-                f"of {whole(row['of'])}",
-                row["verdict"] or "",
-            ),
-            "interval": _range(row["low"], row["high"], days=scale > 1, signed=False),
-            "count": f"{whole(row['n'])} of {whole(row['of'])}",
-        }
-        for name, row in zip(names, found.table.to_dicts(), strict=True)
-    ]
-    shown = tips(name="Arm", count="Users", interval="95% interval")
-    title = "Share of days with a core action" if scale > 1 else "Share of users assigned"
-    return finished(dots(rows, title=title, tips=shown, limit=240), experiment_sheet(found))
-
-
-def replay_sheet(record: pl.DataFrame) -> Sheet:
+def replay(record: pl.DataFrame) -> Sheet:
     """Write out what `replay` returns: one row per kind of claim."""
     rows = [
         (
@@ -110,10 +69,10 @@ def replay_sheet(record: pl.DataFrame) -> Sheet:
             rated(row["came"] / row["known"]) if row["known"] else UNKNOWN,
             between(*wilson(row["came"], row["known"])) if row["known"] else UNKNOWN,
         )
-        for row in _by_claim(record)
+        for row in by_claim(record)
     ]
     headers = ("Claim", "Times asked", "Outcome known", "Came out", "Share", "95% interval")
-    known = [row for row in _by_claim(record) if row["known"]]
+    known = [row for row in by_claim(record) if row["known"]]
     came, of = sum(row["came"] for row in known), sum(row["known"] for row in known)
     title = (
         f"{whole(came)} of {whole(of)} claims about this product's past came out"
@@ -124,42 +83,8 @@ def replay_sheet(record: pl.DataFrame) -> Sheet:
     return sheet("Dot chart", title, subtitle, headers, rows)
 
 
-def replay(record: pl.DataFrame) -> Any:
-    """Draw what `replay` returns: how often each kind of claim came out.
-
-    Parameters
-    ----------
-    record
-        What `engagekit.replay` returns.
-
-    Returns
-    -------
-    altair chart
-        One dot with its interval per kind of claim.
-    """
-    rows = []
-    for row in _by_claim(record):
-        if not row["known"]:
-            continue
-        low, high = wilson(row["came"], row["known"])
-        rows.append(
-            {
-                "name": CLAIM_WORDS.get(row["claim"], row["claim"]),
-                "group": "claims",
-                "value": row["came"] / row["known"],
-                "low": low,
-                "high": high,
-                "text": f"{whole(row['came'])} of {whole(row['known'])}",
-                "interval": between(low, high),
-            }
-        )
-    shown = tips(name="Claim", text="Came out", interval="95% interval")
-    return finished(
-        dots(rows, title="Share that came out", tips=shown, limit=330), replay_sheet(record)
-    )
-
-
-def _by_claim(record: pl.DataFrame) -> list[dict[str, Any]]:
+def by_claim(record: pl.DataFrame) -> list[dict[str, Any]]:
+    """Count each kind of claim: how often asked, known and come out."""
     frame = checked(record, REPLAY, "ek.replay")
     return (
         frame.group_by("claim", maintain_order=True)
@@ -185,7 +110,8 @@ def _gap(value: float, *, days: bool) -> str:
     return f"{value:+.2f}" if days else points(value)
 
 
-def _range(low: float | None, high: float | None, *, days: bool, signed: bool) -> str:
+def span(low: float | None, high: float | None, *, days: bool, signed: bool) -> str:
+    """Write an interval in its unit, with signs where it is one of differences."""
     if low is None or high is None:
         return UNKNOWN
     if days:

@@ -75,8 +75,8 @@ def _mean_effect(by_account: pl.DataFrame, values: pl.DataFrame) -> float:
     alone = _float(values["n"].var()) * users
     if accounts < 2 or alone == 0:
         return float((by_account["of"] ** 2).sum() / users)
-    between = ((by_account["n"] - mean * by_account["of"]) ** 2).sum()
-    return float(accounts / (accounts - 1) * between / alone)
+    between = _float(((by_account["n"] - mean * by_account["of"]) ** 2).sum())
+    return accounts / (accounts - 1) * between / alone
 
 
 def _float(value: Any) -> float:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 ALONE = 0.5  # weight, beforehand, of nobody being loyal
 DRAWS, SEED = 2000, 20070101
+WIDE = ((-7.0, 5.0), (-4.0, 8.0), (0.0, 0.96))
+POINTS = (41, 25, 24)
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,12 @@ def outlook(
     """
     import numpy as np
 
-    alpha, beta, loyal, log_prior = _grid()
-    curve = _curves(alpha, beta, loyal, len(observed) + periods)
-    hazard = (1 - curve[:, 1:] / curve[:, :-1]).clip(1e-12, 1 - 1e-12)[:, : len(lost)]
-    cost = np.log(hazard) @ np.asarray(lost, float) + np.log1p(-hazard) @ np.asarray(kept, float)
-    weight = np.exp(cost + log_prior - (cost + log_prior).max())
-    weight /= weight.sum()
+    points = len(observed) + periods
+    rough, weight = _weighed(_grid(*WIDE), lost, kept, points)[::2]
+    # A second, finer grid over the part that carries weight: with many users that part is small.
+    (alpha, beta, loyal, _), curve, weight = _weighed(
+        _grid(*_part(rough, weight)), lost, kept, points
+    )
     fitted = weight @ curve
     random = np.random.default_rng(SEED)
     drawn = random.choice(len(weight), DRAWS, p=weight)
@@ -91,15 +93,46 @@ def outlook(
     return Outlook(expected, low, high, float(weight @ loyal), float(weight[loyal > 0].sum()))
 
 
-def _grid() -> tuple[Any, Any, Any, Any]:
+def _grid(
+    means: Sequence[float], sizes: Sequence[float], shares: Sequence[float]
+) -> tuple[Any, Any, Any, Any]:
+    """Lay a grid over the mean chance to leave (logit), how alike users are (log), and the loyal share; 0 is always in."""
     import numpy as np
 
-    mean = 1 / (1 + np.exp(-np.linspace(-7, 5, 41)))
-    size = np.exp(np.linspace(-4, 8, 25))
-    share = np.linspace(0, 0.96, 25)
+    mean = 1 / (1 + np.exp(-np.linspace(*means, POINTS[0])))
+    size = np.exp(np.linspace(*sizes, POINTS[1]))
+    step = (shares[1] - shares[0]) / POINTS[2]
+    share = np.concatenate([[0.0], shares[0] + step * (np.arange(POINTS[2]) + 0.5)])
     m, s, loyal = (x.ravel() for x in np.meshgrid(mean, size, share, indexing="ij"))
-    prior = np.where(loyal == 0, ALONE, (1 - ALONE) / (len(share) - 1))
+    prior = np.where(loyal == 0, ALONE, (1 - ALONE) * step / WIDE[2][1])
     return m * s, (1 - m) * s, loyal, np.log(prior)
+
+
+def _weighed(
+    grid: Any, lost: Sequence[float], kept: Sequence[float], points: int
+) -> tuple[Any, Any, Any]:
+    import numpy as np
+
+    alpha, beta, loyal, log_prior = grid
+    curve = _curves(alpha, beta, loyal, points)
+    hazard = (1 - curve[:, 1:] / curve[:, :-1]).clip(1e-12, 1 - 1e-12)[:, : len(lost)]
+    cost = np.log(hazard) @ np.asarray(lost, float) + np.log1p(-hazard) @ np.asarray(kept, float)
+    weight = np.exp(cost + log_prior - (cost + log_prior).max())
+    return grid, curve, weight / weight.sum()
+
+
+def _part(grid: Any, weight: Any) -> tuple[tuple[float, float], ...]:
+    """Take the box, a step wider, of the points that carry weight."""
+    import numpy as np
+
+    alpha, beta, loyal, _ = grid
+    some = weight > weight.max() * 1e-5
+    axes = np.log(alpha / beta)[some], np.log(alpha + beta)[some], loyal[some]
+    found = []
+    for values, (low, high), count in zip(axes, WIDE, POINTS, strict=True):
+        step = (high - low) / (count - 1)
+        found.append((max(low, float(values.min()) - step), min(high, float(values.max()) + step)))
+    return tuple(found)
 
 
 def _curves(alpha: Any, beta: Any, loyal: Any, points: int) -> Any:

@@ -7,7 +7,6 @@ import os
 import sys
 import warnings
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,12 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 import engagekit as ek
 from engagekit._base import plain
-from engagekit.errors import (
-    EngagekitError,
-    ParameterError,
-    listing,
-    nearest,
-)
+from engagekit.errors import EngagekitError, ParameterError, listing, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +108,7 @@ def diagnose(
         Print all answers as JSON, for machines.
     """
     from engagekit.first_weeks import strongest
-    from engagekit.reporting import terminal
+    from engagekit.reporting import answers, plain_value, terminal
 
     journeys, notes = _journeys(events, reading, users=users, as_of=as_of)
     if signed_up_since is not None:
@@ -136,8 +130,8 @@ def diagnose(
     if json_:
         _say(
             json.dumps(
-                _answers(journeys, notes, priority, diagnosis),
-                default=_plain_value,
+                answers(journeys, notes, priority, diagnosis),
+                default=plain_value,
                 indent=1,
             )
         )
@@ -339,16 +333,18 @@ def experiment(
     """
     from engagekit import tables
     from engagekit.journeys import MIN_GROUP
+    from engagekit.reporting import plain_value
 
     journeys, _ = _journeys(events, reading, users=users, as_of=as_of)
     found = ek.experiment(journeys, variant=variant, control=control, link=link)
     if found.table["users"].min() < MIN_GROUP:  # type: ignore[operator]
         raise ParameterError(f"An arm has fewer than {MIN_GROUP} users; it is not shown.")
     if json_:
-        _say(json.dumps(found.to_dict(), default=_plain_value, indent=1))
+        _say(json.dumps(found.to_dict(), default=plain_value, indent=1))
     else:
-        lines = [found.sentence, *[remark.text for remark in found.remarks]]
-        _say("\n".join([*lines, "", str(tables.experiment(found))]))
+        _say(
+            "\n".join([found.sentence, *map(str, found.remarks), "", str(tables.experiment(found))])
+        )
     return 0
 
 
@@ -454,49 +450,6 @@ def _frame(log: Any) -> Any:
 def _id_type(log: Any) -> pl.DataType:
     found: pl.DataType = _frame(log).collect_schema()["user_id"]
     return found
-
-
-def _answers(
-    journeys: ek.Journeys, notes: pl.DataFrame, priority: ek.Priority, diagnosis: pl.DataFrame
-) -> dict[str, Any]:
-    plain_fields = (
-        "verdict",
-        "link",
-        "problem",
-        "play",
-        "probability",
-        "holds_from",
-        "holds_to",
-        "sentence",
-    )
-    tables = ("table", "by_quarter", "segments")
-    return {
-        "engagekit": ek.__version__,
-        "product": journeys.definition.name,
-        "as_of": journeys.as_of,
-        "users": journeys.users.lazy().select("user_id").collect().height,
-        "left_out": journeys.left_out.to_dicts(),
-        "data_notes": notes.drop("example").to_dicts(),
-        "priority": {name: getattr(priority, name) for name in plain_fields}
-        | {"warnings": list(priority.warnings)}
-        | {name: _rows(getattr(priority, name)) for name in tables},
-        "diagnosis": diagnosis.to_dicts(),
-        "first_weeks": ek.compare_first_weeks(journeys).to_dicts(),
-        "metrics": ek.metrics(journeys).to_dicts(),
-        "definition": journeys.definition.to_table(),
-    }
-
-
-def _rows(table: pl.DataFrame | None) -> list[dict[str, Any]] | None:
-    return None if table is None else table.to_dicts()
-
-
-def _plain_value(value: object) -> object:
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    if isinstance(value, (set, tuple)):
-        return list(value)
-    return str(value)
 
 
 def _say(text: str) -> None:

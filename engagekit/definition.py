@@ -25,6 +25,7 @@ from engagekit.matchers import (
     Match,
     Matcher,
     as_matches,
+    assignment_of,
     event_names,
     label,
     property_names,
@@ -110,7 +111,7 @@ class Definition:
     targets
         Link name to target rate between 0 and 1; any link may be missing.
     experiment
-        The test of a play that runs in this product: an `Assignment`; `rollup` then reads each user's arm.
+        The test of a play: an `Assignment`; `rollup` then reads each user's arm.
 
     Raises
     ------
@@ -161,11 +162,7 @@ class Definition:
                 faults.append(f"{name} is {value!r}; it takes a list.")
                 items = ()
             object.__setattr__(self, name, items)
-        if self.experiment is not None:
-            try:
-                object.__setattr__(self, "experiment", Assignment.from_table(self.experiment))
-            except EngagekitError as error:
-                faults.append(str(error))
+        object.__setattr__(self, "experiment", assignment_of(self.experiment, faults))
         if isinstance(self.outcome_days, list):
             object.__setattr__(self, "outcome_days", tuple(self.outcome_days))
         faults += (
@@ -386,7 +383,7 @@ class Definition:
         table: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
-            if value is None or each.name in {"steps", "targets"}:
+            if value is None or each.name in {"steps", "targets", "experiment"}:
                 continue
             if each.name in ONE_MATCHER:
                 value = to_plain(value)
@@ -394,8 +391,6 @@ class Definition:
                 value = [to_plain(item) for item in value]
             elif each.name == "outcome_days":
                 value = list(value)
-            elif each.name == "experiment":
-                continue  # a table of its own, after the plain keys
             table[each.name] = value
         if self.steps:
             table["steps"] = [
@@ -409,7 +404,7 @@ class Definition:
             ]
         if self.targets:
             table["targets"] = dict(self.targets)
-        if self.experiment is not None:
+        if self.experiment:
             table["experiment"] = self.experiment.to_table()
         return table
 
@@ -452,8 +447,7 @@ class Definition:
                 for side, m in (("reached", step.reached), ("completed", step.completed))
                 if m is not None
             }
-        if self.experiment is not None:
-            found["experiment"] = self.experiment.event
+        found |= {"experiment": self.experiment.event} if self.experiment else {}
         return found
 
     def event_names(self) -> tuple[str, ...]:
@@ -466,9 +460,8 @@ class Definition:
 
     def property_names(self) -> tuple[str, ...]:
         """List every event property the definition looks at, each once."""
-        own = () if self.experiment is None else (self.experiment.property,)
-        looked_at = (p for matcher in self.matchers().values() for p in property_names(matcher))
-        return tuple(dict.fromkeys((*looked_at, *own)))
+        found = [p for matcher in self.matchers().values() for p in property_names(matcher)]
+        return tuple(dict.fromkeys(found + ([self.experiment.property] if self.experiment else [])))
 
 
 def _steps_from(value: object) -> tuple[list[Step], list[str]]:

@@ -152,6 +152,15 @@ class Assignment:
         return cls(**table)
 
 
+def assignment_of(table: object, faults: list[str]) -> Assignment | None:
+    """Take a definition's experiment, if it has one; what is wrong with it joins the faults."""
+    try:
+        return None if table is None else Assignment.from_table(table)
+    except DefinitionError as error:
+        faults.append(str(error))
+        return None
+
+
 def share_faults(shares: object) -> list[str]:
     """Return what is wrong with the intended shares of a test's arms."""
     sound = isinstance(shares, Mapping) and all(

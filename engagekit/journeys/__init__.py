@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engagekit.journeys import storage
+from engagekit.journeys.assigned import ASSIGNED
 from engagekit.journeys.coverage import Basis, basis
 from engagekit.journeys.gaps import interval_of, median_gaps
 from engagekit.journeys.groups import (
@@ -14,7 +15,6 @@ from engagekit.journeys.groups import (
     without,
 )
 from engagekit.journeys.tables import (
-    ASSIGNED,
     DAYS,
     EARLY,
     LEFT_OUT,

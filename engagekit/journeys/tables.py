@@ -16,6 +16,7 @@ from engagekit._base import many, writing
 from engagekit.definition import Definition
 from engagekit.errors import ColumnError, ParameterError, StoredFileError, listing, nearest
 from engagekit.instants import AT, beside_log, instant, last_before, local_day, times_before, zone
+from engagekit.journeys.assigned import assigned_before
 from engagekit.journeys.gaps import interval_of, median_gaps
 from engagekit.journeys.storage import FILE, names, pieces_in, refuse_newer, settle, tables_in, tidy
 
@@ -54,12 +55,6 @@ DAYS: dict[str, Any] = {
     "first_at": AT,
     "last_at": AT,
     "times": pl.UInt32,
-}
-# Behind these, where the definition has an experiment.
-ASSIGNED: dict[str, Any] = {
-    "variant": pl.String,  # the arm of the first assignment
-    "assigned_at": AT,
-    "variants_seen": pl.UInt32,  # how many arms the user was ever in
 }
 TABLES = {"users": USERS, "steps": STEPS, "early": EARLY, "days": DAYS}
 LEFT_OUT = {"reason": pl.String, "count": pl.Int64, "unit": pl.String}
@@ -312,7 +307,7 @@ class Journeys:
                 *[pl.when(~seen_later).then(c).alias(c) for c in ("last_seen_at", "active_days")],
             )
             .drop("_core_at", "_core_days")
-            .pipe(_assigned_before, moment)
+            .pipe(assigned_before, moment)
         )
         steps = (
             self.steps.lazy()
@@ -446,18 +441,6 @@ def landed(frame: Frame, name: str) -> Frame:
         seen = pl.col("variants_seen").fill_null(0).cast(pl.UInt32)
         found = found.with_columns(_cast("assigned_at", have["assigned_at"], AT), seen)
     return _as_before(found, frame)
-
-
-def _assigned_before(users: pl.LazyFrame, moment: datetime) -> pl.LazyFrame:
-    """Take back the arms of users who were only assigned later; who moved on to a second arm stays known."""
-    if "assigned_at" not in users.collect_schema():
-        return users
-    known = pl.col("assigned_at") < moment
-    return users.with_columns(
-        pl.when(known).then("variant").alias("variant"),
-        pl.when(known).then("variants_seen").otherwise(0).cast(pl.UInt32).alias("variants_seen"),
-        pl.when(known).then("assigned_at").alias("assigned_at"),
-    )
 
 
 def _cast(column: str, have: pl.DataType, want: Any) -> pl.Expr:

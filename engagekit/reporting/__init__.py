@@ -12,6 +12,7 @@ from engagekit._base import LINK_NAMES, count, in_html, percent, sure, write_who
 from engagekit.definition import LINKS
 from engagekit.journeys import MIN_GROUP, small_groups, without
 from engagekit.matchers import label
+from engagekit.reporting.as_json import answers, plain_value
 from engagekit.reporting.csv import to_csv
 from engagekit.reporting.terminal import encodable, mind
 
@@ -22,7 +23,16 @@ if TYPE_CHECKING:
     from engagekit.journeys import Journeys
     from engagekit.priority import Priority
 
-__all__ = ["encodable", "mind", "report", "terminal", "to_csv", "to_hand_on"]
+__all__ = [
+    "answers",
+    "encodable",
+    "mind",
+    "plain_value",
+    "report",
+    "terminal",
+    "to_csv",
+    "to_hand_on",
+]
 
 STYLE = (
     "body{font:16px/1.55 system-ui,sans-serif;color:#1b1f24;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1.2rem}"

@@ -71,9 +71,7 @@ def outlook(
     points = len(observed) + periods
     rough, weight = _weighed(_grid(*WIDE), lost, kept, points)[::2]
     # A second, finer grid over the part that carries weight: with many users that part is small.
-    (alpha, beta, loyal, _), curve, weight = _weighed(
-        _grid(*_part(rough, weight)), lost, kept, points
-    )
+    (*_, loyal, _), curve, weight = _weighed(_grid(*_part(rough, weight)), lost, kept, points)
     fitted = weight @ curve
     random = np.random.default_rng(SEED)
     drawn = random.choice(len(weight), DRAWS, p=weight)

@@ -97,8 +97,8 @@ def _grid(
     """Lay a grid over the mean chance to leave (logit), how alike users are (log), and the loyal share; 0 is always in."""
     import numpy as np
 
-    mean = 1 / (1 + np.exp(-np.linspace(*means, POINTS[0])))
-    size = np.exp(np.linspace(*sizes, POINTS[1]))
+    mean = 1 / (1 + np.exp(-np.linspace(means[0], means[1], POINTS[0])))
+    size = np.exp(np.linspace(sizes[0], sizes[1], POINTS[1]))
     step = (shares[1] - shares[0]) / POINTS[2]
     share = np.concatenate([[0.0], shares[0] + step * (np.arange(POINTS[2]) + 0.5)])
     m, s, loyal = (x.ravel() for x in np.meshgrid(mean, size, share, indexing="ij"))

@@ -41,6 +41,8 @@ PLAIN = {
     "targets": pair("targets", frames.suggested()),
     "activations": pair("activations", frames.activations()),
     "segments": pair("segments", frames.priority()),
+    "experiment": pair("experiment", frames.two_arms()),
+    "replay": pair("replay", frames.replayed()),
     "metrics": pair("metrics", frames.metrics()),
     "lifecycle": pair("lifecycle", frames.lifecycle()),
     "stickiness": pair("stickiness", frames.stickiness()),

@@ -28,9 +28,11 @@ from engagekit.errors import (
 )
 from engagekit.instants import zone
 from engagekit.matchers import (
+    Assignment,
     Match,
     Matcher,
     as_matches,
+    assignment_of,
     at_once_faults,
     event_names,
     label,
@@ -126,6 +128,8 @@ class Definition:
         How far below its target a link must lie to count as broken: 0.02 is 2 points.
     recent_days
         How many days of sign-ups an answer about "now" stands on.
+    experiment
+        The test of a play: an `Assignment`; `rollup` then reads each user's arm.
 
     Raises
     ------
@@ -166,6 +170,7 @@ class Definition:
     properties: Sequence[str] = ()
     margin: float = 0.02
     recent_days: int = 91
+    experiment: Assignment | None = None
 
     def __post_init__(self) -> None:
         """Normalise lists to tuples and check everything at once."""
@@ -179,6 +184,7 @@ class Definition:
                 items = ()
             object.__setattr__(self, name, items)
         object.__setattr__(self, "properties", listed(self.properties))
+        object.__setattr__(self, "experiment", assignment_of(self.experiment, faults))
         if isinstance(self.outcome_days, list):
             object.__setattr__(self, "outcome_days", tuple(self.outcome_days))
         faults += (
@@ -186,7 +192,7 @@ class Definition:
             + self._step_faults()
             + self._window_faults()
             + self._target_faults()
-            + property_faults(self.properties)
+            + property_faults(self.properties, assigned=self.experiment is not None)
         )
         faults += self._meaning_faults() if not faults else []
         if faults:
@@ -384,7 +390,7 @@ class Definition:
         table: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
-            if value is None or each.name in {"steps", "targets"}:
+            if value is None or each.name in {"steps", "targets", "experiment"}:
                 continue
             if each.name == "properties" and not value:
                 continue
@@ -407,6 +413,8 @@ class Definition:
             ]
         if self.targets:
             table["targets"] = dict(self.targets)
+        if self.experiment:
+            table["experiment"] = self.experiment.to_table()
         return table
 
     def resolved(self, usage_interval_days: float) -> Definition:
@@ -450,6 +458,7 @@ class Definition:
                 for side, m in (("reached", step.reached), ("completed", step.completed))
                 if m is not None
             }
+        found |= {"experiment": self.experiment.event} if self.experiment else {}
         return found
 
     def event_names(self) -> tuple[str, ...]:
@@ -462,11 +471,8 @@ class Definition:
 
     def property_names(self) -> tuple[str, ...]:
         """List every event property the definition looks at, each once."""
-        return tuple(
-            dict.fromkeys(
-                name for matcher in self.matchers().values() for name in property_names(matcher)
-            )
-        )
+        found = [p for matcher in self.matchers().values() for p in property_names(matcher)]
+        return tuple(dict.fromkeys(found + ([self.experiment.property] if self.experiment else [])))
 
     def asked_properties(self) -> tuple[str, ...]:
         """List every event property a log must keep for this definition: looked at, or kept as the user's."""

@@ -10,6 +10,7 @@ OUR_COLUMNS = (
     "user_id", "event", "at", "account_id", "signed_up_at", "activated_at", "first_action_at", "last_core_at", "last_seen_at",
     "core_days", "active_days",
 )  # fmt: skip
+OF_EXPERIMENT = ("variant", "assigned_at", "variants_seen")  # what an experiment tells of a user
 
 
 def listed(names: object) -> object:
@@ -21,7 +22,7 @@ def listed(names: object) -> object:
     return tuple(name for place, name in enumerate(names) if name not in names[:place])
 
 
-def property_faults(names: object) -> list[str]:
+def property_faults(names: object, *, assigned: bool = False) -> list[str]:
     """Name what no event property of users can be called."""
     if not isinstance(names, tuple):
         return [f"properties is {names!r}; it takes a list of names of event properties."]
@@ -34,7 +35,7 @@ def property_faults(names: object) -> list[str]:
         + [
             f"properties holds {name!r}, a name that engagekit uses itself; keep the property under another name."
             for name in names
-            if name in OUR_COLUMNS
+            if name in (*OUR_COLUMNS, *(OF_EXPERIMENT if assigned else ()))
         ]
         + [
             f"properties holds {name!r}, which would stand for several columns; keep each property under a name of its own."

@@ -219,7 +219,7 @@ class Journeys:
         return [
             c
             for c in self.users.lazy().collect_schema().names()
-            if c != "user_id" and c not in USERS
+            if c not in {"user_id", "assigned_at", "variants_seen"} and c not in USERS
         ]
 
     def parts(self) -> Iterator[Journeys]:
@@ -459,7 +459,11 @@ def landed(frame: Frame, name: str) -> Frame:
     columns = [pl.col("user_id")] + [_cast(c, have[c], dtype) for c, dtype in declared.items()]
     if name == "users":
         columns += [pl.col(c) for c in have.names() if c != "user_id" and c not in declared]
-    return _as_before(lazy.select(columns), frame)
+    found = lazy.select(columns)
+    if name == "users" and "assigned_at" in have:
+        seen = pl.col("variants_seen").fill_null(0).cast(pl.UInt32)
+        found = found.with_columns(_cast("assigned_at", have["assigned_at"], AT), seen)
+    return _as_before(found, frame)
 
 
 def early_names(first_days: int) -> list[str]:

@@ -10,6 +10,7 @@ from engagekit.priority.loop_facts import loop_facts
 from engagekit.priority.planning import SOONER, Plan, plan
 from engagekit.priority.reference_targets import OWN_PAST
 from engagekit.priority.suggested_targets import suggest_targets
+from engagekit.priority.trial import Trial
 from engagekit.priority.verdict import ELSEWHERE, Priority, prioritize, priority_of
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "SOONER",
     "Plan",
     "Priority",
+    "Trial",
     "accounts_of",
     "counted_flags",
     "earliest_broken",

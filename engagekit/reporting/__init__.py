@@ -136,6 +136,8 @@ def _page(
         ),
         _quarters(priority, few),
         "" if by is None else _by(priority, by, few),
+        _experiment(journeys, min_group),
+        _replay(journeys),
         _section("The ten metrics", "", _chart("metrics", metrics(journeys))),
         _section("What is not counted", "", _table(journeys.left_out)),
         "" if notes is None else _section("Data notes", "", _notes(notes)),
@@ -208,6 +210,36 @@ def _by(priority: Priority, by: str, few: str) -> str:
     some = priority.segments is not None and priority.segments.height > 0
     chart = _chart("segments", priority) if some else ""
     return _section(f"By {in_html(by)}", "", f"<p>Groups {few}</p>{chart}")
+
+
+def _experiment(journeys: Journeys, least: int) -> str:
+    """Read the test that the definition names, where it can be read and no arm is so small that somebody stands out."""
+    from engagekit.errors import EngagekitError
+    from engagekit.review import experiment
+
+    if journeys.definition.experiment is None:
+        return ""
+    link = "habit"
+    try:
+        found = experiment(journeys, link=link)
+    except EngagekitError as error:
+        return _section("The test", "", f"<p class=muted>{in_html(error)}</p>")
+    if int(found.table["of"].min() or 0) < least:  # type: ignore[arg-type]
+        return _section(
+            "The test", "", f"<p>Not shown until {least} users of every arm are judged.</p>"
+        )
+    said = "".join(f"<p class=muted>{in_html(remark.text)}</p>" for remark in found.remarks)
+    return _section("The test", in_html(found.sentence), _chart("experiment", found) + said)
+
+
+def _replay(journeys: Journeys) -> str:
+    from engagekit.review import replay
+
+    record = replay(journeys)
+    if record["came_out"].null_count() == record.height:
+        return ""
+    lead = "What this page would have said at earlier month ends, and whether it came out."
+    return _section("How such claims came out here", lead, _chart("replay", record))
 
 
 def _play(priority: Priority) -> str:

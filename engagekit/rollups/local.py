@@ -16,6 +16,7 @@ from engagekit.ingest import Occurrences, forms_of, missing_events, normal_form,
 from engagekit.instants import Instant, beside_log
 from engagekit.log import APART, as_lazy, open_log
 from engagekit.matchers import matches
+from engagekit.rollups.assignment import assignments, check_people, with_arms
 from engagekit.rollups.findings import Overlap, of_null_ids, of_overlap
 from engagekit.rollups.polars_reduction import codes_of, first_look, first_signups, reduced
 from engagekit.rollups.population import (
@@ -110,6 +111,8 @@ def opened(
     people = people_of(
         users, log.collect_schema()["user_id"], definition, unit, dates_only=dates_only
     )
+    if people is not None:
+        check_people(people.columns, definition)
     look = _look(raw, log, definition, end) if prepared is None else _known(prepared)
     spelling = respelt(look.names, definition.event_names())
     if spelling:
@@ -299,6 +302,11 @@ def _reduced(task: _Task) -> Part:
     if task.own:
         values = first_values(task.log, who.owners, task.own, task.extent.end)
         tables["users"] = with_values(tables["users"], values)
+    if (test := task.definition.experiment) is not None:
+        asked = assignments(task.log, who.owners, test, where=task.extent.holds)
+        places = tables["users"].with_row_index("u")
+        arms = asked.collect(engine="streaming")
+        tables["users"] = with_arms(places, arms, on="u").drop("u")
     late = tables["users"]["activated_at"].gather(found["late"]["u"]).null_count()
     return Part(tables, left_out, late, forms_of(pl.concat(ids, how="vertical_relaxed")))
 

@@ -44,6 +44,7 @@ PLAIN = {
     "experiment": pair("experiment", frames.two_arms()),
     "replay": pair("replay", frames.replayed()),
     "metrics": pair("metrics", frames.metrics()),
+    "product_clock": pair("product_clock", frames.clock()),
     "lifecycle": pair("lifecycle", frames.lifecycle()),
     "stickiness": pair("stickiness", frames.stickiness()),
     "dumbbell": pair("dumbbell", frames.compared()),
@@ -53,7 +54,6 @@ PLAIN = {
     "threshold_grid": pair("threshold_grid", frames.grid()),
     "threshold_grid of": pair("threshold_grid", frames.grid(), action="(active days)"),
     "engagement_matrix": pair("engagement_matrix", frames.matrix()),
-    "product_clock": pair("product_clock", frames.clock()),
 }
 EMPTY = {
     "heatmap": pair("heatmap", frames.curves().clear()),
@@ -66,6 +66,7 @@ EMPTY = {
     ),
     "segments": pair("segments", frames.priority(segments=frames.segments().clear())),
     "metrics": pair("metrics", frames.metrics().clear()),
+    "product_clock": pair("product_clock", frames.clock().clear()),
     "lifecycle": pair("lifecycle", frames.lifecycle().clear()),
     "stickiness": pair("stickiness", frames.stickiness().clear()),
     "dumbbell": pair("dumbbell", frames.compared().clear()),
@@ -86,7 +87,7 @@ NAMED = {
     "segments": pair(
         "segments", frames.priority(segments=frames.segments(HOSTILE, name=HOSTILE[1]))
     ),
-    "metrics": pair("metrics", frames.metrics().with_columns(detail=frames.pl.lit(HOSTILE[2]))),
+    "metrics": pair("metrics", frames.metrics().with_columns(reading=frames.pl.lit(HOSTILE[2]))),
     "step_drop_off": pair("step_drop_off", frames.drop_off(HOSTILE)),
     "engagement_matrix": pair("engagement_matrix", frames.matrix(HOSTILE)),
     "day_map": pair("day_map", frames.daily(HOSTILE)),

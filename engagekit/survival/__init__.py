@@ -19,8 +19,6 @@ from engagekit.journeys import MILLION, names_and_faults, up_to
 from engagekit.survival.clusters import accounts_effect
 from engagekit.survival.hindsight import hindsight, moments_before
 from engagekit.survival.product_limit import (
-    at_ends,
-    counted,
     curve_of,
     kaplan_meier,
     log_rank,
@@ -39,10 +37,7 @@ if TYPE_CHECKING:
     Clock: TypeAlias = Literal["calendar", "product"]
 
 __all__ = [
-    "at_ends",
     "compare_survival",
-    "counted",
-    "curve_of",
     "fit_sbg",
     "flattening",
     "kaplan_meier",

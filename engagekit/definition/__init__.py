@@ -16,6 +16,7 @@ from engagekit.definition.checks import (
     listed,
     outcome_faults,
     property_faults,
+    target_faults,
 )
 from engagekit.errors import (
     DefinitionError,
@@ -191,7 +192,7 @@ class Definition:
             self._matcher_faults()
             + self._step_faults()
             + self._window_faults()
-            + self._target_faults()
+            + target_faults(self.targets, self.margin, LINKS)
             + property_faults(self.properties, assigned=self.experiment is not None)
         )
         faults += self._meaning_faults() if not faults else []
@@ -284,26 +285,6 @@ class Definition:
                 f"usage_interval_days is {interval!r}; it takes a number above 0, and at most {MOST_DAYS:,}."
             )
         return faults + outcome_faults(self.outcome_days, self.first_days)
-
-    def _target_faults(self) -> list[str]:
-        faults = []
-        if not (type(self.margin) in {int, float} and 0 <= self.margin < 1):
-            faults.append(f"margin is {self.margin!r}; it takes a share such as 0.02, 2 points.")
-        if not isinstance(self.targets, Mapping):
-            return [
-                *faults,
-                f"targets is {self.targets!r}; it takes link names with rates, such as activation = 0.35.",
-            ]
-        for name, rate in self.targets.items():
-            if name not in LINKS:
-                faults.append(
-                    f"targets names {name!r}, which is no link.{nearest(str(name), LINKS)} Links are {listing(LINKS)}."
-                )
-            elif isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1:
-                faults.append(
-                    f"the target of {name} is {rate!r}; it takes a share between 0 and 1, such as 0.35 for 35%."
-                )
-        return faults
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Definition:

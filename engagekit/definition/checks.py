@@ -1,8 +1,10 @@
-"""What can be wrong with a definition's outcome window and its properties of users."""
+"""What can be wrong with a definition's outcome window, its properties of users and its targets."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from engagekit.errors import listing, nearest
 
 MOST_DAYS = 36_500  # a hundred years: what is longer is a slip
 # Columns of a log, of journeys and of a users table, which no event property can be called by.
@@ -66,3 +68,25 @@ def outcome_faults(window: object, first_days: object) -> list[str]:
             "what users do early and how they end must not overlap. Start it later."
         ]
     return []
+
+
+def target_faults(targets: object, margin: object, links: Sequence[str]) -> list[str]:
+    """Name what no targets and no margin can be."""
+    faults = []
+    if type(margin) not in {int, float} or not 0 <= margin < 1:  # type: ignore[operator]
+        faults.append(f"margin is {margin!r}; it takes a share such as 0.02, 2 points.")
+    if not isinstance(targets, Mapping):
+        return [
+            *faults,
+            f"targets is {targets!r}; it takes link names with rates, such as activation = 0.35.",
+        ]
+    for name, rate in targets.items():
+        if name not in links:
+            faults.append(
+                f"targets names {name!r}, which is no link.{nearest(str(name), links)} Links are {listing(links)}."
+            )
+        elif isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1:
+            faults.append(
+                f"the target of {name} is {rate!r}; it takes a share between 0 and 1, such as 0.35 for 35%."
+            )
+    return faults

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from engagekit.review.experiments import Experiment, experiment
+from engagekit.review.latest_changes import changes
 from engagekit.review.replaying import replay
-from engagekit.review.tracking import Tracked, changes, track
+from engagekit.review.tracking import Tracked, track
 from engagekit.review.usual_range import UsualRange, held_difference, usual_range
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The review: whether the play worked, and what changed since the last look."""
+"""Tracking without a test: how a link's rate moved since a play began, and how much it moves without one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from engagekit._base import Remark, day
-from engagekit.definition import LINKS
 from engagekit.diagnosis import FLAGS, defined_links, span_days
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import AT, beside_log, day_of
-from engagekit.intervals import newcombe, wilson
-from engagekit.journeys import check_journeys, gathered, group_names
-from engagekit.priority import counted_flags, link_cells, prioritize, totals
+from engagekit.journeys import check_journeys, group_names
+from engagekit.priority import prioritize
+from engagekit.review.sign_up_spans import (
+    WEEK,
+    bounds_of,
+    compared_spans,
+    counts_of,
+    is_clear,
+    rate_of,
+    weekly_counts,
+    whole_spans,
+)
 from engagekit.review.tracking_words import told
 from engagekit.review.usual_range import UsualRange, held_difference, usual_range
 
@@ -29,7 +37,6 @@ if TYPE_CHECKING:
 Change = Literal[
     "improved", "worse", "the mix changed", "within its usual range", "cannot tell yet"
 ]
-WEEK, DAY_US = timedelta(days=7), 86_400_000_000
 TABLE: dict[str, Any] = {
     "sign_ups": pl.String,
     "since": AT,
@@ -41,24 +48,6 @@ TABLE: dict[str, Any] = {
     "high": pl.Float64,
     "design_effect": pl.Float64,
 }
-REVIEW_DAYS = {"weekly": 7, "monthly": 28}
-CHANGES: dict[str, Any] = {
-    "link": pl.String,
-    "n": pl.Int64,
-    "of": pl.Int64,
-    "rate": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "n_before": pl.Int64,
-    "of_before": pl.Int64,
-    "rate_before": pl.Float64,
-    "difference": pl.Float64,
-    "difference_low": pl.Float64,
-    "difference_high": pl.Float64,
-    "verdict": pl.String,
-}
-
-
 MOST_WEEKS = 13  # of either side: what is further from the start says less about the play
 LEAST_WEEKS = 4
 RARE = 0.05
@@ -189,11 +178,11 @@ def track(
     weeks = max(0, (until - start) // WEEK)
     length = min(max(until - start, timedelta()), WEEK * MOST_WEEKS)
     first = max(start - length, journeys.log_start)
-    flags = _whole_spans(journeys, keep=held_by)
+    flags = whole_spans(journeys, keep=held_by)
     before = _side_of(flags, first, start, link)
     after = _side_of(flags, start, start + length, link)
-    past = _weekly(flags, journeys.log_start, start, link, whole_before=start)
-    compared = _compared(before, after, effects=True)
+    past = weekly_counts(flags, journeys.log_start, start, link, whole_before=start)
+    compared = compared_spans(before, after, effects=True)
     usual = None
     if compared["difference"] is not None:
         half = (compared["difference_high"] - compared["difference_low"]) / 2
@@ -256,92 +245,10 @@ def _checked(
     return start, [c for c in kept if 1 < values[c].item() <= MOST_VALUES]
 
 
-def changes(journeys: Journeys, *, review: Literal["weekly", "monthly"] = "weekly") -> pl.DataFrame:
-    """List what changed on each link, for the weekly or monthly review.
-
-    The sign-ups of the latest 7 (or 28) days whose whole span up to a link is over, against those of the 7 (28)
-    days before.
-
-    Parameters
-    ----------
-    journeys
-        Journeys, in memory or on disk.
-    review
-        ``"weekly"`` or ``"monthly"``.
-
-    Returns
-    -------
-    DataFrame
-        One row per link: `link`, `n`, `of`, `rate`, `low`, `high` of the latest; `n_before`, `of_before`,
-        `rate_before`; `difference`, `difference_low`, `difference_high`; `verdict` (improved, worse, cannot tell
-        yet).
-
-    Raises
-    ------
-    ParameterError
-        There is no such review.
-
-    Examples
-    --------
-    >>> import engagekit as ek
-    >>> from datetime import datetime, timedelta
-    >>> rows = [(user, "join", datetime(2026, 1, 1) + timedelta(days=user)) for user in range(40)]
-    >>> log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
-    >>> journeys = ek.rollup(log, ek.Definition(signup="join", activation="make", core="make"), missing="allow")
-    >>> changes(journeys).select("link", "n", "of", "of_before", "verdict").rows()[0]
-    ('activation', 0, 7, 7, 'cannot tell yet')
-    """
-    check_journeys(journeys)
-    if faults := check_choice("review", review, list(REVIEW_DAYS)):
-        raise ParameterError(faults[0])
-    span = timedelta(days=REVIEW_DAYS[review])
-    flags = _whole_spans(journeys)
-    rows = []
-    for link in LINKS:
-        until = journeys.as_of - timedelta(days=span_days(journeys.definition, link))
-        latest = _counts(flags, until - span, until, link)
-        before = _counts(flags, until - 2 * span, until - span, link)
-        low, high = _bounds(latest)
-        rows.append(
-            {"link": link, "n": latest["n"], "of": latest["of"], "rate": _rate(latest), "low": low, "high": high}
-            | {"n_before": before["n"], "of_before": before["of"], "rate_before": _rate(before)}
-            | _compared(before, latest)
-        )  # fmt: skip
-    return pl.DataFrame(rows, schema=CHANGES)
-
-
-def _whole_spans(journeys: Journeys, *, keep: Sequence[str] = ()) -> pl.LazyFrame:
-    """Judge on each link only users whose whole span up to it is over."""
-    whole = [
-        (pl.col(f"{link}_{c}") & pl.col(f"{link}_reached_of")).alias(f"{link}_{c}")
-        for link in LINKS
-        for c in ("n", "of")
-    ]
-    flags = gathered(journeys, lambda part: counted_flags(part, keep).with_columns(whole))
-    return flags.collect().lazy()  # read several times
-
-
-def _weekly(
-    flags: pl.LazyFrame, since: datetime, until: datetime, link: str, *, whole_before: datetime
-) -> pl.DataFrame:
-    """Count by week of sign-up, counted from the start of the play; weeks that are not whole are left out."""
-    at = pl.col("signed_up_at")
-    week = ((at - pl.lit(whole_before, AT)).dt.total_microseconds() // (7 * DAY_US)).alias("week")
-    first, last = -((whole_before - since) // WEEK), (until - whole_before) // WEEK
-    counts = (
-        flags.filter(at >= pl.lit(since, AT), at < pl.lit(until, AT))
-        .group_by(week)
-        .agg(*[pl.col(f"{link}_{c}").sum().cast(pl.Int64).alias(c) for c in ("n", "of")])
-        .collect()
-    )
-    every = pl.DataFrame({"week": range(first, last)}, schema={"week": pl.Int64})
-    return every.join(counts, on="week", how="left").sort("week").fill_null(0)
-
-
 def _all_weeks(
     past: pl.DataFrame, flags: pl.LazyFrame, start: datetime, until: datetime, link: str
 ) -> pl.DataFrame:
-    later = _weekly(flags, start, until, link, whole_before=start)
+    later = weekly_counts(flags, start, until, link, whole_before=start)
     both = pl.concat(
         [past.with_columns(side=pl.lit("before")), later.with_columns(side=pl.lit("since"))]
     )
@@ -352,7 +259,7 @@ def _all_weeks(
 
 def _side_of(flags: pl.LazyFrame, since: datetime, until: datetime, link: str) -> dict[str, Any]:
     """Count one side, with the larger of the design effects of accounts and of weeks."""
-    counts = _counts(flags, since, until, link, effect="design_effect")
+    counts = counts_of(flags, since, until, link, effect="design_effect")
     return {"since": since, "until": until} | counts
 
 
@@ -391,7 +298,7 @@ def _verdict(
     held: tuple[str, float, float, float] | None,
     weeks: int,
 ) -> Change:
-    gap, clear = compared["difference"], compared["verdict"] != "cannot tell yet"
+    gap, clear = compared["difference"], is_clear(compared)
     if gap is None:
         return "cannot tell yet"
     if clear and held is not None:
@@ -407,7 +314,7 @@ def _verdict(
 
 
 def _table(before: dict[str, Any], after: dict[str, Any], goal: float | None) -> pl.DataFrame:
-    rows = [{"sign_ups": name} | side | {"rate": _rate(side)} | dict(zip(("low", "high"), _bounds(side), strict=True))
+    rows = [{"sign_ups": name} | side | {"rate": rate_of(side)} | dict(zip(("low", "high"), bounds_of(side), strict=True))
             for name, side in (("before", before), ("since", after))]  # fmt: skip
     if goal is not None:
         rows.append({"sign_ups": "goal", "rate": float(goal)})
@@ -428,47 +335,3 @@ def _remarks(
         text = "The log begins later than as long a span before it; the side before is shorter."
         found.append(Remark("short before", (), text))
     return tuple(found)
-
-
-def _counts(
-    flags: pl.LazyFrame,
-    since: datetime,
-    until: datetime,
-    link: str,
-    *,
-    effect: str = "accounts_effect",
-) -> dict[str, Any]:
-    at = pl.col("signed_up_at")
-    inside = flags.filter(at >= pl.lit(since, AT), at < pl.lit(until, AT))
-    counted = totals(link_cells(inside, link, until).collect())
-    row = counted.row(by_predicate=pl.col("link") == link, named=True)
-    return {name: row[name] for name in ("n", "of")} | {"design_effect": row[effect]}
-
-
-def _rate(counts: dict[str, Any]) -> float | None:
-    return counts["n"] / counts["of"] if counts["of"] else None
-
-
-def _bounds(counts: dict[str, Any]) -> tuple[float | None, float | None]:
-    effect = counts["design_effect"]
-    return wilson(counts["n"] / effect, counts["of"] / effect) if counts["of"] else (None, None)
-
-
-def _compared(
-    before: dict[str, Any], after: dict[str, Any], *, effects: bool = False
-) -> dict[str, Any]:
-    """Compare two sides; with `effects` both by the larger of their design effects."""
-    one = max(before["design_effect"], after["design_effect"])
-    sides = [
-        c[k] / (one if effects else c["design_effect"])
-        for c in (after, before)
-        for k in ("n", "of")
-    ]
-    if not before["of"] or not after["of"]:
-        gap: tuple[float | None, float | None, float | None] = (None, None, None)
-        verdict: Change = "cannot tell yet"
-    else:
-        gap = newcombe(*sides)
-        verdict = "improved" if gap[1] > 0 else "worse" if gap[2] < 0 else "cannot tell yet"
-    names = ("difference", "difference_low", "difference_high")
-    return dict(zip(names, gap, strict=True)) | {"verdict": verdict}

@@ -12,7 +12,6 @@ from pathlib import Path
 import crashing
 import polars as pl
 import pytest
-from engagekit.forgetting import forget
 from test_crashes import Killer
 from test_storage import listed
 
@@ -25,6 +24,7 @@ from engagekit.journeys import storage
 from engagekit.journeys.tables import TABLES
 from engagekit.rollups import prepare
 from engagekit.rollups.prepared_log import open_prepared
+from engagekit.workshop import forget
 
 USER = "user 7"
 LOG = crashing.log(60).with_columns(n=pl.int_range(pl.len()))

@@ -12,7 +12,7 @@ from link_logs import WITH_TARGETS as DEFINITION
 import engagekit as ek
 from engagekit.errors import ParameterError
 from engagekit.intervals import newcombe, wilson
-from engagekit.review.tracking import changes
+from engagekit.review import changes
 
 
 def rolled(rows, as_of: float = 60, definition=DEFINITION, **more):
@@ -155,7 +155,7 @@ def test_reviews_compare_the_latest_days_with_those_before():
     week = changes(rolled(rows))
     # Activation takes 3 days: the latest judged 7 days of sign-ups are 50 to 56, those before 43 to 49.
     assert week.select("link", "n", "of", "n_before", "of_before", "verdict").rows()[0] == (
-        "activation", 63, 70, 35, 70, "improved",
+        "activation", 63, 70, 35, 70, "rose",
     )  # fmt: skip
     assert week.row(0)[9:12] == pytest.approx(newcombe(63, 70, 35, 70))
     assert week.row(1, named=True)["of"] == 5 * 9 + 2 * 5  # habit: sign-ups of days 48 to 54
@@ -167,10 +167,34 @@ def test_reviews_compare_the_latest_days_with_those_before():
         changes(rolled(rows), review="weekley")
 
 
-def test_worse_is_said_too():
+def test_a_fall_is_said_too():
     rows = [
         row
         for day in range(60)
         for row in going_as_far_as(10, 9 if day < 50 else 4, first=100 * day, day=day)
     ]
-    assert changes(rolled(rows))["verdict"][0] == "worse"
+    assert changes(rolled(rows))["verdict"][0] == "fell"
+
+
+def test_a_rate_that_swings_every_week_swings_within_its_usual_range():
+    """Nine of ten and five of ten by turns: the interval leaves 0 out, the product's own past does not."""
+    rows = [
+        row
+        for day in range(60)
+        for row in going_as_far_as(10, 9 if day // 7 % 2 else 5, 4, first=100 * day, day=day)
+    ]
+    week = changes(rolled(rows)).row(0, named=True)
+    assert not week["difference_low"] <= 0 <= week["difference_high"]
+    assert week["a_a_share"] > 0.5
+    assert week["verdict"] == "within its usual range"
+
+
+def test_a_log_of_three_weeks_cannot_tell_what_is_usual():
+    rows = [
+        row
+        for day in range(21)
+        for row in going_as_far_as(10, 9 if day < 10 else 2, 1, first=100 * day, day=day)
+    ]
+    week = changes(rolled(rows, 21)).row(0, named=True)
+    assert (week["a_a_share"], week["verdict"]) == (None, "cannot tell yet")
+    assert week["difference_high"] < 0

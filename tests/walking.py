@@ -12,7 +12,7 @@ import engagekit as ek
 from engagekit import charts, handout, tables
 from engagekit.first_weeks.comparison import strongest
 from engagekit.journeys.windows import usual_period
-from engagekit.review.tracking import changes
+from engagekit.review import changes
 from engagekit.workshop.starter import event_table
 
 # Public names that answer nothing about a log: they read, make, keep or describe.

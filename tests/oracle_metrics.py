@@ -44,11 +44,11 @@ def metrics_of(events, definition, as_of, *, given=None, recent="as defined"):
 
 
 def recent_since(sign_ups, definition, as_of, recent):
-    """From when on sign-ups are recent: those of the last `depth_days + recent` days, or so long before the last one."""
+    """From when on sign-ups are recent: rule 0."""
     days = definition.recent_days if recent == "as defined" else recent
     if days is None:
         return None
-    span = (definition.depth_days + days) * DAY
+    span = (definition.activation_days + definition.depth_days + days) * DAY
     last = max(sign_ups, default=None)
     return as_of - span if last is None or last >= as_of - span else last - span
 

@@ -17,7 +17,7 @@ from engagekit.workshop.starter import event_table
 
 # Public names that answer nothing about a log: they read, make, keep or describe.
 NO_ANSWERS = {
-    "Definition", "EngagekitError", "Journeys", "METRICS", "Match", "PLAYS", "Priority", "REVIEWS", "Session", "Step",
+    "Assignment", "Definition", "EngagekitError", "Journeys", "METRICS", "Match", "PLAYS", "Priority", "REVIEWS", "Session", "Step",
     "load_sample", "prepare_events", "pseudonymize", "read_users", "report", "rollup", "rollup_sql", "scan_events",
     "simulate", "to_csv", "use_offline_charts", "check_events", "usual_period",
 }  # fmt: skip
@@ -45,6 +45,7 @@ OF_JOURNEYS = {
     "project_curve": lambda j, log: ek.project_curve(ek.survival(j, quiet_days=28), periods=6),
     "step_drop_off": lambda j, log: ek.step_drop_off(j),
     "usage_interval": lambda j, log: ek.usage_interval(j),
+    "product_clock": lambda j, log: ek.product_clock(j),
     "engagement_matrix": lambda j, log: ek.engagement_matrix(j),
     "suggest_windows": lambda j, log: ek.suggest_windows(j),
     "metrics": lambda j, log: ek.metrics(j),
@@ -74,6 +75,8 @@ OF_JOURNEYS = {
     "plan": lambda j, log: ek.plan(ek.prioritize(j)),
     "track": lambda j, log: ek.track(j, since=_later(j), link="activation"),
     "track habit": lambda j, log: ek.track(j, since=_later(j), link="habit"),
+    "experiment": lambda j, log: _by(j) and ek.experiment(j, variant=_by(j), link="activation"),
+    "replay": lambda j, log: ek.replay(j, every="quarter"),
     "changes weekly": lambda j, log: changes(j, review="weekly"),
     "changes monthly": lambda j, log: changes(j, review="monthly"),
 }  # fmt: skip
@@ -85,17 +88,17 @@ OF_EVENTS = {
     "stickiness": lambda log: ek.stickiness(log.events, period="week", cumulative=True),
     "retention": lambda log: ek.retention(log.events, start="join", back="make"),
     "retention each": lambda log: ek.retention(log.events, start="make", cohorts="each", mode="on_or_after"),
-    "funnel": lambda log: ek.funnel(log.events, ["join", "look", "make"]),
+    "funnel": lambda log: ek.funnel(log.events, ["join", pl.col("event") != "join", "make"]),
     "compare_activations": lambda log: ek.compare_activations(log.events, log.definition, {"make": "make", "look": "look"}, as_of=log.as_of),
 }  # fmt: skip
 # Which charts and tables show an answer.
 SHOWN = {
     "cohort_curves": "heatmap", "retention": "heatmap", "pooled_curve": "curve", "survival": "survival",
-    "step_drop_off": "step_drop_off", "usage_interval": "usage_interval", "engagement_matrix": "engagement_matrix",
+    "step_drop_off": "step_drop_off", "usage_interval": "usage_interval", "product_clock": "product_clock", "engagement_matrix": "engagement_matrix",
     "metrics": "metrics", "diagnose": "diagnosis", "compare_first_weeks": "dumbbell", "strongest": "dumbbell",
     "find_threshold": "threshold_grid", "day_by_day": "day_map", "lifecycle": "lifecycle", "stickiness": "stickiness",
     "funnel": "funnel", "prioritize": "loop", "suggest_targets": "targets", "explain_change": "change",
-    "compare_activations": "activations",
+    "compare_activations": "activations", "experiment": "experiment", "replay": "replay",
 }  # fmt: skip
 
 

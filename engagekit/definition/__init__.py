@@ -13,9 +13,11 @@ from engagekit._base import write_whole
 from engagekit.definition.checks import (
     MOST_DAYS,
     OUR_COLUMNS,
+    SCHEMA_VERSION,
     listed,
     outcome_faults,
     property_faults,
+    refuse_newer,
     target_faults,
 )
 from engagekit.errors import (
@@ -48,7 +50,6 @@ if TYPE_CHECKING:
 __all__ = ["LINKS", "OUR_COLUMNS", "Definition", "Step", "property_faults"]
 
 LINKS = ("activation", "habit", "depth", "advocacy")
-SCHEMA_VERSION = 2  # of its file; those of version 1 mean the same
 ONE_MATCHER = (
     "signup", "activation", "core", "feedback_asked", "feedback_given", "outreach", "errors", "support",
 )  # fmt: skip
@@ -359,7 +360,7 @@ class Definition:
         """
         import tomli_w
 
-        _refuse_newer(Path(path))
+        refuse_newer(Path(path))
         try:
             content = tomli_w.dumps(self.to_table()).encode()
         except (UnicodeError, TypeError) as error:
@@ -481,14 +482,3 @@ def _steps_from(value: object) -> tuple[list[Step], list[str]]:
             Step(table.get("name", f"step {number}"), table.get("reached"), table.get("completed"))
         )
     return steps, faults
-
-
-def _refuse_newer(path: Path) -> None:
-    try:
-        version = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("schema_version")
-    except (OSError, ValueError, RecursionError):
-        return  # nothing there, or nothing that could be newer
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise StoredFileError(
-            f"{str(path)!r} was written by a newer engagekit (schema {version}) and is left as it is; install that one."
-        )

@@ -198,7 +198,7 @@ def diagnose(
     by
         A property of the users, or a list of them; null is a group of its own.
     recent
-        Count the sign-ups of the last ``depth_days + recent`` days only; unset: the definition's
+        Count the sign-ups of the last ``activation_days + depth_days + recent`` days only; unset: the definition's
         `recent_days`; None: all sign-ups. Over all of a growing log, drift is a stock that only rises.
     people
         Return the users behind each row instead of their number.

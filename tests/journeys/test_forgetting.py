@@ -21,7 +21,7 @@ from engagekit.cli import main
 from engagekit.errors import ParameterError, StoredFileError
 from engagekit.ingest import text_cache
 from engagekit.journeys import storage
-from engagekit.journeys.tables import TABLES
+from engagekit.journeys.schema import TABLES
 from engagekit.rollups import prepare
 from engagekit.rollups.prepared_log import open_prepared
 from engagekit.workshop import forget, forgetting

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engagekit.instants import Instant
     from engagekit.journeys import Journeys
     from engagekit.priority import Priority
+    from engagekit.review import Experiment
 
 __all__ = ["curves_by", "encodable", "hand_on", "mind", "report", "terminal", "to_csv"]
 
@@ -215,21 +216,33 @@ def _by(priority: Priority, by: str, few: str) -> str:
 def _experiment(journeys: Journeys, least: int) -> str:
     """Read the test that the definition names, where it can be read and no arm is so small that somebody stands out."""
     from engagekit.errors import EngagekitError
-    from engagekit.review import experiment
 
     if journeys.definition.experiment is None:
         return ""
-    link = "habit"
     try:
-        found = experiment(journeys, link=link)
+        found = _read_test(journeys)
     except EngagekitError as error:
         return _section("The test", "", f"<p class=muted>{in_html(error)}</p>")
-    if int(found.table["of"].min() or 0) < least:  # type: ignore[arg-type]
-        return _section(
-            "The test", "", f"<p>Not shown until {least} users of every arm are judged.</p>"
-        )
+    if any(of < least for of in found.table["of"]):
+        told = f"<p>Not shown until {least} users of every arm can be judged.</p>"
+        return _section("The test", "", told)
     said = "".join(f"<p class=muted>{in_html(remark.text)}</p>" for remark in found.remarks)
-    return _section("The test", in_html(found.sentence), _chart("experiment", found) + said)
+    guards = found.guardrails.filter(pl.col("of") >= least)
+    beside = f"<p>What else moved, later links, errors and support:</p>{_table(guards)}"
+    body = _chart("experiment", found) + said + (beside if guards.height else "")
+    return _section("The test", in_html(found.sentence), body)
+
+
+def _read_test(journeys: Journeys) -> Experiment:
+    """Read a test on the earliest link that most of its users had not passed when they were assigned."""
+    from engagekit.diagnosis import defined_links
+    from engagekit.review import experiment
+
+    for link in defined_links(journeys.definition):
+        found = experiment(journeys, link=link)
+        if 2 * found.table["already"].sum() <= found.table["users"].sum():
+            break
+    return found
 
 
 def _replay(journeys: Journeys) -> str:

@@ -78,6 +78,9 @@ def _against(
     if usual is not None:
         parts.append(
             f"Without a play it moved by {_points(usual.lowest)} to {_points(usual.highest)} points between such spans; as large a "
+            f"change came in {count(usual.as_large)} of {count(usual.spans)}, and so short a past makes it as likely as {percent(usual.share)}."
+            if usual.as_large < usual.share * usual.spans
+            else f"Without a play it moved by {_points(usual.lowest)} to {_points(usual.highest)} points between such spans; as large a "
             f"change came in {count(usual.as_large)} of {count(usual.spans)} of them."
         )
     return parts

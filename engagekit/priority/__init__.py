@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engagekit.priority.bare_verdict import bare_verdict
 from engagekit.priority.counts import accounts_of, counted_flags, link_cells, totals
 from engagekit.priority.earliest import earliest_broken
 from engagekit.priority.explained_change import explain_change, what_changed_lately
@@ -21,6 +22,7 @@ __all__ = [
     "Priority",
     "Trial",
     "accounts_of",
+    "bare_verdict",
     "counted_flags",
     "earliest_broken",
     "explain_change",

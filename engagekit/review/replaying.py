@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,8 +14,8 @@ from engagekit.errors import EngagekitError, ParameterError, check_choice
 from engagekit.first_weeks import compare_first_weeks
 from engagekit.instants import AT, beside_log, day_of, instant
 from engagekit.intervals import newcombe, weeks_effect, wilson
-from engagekit.journeys import check_journeys, gathered, on_days
-from engagekit.priority import prioritize
+from engagekit.journeys import TABLES, check_journeys, gathered, on_days
+from engagekit.priority import bare_verdict
 from engagekit.review.usual_range import usual_range
 from engagekit.survival import project_curve, survival
 
@@ -100,9 +101,10 @@ def replay(
     core = on_days(journeys, "core").select("user_id", "first_at", "last_at").collect()
     rows: list[dict[str, Any]] = []
     verdicts: list[tuple[str, str | None]] = []
+    bare = _without(journeys, "early")
     drifted = pl.Series("user_id", [], dtype=journeys.users.lazy().collect_schema()["user_id"])
     for end in ends:
-        then = _recent(journeys, end)
+        then = _recent(bare, end)
         told = _verdict(then, end)
         verdicts.append((told["said"], told.pop("_link")))
         rows.append(told)
@@ -144,7 +146,23 @@ def _recent(journeys: Journeys, end: datetime, known: datetime | None = None) ->
     """Take what was known, at an end or at a later instant, of the sign-ups that were recent at that end."""
     link = [each for each in defined_links(journeys.definition) if each != "advocacy"][-1]
     days = span_days(journeys.definition, link) + 2 * QUARTER
-    return journeys.where(signed_up=(end - timedelta(days=days), end)).at(known or end)
+    if journeys.pieces:
+        return journeys.where(signed_up=(end - timedelta(days=days), end)).at(known or end)
+    # All tables are cut in one go, not one after the other and twice.
+    tables: dict[str, Any] = {name: getattr(journeys, name).lazy() for name in TABLES}
+    lazy = replace(journeys, **tables)
+    cut = lazy.where(signed_up=(end - timedelta(days=days), end)).at(known or end)
+    collected = pl.collect_all([getattr(cut, name) for name in TABLES])
+    found: dict[str, Any] = dict(zip(TABLES, collected, strict=True))
+    return replace(cut, **found)
+
+
+def _without(journeys: Journeys, *names: str) -> Journeys:
+    """Leave tables empty that a question does not look at."""
+    if journeys.pieces:
+        return journeys
+    empty: dict[str, Any] = {name: getattr(journeys, name).clear() for name in names}
+    return replace(journeys, **empty)
 
 
 def _row(claim: str, end: datetime, said: str, **more: Any) -> dict[str, Any]:
@@ -152,9 +170,9 @@ def _row(claim: str, end: datetime, said: str, **more: Any) -> dict[str, Any]:
 
 
 def _verdict(then: Journeys, end: datetime) -> dict[str, Any]:
-    found = prioritize(then)
-    said = f"named {found.link}" if found.verdict == "named" else found.verdict
-    return _row("verdict", end, said, rate=found.probability, _link=found.link)
+    verdict, link, probability = bare_verdict(then)
+    said = f"named {link}" if verdict == "named" else verdict
+    return _row("verdict", end, said, rate=probability, _link=link)
 
 
 def _stood(rows: list[dict[str, Any]], ends: list[datetime], journeys: Journeys) -> None:
@@ -210,7 +228,8 @@ def _projection(journeys: Journeys, then: Journeys, end: datetime) -> dict[str, 
     row = _row("projection", end, said, low=last["low"], high=last["high"])
     if later > journeys.as_of:
         return row
-    curve = survival(_recent(journeys, end, later), quiet_days=quiet, period="month")
+    followed = _recent(_without(journeys, "early", "steps"), end, later)
+    curve = survival(followed, quiet_days=quiet, period="month")
     came = curve.filter(pl.col("period") == last["period"]).drop_nulls("survival")
     if came.is_empty():
         return row

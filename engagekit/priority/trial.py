@@ -32,7 +32,7 @@ class Trial:
 
     rate: float
     goal: float
-    users_per_arm: int
+    users_per_arm: int | None
     users_for_margin: int | None
     days: int | None
     ends_on: date | None
@@ -50,6 +50,9 @@ def trial(
     margin: float,
 ) -> Trial:
     """Plan a test of a play on the link of `row`, which `share` of the sign-ups come to."""
+    if share == 0:
+        told = "No test can be planned: nobody gets that far lately."
+        return Trial(0.0, 0.0, None, None, None, None, None, told)
     rate, aim, effect = share * row["rate"], share * goal, row["design_effect"]
     arm = math.ceil(users_any_time(rate, aim, margin=margin, effect=effect))
     room = rate + margin < 1

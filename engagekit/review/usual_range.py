@@ -70,12 +70,12 @@ def usual_range(
     freedom = len(past) / span
     if freedom < LEAST_SPANS:
         return None
-    from scipy.stats import t
+    from scipy.special import stdtr
 
     mean = math.fsum(past) / len(past)
     spread = math.sqrt(math.fsum((d - mean) ** 2 for d in past) / (len(past) - 1))
     scale = max(spread, error) * math.sqrt(1 + 1 / freedom)
-    tail = float(2 * t.sf(abs(difference - mean) / scale, freedom)) if scale > 0 else 1.0
+    tail = float(2 * stdtr(freedom, -abs(difference - mean) / scale)) if scale > 0 else 1.0
     as_large = sum(abs(d) >= abs(difference) for d in past)
     return UsualRange(len(past), min(past), max(past), as_large, max(as_large / len(past), tail))
 

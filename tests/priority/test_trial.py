@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -69,3 +70,12 @@ def test_what_needs_more_users_than_there_are_days_does_not_overflow() -> None:
     nobody = ek.plan(product(3000, 100), signups_per_week=0, experiment=True)
     assert nobody.test.days is None
     assert "nobody signed up lately" in nobody.sentence
+
+
+def test_a_link_that_nobody_reaches_has_no_test() -> None:
+    priority = product(600, 60)
+    gone = pl.when(pl.col("link") != "activation").then("rate").otherwise(0.0)
+    nobody = dataclasses.replace(priority, table=priority.table.with_columns(rate=gone))
+    found = ek.plan(nobody, link="habit", experiment=True)
+    assert (found.test.users_per_arm, found.test.ends_on, found.visible_on) == (None, None, None)
+    assert "nobody gets that far" in found.sentence

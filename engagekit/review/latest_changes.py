@@ -79,7 +79,10 @@ def changes(journeys: Journeys, *, review: Literal["weekly", "monthly"] = "weekl
     -----
     "Rose" and "fell" need an interval that leaves 0 out, and a change so rare in the product's own past that in half a
     year of such reviews at most a tenth of the links that never changed would ever read "rose", and as many "fell":
-    `a_a_share` at most 0.2 / 26 weekly, 0.2 / 6.5 monthly. Why it moved is another question: `explain_change` says
+    `a_a_share` at most 0.2 / 26 weekly, 0.2 / 6.5 monthly. Measured on 2,000 products of each of five kinds in which
+    nothing changed, 50 to 1,000 sign-ups a week, 12 to 104 weeks of past: "rose" in at most 9.4 % of them in half a year
+    of weekly looks, 8.8 % of monthly ones. The price: at 200 sign-ups a week a rise by 8 points is said in 11 % of
+    weekly and 71 % of monthly reviews, one by 16 points in 62 % and all. Why it moved is another question: `explain_change` says
     where, `track` follows a play, and only `experiment` tells what a play did.
 
     Examples

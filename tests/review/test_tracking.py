@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 import engagekit as ek
-from engagekit.intervals import newcombe, weeks_effect
+from engagekit.intervals import newcombe
 from engagekit.review import usual_range
 
 RUNS = int(os.environ.get("RUNS", "200"))
@@ -37,13 +37,20 @@ def rates(kind: str, random: np.random.Generator, weeks: int) -> np.ndarray:
     return base.clip(0.02, 0.98)
 
 
+def of_weeks(n: np.ndarray, of: np.ndarray) -> float:
+    """Pearson's statistic over its degrees of freedom; 2 at the least with fewer than 4 weeks."""
+    share, least = n.sum() / of.sum(), 1.0 if (of > 0).sum() > 3 else 2.0
+    if share in (0, 1) or (of > 0).sum() < 2:
+        return least
+    apart = ((n - of * share) ** 2)[of > 0] / (of * share * (1 - share))[of > 0]
+    return max(least, float(apart.sum()) / ((of > 0).sum() - 1))
+
+
 def verdict(n: np.ndarray, of: np.ndarray, past: int, since: int) -> str:
     """Apply the rule of `track` to weekly counts."""
     span = min(since, 13)
     sides = [(n[a:b], of[a:b]) for a, b in ((past - span, past), (past, past + span))]
-    effect = max(
-        pl.DataFrame({"n": x, "of": m}).select(weeks_effect("n", "of")).item() for x, m in sides
-    )
+    effect = max(of_weeks(x, m) for x, m in sides)
     (n1, of1), (n2, of2) = [(int(x.sum()), int(m.sum())) for x, m in sides]
     gap, low, high = newcombe(n2 / effect, of2 / effect, n1 / effect, of1 / effect)
     usual = usual_range(n[:past].tolist(), of[:past].tolist(), span, gap, (high - low) / 2 / 1.96)
@@ -92,6 +99,32 @@ def test_products_in_which_nothing_changed(past: int) -> None:
 @pytest.mark.parametrize("past", [52, 104])
 def test_a_rise_of_eight_points_is_seen(past: int) -> None:
     assert seen(past) >= 0.8 - 2 * math.sqrt(0.16 / RUNS)
+
+
+def moved(n: np.ndarray, of: np.ndarray, now: int, span: int) -> bool:
+    """Apply the rule of `changes` to weekly counts: whether the last span before `now` is said to have risen."""
+    (n1, of1), (n2, of2) = [
+        (float(n[a:b].sum()), float(of[a:b].sum()))
+        for a, b in ((now - 2 * span, now - span), (now - span, now))
+    ]
+    gap, low, high = newcombe(n2, of2, n1, of1)
+    start = now - span
+    usual = usual_range(n[:start].tolist(), of[:start].tolist(), span, gap, (high - low) / 2 / 1.96)
+    return low > 0 and usual is not None and usual.share <= 0.2 * span / 26
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("span", "past"), [(1, 26), (1, 104), (4, 26), (4, 104)])
+def test_reviews_of_products_in_which_nothing_changed(span: int, past: int) -> None:
+    """Looked at for half a year, at most a tenth ever read "rose"."""
+    random, slack = np.random.default_rng(span + past), 2.6 * math.sqrt(0.09 / RUNS)
+    for kind in KINDS:
+        ever = 0
+        for _ in range(RUNS):
+            of = random.poisson(1000, past + 26)
+            n = random.binomial(of, rates(kind, random, past + 26))
+            ever += any(moved(n, of, past + k, span) for k in range(span, 27, span))
+        assert ever / RUNS <= 0.1 + slack, kind
 
 
 def log_of(weekly: list[dict[str, tuple[int, int]]]) -> tuple[pl.DataFrame, pl.DataFrame]:

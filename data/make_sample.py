@@ -12,8 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from engagekit.simulation import Simulation, simulate
-from engagekit.simulation.course import Experiment
+from engagekit.simulation import PlantedTest, Simulation, simulate
 
 SEED = 20250701
 # At the start, activation is broken: 31 % of sign-ups activate at all, 13 % of those that come from ads.
@@ -44,7 +43,7 @@ def sample() -> Simulation:
         accounts=2.5,
         changes=[(MENDED, {"activation": 0.47}), (PLAY, {"habit": 0.43})],
         week_spread=0.02,
-        experiment=Experiment(*EXPERIMENT, link="activation", lift=0.13),
+        experiment=PlantedTest("activation", 0.13, *EXPERIMENT),
         dirt=0.002,
     )
     at = pl.col("at").dt.truncate("1s")  # exports seldom know more, and whole seconds pack better

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from engagekit.journeys import product_clock as product_clock
     from engagekit.journeys import suggest_windows as suggest_windows
     from engagekit.journeys import usual_period as usual_period
+    from engagekit.matchers import Assignment as Assignment
     from engagekit.matchers import Match as Match
     from engagekit.measures import metrics as metrics
     from engagekit.playbook import METRICS as METRICS
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from engagekit.reporting import report as report
     from engagekit.reporting import to_csv as to_csv
     from engagekit.review import changes as changes
+    from engagekit.review import experiment as experiment
+    from engagekit.review import replay as replay
     from engagekit.review import track as track
     from engagekit.rollups import prepare_events as prepare_events
     from engagekit.rollups import rollup as rollup
@@ -72,6 +75,7 @@ __version__ = "0.1.0"
 
 # Public name -> the module that holds it. A module's own name stands for the module.
 _HOMES = {
+    "Assignment": "matchers",
     "Definition": "definition",
     "EngagekitError": "errors",
     "Journeys": "journeys",
@@ -92,6 +96,7 @@ _HOMES = {
     "diagnose": "diagnosis",
     "engagement_matrix": "engagement",
     "event_table": "workshop",
+    "experiment": "review",
     "explain_change": "priority",
     "find_threshold": "first_weeks",
     "first_paths": "first_weeks",
@@ -112,6 +117,7 @@ _HOMES = {
     "project_curve": "survival",
     "pseudonymize": "ingest",
     "read_users": "ingest",
+    "replay": "review",
     "report": "reporting",
     "retention": "cohorts",
     "rollup": "rollups",

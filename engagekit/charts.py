@@ -10,6 +10,7 @@ from engagekit.views.changes_chart import change, targets
 from engagekit.views.clock_chart import product_clock
 from engagekit.views.cohorts_chart import curve, heatmap, survival
 from engagekit.views.diagnosis_chart import activations, diagnosis, loop, loop_by_quarter, segments
+from engagekit.views.experiment_chart import experiment, replay
 from engagekit.views.first_days_chart import day_map, threshold_grid
 from engagekit.views.first_weeks_chart import dumbbell
 from engagekit.views.funnels_chart import funnel, step_drop_off
@@ -25,6 +26,7 @@ __all__ = [
     "diagnosis",
     "dumbbell",
     "engagement_matrix",
+    "experiment",
     "funnel",
     "heatmap",
     "lifecycle",
@@ -32,6 +34,7 @@ __all__ = [
     "loop_by_quarter",
     "metrics",
     "product_clock",
+    "replay",
     "segments",
     "step_drop_off",
     "stickiness",

@@ -13,6 +13,7 @@ from engagekit.views import (
     clock_table,
     cohorts_table,
     diagnosis_table,
+    experiment_table,
     first_days_table,
     first_weeks_table,
     funnels_table,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engagekit.priority import Priority
+    from engagekit.review import Experiment
 
 __all__ = [
     "Table",
@@ -35,6 +37,7 @@ __all__ = [
     "diagnosis",
     "dumbbell",
     "engagement_matrix",
+    "experiment",
     "funnel",
     "heatmap",
     "lifecycle",
@@ -42,6 +45,7 @@ __all__ = [
     "loop_by_quarter",
     "metrics",
     "product_clock",
+    "replay",
     "segments",
     "step_drop_off",
     "stickiness",
@@ -404,3 +408,35 @@ def activations(compared: pl.DataFrame) -> Table:
         The numbers of the chart of that name.
     """
     return Table("activations", diagnosis_table.activations(compared))
+
+
+def experiment(found: Experiment) -> Table:
+    """Tabulate what `experiment` returns: one row per arm.
+
+    Parameters
+    ----------
+    found
+        What `engagekit.experiment` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name, with both intervals of each difference.
+    """
+    return Table("experiment", experiment_table.experiment(found))
+
+
+def replay(record: pl.DataFrame) -> Table:
+    """Tabulate what `replay` returns: one row per kind of claim.
+
+    Parameters
+    ----------
+    record
+        What `engagekit.replay` returns.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
+    return Table("replay", experiment_table.replay(record))

@@ -41,6 +41,8 @@ PLAIN = {
     "targets": pair("targets", frames.suggested()),
     "activations": pair("activations", frames.activations()),
     "segments": pair("segments", frames.priority()),
+    "experiment": pair("experiment", frames.two_arms()),
+    "replay": pair("replay", frames.replayed()),
     "metrics": pair("metrics", frames.metrics()),
     "product_clock": pair("product_clock", frames.clock()),
     "lifecycle": pair("lifecycle", frames.lifecycle()),

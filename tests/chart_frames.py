@@ -381,6 +381,47 @@ def grid(actions=("(active days)", "open"), chosen=True, confirmed=True):
     return pl.DataFrame(rows)
 
 
+def two_arms():
+    """A test of two arms, read on activation."""
+    from types import SimpleNamespace
+
+    names = ("control", "new")
+    rows = [
+        {"variant": names[0], "users": 1100, "of": 1000, "n": 400, "rate": 0.40, "low": 0.37, "high": 0.431},
+        {"variant": names[1], "users": 1090, "of": 990, "n": 475, "rate": 0.48, "low": 0.449, "high": 0.511,
+         "difference": 0.08, "difference_low": 0.036, "difference_high": 0.123, "low_any_time": 0.006,
+         "high_any_time": 0.154, "verdict": "better"},
+    ]  # fmt: skip
+    optional = (
+        "difference",
+        "difference_low",
+        "difference_high",
+        "low_any_time",
+        "high_any_time",
+        "verdict",
+    )
+    table = pl.DataFrame([dict.fromkeys(optional) | row for row in rows])
+    return SimpleNamespace(
+        table=table, link="activation", control=names[0], variant=names[1], verdict="better"
+    )
+
+
+def replayed():
+    """A record of eight claims, of which two are not known yet."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = [
+        ("verdict", at, "named habit", None, None, 0.9, None, None, True),
+        ("verdict", at, "undecided", None, None, 0.5, None, None, None),
+        ("drift", at, "40 users newly drifted away", 8, 40, 0.2, 0.105, 0.348, True),
+        ("projection", at, "30% after 6 months", None, 20, 0.2, 0.22, 0.4, False),
+        ("first weeks", at, "2 actions named", 1, 2, 0.5, 0.1, 0.9, False),
+        ("track", at, "within its usual range", 0, 1, None, None, None, True),
+        ("track", at, "cannot tell yet", 0, 1, None, None, None, None),
+    ]
+    columns = ["claim", "as_of", "said", "n", "of", "rate", "low", "high", "came_out"]
+    return pl.DataFrame(rows, schema=columns, orient="row", strict=False)
+
+
 def clock(days=28):
     """Four weeks of an office product with a holiday on the second Wednesday."""
     monday = date(2026, 3, 2)

@@ -12,12 +12,12 @@ import engagekit as ek
 from engagekit import charts, handout, tables
 from engagekit.first_weeks.comparison import strongest
 from engagekit.journeys.windows import usual_period
-from engagekit.review.tracking import changes
+from engagekit.review import changes
 from engagekit.workshop.starter import event_table
 
 # Public names that answer nothing about a log: they read, make, keep or describe.
 NO_ANSWERS = {
-    "Definition", "EngagekitError", "Journeys", "METRICS", "Match", "PLAYS", "Priority", "REVIEWS", "Session", "Step",
+    "Assignment", "Definition", "EngagekitError", "Journeys", "METRICS", "Match", "PLAYS", "Priority", "REVIEWS", "Session", "Step",
     "load_sample", "prepare_events", "pseudonymize", "read_users", "report", "rollup", "rollup_sql", "scan_events",
     "simulate", "to_csv", "use_offline_charts", "check_events", "usual_period",
 }  # fmt: skip
@@ -75,6 +75,8 @@ OF_JOURNEYS = {
     "plan": lambda j, log: ek.plan(ek.prioritize(j)),
     "track": lambda j, log: ek.track(j, since=_later(j), link="activation"),
     "track habit": lambda j, log: ek.track(j, since=_later(j), link="habit"),
+    "experiment": lambda j, log: _by(j) and ek.experiment(j, variant=_by(j), link="activation"),
+    "replay": lambda j, log: ek.replay(j, every="quarter"),
     "changes weekly": lambda j, log: changes(j, review="weekly"),
     "changes monthly": lambda j, log: changes(j, review="monthly"),
 }  # fmt: skip
@@ -96,7 +98,7 @@ SHOWN = {
     "metrics": "metrics", "diagnose": "diagnosis", "compare_first_weeks": "dumbbell", "strongest": "dumbbell",
     "find_threshold": "threshold_grid", "day_by_day": "day_map", "lifecycle": "lifecycle", "stickiness": "stickiness",
     "funnel": "funnel", "prioritize": "loop", "suggest_targets": "targets", "explain_change": "change",
-    "compare_activations": "activations",
+    "compare_activations": "activations", "experiment": "experiment", "replay": "replay",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The command line: engagekit diagnose, check, prepare, start, lab, compare, forget."""
+"""The command line: engagekit diagnose, check, prepare, start, lab, compare, experiment, forget."""
 
 from __future__ import annotations
 
@@ -282,6 +282,54 @@ def compare(folder: Path, /) -> int:
     from engagekit.workshop import compare as side_by_side
 
     _say(f"All decisions stand in {side_by_side(folder)}.")
+    return 0
+
+
+@app.command
+def experiment(
+    events: str | None = None,
+    /,
+    *,
+    variant: str | None = None,
+    control: str | None = None,
+    link: str = "habit",
+    reading: Reading = DEFAULT,
+    users: Path | None = None,
+    as_of: str | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Say whether a test of a play shows that it worked, however often one has looked.
+
+    Parameters
+    ----------
+    events
+        Event log, as for diagnose; default: the bundled sample.
+    variant
+        Property of users, or of events, with the arm's name; default: what the definition's [experiment] reads.
+    control
+        The arm without the play.
+    link
+        The link the play is to mend, or core_days.
+    users
+        Table with one row per user.
+    as_of
+        Up to when the data are complete (exclusive).
+    json_
+        Print the answer as JSON, for machines.
+    """
+    from engagekit import tables
+    from engagekit.cli.answers import plain_value
+    from engagekit.journeys import MIN_GROUP
+
+    journeys, _ = journeys_of(events, reading, users=users, as_of=as_of, by=variant)
+    found = ek.experiment(journeys, variant=variant, control=control, link=link)
+    if any(arm < MIN_GROUP for arm in found.table["users"]):
+        raise ParameterError(f"An arm has fewer than {MIN_GROUP} users; it is not shown.")
+    if json_:
+        _say(json.dumps(found.to_dict(), default=plain_value, indent=1))
+    else:
+        remarks = map(str, found.remarks)
+        _say("\n".join([found.sentence, *remarks, "", str(tables.experiment(found))]))
     return 0
 
 

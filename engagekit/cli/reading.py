@@ -13,6 +13,7 @@ import engagekit as ek
 from engagekit.definition import OUR_COLUMNS, property_faults
 from engagekit.errors import ColumnError, ParameterError, listing, nearest
 from engagekit.ingest import find_files, own_columns
+from engagekit.journeys import ASSIGNED
 from engagekit.log import COLUMNS
 from engagekit.rollups import is_prepared, open_prepared
 
@@ -103,7 +104,8 @@ def _split_by(
 ) -> ek.Definition:
     """Let a property of events be the users', if the users table does not have it."""
     of_users = [] if people is None else [c for c in people.columns if c not in OUR_COLUMNS]
-    if by is None or by in of_users or by in definition.properties:
+    told = [*of_users, *definition.properties, *(ASSIGNED if definition.experiment else ())]
+    if by is None or by in told:
         return definition
     of_events = [name for name in log.collect_schema() if name not in COLUMNS]
     if by in of_events and not property_faults((by,)):

@@ -18,6 +18,7 @@ from engagekit.definition.checks import (
     outcome_faults,
     property_faults,
     refuse_newer,
+    target_faults,
 )
 from engagekit.errors import (
     DefinitionError,
@@ -30,9 +31,11 @@ from engagekit.errors import (
 )
 from engagekit.instants import zone
 from engagekit.matchers import (
+    Assignment,
     Match,
     Matcher,
     as_matches,
+    assignment_of,
     at_once_faults,
     event_names,
     label,
@@ -127,6 +130,8 @@ class Definition:
         How far below its target a link must lie to count as broken: 0.02 is 2 points.
     recent_days
         How many days of sign-ups an answer about "now" stands on.
+    experiment
+        The test of a play: an `Assignment`; `rollup` then reads each user's arm.
 
     Raises
     ------
@@ -167,6 +172,7 @@ class Definition:
     properties: Sequence[str] = ()
     margin: float = 0.02
     recent_days: int = 91
+    experiment: Assignment | None = None
 
     def __post_init__(self) -> None:
         """Normalise lists to tuples and check everything at once."""
@@ -180,14 +186,15 @@ class Definition:
                 items = ()
             object.__setattr__(self, name, items)
         object.__setattr__(self, "properties", listed(self.properties))
+        object.__setattr__(self, "experiment", assignment_of(self.experiment, faults))
         if isinstance(self.outcome_days, list):
             object.__setattr__(self, "outcome_days", tuple(self.outcome_days))
         faults += (
             self._matcher_faults()
             + self._step_faults()
             + self._window_faults()
-            + self._target_faults()
-            + property_faults(self.properties)
+            + target_faults(self.targets, self.margin, LINKS)
+            + property_faults(self.properties, assigned=self.experiment is not None)
         )
         faults += self._meaning_faults() if not faults else []
         if faults:
@@ -280,26 +287,6 @@ class Definition:
             )
         return faults + outcome_faults(self.outcome_days, self.first_days)
 
-    def _target_faults(self) -> list[str]:
-        faults = []
-        if not (type(self.margin) in {int, float} and 0 <= self.margin < 1):
-            faults.append(f"margin is {self.margin!r}; it takes a share such as 0.02, 2 points.")
-        if not isinstance(self.targets, Mapping):
-            return [
-                *faults,
-                f"targets is {self.targets!r}; it takes link names with rates, such as activation = 0.35.",
-            ]
-        for name, rate in self.targets.items():
-            if name not in LINKS:
-                faults.append(
-                    f"targets names {name!r}, which is no link.{nearest(str(name), LINKS)} Links are {listing(LINKS)}."
-                )
-            elif isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1:
-                faults.append(
-                    f"the target of {name} is {rate!r}; it takes a share between 0 and 1, such as 0.35 for 35%."
-                )
-        return faults
-
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Definition:
         """Read a definition from a TOML file.
@@ -385,7 +372,7 @@ class Definition:
         table: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
-            if value is None or each.name in {"steps", "targets"}:
+            if value is None or each.name in {"steps", "targets", "experiment"}:
                 continue
             if each.name == "properties" and not value:
                 continue
@@ -408,6 +395,8 @@ class Definition:
             ]
         if self.targets:
             table["targets"] = dict(self.targets)
+        if self.experiment:
+            table["experiment"] = self.experiment.to_table()
         return table
 
     def resolved(self, usage_interval_days: float) -> Definition:
@@ -449,6 +438,7 @@ class Definition:
                 for side, m in (("reached", step.reached), ("completed", step.completed))
                 if m is not None
             }
+        found |= {"experiment": self.experiment.event} if self.experiment else {}
         return found
 
     def event_names(self) -> tuple[str, ...]:
@@ -461,11 +451,8 @@ class Definition:
 
     def property_names(self) -> tuple[str, ...]:
         """List every event property the definition looks at, each once."""
-        return tuple(
-            dict.fromkeys(
-                name for matcher in self.matchers().values() for name in property_names(matcher)
-            )
-        )
+        found = [p for matcher in self.matchers().values() for p in property_names(matcher)]
+        return tuple(dict.fromkeys(found + ([self.experiment.property] if self.experiment else [])))
 
     def asked_properties(self) -> tuple[str, ...]:
         """List every event property a log must keep for this definition: looked at, or kept as the user's."""

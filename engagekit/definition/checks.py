@@ -1,12 +1,12 @@
-"""What can be wrong with a definition's outcome window and its properties of users."""
+"""What can be wrong with a definition's outcome window, its properties of users and its targets."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from engagekit.errors import StoredFileError
+from engagekit.errors import StoredFileError, listing, nearest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +18,7 @@ OUR_COLUMNS = (
     "user_id", "event", "at", "account_id", "signed_up_at", "activated_at", "first_action_at", "last_core_at", "last_seen_at",
     "core_days", "active_days", "early_events",
 )  # fmt: skip
+OF_EXPERIMENT = ("variant", "assigned_at", "variants_seen")  # what an experiment tells of a user
 
 
 def listed(names: object) -> object:
@@ -29,7 +30,7 @@ def listed(names: object) -> object:
     return tuple(name for place, name in enumerate(names) if name not in names[:place])
 
 
-def property_faults(names: object) -> list[str]:
+def property_faults(names: object, *, assigned: bool = False) -> list[str]:
     """Name what no event property of users can be called."""
     if not isinstance(names, tuple):
         return [f"properties is {names!r}; it takes a list of names of event properties."]
@@ -42,7 +43,7 @@ def property_faults(names: object) -> list[str]:
         + [
             f"properties holds {name!r}, a name that engagekit uses itself; keep the property under another name."
             for name in names
-            if name in OUR_COLUMNS
+            if name in (*OUR_COLUMNS, *(OF_EXPERIMENT if assigned else ()))
         ]
         + [
             f"properties holds {name!r}, which would stand for several columns; keep each property under a name of its own."
@@ -73,6 +74,28 @@ def outcome_faults(window: object, first_days: object) -> list[str]:
             "what users do early and how they end must not overlap. Start it later."
         ]
     return []
+
+
+def target_faults(targets: object, margin: object, links: Sequence[str]) -> list[str]:
+    """Name what no targets and no margin can be."""
+    faults = []
+    if type(margin) not in {int, float} or not 0 <= margin < 1:  # type: ignore[operator]
+        faults.append(f"margin is {margin!r}; it takes a share such as 0.02, 2 points.")
+    if not isinstance(targets, Mapping):
+        return [
+            *faults,
+            f"targets is {targets!r}; it takes link names with rates, such as activation = 0.35.",
+        ]
+    for name, rate in targets.items():
+        if name not in links:
+            faults.append(
+                f"targets names {name!r}, which is no link.{nearest(str(name), links)} Links are {listing(links)}."
+            )
+        elif isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1:
+            faults.append(
+                f"the target of {name} is {rate!r}; it takes a share between 0 and 1, such as 0.35 for 35%."
+            )
+    return faults
 
 
 def refuse_newer(path: Path) -> None:

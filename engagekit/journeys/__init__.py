@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engagekit.journeys import storage
+from engagekit.journeys.assigned import ASSIGNED
 from engagekit.journeys.clock import MILLION, at_instant, days_until, product_clock, up_to
 from engagekit.journeys.coverage import FIRST_EVENT, NOT_DEFINED, Basis, basis
 from engagekit.journeys.gaps import interval_of, own_intervals
@@ -35,6 +36,7 @@ from engagekit.journeys.tables import (
 from engagekit.journeys.windows import suggest_windows, usual_period, windows_of
 
 __all__ = [
+    "ASSIGNED",
     "DAYS",
     "EARLY",
     "EARLY_EVENTS",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engagekit.instants import last_before, times_before
+from engagekit.journeys.assigned import assigned_before
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +59,7 @@ def _users(
             *[pl.when(~seen_later).then(c).alias(c) for c in ("last_seen_at", "active_days")],
         )
         .drop(CORE_AT, CORE_DAYS)
+        .pipe(assigned_before, moment)
     )
 
 

@@ -75,7 +75,11 @@ def landed(frame: Frame, name: str) -> Frame:
     columns = [pl.col("user_id")] + [cast_to(c, have[c], dtype) for c, dtype in declared.items()]
     if name == "users":
         columns += [pl.col(c) for c in have.names() if c != "user_id" and c not in declared]
-    return as_before(lazy.select(columns), frame)
+    found = lazy.select(columns)
+    if name == "users" and "assigned_at" in have:
+        seen = pl.col("variants_seen").fill_null(0).cast(pl.UInt32)
+        found = found.with_columns(cast_to("assigned_at", have["assigned_at"], AT), seen)
+    return as_before(found, frame)
 
 
 def early_names(first_days: int) -> list[str]:

@@ -186,7 +186,7 @@ class Journeys:
         return [
             c
             for c in self.users.lazy().collect_schema().names()
-            if c != "user_id" and c not in USERS
+            if c not in {"user_id", "assigned_at", "variants_seen"} and c not in USERS
         ]
 
     def parts(self) -> Iterator[Journeys]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engagekit.priority.bare_verdict import bare_verdict
 from engagekit.priority.counts import accounts_of, counted_flags, link_cells, totals
 from engagekit.priority.earliest import earliest_broken
 from engagekit.priority.explained_change import explain_change, what_changed_lately
@@ -10,6 +11,7 @@ from engagekit.priority.loop_facts import loop_facts
 from engagekit.priority.planning import SOONER, Plan, plan
 from engagekit.priority.reference_targets import OWN_PAST
 from engagekit.priority.suggested_targets import suggest_targets
+from engagekit.priority.trial import Trial
 from engagekit.priority.verdict import ELSEWHERE, Priority, prioritize, priority_of
 
 __all__ = [
@@ -18,7 +20,9 @@ __all__ = [
     "SOONER",
     "Plan",
     "Priority",
+    "Trial",
     "accounts_of",
+    "bare_verdict",
     "counted_flags",
     "earliest_broken",
     "explain_change",

@@ -13,7 +13,8 @@ from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import day_of, instant
 from engagekit.intervals import users_for
 from engagekit.playbook import PLAYS
-from engagekit.priority.instead import instead, later
+from engagekit.priority.instead import USEFUL_WEEKS, instead, later
+from engagekit.priority.trial import Trial, trial, users_before
 from engagekit.priority.verdict import Priority, rate_of
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ class Plan:
     of `of`) its present value, `goal` the rate aimed at. `users_needed` must be judged on the link, before and again
     after, to see that improvement; `signups_needed` bring them, in `weeks` at `signups_per_week`; with the
     `window_days` each user needs, the effect can be seen on `visible_on`. These are null where no users come or the
-    wait is longer than any useful time (two years). `look_again` is the day to come back to it: `visible_on`, or, where
-    no link is named, the day on which the verdict can be another; `sentence` then says what to do instead, and
-    everything about a link is null. `sentence` can be read aloud.
+    wait is longer than any useful time (two years); the date is null too where the log has judged too few users
+    before the start. `test` plans an experiment in its place. `look_again` is the day to come back to it:
+    `visible_on`, or, where no link is named, the day on which the verdict can be another; `sentence` then says what
+    to do instead, and everything about a link is null. `sentence` can be read aloud.
     """
 
     verdict: str
@@ -63,6 +65,7 @@ class Plan:
     visible_on: date | None
     look_again: date | None
     sentence: str
+    test: Trial | None = None
 
     def __str__(self) -> str:
         """Return the sentence."""
@@ -77,6 +80,7 @@ def plan(
     link: str | None = None,
     today: Instant | None = None,
     signups_per_week: float | None = None,
+    experiment: bool = False,
 ) -> Plan:
     """Turn a verdict into a plan: the play, its owner, and how long until its effect can be seen.
 
@@ -99,13 +103,16 @@ def plan(
         Local day the play starts. Default: the day the data end.
     signups_per_week
         Expected rate of sign-ups. Default: that of the last eight weeks of the data.
+    experiment
+        Plan a test with two arms in place of a comparison with the time before: `test` then holds it, see
+        `engagekit.priority.Trial`.
 
     Returns
     -------
     Plan
         `verdict`, `play`, `problem`, `lead`, `partners`, `review_trigger`, `watch_for`, `metrics`, `link`, `n`, `of`,
         `rate`, `low`, `high`, `goal`, `users_needed`, `signups_needed`, `signups_per_week`, `weeks`, `window_days`,
-        `starts_on`, `visible_on`, `look_again`, `sentence`. Where the verdict names no link and none is given:
+        `starts_on`, `visible_on`, `look_again`, `sentence`, `test`. Where the verdict names no link and none is given:
         what to do instead, and when to look again.
 
     Raises
@@ -147,10 +154,30 @@ def plan(
     signups = _signups(priority, chosen, needed)
     weeks = _weeks(signups, per_week)
     window = span_days(priority.definition, chosen)
-    visible = None if weeks is None else later(start, 7 * weeks + window)
+    had = users_before(priority, chosen)
+    test = None
+    if experiment:
+        share = _share_before(priority, chosen)
+        test = trial(row, aim, share, per_week, window, start, priority.definition.margin)
+        visible = test.ends_on
+    else:
+        carried = weeks is not None and needed <= had
+        visible = later(start, 7 * weeks + window) if carried and weeks is not None else None
     open_between = priority.problem_candidates if chosen == priority.link else ()
     told = _sentence(
-        chosen, playbook, open_between, row, aim, needed, signups, per_week, weeks, window, visible
+        chosen,
+        playbook,
+        open_between,
+        row,
+        aim,
+        needed,
+        signups,
+        per_week,
+        weeks,
+        window,
+        visible,
+        had,
+        test,
     )
     return Plan(
         verdict=priority.verdict,
@@ -173,6 +200,7 @@ def plan(
         visible_on=visible,
         look_again=visible,
         sentence=told,
+        test=test,
     )
 
 
@@ -228,9 +256,13 @@ def _needed(row: dict[str, Any], aim: float, goal: float | None) -> int:
 
 def _signups(priority: Priority, link: str, needed: int) -> int | None:
     """Count the sign-ups that bring so many users to a link; None where, at present, nobody gets there."""
-    before = priority.table["rate"].to_list()[: LINKS.index(link)]
-    share = math.prod(rate or 0.0 for rate in before)
+    share = _share_before(priority, link)
     return math.ceil(needed / share) if share > 0 else None
+
+
+def _share_before(priority: Priority, link: str) -> float:
+    before = priority.table["rate"].to_list()[: LINKS.index(link)]
+    return math.prod(rate or 0.0 for rate in before)
 
 
 def _weeks(signups: int | None, per_week: float) -> int | None:
@@ -279,6 +311,8 @@ def _sentence(
     weeks: int | None,
     window: int,
     visible: date | None,
+    had: int,
+    test: Trial | None,
 ) -> str:
     who = (
         f"Play: {play.name}, led by {play.primary_lead.replace(', ', ' and ')} with {' and '.join(play.key_partners)}. Watch for: {play.watch_for}."
@@ -290,16 +324,23 @@ def _sentence(
         else "No play mends this; find out first where these users come from and whether their steps are tracked."
     )
     now = f"{link.capitalize()} stands at {percent(row['rate'])} ({count(row['n'])} of {count(row['of'])}); the goal is {percent(goal)}."
+    if test is not None:
+        return f"{who} {now} {test.sentence}"
     need = f"To see that takes {many(needed, 'judged user')} before and as many after the start"
     if signups is None:
         return f"{who} {now} {need}, but nobody gets as far as {link} lately."
     if per_week == 0:
         return f"{who} {now} {need}, but nobody signed up lately, so no effect could be seen."
-    if weeks is None or visible is None:
+    flow = f"{who} {now} {need}: {many(signups, 'sign-up')} at {_pace(per_week)} a week"
+    if weeks is None or 7 * weeks + window > 7 * USEFUL_WEEKS:
+        return f"{flow}, so not within two years. {SOONER.capitalize()}."
+    if needed > had:
         return (
-            f"{who} {now} {need}: {many(signups, 'sign-up')} at {_pace(per_week)} a week, so not within any useful time. "
-            f"{SOONER.capitalize()}."
+            f"{who} {now} {need}; the log has {count(had)} before it, so no date can be given. Aim higher, or run a test: "
+            "ek.plan(priority, experiment=True)."
         )
+    if visible is None:
+        return f"{flow}, so not within any useful time. {SOONER.capitalize()}."
     return (
         f"{who} {now} {need}: {many(signups, 'sign-up')}, {many(weeks, 'week')} at {_pace(per_week)} a week, "
         f"and {many(window, 'day')} until the last can be judged. Look again on {day(visible)}."

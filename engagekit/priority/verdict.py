@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from engagekit.definition import Definition
     from engagekit.diagnosis import Recent
     from engagekit.journeys import Journeys
+    from engagekit.priority.counts import LoopCounts
     from engagekit.priority.loop_facts import LoopFacts
 
 __all__ = ["Priority", "earliest_broken", "prioritize"]
@@ -222,7 +223,7 @@ def priority_of(facts: LoopFacts, *, targets: Targets = None) -> Priority:
     """
     definition, counts = facts.definition, facts.counts
     marks = team_marks(targets, definition)
-    found, past = _judged(facts, marks, required=targets == OWN_PAST)
+    found, past = judged(counts, definition, marks, required=targets == OWN_PAST)
     judgment = found.judgment
     problem = _problem(facts, judgment.link, [])
     holds = _holds(found)
@@ -260,18 +261,17 @@ def priority_of(facts: LoopFacts, *, targets: Targets = None) -> Priority:
     )  # fmt: skip
 
 
-def _judged(
-    facts: LoopFacts, marks: Marks, *, required: bool
+def judged(
+    counts: LoopCounts, definition: Definition, marks: Marks, *, required: bool = False
 ) -> tuple[Loop, tuple[float, float] | bool]:
     """Judge the recent sign-ups: against targets, else against their own past; and say what of that past is known."""
-    counts = facts.counts
     recent = totals(recent_cells(counts))
     found = loop(recent, marks, counts.spans)
     if marks.targets:
         return found, False
     # Groups are asked about apart; the whole is one group.
     whole = dataclasses.replace(counts, groups=())
-    past = own_past(whole, facts.definition).get(())
+    past = own_past(whole, definition).get(())
     if past is None and required:
         raise ParameterError(
             f"targets={OWN_PAST!r} cannot be used: no link has four quarters before the recent sign-ups with 50 judged "

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engagekit.instants import Instant
     from engagekit.journeys import Journeys
     from engagekit.priority import Priority
+    from engagekit.review import Experiment
 
 __all__ = ["curves_by", "encodable", "hand_on", "mind", "report", "terminal", "to_csv"]
 
@@ -136,6 +137,8 @@ def _page(
         ),
         _quarters(priority, few),
         "" if by is None else _by(priority, by, few),
+        _experiment(journeys, min_group),
+        _replay(journeys),
         _section("The ten metrics", "", _chart("metrics", metrics(journeys))),
         _section("What is not counted", "", _table(journeys.left_out)),
         "" if notes is None else _section("Data notes", "", _notes(notes)),
@@ -208,6 +211,48 @@ def _by(priority: Priority, by: str, few: str) -> str:
     some = priority.segments is not None and priority.segments.height > 0
     chart = _chart("segments", priority) if some else ""
     return _section(f"By {in_html(by)}", "", f"<p>Groups {few}</p>{chart}")
+
+
+def _experiment(journeys: Journeys, least: int) -> str:
+    """Read the test that the definition names, where it can be read and no arm is so small that somebody stands out."""
+    from engagekit.errors import EngagekitError
+
+    if journeys.definition.experiment is None:
+        return ""
+    try:
+        found = _read_test(journeys)
+    except EngagekitError as error:
+        return _section("The test", "", f"<p class=muted>{in_html(error)}</p>")
+    if any(of < least for of in found.table["of"]):
+        told = f"<p>Not shown until {least} users of every arm can be judged.</p>"
+        return _section("The test", "", told)
+    said = "".join(f"<p class=muted>{in_html(remark.text)}</p>" for remark in found.remarks)
+    guards = found.guardrails.filter(pl.col("of") >= least)
+    beside = f"<p>What else moved, later links, errors and support:</p>{_table(guards)}"
+    body = _chart("experiment", found) + said + (beside if guards.height else "")
+    return _section("The test", in_html(found.sentence), body)
+
+
+def _read_test(journeys: Journeys) -> Experiment:
+    """Read a test on the earliest link that most of its users had not passed when they were assigned."""
+    from engagekit.diagnosis import defined_links
+    from engagekit.review import experiment
+
+    for link in defined_links(journeys.definition):
+        found = experiment(journeys, link=link)
+        if 2 * found.table["already"].sum() <= found.table["users"].sum():
+            break
+    return found
+
+
+def _replay(journeys: Journeys) -> str:
+    from engagekit.review import replay
+
+    record = replay(journeys)
+    if record["came_out"].null_count() == record.height:
+        return ""
+    lead = "What this page would have said at earlier month ends, and whether it came out."
+    return _section("How such claims came out here", lead, _chart("replay", record))
 
 
 def _play(priority: Priority) -> str:

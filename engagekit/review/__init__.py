@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
-from engagekit.review.tracking import Tracked, changes, track
+from engagekit.review.experiments import Experiment, experiment
+from engagekit.review.latest_changes import changes
+from engagekit.review.replaying import replay
+from engagekit.review.tracking import Tracked, track
+from engagekit.review.usual_range import UsualRange, held_difference, usual_range
 
-__all__ = ["Tracked", "changes", "track"]
+__all__ = [
+    "Experiment",
+    "Tracked",
+    "UsualRange",
+    "changes",
+    "experiment",
+    "held_difference",
+    "replay",
+    "track",
+    "usual_range",
+]

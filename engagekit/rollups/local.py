@@ -16,6 +16,7 @@ from engagekit.ingest import Occurrences, forms_of, missing_events, normal_form,
 from engagekit.instants import Instant, beside_log
 from engagekit.log import APART, as_lazy, open_log, unused
 from engagekit.matchers import matches
+from engagekit.rollups.assignment import assignments, check_people, with_arms
 from engagekit.rollups.findings import Overlap, of_null_ids, of_overlap
 from engagekit.rollups.polars_reduction import codes_of, first_look, first_signups, reduced
 from engagekit.rollups.population import (
@@ -111,6 +112,8 @@ def opened(
     people = people_of(
         users, log.collect_schema()["user_id"], definition, unit, dates_only=dates_only
     )
+    if people is not None:
+        check_people(people.columns, definition)
     look = _look(raw, log, definition, end) if prepared is None else _known(prepared)
     spelling = respelt(look.names, definition.event_names())
     if spelling:
@@ -301,6 +304,11 @@ def _reduced(task: _Task) -> Part:
         left_out[stranger, "users"] += found["strangers"].height
         ids.append(found["strangers"])
     tables = unpacked(who.base, found, task.definition, codes)
+    if (test := task.definition.experiment) is not None:
+        asked = assignments(task.log, who.owners, test, where=task.extent.holds)
+        places = tables["users"].with_row_index("u")
+        arms = asked.collect(engine="streaming")
+        tables["users"] = with_arms(places, arms, on="u").drop("u")
     tables["users"] = with_properties(tables["users"], task.people, unit=task.unit)
     if task.own:
         values = first_values(task.log, who.owners, task.own, task.extent.end)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engagekit.definition import Definition, Step
-    from engagekit.matchers import Matcher
+    from engagekit.matchers import Assignment, Matcher
 
 Lazy: TypeAlias = "nw.LazyFrame[Any]"
 DAY_US = 86_400_000_000
@@ -67,7 +67,10 @@ def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
     users = _users(known, base, definition)
     never = users.filter(nw.col("activated_at").is_null()).select("user_id")
     late = late.join(never, left_on="unit_id", right_on="user_id", how="semi")
-    return {
+    assigned = {}
+    if definition.experiment is not None:
+        assigned["assigned"] = _assigned(events, definition.experiment)
+    return assigned | {
         "users": portable_values(known, users, {name: hidden(name) for name in source.own}),
         "steps": _steps(known, base, definition),
         "early": _early(known, definition.first_days),
@@ -76,6 +79,21 @@ def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
         "too_soon": before.select(count=nw.len()),
         "late": late.select(count=nw.len()),
     }
+
+
+def _assigned(events: Lazy, experiment: Assignment) -> Lazy:
+    """Read each user's arm: of the first assignment; of several at one instant, the first by name."""
+    arm = nw.col(hidden(experiment.property))
+    told = events.filter(hit(experiment.event)).filter(~arm.is_null())
+    told = told.select(
+        nw.col("unit_id").alias("user_id"), arm.cast(nw.String).alias("variant"), "t"
+    )
+    arms = told.group_by("user_id", "variant").agg(nw.col("t").min())
+    each = arms.group_by("user_id").agg(
+        nw.col("t").min().alias("assigned_at"), nw.len().alias("variants_seen")
+    )
+    firsts = arms.join(each, on="user_id", how="inner").filter(nw.col("t") == nw.col("assigned_at"))
+    return firsts.group_by("user_id", "assigned_at", "variants_seen").agg(nw.col("variant").min())
 
 
 def hit(matcher: Matcher, called: Callable[[str], str] = hidden) -> nw.Expr:

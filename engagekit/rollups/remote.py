@@ -23,6 +23,7 @@ from engagekit.ingest import (
 from engagekit.instants import AT, Instant, beside_log
 from engagekit.journeys import REDUCED, TABLES, folded
 from engagekit.log import open_log
+from engagekit.rollups.assignment import check_people, with_arms
 from engagekit.rollups.engines import as_portable, brought, engine_of
 from engagekit.rollups.findings import Overlap, of_null_ids, of_overlap
 from engagekit.rollups.narwhals_reduction import Source, hit, reduction
@@ -80,6 +81,8 @@ def opened(
     id_type = log.collect_schema()["user_id"]
     id_type = id_type if id_type.is_integer() else pl.String()
     people = people_of(users, id_type, definition, unit, dates_only=dates_only)
+    if people is not None:
+        check_people(people.columns, definition)
     shaped = as_portable(engine.shaped(native, head.schema["at"], zone, needs))
     names = _names(shaped)
     spelling = respelt(names, definition.event_names())
@@ -251,6 +254,10 @@ def _landed(
         own = [c for c in users.columns if c not in ("user_id", *TABLES["users"])]
         joined = users.join(told, on="user_id", how="left", maintain_order="left")
         typed["users"] = joined.select(pl.exclude(own), *own)  # these come last, as everywhere
+    if "assigned" in tables:
+        at = pl.col("assigned_at").cast(pl.Int64).cast(AT)
+        arms = tables["assigned"].with_columns(pl.col("user_id").cast(id_type), at)
+        typed["users"] = with_arms(typed["users"], arms, on="user_id")
     return Part(typed, left_out, int(tables["late"].item()), pl.DataFrame(schema=SCHEMA))
 
 

@@ -159,6 +159,8 @@ def _property_kinds(definition: Definition, faults: list[str]) -> dict[str, str]
         for match in as_matches(matcher):
             for column, values in match.where:
                 kinds.setdefault(column, set()).update(KINDS[type(value)] for value in values)
+    if definition.experiment is not None:
+        kinds.setdefault(definition.experiment.property, {"string"})
     for column, several in kinds.items():
         if several == {"int64", "float64"}:
             several.remove("int64")
@@ -230,6 +232,7 @@ def _reduced(
     too_soon = found.pop("too_soon").with_columns(reason=nw.lit(TOO_SOON), unit=nw.lit("events"))
     stray = [as_portable(frame) for frame in _stray(log, bounds, asked=asked)]
     reasons = [found.pop("left_out"), too_soon, *stray]
+    arms = found.pop("assigned", None)
     left_out = nw.concat([frame.select("reason", "count", "unit") for frame in reasons])
     tables = {
         name: _with_instants(frame.to_native(), name, dialect, definition)
@@ -243,6 +246,10 @@ def _reduced(
         own = [c for c in tables["users"].columns if c not in ("user_id", *ours)]
         brought = [c for c in properties if c != "user_id"]
         tables["users"] = joined.select("user_id", *ours, *brought, *own)
+    if arms is not None:
+        told = arms.to_native()
+        told = told.mutate(assigned_at=instant(told.assigned_at, dialect))
+        tables["users"] = tables["users"].left_join(told, "user_id").drop("user_id_right")
     return tables | {"left_out": left_out.filter(nw.col("count") > 0).to_native()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,11 +13,20 @@ import polars as pl
 from engagekit.definition import LINKS, Definition, Step
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import instant, zone
+from engagekit.matchers import Assignment
 from engagekit.simulation import events as play
-from engagekit.simulation.course import Experiment, assigned, course, lifted, rates_now, weights_of
+from engagekit.simulation.course import course, rates_now, weights_of
 from engagekit.simulation.course import planted as planted_course
 from engagekit.simulation.dirt import soiled
-from engagekit.simulation.frames import Span, log_of, truth_of, with_variant
+from engagekit.simulation.experiments import (
+    EXPOSED,
+    VARIANT,
+    PlantedTest,
+    drawn,
+    lifted,
+    with_variant,
+)
+from engagekit.simulation.frames import Span, log_of, truth_of
 from engagekit.simulation.samples import load_sample
 from engagekit.simulation.users import draw_fates, spec_of
 
@@ -27,7 +37,7 @@ if TYPE_CHECKING:
     from engagekit.simulation.events import Chunk
     from engagekit.simulation.users import Floats, Mix, Spec, Whole
 
-__all__ = ["load_sample", "simulate"]
+__all__ = ["PlantedTest", "load_sample", "simulate"]
 
 MIX_TARGETS = {"activation": 0.70, "habit": 0.70, "depth": 0.50}
 RATE_TARGETS = {"activation": 0.32, "habit": 0.50, "depth": 0.40}
@@ -100,7 +110,7 @@ def simulate(
     weekly_season: Mapping[str, float] | None = None,
     yearly_season: Mapping[str, float] | None = None,
     week_spread: float | Mapping[str, float] = 0.0,
-    experiment: Experiment | None = None,
+    experiment: PlantedTest | None = None,
     dirt: float = 0.0,
 ) -> Simulation:
     """Make an event log with a planted broken link, and the truth about every user.
@@ -159,7 +169,7 @@ def simulate(
     alike
         How likely a member shares the account's fate; the others have one of their own.
     changes
-        ``(day, rates)``: who signs up from that day on passes these links at these rates: a link mended midway is
+        ``(day, rates)``: who signs up from that day on passes these links at these rates: a play that mends a link is
         ``(220, {"activation": 0.41})``, one that breaks late ``(400, {"habit": 0.3})``.
     drift
         Link to how far its rate has moved by the last day, a straight line.
@@ -168,7 +178,8 @@ def simulate(
     week_spread
         Standard deviation between weeks of sign-up, of activation, habit and depth, or per link.
     experiment
-        `Experiment`: a coin's toss at sign-up, told by the event ``exposed`` with its property ``variant``.
+        `engagekit.simulation.PlantedTest`: a lot at sign-up, told by the event ``exposed`` with its property
+        ``variant``; the definition then names it.
     dirt
         Share of rows to soil: exact duplicates, events before sign-up, rows without user, names that differ by
         case or blanks, one member of staff who does everything; and all rows out of order.
@@ -212,8 +223,9 @@ def simulate(
         stream["weeks"], span.midnight, days, first.rates, changes=changes, drift=drift or {},
         weekly=weekly_season or {}, yearly=yearly_season or {}, week_spread=week_spread,
     )  # fmt: skip
-    group = assigned(stream["experiment"], signed, experiment)
-    moved = lifted(moves.drawn[signed.astype(np.int64)], group, experiment)
+    members = people["account_id"] if "account_id" in people.columns else None
+    lot = drawn(stream["experiment"], signed, members, experiment)
+    moved = lifted(moves.drawn[signed.astype(np.int64)], lot, experiment)
     habit = float(definition.habit_days or 14)
     fates = draw_fates(
         stream["fates"],
@@ -243,11 +255,13 @@ def simulate(
     chunks += play.telling_early(stream["telling"], fates, telling or {})
     chunks += play.feedback(stream["feedback"], fates, visits) if feedback else []
     chunks += play.errors(stream["errors"], fates, visits) if errors else []
-    chunks += play.exposure(fates, group) if experiment else []
+    chunks += play.exposure(fates, lot) if experiment else []
     events = log_of(chunks, ids, span, stream["devices"])
     told = truth_of(fates, visits, missing, chunks, deep, ids, span)
     if experiment:
-        events, told = with_variant(events, told, ids, group)
+        events, told = with_variant(events, told, ids, lot)
+        test = Assignment(EXPOSED, property=VARIANT)
+        definition = dataclasses.replace(definition, experiment=test)
     along = planted_course(moves, first.rates, span.midnight)
     planted = rates_now(along) if moves.moves else first.rates
     return Simulation(

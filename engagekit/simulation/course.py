@@ -1,4 +1,4 @@
-"""How the planted pass rates move over the days of sign-up: changes, drift, seasons, weeks that differ, an experiment."""
+"""How the planted pass rates move over the days of sign-up: changes, drift, seasons, weeks that differ."""
 
 from __future__ import annotations
 
@@ -18,25 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from engagekit.simulation.users import Flags, Floats, Spec, Whole
+    from engagekit.simulation.users import Floats, Spec, Whole
 
 LEAST, MOST = 0.005, 0.995
 NOW_DAYS = 91  # the planted rates of now are those of the last so many days of sign-ups
-CONTROL, TREATED, EXPOSED = "control", "checklist", "exposed"
 COURSE = {"day": pl.Date, "link": pl.String, "rate": pl.Float64, "drawn": pl.Float64}
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A planted experiment: who signs up from `first` to `last` is assigned by a coin, and half pass `link` more often.
-
-    `first` and `last` are days since the log's first (the last exclusive), `lift` the difference in the pass rate.
-    """
-
-    first: int
-    last: int
-    link: str
-    lift: float
 
 
 @dataclass(frozen=True)
@@ -203,21 +189,3 @@ def weights_of(specs: Sequence[Spec], index: Whole, moved: Floats) -> tuple[Floa
     found[:, VANISHED + 2] = reached * drifts
     found[:, HEALTHY] = reached * (1 - drifts) * deep
     return found, np.clip(deep_drift + deeper, 0, 1), advocacy
-
-
-def assigned(rng: np.random.Generator, signed: Floats, experiment: Experiment | None) -> Whole:
-    """Assign who signs up during the experiment: 0 to the control, 1 to the treatment, -1 to neither."""
-    group = np.full(signed.size, -1, np.int64)
-    if experiment is not None:
-        inside: Flags = (signed >= experiment.first) & (signed < experiment.last)
-        group[inside] = rng.integers(0, 2, int(inside.sum()))
-    return group
-
-
-def lifted(moved: Floats, group: Whole, experiment: Experiment | None) -> Floats:
-    """Add what the experiment does to the treated."""
-    if experiment is None:
-        return moved
-    found = moved.copy()
-    found[group == 1, LINKS.index(experiment.link)] += experiment.lift
-    return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from engagekit.simulation.course import EXPOSED
+from engagekit.simulation.experiments import EXPOSED, Lot
 from engagekit.simulation.users import ADVANCED, CLASSES, STEPS, VANISHED
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ def outreach(
     return joined, missing, mails
 
 
-def exposure(fates: Fates, group: Whole) -> Iterator[Chunk]:
+def exposure(fates: Fates, lot: Lot) -> Iterator[Chunk]:
     """Tell who was assigned in the experiment: one event, a moment after the sign-up."""
-    seen = np.flatnonzero(group >= 0)
+    seen = np.flatnonzero((lot.group >= 0) & lot.told)
     yield seen, EXPOSED, fates.signed[seen] + MINUTE / 2

@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 
 from engagekit.instants import AT, instant
-from engagekit.simulation.course import CONTROL, EXPOSED, TREATED
 from engagekit.simulation.events import STEP_EVENTS, STEP_NAMES
 from engagekit.simulation.users import CLASSES
 
@@ -164,19 +163,3 @@ def _again(who: Whole) -> Flags:
     """Mark rows that are at least their user's third."""
     marks: Flags = np.r_[np.zeros(min(2, who.size), bool), who[2:] == who[:-2]]
     return marks
-
-
-def with_variant(
-    events: pl.DataFrame, truth: pl.DataFrame, ids: pl.Series, group: Whole
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Say to which variant of the experiment a user was assigned: on its event, and in the truth."""
-    names = pl.Series([CONTROL, TREATED])
-    of = pl.DataFrame({"user_id": ids, "group": group}).select(
-        "user_id",
-        pl.when(pl.col("group") >= 0)
-        .then(pl.lit(names).gather(pl.col("group").clip(0)))
-        .alias("variant"),
-    )
-    known = events.join(of, on="user_id", how="left", maintain_order="left")
-    told = pl.when(pl.col("event") == EXPOSED).then("variant").alias("variant")
-    return known.with_columns(told), truth.join(of, on="user_id", how="left", maintain_order="left")

@@ -17,6 +17,7 @@ from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import last_day, local_day
 from engagekit.journeys import MILLION, names_and_faults, up_to
 from engagekit.survival.clusters import accounts_effect
+from engagekit.survival.hindsight import hindsight, moments_before
 from engagekit.survival.product_limit import (
     curve_of,
     kaplan_meier,
@@ -42,6 +43,7 @@ __all__ = [
     "kaplan_meier",
     "log_rank",
     "project_curve",
+    "projection_error",
     "rmst",
     "survival",
 ]
@@ -249,6 +251,58 @@ def _accounts_effect(journeys: Journeys, quiet_days: int, keys: list[str], clock
         return 1.0
     counts = _counts(journeys, quiet_days, [*keys, "account_id"], clock).filter(pl.col("time") >= 0)
     return accounts_effect(counts, keys, "account_id")
+
+
+def projection_error(
+    journeys: Journeys, *, quiet_days: int, periods: int, period: Period = "month", most: int = 4
+) -> pl.DataFrame:
+    """Say how far `project_curve` would have been off on the log's own past.
+
+    At earlier instants, each as long before the next as it projects, the curve of the users known then is projected
+    and compared with what became of the same users.
+
+    Parameters
+    ----------
+    journeys
+        Journeys, in memory or on disk.
+    quiet_days, period
+        As in `survival`.
+    periods
+        How many periods ahead.
+    most
+        How many earlier instants at most.
+
+    Returns
+    -------
+    DataFrame
+        One row per instant: `as_of`, `users`, `period` (the one projected), `said`, `low`, `high`, `came`, `off`
+        (said minus came), `inside` (came lies in the band); empty where the log is too short.
+
+    Raises
+    ------
+    ParameterError
+        As `survival`; or `periods` is no whole number of at least 1.
+
+    Examples
+    --------
+    >>> import engagekit as ek
+    >>> sample = ek.load_sample()
+    >>> journeys = ek.rollup(sample.events, sample.definition, users=sample.users, as_of=sample.as_of)
+    >>> projection_error(journeys, quiet_days=28, periods=4, period="week").columns[:4]
+    ['as_of', 'users', 'period', 'said']
+    """
+    faults = day_faults("quiet_days", quiet_days) + day_faults("periods", periods)
+    faults += check_choice("period", period, list(PERIOD_DAYS))
+    if faults:
+        raise ParameterError.from_faults("The projection cannot be checked", faults)
+    days = periods * PERIOD_DAYS[period]
+    moments = moments_before(journeys, days, most)
+    return hindsight(
+        journeys,
+        lambda some: survival(some, quiet_days=quiet_days, period=period),
+        moments=moments,
+        periods=periods,
+    )
 
 
 def day_faults(name: str, value: object) -> list[str]:

@@ -82,7 +82,7 @@ def log_rank(groups: Sequence[tuple[Numbers, Numbers]]) -> tuple[float, float]:
     Raises
     ------
     ParameterError
-        Fewer than two groups, one that is no pair, or as `kaplan_meier`: of all groups.
+        Fewer than two groups, one that is no pair or empty, or as `kaplan_meier`: of all groups.
 
     References
     ----------
@@ -105,6 +105,9 @@ def log_rank(groups: Sequence[tuple[Numbers, Numbers]]) -> tuple[float, float]:
             counts.append(counted(time, event))
         except ParameterError as error:
             faults += [f"group {number}: {fault}" for fault in faults_of(error)]
+        else:
+            if not counts[-1].height:
+                faults.append(f"group {number} is empty; nothing can be said of nobody.")
     if faults:
         raise ParameterError.from_faults("These groups cannot be compared", faults)
     chi2, p, _ = rank_test(counts)

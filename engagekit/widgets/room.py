@@ -170,8 +170,10 @@ def card_text(written: dict[str, Any], made: Plan) -> str:
         made.sentence,
     ]
     if made.visible_on is None or str(made.visible_on) > written["look_again"]:
+        short = made.weeks is not None and made.weeks <= MOST_WEEKS and made.visible_on is None
+        why = "No date can be given" if short else "That is too long to wait"
         lines.append(
-            f"That is too long to wait, so we look again on {written['look_again']} at the latest"
+            f"{why}, so we look again on {written['look_again']} at the latest"
             + ("." if made.visible_on is None else f": {SOONER}.")
         )
     if written.get("change_our_mind"):

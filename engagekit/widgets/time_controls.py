@@ -53,7 +53,8 @@ def since_when(session: Session, journeys: Journeys) -> Panel:
     }
 
     def answer(state: dict[str, Any]) -> Shown:
-        found = track(journeys, since=state["since"].strip(), link=state["link"])
+        goal = _goal(plan) if state["link"] == plan.get("link") else None
+        found = track(journeys, since=state["since"].strip(), link=state["link"], goal=goal)
         return Shown(found, found.sentence)
 
     return Panel("Did the play work?", controls, answer, session, "play followed", pictured=False)
@@ -63,6 +64,12 @@ def _judged(journeys: Journeys) -> tuple[str, ...]:
     from engagekit.diagnosis import defined_links
 
     return tuple(defined_links(journeys.definition))
+
+
+def _goal(plan: dict[str, Any]) -> float | None:
+    """Take the rate the plan aims at; a session's file can hold anything."""
+    aim = plan.get("target")
+    return aim if isinstance(aim, float) and 0 < aim < 1 else None
 
 
 def _start(planned: str | None, journeys: Journeys) -> date:

@@ -33,6 +33,17 @@ PLAN: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("users_needed", "Sign-ups needed to see it", str),
     ("change_our_mind", "What would change our mind", str),
 )
+REVIEWED = {
+    "draft",
+    "link",
+    "play",
+    "owner",
+    "baseline",
+    "target",
+    "starts_on",
+    "look_again",
+    "change_our_mind",
+}
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;color:#1b1f24;max-width:46rem;margin:2rem auto;padding:0 1rem}"
     "table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.35rem .6rem;"
@@ -55,6 +66,13 @@ def record(session: Session) -> dict[str, Rows]:
         "What the team agreed on": decided,
         "Notes": [(section, str(text)) for section, text in session.part("notes").items()],
     }
+
+
+def planned(session: Session) -> list[str]:
+    """Write what a review looks at of the plan, line by line; none where nothing is planned."""
+    plan = session.part("plan")
+    lines = [f"{h}: {_written(w, plan[k])}" for k, h, w in PLAN if k in REVIEWED and k in plan]
+    return lines or ["No play is planned yet: notebook 07."]
 
 
 def _decision(entry: Any) -> str:

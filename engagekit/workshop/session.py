@@ -270,6 +270,12 @@ class Session:
         log, users, as_of = self._data()
         return rollup(log, self.definition, users=users, as_of=as_of, progress=progress)
 
+    def planned(self) -> list[str]:
+        """Say the plan in lines for a review: play, owner, target, when to look again, what would change our mind."""
+        from engagekit.workshop.decision_record import planned
+
+        return planned(self)
+
     def export(self) -> tuple[Path, Path]:
         """Write the decision record beside the session, as Markdown and HTML; return both paths."""
         from engagekit.workshop.decision_record import export

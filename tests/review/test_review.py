@@ -12,7 +12,7 @@ from link_logs import WITH_TARGETS as DEFINITION
 import engagekit as ek
 from engagekit.errors import ParameterError
 from engagekit.intervals import newcombe, wilson
-from engagekit.review.tracking import changes
+from engagekit.review import changes
 
 
 def rolled(rows, as_of: float = 60, definition=DEFINITION, **more):
@@ -35,22 +35,25 @@ def before_and_since(before, since):
 @pytest.mark.parametrize(
     ("before", "since", "verdict"),
     [
-        ((200, 150, 50), (200, 150, 90), "improved"),
-        ((200, 150, 90), (200, 150, 50), "worse"),
+        ((200, 150, 50), (200, 150, 90), "cannot tell yet"),
+        ((200, 150, 90), (200, 150, 50), "cannot tell yet"),
         ((200, 150, 60), (200, 150, 66), "cannot tell yet"),
     ],
 )
-def test_did_the_play_work(before, since, verdict):
+def test_a_log_of_two_months_has_no_past_to_judge_a_change_by(before, since, verdict):
+    """However large: how much the rate moves without a play is not known. One week a side counts half (rule 4)."""
     found = ek.track(before_and_since(before, since), since=at(30), link="habit")
     assert found.verdict == verdict
     assert (found.difference, found.low, found.high) == pytest.approx(
-        newcombe(since[2], 150, before[2], 150)
+        newcombe(since[2] / 2, 75, before[2] / 2, 75)
     )
+    assert found.a_a_share is None
+    assert {remark.kind for remark in found.remarks} <= {"few weeks", "short past"}
     assert found.table.select("sign_ups", "n", "of").rows() == [
         ("before", before[2], 150), ("since", since[2], 150),
     ]  # fmt: skip
     for n, of, low, high in found.table.select("n", "of", "low", "high").rows():
-        assert (low, high) == pytest.approx(wilson(n, of))
+        assert (low, high) == pytest.approx(wilson(n / 2, of / 2))
     assert found.priority.table["of"].to_list()[:2] == [200, 150]  # sign-ups since
     assert str(found) == found.sentence
     assert found.priority.sentence in found.sentence
@@ -59,8 +62,8 @@ def test_did_the_play_work(before, since, verdict):
 def test_the_sentence_can_be_read_aloud():
     found = ek.track(before_and_since((200, 150, 50), (200, 150, 90)), since=at(30), link="habit")
     assert found.sentence.startswith(
-        "Habit since 2026-04-26: it improved. 60% (90 of 150) against 33% (50 of 150) before: +27 points (+15 to +37). "
-        "Of those who signed up since: "
+        "Habit since 2026-04-26: cannot tell yet. 60% (90 of 150) against 33% (50 of 150) before: +27 points (+11 to +41). "
+        "Fewer than 4 whole weeks of sign-ups since then can be judged. "
     )
 
 
@@ -139,7 +142,7 @@ def test_accounts_widen_the_interval():
     )
     alone = ek.track(rolled(rows), since=at(30), link="habit")
     alike = ek.track(rolled(rows, users=users), since=at(30), link="habit")
-    assert (alone.verdict, alike.verdict) == ("improved", "cannot tell yet")
+    assert alone.low > 0 > alike.low
     assert alike.difference == pytest.approx(alone.difference)
 
 
@@ -152,7 +155,7 @@ def test_reviews_compare_the_latest_days_with_those_before():
     week = changes(rolled(rows))
     # Activation takes 3 days: the latest judged 7 days of sign-ups are 50 to 56, those before 43 to 49.
     assert week.select("link", "n", "of", "n_before", "of_before", "verdict").rows()[0] == (
-        "activation", 63, 70, 35, 70, "improved",
+        "activation", 63, 70, 35, 70, "rose",
     )  # fmt: skip
     assert week.row(0)[9:12] == pytest.approx(newcombe(63, 70, 35, 70))
     assert week.row(1, named=True)["of"] == 5 * 9 + 2 * 5  # habit: sign-ups of days 48 to 54
@@ -164,10 +167,34 @@ def test_reviews_compare_the_latest_days_with_those_before():
         changes(rolled(rows), review="weekley")
 
 
-def test_worse_is_said_too():
+def test_a_fall_is_said_too():
     rows = [
         row
         for day in range(60)
         for row in going_as_far_as(10, 9 if day < 50 else 4, first=100 * day, day=day)
     ]
-    assert changes(rolled(rows))["verdict"][0] == "worse"
+    assert changes(rolled(rows))["verdict"][0] == "fell"
+
+
+def test_a_rate_that_swings_every_week_swings_within_its_usual_range():
+    """Nine of ten and five of ten by turns: the interval leaves 0 out, the product's own past does not."""
+    rows = [
+        row
+        for day in range(60)
+        for row in going_as_far_as(10, 9 if day // 7 % 2 else 5, 4, first=100 * day, day=day)
+    ]
+    week = changes(rolled(rows)).row(0, named=True)
+    assert not week["difference_low"] <= 0 <= week["difference_high"]
+    assert week["a_a_share"] > 0.5
+    assert week["verdict"] == "within its usual range"
+
+
+def test_a_log_of_three_weeks_cannot_tell_what_is_usual():
+    rows = [
+        row
+        for day in range(21)
+        for row in going_as_far_as(10, 9 if day < 10 else 2, 1, first=100 * day, day=day)
+    ]
+    week = changes(rolled(rows, 21)).row(0, named=True)
+    assert (week["a_a_share"], week["verdict"]) == (None, "cannot tell yet")
+    assert week["difference_high"] < 0

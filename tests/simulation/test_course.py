@@ -9,7 +9,7 @@ from test_simulation import ACTIVE, rolled
 import engagekit as ek
 from engagekit.definition import LINKS
 from engagekit.errors import ParameterError
-from engagekit.simulation.course import Experiment
+from engagekit.simulation import PlantedTest
 from engagekit.simulation.users import CLASSES, MIXES
 
 
@@ -89,7 +89,7 @@ def test_how_alike_accounts_are_can_be_set():
 
 
 def test_an_experiment_is_a_coin_and_lifts_one_link():
-    trial = Experiment(first=40, last=120, link="activation", lift=0.15)
+    trial = PlantedTest(first=40, last=120, link="activation", lift=0.15)
     log = ek.simulate(users=12_000, days=160, seed=5, rates={"activation": 0.3}, experiment=trial)
     told = log.events.filter(event="exposed")
     assert (

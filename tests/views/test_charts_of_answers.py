@@ -35,6 +35,10 @@ OF_JOURNEYS = {
     "loop": lambda j: (ek.prioritize(j),),
     "loop_by_quarter": lambda j: (ek.prioritize(j),),
     "segments": lambda j: (ek.prioritize(j, by=j.properties[0]),),
+    "experiment": lambda j: (
+        ek.experiment(j, variant=j.properties[0], link="activation", control="free"),
+    ),
+    "replay": lambda j: (ek.replay(j),),
 }
 OF_EVENTS = {
     "activations": lambda made: (ek.compare_activations(made.events, made.definition, {"a": "first_project", "b": "connect_done"}, as_of=made.as_of),),

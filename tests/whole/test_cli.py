@@ -187,6 +187,31 @@ def test_a_workshop_folder_says_how_its_log_is_diagnosed(capsys, files, tmp_path
     assert call(capsys, "diagnose", *line, "--by", "plan")[0] == 0
 
 
+def test_a_test_is_read_from_the_command_line(capsys, files):
+    sample = ek.load_sample()
+    journeys = ek.rollup(sample.events, sample.definition, users=sample.users, as_of=sample.as_of)
+    found = ek.experiment(journeys, link="activation")
+    status, out, err = call(capsys, "experiment", "--link", "activation")
+    assert (status, err) == (0, "")
+    assert out.startswith(found.sentence)
+    assert "checklist" in out
+    told = json.loads(call(capsys, "experiment", "--link", "activation", "--json")[1])
+    assert (told["verdict"], told["difference"]) == (found.verdict, found.difference)
+    folder, _ = files
+    given = [folder / "events.parquet", "-d", folder / "definition.toml", "--users", folder / "users.csv"]  # fmt: skip
+    status, out, _ = call(capsys, "experiment", *given, "--variant", "plan", "--control", "free")
+    assert status == 0
+    assert out.startswith("Stop: the split is off")
+    for more, words in (
+        ([], "no arms are known"),
+        (["--variant", "plann"], "Did you mean 'plan'"),
+        (["--variant", "plan", "--link", "habbit"], "Did you mean 'habit'"),
+    ):
+        status, _, err = call(capsys, "experiment", *given, *more)
+        assert status == 2
+        assert words in err
+
+
 def test_by_takes_a_property_of_events(capsys, files, tmp_path):
     folder, log = files
     plans = log.users.lazy().select("user_id", pl.col("plan").cast(pl.String).alias("tier"))

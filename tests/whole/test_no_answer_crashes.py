@@ -28,7 +28,7 @@ each_log = pytest.mark.parametrize("name", [*OFTEN, *[pytest.param(n, marks=pyte
 # A refusal says what is missing; these answers may give one, all others always answer.
 MAY_REFUSE = {
     "project_curve": (TooFewUsersError, ParameterError), "compare_survival": ParameterError, "find_threshold": TooFewUsersError,
-    "track": ParameterError, "explain_change": TooFewUsersError,
+    "track": ParameterError, "experiment": ParameterError, "explain_change": TooFewUsersError,
 }  # fmt: skip
 
 
@@ -141,7 +141,9 @@ def nulled(frame):
     yield "all", frame.with_columns(pl.lit(None, frame.schema[c]).alias(c) for c in floats)
 
 
-ANSWERED = [n for n in walking.OF_JOURNEYS if n in walking.SHOWN and n != "prioritize"]
+ANSWERED = [
+    n for n in walking.OF_JOURNEYS if n in walking.SHOWN and n not in {"prioritize", "experiment"}
+]
 ANSWERED += [n for n in walking.OF_EVENTS if n in walking.SHOWN]
 
 

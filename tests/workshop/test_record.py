@@ -51,7 +51,20 @@ def test_the_record_names_what_was_decided(session):
     assert "http" not in html
 
 
+def test_a_review_shows_the_plans_own_lines(session):
+    session.replace(
+        "plan",
+        {"play": "Repeat Value", "link": "habit", "target": 0.43, "owner": "Ada", "look_again": "2026-03-01",
+         "change_our_mind": "fewer than 40%", "sentence": "long", "weeks": 9},
+    )  # fmt: skip
+    assert session.planned() == [
+        "Link to mend first: Habit", "Play: Repeat Value", "Owner: Ada", "Target: 43%", "Look again on: 2026-03-01",
+        "What would change our mind: fewer than 40%",
+    ]  # fmt: skip
+
+
 def test_an_empty_session_has_an_empty_record(tmp_path):
+    assert Session(tmp_path).planned() == ["No play is planned yet: notebook 07."]
     markdown, html = (path.read_text(encoding="utf-8") for path in Session(tmp_path).export())
     assert "##" not in markdown
     assert "<h2>" not in html

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from engagekit.journeys import Journeys as Journeys
     from engagekit.journeys import suggest_windows as suggest_windows
     from engagekit.journeys import usual_period as usual_period
+    from engagekit.matchers import All as All
     from engagekit.matchers import Match as Match
+    from engagekit.matchers import Not as Not
     from engagekit.measures import metrics as metrics
     from engagekit.playbook import METRICS as METRICS
     from engagekit.playbook import PLAYS as PLAYS
@@ -68,11 +70,13 @@ __version__ = "0.1.0"
 
 # Public name -> the module that holds it. A module's own name stands for the module.
 _HOMES = {
+    "All": "matchers",
     "Definition": "definition",
     "EngagekitError": "errors",
     "Journeys": "journeys",
     "METRICS": "playbook",
     "Match": "matchers",
+    "Not": "matchers",
     "PLAYS": "playbook",
     "Priority": "priority",
     "REVIEWS": "playbook",

@@ -21,10 +21,13 @@ from engagekit.errors import (
 )
 from engagekit.instants import zone
 from engagekit.matchers import (
+    All,
+    Goal,
     Match,
     Matcher,
     as_matches,
     event_names,
+    is_goal,
     label,
     property_names,
     to_plain,
@@ -87,7 +90,8 @@ class Definition:
         The product's name.
     signup, activation, core
         Matchers: sign-up (None: a user's first event), first meaningful outcome, the repeatable
-        action that carries ongoing value.
+        action that carries ongoing value. Activation may ask for more than one event: ``Match("report", times=3)``
+        is the third, ``All("watched", "filtered")`` each once, at the instant of the last.
     steps
         The steps between sign-up and activation, in order.
     advanced, advocacy
@@ -122,7 +126,7 @@ class Definition:
 
     name: str = "this product"
     signup: Matcher | None = None
-    activation: Matcher
+    activation: Goal
     core: Matcher
     steps: Sequence[Step] = ()
     advanced: Sequence[Matcher] = ()
@@ -151,7 +155,7 @@ class Definition:
         faults: list[str] = []
         for name in ("steps", "advanced", "advocacy"):
             value = getattr(self, name)
-            lone = value is not None and (isinstance(value, (str, Match, Step, Mapping)))
+            lone = value is not None and (isinstance(value, (str, Match, All, Step, Mapping)))
             items = (value,) if lone else tuple(value) if isinstance(value, Sequence) else None
             if items is None:
                 faults.append(f"{name} is {value!r}; it takes a list.")
@@ -192,7 +196,10 @@ class Definition:
                 ]
         for name, value in wanted:
             try:
-                as_matches(value)
+                if is_goal(value) and name != "activation":
+                    faults.append(
+                        f"{name}: {label(value)!r} asks for more than one event; only activation can."
+                    )
             except EngagekitError as error:
                 faults.append(f"{name}: {error}")
         return faults
@@ -428,9 +435,9 @@ class Definition:
                 found[name] = getattr(self, name)
         return found
 
-    def matchers(self) -> dict[str, Matcher]:
+    def matchers(self) -> dict[str, Goal]:
         """Name every matcher of the definition, for checks: sign-up, activation, roles and both sides of steps."""
-        found: dict[str, Matcher] = {} if self.signup is None else {"signup": self.signup}
+        found: dict[str, Goal] = {} if self.signup is None else {"signup": self.signup}
         found["activation"] = self.activation
         found |= self.roles()
         for step in self.steps:

@@ -331,7 +331,9 @@ def _undone(log: pl.LazyFrame, definition: Definition, counts: dict[str, int]) -
         for r, m in meant.items()
         if all(c in schema for c in property_names(m)) and not condition_faults(schema, [m])
     }
-    done = log.select(matches(m).any().alias(role) for role, m in known.items()).collect()
+    done = log.select(
+        matches(m, any_part=True).any().alias(role) for role, m in known.items()
+    ).collect()
     never = [role for role in known if not (done.height and done[role].item())]
     never += [role for role in meant if role not in known]
     # A role all of whose names are unknown is told already, as unknown.

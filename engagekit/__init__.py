@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from engagekit.priority import Priority as Priority
     from engagekit.priority import plan as plan
     from engagekit.priority import prioritize as prioritize
+    from engagekit.read import Read as Read
     from engagekit.reporting import report as report
     from engagekit.reporting import to_csv as to_csv
     from engagekit.review import changes as changes
@@ -63,7 +64,9 @@ if TYPE_CHECKING:
     from engagekit.survival import project_curve as project_curve
     from engagekit.survival import survival as survival
     from engagekit.views import use_offline_charts as use_offline_charts
+    from engagekit.workshop import Draft as Draft
     from engagekit.workshop import Session as Session
+    from engagekit.workshop import draft as draft
     from engagekit.workshop import event_table as event_table
 
 __version__ = "0.1.0"
@@ -72,6 +75,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "All": "matchers",
     "Definition": "definition",
+    "Draft": "workshop",
     "EngagekitError": "errors",
     "Journeys": "journeys",
     "METRICS": "playbook",
@@ -80,6 +84,7 @@ _HOMES = {
     "PLAYS": "playbook",
     "Priority": "priority",
     "REVIEWS": "playbook",
+    "Read": "read",
     "Session": "workshop",
     "Step": "definition",
     "changes": "review",
@@ -89,6 +94,7 @@ _HOMES = {
     "compare_survival": "survival",
     "day_by_day": "first_weeks",
     "diagnose": "diagnosis",
+    "draft": "workshop",
     "engagement_matrix": "engagement",
     "event_table": "workshop",
     "find_threshold": "first_weeks",

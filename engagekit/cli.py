@@ -1,4 +1,4 @@
-"""The command line: engagekit diagnose, check, prepare, start, lab, compare."""
+"""The command line: engagekit diagnose, check, draft, prepare, start, lab, compare."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ app = App(
     version=ek.__version__,
     help_flags=["--help", "-h"],
 )
+DEFINED = "definition.toml"
 Preset = Literal[
     "posthog", "amplitude", "mixpanel", "mixpanel_before_2023", "segment", "ga4", "snowplow"
 ]
@@ -50,7 +51,8 @@ class Reading:
     preset
         Which product wrote the export, if one of these did.
     user, event, at
-        Names of the columns that hold the user's id, the event's name and the time.
+        Names of the columns that hold the user's id, the event's name and the time; default: as the definition's
+        [read] says, else user_id, event and at.
     at_timezone
         Where times without an offset lie; default: the definition's time zone.
     at_format
@@ -68,13 +70,13 @@ class Reading:
 
     definition: Annotated[Path | None, Parameter(name=["--definition", "-d"])] = None
     preset: Preset | None = None
-    user: str = "user_id"
-    event: str = "event"
-    at: str = "at"
+    user: str | None = None
+    event: str | None = None
+    at: str | None = None
     at_timezone: str | None = None
     at_format: str | None = None
-    bad_times: Literal["refuse", "null"] = "refuse"
-    encoding: str = "utf-8"
+    bad_times: Literal["refuse", "null"] | None = None
+    encoding: str | None = None
     dedupe: Annotated[bool, Parameter(negative="")] = False
     cache: Path | None = None
 
@@ -194,7 +196,11 @@ def prepare(source: str, folder: Path, /, *, reading: Reading = Reading()) -> in
     definition = _definition(reading)
     log = _scan(source, reading, definition)
     ek.prepare_events(log, folder)
-    _say(f"Prepared. Now: engagekit diagnose {folder} --definition DEFINITION.toml")
+    if definition is None:
+        _say(f"Prepared. Now: engagekit diagnose {folder} --definition DEFINITION.toml")
+    else:  # beside the log, so that it need not be named again
+        definition.save(folder / DEFINED)
+        _say(f"Prepared. Now: engagekit diagnose {folder}")
     return 0
 
 
@@ -232,12 +238,17 @@ def start(
     """
     from engagekit.workshop import start as make
 
-    definition = _definition(reading)
+    definition, drafted = _definition(reading), None
+    if definition is None and events is not None:
+        drafted = _draft(events, reading)
+        definition = drafted.definition
+        _say(str(drafted))
     log = None if events is None else _scan(events, reading, definition, keep=keep or ())
     people = None
     if users is not None:
         zone = "UTC" if definition is None else definition.timezone
         people = _users(users, reading, ids=None if log is None else _id_type(log), timezone=zone)
+    there = {path.parent for path in folder.glob(f"*/{DEFINED}")}
     made = make(
         folder,
         events=log,
@@ -248,9 +259,72 @@ def start(
         progress=True,
     )
     for path in made:
+        if drafted is not None and path not in there:
+            _explained(drafted, path / DEFINED)
         _say(f"ready: {path}")
+    if drafted is not None:
+        _say(
+            "The definition is guessed from the log and nobody has confirmed it: notebook 01, or the file itself."
+        )
     _say(f"Open it with: engagekit lab {folder}")
     return 0
+
+
+@app.command
+def draft(
+    events: str | None = None,
+    /,
+    *,
+    reading: Reading = Reading(),
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    name: str = "this product",
+) -> int:
+    """Draft a definition from an event log: which columns and events it has, and what may be what, each choice explained.
+
+    Parameters
+    ----------
+    events
+        Event log, as for diagnose; default: the bundled sample.
+    out
+        Where the definition goes (TOML); default: it is shown in words only.
+    name
+        The product's name.
+    """
+    source: Any = events
+    if events is None:
+        from engagekit.simulation import load_sample
+
+        source = load_sample().events
+    drafted = _draft(source, reading, name=name)
+    _say(str(drafted))
+    if out is not None:
+        drafted.save(out)
+        _say(f"\nThe definition stands in {out}. Now: engagekit diagnose {events or ''} -d {out}")
+    return 0
+
+
+def _draft(source: Any, reading: Reading, *, name: str = "this product") -> ek.Draft:
+    return ek.draft(
+        source,
+        name=name,
+        user=reading.user,
+        event=reading.event,
+        at=reading.at,
+        preset=reading.preset,
+        timezone=reading.at_timezone or "UTC",
+        at_format=reading.at_format,
+        bad_times=reading.bad_times,
+        encoding=reading.encoding,
+        dedupe=reading.dedupe or None,
+    )
+
+
+def _explained(drafted: ek.Draft, path: Path) -> None:
+    """Write a drafted definition with its reasons, with the windows that the whole log has given it."""
+    import dataclasses
+
+    whole = ek.Definition.load(path)
+    dataclasses.replace(drafted, definition=whole).save(path)
 
 
 @app.command
@@ -339,7 +413,7 @@ def _without_small(
 
 
 def _how_to_define() -> str:
-    return ", or make a workshop folder with one: engagekit start FOLDER --events FILE."
+    return ", which this drafts from the log: engagekit draft EVENTS -o definition.toml. Or make a workshop folder with one: engagekit start FOLDER --events FILE."
 
 
 def _log(
@@ -351,11 +425,31 @@ def _log(
         sample = load_sample()
         return sample.events, _definition(reading) or sample.definition, sample.users, sample.as_of
     definition = _definition(reading)
+    if (team := _team(events)) is not None:
+        log, people, end = team.data()
+        return log, definition or team.definition, people, end
+    if definition is None and (Path(events) / DEFINED).is_file():
+        definition = ek.Definition.load(Path(events) / DEFINED)
     if definition is None and needs_definition:
         raise ParameterError(
             f"What success is in your product is not said: give --definition FILE.toml{_how_to_define()}"
         )
     return _scan(events, reading, definition), definition, None, None
+
+
+def _team(events: str) -> ek.Session | None:
+    """Open the session of a team's folder, or of a workshop folder with one team."""
+    from engagekit.workshop import is_team, teams_in
+
+    if is_team(events):
+        return ek.Session(events)
+    if not (Path(events) / "README.md").is_file() or not any(Path(events).glob("*/session.json")):
+        return None
+    teams = teams_in(events)
+    if len(teams) > 1:
+        names = listing([str(team.folder) for team in teams], last="or")
+        raise ParameterError(f"{events!r} is a workshop of {len(teams)} teams; which one: {names}?")
+    return teams[0]
 
 
 def _definition(reading: Reading) -> ek.Definition | None:
@@ -369,21 +463,20 @@ def _scan(
 
     if is_prepared(source):
         return Path(source)  # reduced bucket by bucket, in little memory
-    named = () if definition is None else definition.property_names()
-    zone = reading.at_timezone or (definition.timezone if definition else "UTC")
+    said = {
+        "user": reading.user,
+        "event": reading.event,
+        "at": reading.at,
+        "preset": reading.preset,
+        "timezone": reading.at_timezone,
+        "dedupe": reading.dedupe or None,
+        "at_format": reading.at_format,
+        "bad_times": reading.bad_times,
+        "encoding": reading.encoding,
+    }
+    options: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     return ek.scan_events(
-        source,
-        user=reading.user,
-        event=reading.event,
-        at=reading.at,
-        preset=reading.preset,
-        timezone=zone,
-        keep=tuple(dict.fromkeys([*named, *keep])),
-        dedupe=reading.dedupe,
-        cache=reading.cache,
-        at_format=reading.at_format,
-        bad_times=reading.bad_times,
-        encoding=reading.encoding,
+        source, **options, keep=tuple(keep), definition=definition, cache=reading.cache
     )
 
 
@@ -393,7 +486,7 @@ def _users(path: Path, reading: Reading, *, ids: pl.DataType | None, timezone: s
         ids=ids,
         timezone=reading.at_timezone or timezone,
         at_format=reading.at_format,
-        encoding=reading.encoding,
+        encoding=reading.encoding or "utf-8",
     )
 
 

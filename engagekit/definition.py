@@ -25,13 +25,13 @@ from engagekit.matchers import (
     Goal,
     Match,
     Matcher,
-    as_matches,
     event_names,
     is_goal,
     label,
     property_names,
     to_plain,
 )
+from engagekit.read import Read, read_from
 
 if TYPE_CHECKING:
     import os
@@ -112,6 +112,10 @@ class Definition:
         The product's usual pause between core days.
     targets
         Link name to target rate between 0 and 1; any link may be missing.
+    read
+        How the log is read: an `ek.Read`, in TOML the table ``[read]``; None: its columns have the usual names.
+    guessed
+        Whether it was drafted from a log and nobody has confirmed it.
 
     Raises
     ------
@@ -149,6 +153,8 @@ class Definition:
     outcome_days: tuple[int, int] | None = None
     usage_interval_days: float | None = None
     targets: Mapping[str, float] = field(default_factory=dict)
+    read: Read | None = None
+    guessed: bool = False
 
     def __post_init__(self) -> None:
         """Normalise lists to tuples and check everything at once."""
@@ -169,6 +175,10 @@ class Definition:
             + self._window_faults()
             + self._target_faults()
         )
+        try:
+            object.__setattr__(self, "read", None if self.read is None else read_from(self.read))
+        except EngagekitError as error:
+            faults += faults_of(error)
         if faults:
             raise DefinitionError.from_faults("The definition does not hold together", faults)
         object.__setattr__(
@@ -231,6 +241,8 @@ class Definition:
             zone(self.timezone)
         except EngagekitError as error:
             faults.append(str(error))
+        if not isinstance(self.guessed, bool):
+            faults.append(f"guessed is {self.guessed!r}; it takes true or false.")
         faults += check_choice("week_start", self.week_start, ["monday", "sunday"])
         for name in (*WHOLE_DAYS, "depth_uses", "first_days"):
             value = getattr(self, name)
@@ -384,7 +396,9 @@ class Definition:
         table: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
-            if value is None or each.name in {"steps", "targets"}:
+            if value is None or each.name in {"steps", "targets", "read"}:
+                continue
+            if each.name == "guessed" and not value:
                 continue
             if each.name in ONE_MATCHER:
                 value = to_plain(value)
@@ -405,6 +419,8 @@ class Definition:
             ]
         if self.targets:
             table["targets"] = dict(self.targets)
+        if self.read is not None and self.read.options():
+            table["read"] = self.read.to_table()
         return table
 
     def resolved(self, usage_interval_days: float) -> Definition:
@@ -463,6 +479,11 @@ class Definition:
                 name for matcher in self.matchers().values() for name in property_names(matcher)
             )
         )
+
+
+def schema_path() -> Path:
+    """Say where the JSON Schema of a definition's file lies, by which editors complete it."""
+    return Path(__file__).with_name("definition.schema.json")
 
 
 def _steps_from(value: object) -> tuple[list[Step], list[str]]:

@@ -121,7 +121,7 @@ def _settle(match: Match, event: object, where: Mapping[str, Any], times: object
 
 
 def _is_value(value: object) -> bool:
-    return value is None or (isinstance(value, VALUE_TYPES) and value == value)  # noqa: PLR0124 -- NaN
+    return value is None or (isinstance(value, VALUE_TYPES) and value == value)
 
 
 def _as_given(condition: Condition) -> Any:
@@ -233,9 +233,9 @@ def _condition_from(value: Any) -> Any:
 
 def is_goal(matcher: object) -> bool:
     """Tell whether a matcher asks for more than one event, which activation alone may."""
-    if isinstance(matcher, All) or (isinstance(matcher, Mapping) and "all" in matcher):
-        return True
-    return any(match.times > 1 for match in as_matches(matcher))
+    found = as_matches(matcher)  # refuses what is none
+    several = isinstance(matcher, All) or (isinstance(matcher, Mapping) and "all" in matcher)
+    return several or any(match.times > 1 for match in found)
 
 
 def goals(activation: object) -> tuple[tuple[tuple[tuple[Match, ...], int], ...], ...]:

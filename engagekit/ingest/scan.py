@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 
+from engagekit.definition import Definition
 from engagekit.errors import (
     ColumnError,
     ParameterError,
@@ -30,6 +31,17 @@ if TYPE_CHECKING:
 Keep: TypeAlias = "str | Sequence[str] | Mapping[str, str]"
 DEFAULTS = {"user": "user_id", "event": "event", "at": "at"}
 SHORTEST_KEY = 16
+AS_USUAL: dict[str, Any] = {
+    **DEFAULTS,
+    "preset": None,
+    "timezone": None,
+    "identities": None,
+    "exclude": None,
+    "dedupe": False,
+    "at_format": None,
+    "bad_times": "refuse",
+    "encoding": "utf-8",
+}
 
 
 def scan_events(
@@ -39,8 +51,9 @@ def scan_events(
     event: str = "event",
     at: str = "at",
     preset: str | None = None,
-    timezone: str = "UTC",
+    timezone: str | None = None,
     keep: Keep = (),
+    definition: Definition | str | os.PathLike[str] | None = None,
     identities: Any = None,
     exclude: Any = None,
     dedupe: bool = False,
@@ -67,13 +80,16 @@ def scan_events(
         ``"posthog"``, ``"segment"`` or ``"snowplow"``. It knows columns, ids, units and file shape;
         `user`, `event`, `at` and `at_format` still override it, one by one.
     timezone
-        Where times without an offset in files were local; presets know that theirs are in UTC. A naive
+        Where times without an offset in files were local (None: the definition's zone, else UTC); presets know that theirs are in UTC. A naive
         column in a frame is UTC, and dates stay dates. Of a local hour that comes twice the first is
         meant; one that a change of clocks skips is read with the offset before it.
     keep
         Properties to keep: names, or ``{new name: name}``. Nested ones are found by their bare name in
         the preset's places, or by dots. Text takes the narrowest type all its values have (true/false,
         whole number, number, text).
+    definition
+        A definition, or the path of its file: the properties that it looks at are kept, and what its `read` says stands
+        wherever a parameter here has its default.
     identities
         A frame with ``alias, user_id``: events of an alias become that user's. Chains are followed.
         ``"log"`` learns them from an Amplitude, GA4, Segment or Snowplow export: where the id of a visitor
@@ -116,10 +132,13 @@ def scan_events(
     >>> scan_events(log, user="uid", event="name", at="ts").collect().row(0)[:2]
     ('a', 'open')
     """
+    if definition is not None:
+        given = {name: value for name, value in locals().items() if name in AS_USUAL}
+        return _by_definition(source, definition, given, keep, cache)
     reading = _reading(
         {"user": user, "event": event, "at": at},
         preset,
-        timezone,
+        timezone or "UTC",
         keep,
         exclude,
         at_format,
@@ -134,6 +153,23 @@ def scan_events(
     else:
         log = typed_tables.from_table(source, reading)
     return _finished(log, _kept_names(keep), identities, exclude, dedupe=dedupe)
+
+
+def _by_definition(
+    source: Any,
+    definition: Definition | str | os.PathLike[str],
+    given: Mapping[str, Any],
+    keep: Keep,
+    cache: str | os.PathLike[str] | Literal[False] | None,
+) -> pl.LazyFrame:
+    """Read a log as its definition says, where nothing else is said."""
+    known = definition if isinstance(definition, Definition) else Definition.load(definition)
+    options = {} if known.read is None else known.read.options()
+    options.setdefault("timezone", known.timezone)
+    more = options.pop("keep", ())
+    said = {n: v for n, v in given.items() if not (v is AS_USUAL[n] or v == AS_USUAL[n])}
+    kept = {n: n for n in (*known.property_names(), *more)} | _kept_names(keep)
+    return scan_events(source, **(options | said), keep=kept, cache=cache)
 
 
 def _reading(

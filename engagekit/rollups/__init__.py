@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from engagekit.definition import Definition
 from engagekit.errors import ParameterError, check_choice
+from engagekit.ingest import is_path, scan_events
 from engagekit.journeys import (
     LEFT_OUT,
     TABLES,
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engagekit._base import Progress
-    from engagekit.definition import Definition
     from engagekit.instants import Instant
     from engagekit.log import Frame
 
@@ -40,7 +42,7 @@ __all__ = ["is_prepared", "open_prepared", "prepare_events", "rollup", "rollup_s
 
 def rollup(
     events: Any,
-    definition: Definition,
+    definition: Definition | str | os.PathLike[str],
     *,
     users: Frame | None = None,
     unit: Literal["user", "account"] = "user",
@@ -59,9 +61,10 @@ def rollup(
         One row per event: ``user_id`` (text or whole numbers), ``event`` (text), ``at`` (instants; naive ones are
         UTC; or dates) and the properties that the definition looks at: a polars, pandas or Arrow table; a DuckDB
         relation, a PySpark frame or an Ibis table (on DuckDB, Spark, Databricks, Snowflake or BigQuery), which is
-        reduced where it lies; or the folder of a log that `prepare_events` wrote.
+        reduced where it lies; the folder of a log that `prepare_events` wrote; or a path, which
+        ``ek.scan_events(path, definition=definition)`` reads.
     definition
-        Which events mean what. Its windows that are None are resolved here, from the whole log.
+        Which events mean what, or the path of the file that says it. Its windows that are None are resolved here, from the whole log.
     users
         One row per ``user_id``: properties fixed at the start, usable as ``by=`` in every answer. Its
         ``signed_up_at``, where not null, is the sign-up (a date: local midnight in the definition's time zone).
@@ -131,6 +134,10 @@ def rollup(
     """
     if faults := check_choice("unit", unit, ["user", "account"]):
         raise ParameterError(faults[0])
+    if isinstance(definition, (str, PathLike)):
+        definition = Definition.load(definition)
+    if is_path(events) and not is_prepared(events):
+        events = scan_events(events, definition=definition)
     folder, tag = None if into is None else Path(into), uuid.uuid4().hex[:12]
     if folder is not None:
         storage.refuse_newer(folder)

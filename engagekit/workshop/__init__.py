@@ -23,8 +23,9 @@ from engagekit._base import (
 from engagekit.errors import ParameterError, listing
 from engagekit.matchers import label
 from engagekit.workshop.decision_record import STYLE, record
-from engagekit.workshop.session import DEFINITION_FILE, FILE, Session
-from engagekit.workshop.starter import event_table, starter_definition
+from engagekit.workshop.draft import Draft, draft
+from engagekit.workshop.session import DEFINITION_FILE, FILE, Session, is_team
+from engagekit.workshop.starter import event_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from engagekit._base import Progress
     from engagekit.definition import Definition
 
-__all__ = ["Session", "compare", "event_table", "start"]
+__all__ = ["Draft", "Session", "compare", "draft", "event_table", "is_team", "start", "teams_in"]
 
 LOG, USERS = "log", "users.parquet"
 COMPARED = "compare.html"
@@ -95,7 +96,8 @@ def start(
     users
         Users table (a frame), or None.
     definition
-        Definition every team starts from; None: the sample's, or guessed from the log, for notebook 01 to correct.
+        Definition every team starts from; None: the sample's, or drafted from the log and marked
+        as guessed, for notebook 01 to correct.
     teams
         Names of the teams; none: one folder named ``team``.
     as_of
@@ -181,7 +183,7 @@ def _with_windows(folder: Path, definition: Definition | None, about: dict[str, 
         session = Session(beside)
         session.update("about", about)
         if definition is None and about:
-            definition = starter_definition(event_table(session.events()))
+            definition = draft(session.events()).definition
         if definition is not None:
             session.define(definition)
         return session.journeys().definition

@@ -227,14 +227,14 @@ class Session:
 
     def events(self) -> pl.LazyFrame:
         """Return the event log the session is about: the workshop's, else the bundled sample."""
-        log, _, _ = self._data()
+        log, _, _ = self.data()
         if isinstance(log, Path):
             from engagekit.rollups import open_prepared
 
             return open_prepared(log).log
         return log
 
-    def _data(self) -> tuple[pl.LazyFrame | Path, pl.DataFrame | None, str | None]:
+    def data(self) -> tuple[pl.LazyFrame | Path, pl.DataFrame | None, str | None]:
         """Find the log (a frame, or the folder where it lies prepared), the users table and the end of the data."""
         about = self._read()["about"]
         if "events" not in about:
@@ -262,7 +262,7 @@ class Session:
 
         if progress is None:
             progress = bar("Reading the log") if in_notebook() else False
-        log, users, as_of = self._data()
+        log, users, as_of = self.data()
         return rollup(log, self.definition, users=users, as_of=as_of, progress=progress)
 
     def export(self) -> tuple[Path, Path]:
@@ -270,6 +270,11 @@ class Session:
         from engagekit.workshop.decision_record import export
 
         return export(self)
+
+
+def is_team(folder: str | os.PathLike[str]) -> bool:
+    """Tell whether a folder holds a team's session."""
+    return (Path(folder) / FILE).is_file()
 
 
 def _is_sound(state: Any) -> bool:

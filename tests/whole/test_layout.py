@@ -35,7 +35,7 @@ PACKAGES = {name_of(path) for path in PACKAGE.glob("*/__init__.py")}
 ORDER = [
     "__main__", "cli", "widgets", "workshop", "reporting", "charts", "tables", "views", "review", "priority", "measures",
     "first_weeks", "diagnosis", "survival", "funnels", "engagement", "cohorts", "simulation", "rollups", "playbook", "ingest",
-    "journeys", "strata", "intervals", "definition", "matchers", "log", "_base", "instants", "errors",
+    "journeys", "strata", "intervals", "definition", "read", "matchers", "log", "_base", "instants", "errors",
 ]  # fmt: skip
 FACES = {"charts", "tables"}  # the two faces of `views`, which know its rooms
 HEAVY = {

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from engagekit.cohorts import pooled_curve as pooled_curve
     from engagekit.cohorts import retention as retention
     from engagekit.definition import Definition as Definition
-    from engagekit.definition import Step as Step
     from engagekit.diagnosis import diagnose as diagnose
     from engagekit.diagnosis import label_users as label_users
     from engagekit.diagnosis import watch_list as watch_list
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
     from engagekit.rollups import rollup_sql as rollup_sql
     from engagekit.simulation import load_sample as load_sample
     from engagekit.simulation import simulate as simulate
+    from engagekit.steps import Step as Step
     from engagekit.survival import compare_survival as compare_survival
     from engagekit.survival import flattening as flattening
     from engagekit.survival import project_curve as project_curve
@@ -86,7 +86,7 @@ _HOMES = {
     "REVIEWS": "playbook",
     "Read": "read",
     "Session": "workshop",
-    "Step": "definition",
+    "Step": "steps",
     "changes": "review",
     "check_events": "ingest",
     "cohort_curves": "cohorts",

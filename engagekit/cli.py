@@ -6,10 +6,9 @@ import json
 import os
 import sys
 import warnings
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -23,9 +22,22 @@ from engagekit.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import polars as pl
+
+from engagekit.cli_reading import (
+    AS_USUAL,
+    DEFINED,
+    Reading,
+    as_frame,
+    definition_of,
+    drafted_from,
+    explain,
+    how_to_define,
+    id_type,
+    opened,
+    scanned,
+    users_of,
+)
 
 app = App(
     name="engagekit",
@@ -33,52 +45,6 @@ app = App(
     version=ek.__version__,
     help_flags=["--help", "-h"],
 )
-DEFINED = "definition.toml"
-Preset = Literal[
-    "posthog", "amplitude", "mixpanel", "mixpanel_before_2023", "segment", "ga4", "snowplow"
-]
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """How the event log is read.
-
-    Parameters
-    ----------
-    definition
-        TOML file that says what success is in this product.
-    preset
-        Which product wrote the export, if one of these did.
-    user, event, at
-        Names of the columns that hold the user's id, the event's name and the time; default: as the definition's
-        [read] says, else user_id, event and at.
-    at_timezone
-        Where times without an offset lie; default: the definition's time zone.
-    at_format
-        How the times are written, where that cannot be told: s, ms, us or ns for an epoch, or a pattern like
-        %d/%m/%Y.
-    bad_times
-        What becomes of unreadable times: refused, or left out and counted.
-    encoding
-        How text files are encoded.
-    dedupe
-        Keep one of events that are the same in every column.
-    cache
-        Folder for text files once read; default: a folder of your account.
-    """
-
-    definition: Annotated[Path | None, Parameter(name=["--definition", "-d"])] = None
-    preset: Preset | None = None
-    user: str | None = None
-    event: str | None = None
-    at: str | None = None
-    at_timezone: str | None = None
-    at_format: str | None = None
-    bad_times: Literal["refuse", "null"] | None = None
-    encoding: str | None = None
-    dedupe: Annotated[bool, Parameter(negative="")] = False
-    cache: Path | None = None
 
 
 @app.command
@@ -86,7 +52,7 @@ def diagnose(
     events: str | None = None,
     /,
     *,
-    reading: Reading = Reading(),
+    reading: Reading = AS_USUAL,
     users: Path | None = None,
     as_of: str | None = None,
     signed_up_since: str | None = None,
@@ -163,7 +129,7 @@ def check(
     events: str | None = None,
     /,
     *,
-    reading: Reading = Reading(),
+    reading: Reading = AS_USUAL,
     as_of: str | None = None,
 ) -> int:
     """List the faults of an event log, each with its count, an example and what to do.
@@ -177,13 +143,13 @@ def check(
     """
     from engagekit.reporting import terminal
 
-    log, definition, _, end = _log(events, reading, needs_definition=False)
-    _say(terminal.checks(ek.check_events(_frame(log), definition, as_of=as_of or end)))
+    log, definition, _, end = opened(events, reading, needs_definition=False)
+    _say(terminal.checks(ek.check_events(as_frame(log), definition, as_of=as_of or end)))
     return 0
 
 
 @app.command
-def prepare(source: str, folder: Path, /, *, reading: Reading = Reading()) -> int:
+def prepare(source: str, folder: Path, /, *, reading: Reading = AS_USUAL) -> int:
     """Rewrite a large log once as a folder that everything afterwards reads quickly and in little memory.
 
     Parameters
@@ -193,8 +159,8 @@ def prepare(source: str, folder: Path, /, *, reading: Reading = Reading()) -> in
     folder
         Where the prepared log goes.
     """
-    definition = _definition(reading)
-    log = _scan(source, reading, definition)
+    definition = definition_of(reading)
+    log = scanned(source, reading, definition)
     ek.prepare_events(log, folder)
     if definition is None:
         _say(f"Prepared. Now: engagekit diagnose {folder} --definition DEFINITION.toml")
@@ -214,7 +180,7 @@ def start(
     users: Path | None = None,
     as_of: str | None = None,
     keep: Annotated[list[str] | None, Parameter(negative="")] = None,
-    reading: Reading = Reading(),
+    reading: Reading = AS_USUAL,
 ) -> int:
     """Make a workshop folder: the log prepared once, and a folder with notebooks for each team.
 
@@ -238,16 +204,16 @@ def start(
     """
     from engagekit.workshop import start as make
 
-    definition, drafted = _definition(reading), None
+    definition, drafted = definition_of(reading), None
     if definition is None and events is not None:
-        drafted = _draft(events, reading)
+        drafted = drafted_from(events, reading)
         definition = drafted.definition
         _say(str(drafted))
-    log = None if events is None else _scan(events, reading, definition, keep=keep or ())
+    log = None if events is None else scanned(events, reading, definition, keep=keep or ())
     people = None
     if users is not None:
         zone = "UTC" if definition is None else definition.timezone
-        people = _users(users, reading, ids=None if log is None else _id_type(log), timezone=zone)
+        people = users_of(users, reading, ids=None if log is None else id_type(log), timezone=zone)
     there = {path.parent for path in folder.glob(f"*/{DEFINED}")}
     made = make(
         folder,
@@ -260,7 +226,7 @@ def start(
     )
     for path in made:
         if drafted is not None and path not in there:
-            _explained(drafted, path / DEFINED)
+            explain(drafted, path / DEFINED)
         _say(f"ready: {path}")
     if drafted is not None:
         _say(
@@ -275,7 +241,7 @@ def draft(
     events: str | None = None,
     /,
     *,
-    reading: Reading = Reading(),
+    reading: Reading = AS_USUAL,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     name: str = "this product",
 ) -> int:
@@ -295,36 +261,12 @@ def draft(
         from engagekit.simulation import load_sample
 
         source = load_sample().events
-    drafted = _draft(source, reading, name=name)
+    drafted = drafted_from(source, reading, name=name)
     _say(str(drafted))
     if out is not None:
         drafted.save(out)
         _say(f"\nThe definition stands in {out}. Now: engagekit diagnose {events or ''} -d {out}")
     return 0
-
-
-def _draft(source: Any, reading: Reading, *, name: str = "this product") -> ek.Draft:
-    return ek.draft(
-        source,
-        name=name,
-        user=reading.user,
-        event=reading.event,
-        at=reading.at,
-        preset=reading.preset,
-        timezone=reading.at_timezone or "UTC",
-        at_format=reading.at_format,
-        bad_times=reading.bad_times,
-        encoding=reading.encoding,
-        dedupe=reading.dedupe or None,
-    )
-
-
-def _explained(drafted: ek.Draft, path: Path) -> None:
-    """Write a drafted definition with its reasons, with the windows that the whole log has given it."""
-    import dataclasses
-
-    whole = ek.Definition.load(path)
-    dataclasses.replace(drafted, definition=whole).save(path)
 
 
 @app.command
@@ -382,15 +324,15 @@ def compare(folder: Path, /) -> int:
 def _journeys(
     events: str | None, reading: Reading, *, users: Path | None, as_of: str | None
 ) -> tuple[ek.Journeys, pl.DataFrame]:
-    log, definition, people, end = _log(events, reading, needs_definition=True)
+    log, definition, people, end = opened(events, reading, needs_definition=True)
     if definition is None:
         raise ParameterError(
-            f"What success is in your product is not said: give --definition FILE.toml{_how_to_define()}"
+            f"What success is in your product is not said: give --definition FILE.toml{how_to_define()}"
         )
     if users is not None:
-        people = _users(users, reading, ids=_id_type(log), timezone=definition.timezone)
+        people = users_of(users, reading, ids=id_type(log), timezone=definition.timezone)
     journeys = ek.rollup(log, definition, users=people, as_of=as_of or end)
-    return journeys, ek.check_events(_frame(log), definition, as_of=journeys.as_of)
+    return journeys, ek.check_events(as_frame(log), definition, as_of=journeys.as_of)
 
 
 def _without_small(
@@ -410,96 +352,6 @@ def _without_small(
     shown = to_hand_on(priority, by, small)
     shown = dataclasses.replace(shown, warnings=(*shown.warnings, told))
     return shown, without(diagnosis, small)
-
-
-def _how_to_define() -> str:
-    return ", which this drafts from the log: engagekit draft EVENTS -o definition.toml. Or make a workshop folder with one: engagekit start FOLDER --events FILE."
-
-
-def _log(
-    events: str | None, reading: Reading, *, needs_definition: bool
-) -> tuple[Any, ek.Definition | None, pl.DataFrame | None, Any]:
-    if events is None:
-        from engagekit.simulation import load_sample
-
-        sample = load_sample()
-        return sample.events, _definition(reading) or sample.definition, sample.users, sample.as_of
-    definition = _definition(reading)
-    if (team := _team(events)) is not None:
-        log, people, end = team.data()
-        return log, definition or team.definition, people, end
-    if definition is None and (Path(events) / DEFINED).is_file():
-        definition = ek.Definition.load(Path(events) / DEFINED)
-    if definition is None and needs_definition:
-        raise ParameterError(
-            f"What success is in your product is not said: give --definition FILE.toml{_how_to_define()}"
-        )
-    return _scan(events, reading, definition), definition, None, None
-
-
-def _team(events: str) -> ek.Session | None:
-    """Open the session of a team's folder, or of a workshop folder with one team."""
-    from engagekit.workshop import is_team, teams_in
-
-    if is_team(events):
-        return ek.Session(events)
-    if not (Path(events) / "README.md").is_file() or not any(Path(events).glob("*/session.json")):
-        return None
-    teams = teams_in(events)
-    if len(teams) > 1:
-        names = listing([str(team.folder) for team in teams], last="or")
-        raise ParameterError(f"{events!r} is a workshop of {len(teams)} teams; which one: {names}?")
-    return teams[0]
-
-
-def _definition(reading: Reading) -> ek.Definition | None:
-    return None if reading.definition is None else ek.Definition.load(reading.definition)
-
-
-def _scan(
-    source: str, reading: Reading, definition: ek.Definition | None, *, keep: Sequence[str] = ()
-) -> Any:
-    from engagekit.rollups import is_prepared
-
-    if is_prepared(source):
-        return Path(source)  # reduced bucket by bucket, in little memory
-    said = {
-        "user": reading.user,
-        "event": reading.event,
-        "at": reading.at,
-        "preset": reading.preset,
-        "timezone": reading.at_timezone,
-        "dedupe": reading.dedupe or None,
-        "at_format": reading.at_format,
-        "bad_times": reading.bad_times,
-        "encoding": reading.encoding,
-    }
-    options: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
-    return ek.scan_events(
-        source, **options, keep=tuple(keep), definition=definition, cache=reading.cache
-    )
-
-
-def _users(path: Path, reading: Reading, *, ids: pl.DataType | None, timezone: str) -> pl.DataFrame:
-    return ek.read_users(
-        path,
-        ids=ids,
-        timezone=reading.at_timezone or timezone,
-        at_format=reading.at_format,
-        encoding=reading.encoding or "utf-8",
-    )
-
-
-def _frame(log: Any) -> Any:
-    """Take a log as a frame, also where it is the folder of a prepared one."""
-    from engagekit.rollups import open_prepared
-
-    return open_prepared(log).log if isinstance(log, Path) else log
-
-
-def _id_type(log: Any) -> pl.DataType:
-    found: pl.DataType = _frame(log).collect_schema()["user_id"]
-    return found
 
 
 def _answers(

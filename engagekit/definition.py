@@ -32,6 +32,8 @@ from engagekit.matchers import (
     to_plain,
 )
 from engagekit.read import Read, read_from
+from engagekit.steps import Step as Step
+from engagekit.steps import steps_from
 
 if TYPE_CHECKING:
     import os
@@ -58,26 +60,6 @@ WHOLE_DAYS = (
 )
 MOST_DAYS = 36_500  # a hundred years: what is longer is a slip
 LONGEST_FIRST_DAYS = 31  # the early days of a user are kept as the bits of one 32-bit number
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step on the way to activation.
-
-    Parameters
-    ----------
-    name
-        What the team calls it.
-    reached
-        Matcher of the event that shows a user came to it; None: by completing the step before it
-        (the first: by signing up).
-    completed
-        Matcher of the event that shows a user got through; None: by reaching it.
-    """
-
-    name: str
-    reached: Matcher | None = None
-    completed: Matcher | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -361,7 +343,7 @@ class Definition:
             for key in ("activation", "core")
             if key not in table
         ]
-        steps, step_faults = _steps_from(table.get("steps", []))
+        steps, step_faults = steps_from(table.get("steps", []))
         faults += step_faults
         values = {k: v for k, v in table.items() if k in known} | {"steps": steps}
         try:
@@ -484,31 +466,6 @@ class Definition:
 def schema_path() -> Path:
     """Say where the JSON Schema of a definition's file lies, by which editors complete it."""
     return Path(__file__).with_name("definition.schema.json")
-
-
-def _steps_from(value: object) -> tuple[list[Step], list[str]]:
-    steps, faults = [], []
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        return [], [f"steps is {value!r}; write each step as a [[steps]] table."]
-    for number, table in enumerate(value, 1):
-        if isinstance(table, Step):
-            steps.append(table)
-            continue
-        keys = ("name", "reached", "completed")
-        if not isinstance(table, Mapping):
-            faults.append(f"step {number} is {table!r}; write each step as a [[steps]] table.")
-            continue
-        faults += [
-            f"step {number} has the key {key!r}.{nearest(str(key), keys)} A step has {listing(keys)}."
-            for key in table
-            if key not in keys
-        ]
-        if "name" not in table:
-            faults.append(f"step {number} has no name.")
-        steps.append(
-            Step(table.get("name", f"step {number}"), table.get("reached"), table.get("completed"))
-        )
-    return steps, faults
 
 
 def _refuse_newer(path: Path) -> None:

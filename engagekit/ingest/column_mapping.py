@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
-from engagekit.errors import listing, nearest
+from engagekit.errors import ColumnError, listing, nearest
 from engagekit.ingest import nested_fields, timestamps
 from engagekit.ingest.presets import likely
 
@@ -36,8 +36,8 @@ OFTEN = {
 ROLES = {"user": "user", "event": "event's name", "at": "event's time"}
 WHOLE, DECIMAL = r"^-?(0|[1-9]\d{0,17})$", r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$"
 # Columns beside those of the log while it is read, by names that no log has.
-RAW, FILE, ROW, ALIAS, MORE = (
-    f"engagekit:{name}" for name in ("raw", "file", "row", "alias", "more")
+RAW, FILE, ROW, ALIAS, MORE, EVENT, TIME = (
+    f"engagekit:{name}" for name in ("raw", "file", "row", "alias", "more", "event", "time")
 )
 SAMPLE = 1000
 MOST_FORMS = 8
@@ -56,11 +56,18 @@ class Reading:
     preset: presets.Preset | None = None
     drop_bad_times: bool = False
     aliases: tuple[presets.Path, ...] = ()
+    columns: tuple[str, ...] = ()  # the names of a file without a header
+    skip: int = 0
+    member: str | None = None
+    unpivot: tuple[str, ...] = ()  # columns that are events, each holding its time
     can_drop: bool = True  # whether events whose time cannot be read may be left out
 
     def called(self, role: str) -> str:
         """Name a role's columns as the person wrote them."""
-        return " or ".join(repr(".".join(place)) for place in self.places[role])
+        shown = [
+            ".".join(place).replace(nested_fields.JOINED, " and ") for place in self.places[role]
+        ]
+        return " or ".join(map(repr, shown))
 
 
 def missing(schema: Mapping[str, Any], reading: Reading, where: str) -> list[str]:
@@ -71,14 +78,46 @@ def missing(schema: Mapping[str, Any], reading: Reading, where: str) -> list[str
         for role, meaning in ROLES.items()
         if nested_fields.first_of(schema, reading.places[role]) is None
     ]
-    faults += [
+    if faults:
+        faults[-1] += f" Its columns are {listing(known)}.{preset_hint(known, reading)}"
+    return faults
+
+
+def unkept(schemas: Sequence[Mapping[str, Any]], reading: Reading, where: str) -> list[str]:
+    """List the properties to keep that no file has; one that begins on a later day is in some."""
+    known = list(dict.fromkeys(name for schema in schemas for name in schema))
+    faults = [
         f"{where} has no property {name!r} to keep.{near_property(name, known)}"
         for name, places in reading.keep.items()
-        if nested_fields.first_of(schema, places) is None
+        if all(nested_fields.first_of(schema, places) is None for schema in schemas)
     ]
     if faults:
         faults[-1] += f" Its columns are {listing(known)}.{preset_hint(known, reading)}"
     return faults
+
+
+def unpivoted(
+    rows: pl.LazyFrame, schema: Mapping[str, Any], reading: Reading
+) -> tuple[pl.LazyFrame, dict[str, Any]]:
+    """Make one row per event of a table with one column per event; where nothing happened there is no row.
+
+    Raises
+    ------
+    ColumnError
+        A column is not there.
+    """
+    if not reading.unpivot:
+        return rows, dict(schema)
+    known = [name for name in schema if not name.startswith("engagekit:")]
+    faults = [f"there is no column {c!r} to unpivot.{nearest(c, known)}" for c in reading.unpivot if c not in schema]  # fmt: skip
+    if faults:
+        raise ColumnError.from_faults("The event log cannot be read", faults)
+    others = [n for n in rows.collect_schema().names() if n not in reading.unpivot]
+    rows = rows.unpivot(
+        on=list(reading.unpivot), index=others, variable_name=EVENT, value_name=TIME
+    ).filter(pl.col(TIME).is_not_null())
+    long = {name: dtype for name, dtype in schema.items() if name not in reading.unpivot}
+    return rows, long | {EVENT: pl.String(), TIME: schema[reading.unpivot[0]]}
 
 
 def preset_hint(known: list[str], reading: Reading) -> str:
@@ -150,7 +189,9 @@ def _required(schema: Mapping[str, Any], reading: Reading, role: str) -> pl.Expr
 
 def _kept(schema: Mapping[str, Any], places: tuple[presets.Path, ...]) -> pl.Expr:
     value = nested_fields.first_of(schema, places, blanks=True)
-    return pl.lit(None, dtype=pl.String) if value is None else value
+    return (
+        pl.lit(None) if value is None else value
+    )  # of no type, so that it takes that of other files
 
 
 def dtype_of(rows: pl.LazyFrame, value: pl.Expr) -> Any:

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import codecs
 import csv
+import fnmatch
 import glob
 import gzip
 import os
+import re
 import shutil
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from urllib.parse import unquote
 
 import polars as pl
 
-from engagekit.errors import EngagekitError, EventLogError, ParameterError, faults_of, nearest
+from engagekit.errors import (
+    EngagekitError,
+    EventLogError,
+    ParameterError,
+    faults_of,
+    listing,
+    nearest,
+)
+from engagekit.ingest import containers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,13 +45,14 @@ KINDS: dict[str, Kind] = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-PACKED = (".gz", ".zst", ".zstd", ".zip")
-READS = "csv, tsv, ndjson (jsonl) and parquet, plain or as .gz, .zst or .zip"
+PACKED = (".gz", ".zst", ".zstd", ".zip", ".bz2", ".xz")
+READS = "csv, tsv, ndjson (jsonl), JSON lists, Excel, Arrow and parquet, plain or as .gz, .bz2, .xz, .zst or .zip"
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+REMOTE = re.compile(r"(s3a?|gs|gcs|abfss?|adl|az|azure|https?|hf)://", re.IGNORECASE)
 DEEPEST = 3  # an export zip may hold zips of gzip files, not more
 HEAD = 1 << 16
 
@@ -55,6 +67,22 @@ class LogFile:
     separator: str = ","
     header: bool = True
     quoted: bool = True
+    skip: int = 0
+    hive: tuple[tuple[str, str], ...] = ()  # keys and values that the path holds
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How files are opened: what they are told to be, and where temporary files go."""
+
+    preset: Preset | None
+    encoding: str
+    workdir: Path
+    columns: bool = (
+        False  # whether the names of the columns are said, because the file has no header
+    )
+    skip: int = 0
+    member: str | None = None
 
 
 def is_path(source: Any) -> bool:
@@ -66,6 +94,12 @@ def is_path(source: Any) -> bool:
         and bool(source)
         and all(isinstance(each, (str, os.PathLike)) for each in source)
     )
+
+
+def is_remote(source: Any) -> bool:
+    """Say whether a source is an address in a store or on the web, which polars fetches."""
+    each = source if isinstance(source, (list, tuple)) else [source]
+    return bool(each) and all(isinstance(one, str) and REMOTE.match(one) for one in each)
 
 
 def find_files(source: Any) -> list[Path]:
@@ -114,7 +148,27 @@ def _nearby(path: Path) -> str:
     return nearest(path.name, names)
 
 
+TABLES = {"_delta_log": "Delta", ".hoodie": "Hudi"}
+READERS = {
+    "Delta": "pl.scan_delta(path)",
+    "Iceberg": "pl.scan_iceberg(path)",
+    "Hudi": "DuckDB or Spark",
+}
+
+
+def _refuse_table_format(folder: Path) -> None:
+    """Refuse a table whose files are not all part of it: some were replaced or deleted."""
+    found = next((kind for name, kind in TABLES.items() if (folder / name).is_dir()), None)
+    if found is None and any((folder / "metadata").glob("*.metadata.json")):
+        found = "Iceberg"
+    if found:
+        raise EventLogError(
+            f"{str(folder)!r} is a {found} table; read as loose files it would show deleted and replaced rows. Open it with {READERS[found]} and pass the frame."
+        )
+
+
 def _in_folder(folder: Path) -> list[Path]:
+    _refuse_table_format(folder)
     files = sorted(
         file
         for file in folder.rglob("*")
@@ -127,7 +181,14 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def open_files(
-    paths: Sequence[Path], *, preset: Preset | None, encoding: str, workdir: Path
+    paths: Sequence[Path],
+    *,
+    preset: Preset | None,
+    encoding: str,
+    workdir: Path,
+    columns: bool = False,
+    skip: int = 0,
+    member: str | None = None,
 ) -> tuple[list[LogFile], list[str]]:
     """Unpack archives, bring text to UTF-8, and tell each file's format; temporary files go to `workdir`.
 
@@ -136,11 +197,13 @@ def open_files(
     tuple
         The files that can be read, and the faults of those that are empty, damaged or of another kind, by name.
     """
+    how = Opening(preset, encoding, workdir, columns, skip, member)
     files: list[LogFile] = []
     faults: list[str] = []
     for path in paths:
         try:
-            files += _open(path, str(path), preset, encoding, workdir, depth=0)
+            hive = hive_of(path)
+            files += [replace(file, hive=hive) for file in _open(path, str(path), how, depth=0)]
         except EngagekitError as error:
             faults += faults_of(error)
         except Exception as error:  # damaged archives raise whatever they meet
@@ -148,29 +211,60 @@ def open_files(
     return files, list(dict.fromkeys(faults))
 
 
-def _open(
-    path: Path, shown: str, preset: Preset | None, encoding: str, workdir: Path, *, depth: int
-) -> list[LogFile]:
+def hive_of(path: Path) -> tuple[tuple[str, str], ...]:
+    """Read the keys of a hive folder out of a path: ``event=open/date=2026-03-01/0.parquet``."""
+    pairs = [part.split("=", 1) for part in path.parts[:-1] if re.fullmatch(r"\w+=[^=]+", part)]
+    return tuple((key, unquote(value)) for key, value in pairs)
+
+
+def _open(path: Path, shown: str, how: Opening, *, depth: int) -> list[LogFile]:
     with path.open("rb") as file:
-        start = file.read(4)
+        start = file.read(6)
     if not start:
         raise EventLogError(f"{shown!r} is empty (0 bytes).")
-    if start == b"PK\x03\x04" or start == b"PK\x05\x06":
-        return _unzip(path, shown, preset, encoding, workdir, depth=depth)
-    if start == b"PAR1":
+    if start[:4] in {b"PK\x03\x04", b"PK\x05\x06"}:
+        return _unzip(path, shown, how, depth=depth)
+    if start[:4] == b"PAR1":
         return [LogFile(path, shown, "parquet")]
+    if start == b"ARROW1":
+        target = _new_file(how.workdir)
+        containers.arrow_to_parquet(path, target, shown)
+        return [LogFile(target, shown, "parquet")]
+    if start[:3] == b"BZh" or start[:4] == b"\xfd7zX":
+        target = _new_file(how.workdir)
+        containers.unpacked(path, start[:4], target, shown)
+        return _open(target, shown, how, depth=depth + 1)
     kind = _kind_by_name(shown)
     if kind == "parquet":
         raise EventLogError(f"{shown!r} is not a parquet file, or only a part of one.")
-    if kind is None and not (preset and preset.columns):
+    headless = bool(how.preset and how.preset.columns)
+    if kind is None and not headless:
         kind = _kind_by_content(path, shown)
-    path = _as_utf8(path, shown, encoding, workdir)
-    if preset and preset.columns:
-        return [_headless(path, shown, preset)]
+    path = _as_utf8(path, shown, how.encoding, how.workdir)
+    if headless and how.preset is not None and not _has_header(path, how.preset):
+        return [_headless(path, shown, how.preset)]
     if kind == "ndjson":
-        _refuse_json_array(path, shown)
-        return [LogFile(path, shown, "ndjson")]
-    return [LogFile(path, shown, "csv", _separator(path, shown))]
+        return [LogFile(_as_lines(path, shown, how.workdir), shown, "ndjson")]
+    separator = _separator(path, shown, how.skip)
+    return [LogFile(path, shown, "csv", separator, header=not how.columns, skip=how.skip)]
+
+
+def _as_lines(path: Path, shown: str, workdir: Path) -> Path:
+    """Rewrite a JSON list as lines of JSON, or leave the file as it is."""
+    head = head_of(path)
+    if not head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith((b"[", b"{")):
+        return path
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    if packed and head.lstrip().startswith(b"["):
+        plain = _new_file(workdir)
+        with gzip.open(path, "rb") as source, plain.open("wb") as out:
+            shutil.copyfileobj(source, out, 1 << 20)
+        path = plain
+    elif packed:
+        return path
+    target = _new_file(workdir)
+    return target if containers.json_to_lines(path, head, target, shown) else path
 
 
 def _kind_by_name(shown: str) -> Kind | None:
@@ -213,38 +307,58 @@ def _head_of_zst(path: Path) -> bytes:
     return "\n".join(line or "" for line in lines).encode()[:HEAD]
 
 
-def _unzip(
-    path: Path, shown: str, preset: Preset | None, encoding: str, workdir: Path, *, depth: int
-) -> list[LogFile]:
+def _unzip(path: Path, shown: str, how: Opening, *, depth: int) -> list[LogFile]:
     if depth == DEEPEST:
         raise EventLogError(f"{shown!r} holds archives within archives more than {DEEPEST} deep.")
-    files: list[LogFile] = []
-    faults: list[str] = []
     with zipfile.ZipFile(path) as archive:
-        members = [
-            m
-            for m in archive.infolist()
-            if not m.is_dir()
-            and not Path(m.filename).name.startswith((".", "_"))
-            and "__MACOSX" not in m.filename
-        ]
-        if not members:
-            raise EventLogError(f"{shown!r} is an archive without files.")
-        _refuse_too_large(members, shown, workdir)
+        if containers.is_excel(archive):
+            target = _new_file(how.workdir)
+            containers.excel_to_parquet(path, target, shown)
+            return [LogFile(target, shown, "parquet")]
+        members = _members(archive, shown, how)
+        _refuse_too_large(members, shown, how.workdir)
+        files: list[LogFile] = []
+        faults: list[str] = []
         for member in members:
             name = f"{shown}!{member.filename}"
             try:
-                target = _new_file(workdir)
+                target = _new_file(how.workdir)
                 with archive.open(member) as packed, target.open("wb") as out:
                     shutil.copyfileobj(packed, out, 1 << 20)
-                files += _open(target, name, preset, encoding, workdir, depth=depth + 1)
+                files += _open(target, name, how, depth=depth + 1)
             except EngagekitError as error:
                 faults += faults_of(error)
             except Exception as error:  # damaged archives raise whatever they meet
                 faults.append(f"{name!r} cannot be unpacked: {error}.")
     if faults:
+        if files and how.member is None:
+            faults[-1] += f" To read some of its files only, say which: member={Path(files[0].shown.rsplit('!')[-1]).name!r}."  # fmt: skip
         raise EventLogError.from_faults(f"The archive {shown!r} cannot be read", faults)
     return files
+
+
+def _members(archive: zipfile.ZipFile, shown: str, how: Opening) -> list[zipfile.ZipInfo]:
+    members = [
+        m
+        for m in archive.infolist()
+        if not m.is_dir()
+        and not Path(m.filename).name.startswith((".", "_"))
+        and "__MACOSX" not in m.filename
+    ]
+    if not members:
+        raise EventLogError(f"{shown!r} is an archive without files.")
+    if how.member is None:
+        return members
+    chosen = [
+        m
+        for m in members
+        if fnmatch.fnmatch(m.filename, how.member)
+        or fnmatch.fnmatch(Path(m.filename).name, how.member)
+    ]
+    if not chosen:
+        names = [m.filename for m in members]
+        raise EventLogError(f"{shown!r} holds no file {how.member!r}.{nearest(how.member, names)} It holds {listing(names)}.")  # fmt: skip
+    return chosen
 
 
 def _new_file(workdir: Path) -> Path:
@@ -297,11 +411,15 @@ def _plain(path: Path, shown: str) -> Any:
     return path.open("rb")
 
 
-def _refuse_json_array(path: Path, shown: str) -> None:
-    if head_of(path).lstrip().startswith(b"["):
-        raise EventLogError(
-            f"{shown!r} holds one JSON list; it takes one JSON object per line (jq -c '.[]' file.json > file.ndjson)."
-        )
+def _has_header(path: Path, preset: Preset) -> bool:
+    """Tell a table with a header, as warehouses write it, from the export without one."""
+    line = head_of(path).split(b"\n")[0].decode("utf-8", "replace").strip("\ufeff\r")
+    known = {name.casefold() for name in preset.columns}
+    for mark in ",;\t|":
+        fields = [field.strip('"').casefold() for field in line.split(mark)]
+        if len(fields) > 2 and sum(field in known for field in fields) > len(fields) / 2:
+            return not (mark == "\t" and len(fields) == len(preset.columns))
+    return False
 
 
 def _headless(path: Path, shown: str, preset: Preset) -> LogFile:
@@ -316,8 +434,8 @@ def _headless(path: Path, shown: str, preset: Preset) -> LogFile:
     return LogFile(path, shown, "csv", "\t", header=header, quoted=preset.quoted)
 
 
-def _separator(path: Path, shown: str) -> str:
-    head = head_of(path)
+def _separator(path: Path, shown: str, skip: int = 0) -> str:
+    head = b"\n".join(head_of(path).split(b"\n")[skip:])
     if b"\r" in head and b"\n" not in head:
         raise EventLogError(
             f"{shown!r} ends its lines with a lone carriage return, as old Macs did; save it with ordinary line ends."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
@@ -16,8 +17,8 @@ from engagekit.errors import (
     nearest,
 )
 from engagekit.ingest import identities, nested_fields, timestamps, typed_tables
-from engagekit.ingest.column_mapping import Reading
-from engagekit.ingest.files import find_files, is_path
+from engagekit.ingest.column_mapping import EVENT, TIME, Reading
+from engagekit.ingest.files import find_files, is_path, is_remote
 from engagekit.ingest.presets import PRESETS, preset_of
 from engagekit.instants import zone
 from engagekit.log import COLUMNS, as_lazy
@@ -41,26 +42,35 @@ AS_USUAL: dict[str, Any] = {
     "at_format": None,
     "bad_times": "refuse",
     "encoding": "utf-8",
+    "columns": (),
+    "skip": 0,
+    "member": None,
+    "unpivot": (),
 }
+MESSAGE = "engagekit:message"
 
 
 def scan_events(
     source: Any,
     *,
     user: str = "user_id",
-    event: str = "event",
-    at: str = "at",
+    event: str | Sequence[str] = "event",
+    at: str | Sequence[str] = "at",
     preset: str | None = None,
     timezone: str | None = None,
     keep: Keep = (),
     definition: Definition | str | os.PathLike[str] | None = None,
     identities: Any = None,
     exclude: Any = None,
-    dedupe: bool = False,
+    dedupe: bool | str = False,
     cache: str | os.PathLike[str] | Literal[False] | None = None,
     at_format: str | None = None,
     bad_times: Literal["refuse", "null"] = "refuse",
     encoding: str = "utf-8",
+    columns: Sequence[str] = (),
+    skip: int = 0,
+    member: str | None = None,
+    unpivot: Sequence[str] = (),
 ) -> pl.LazyFrame:
     r"""Read an event log of any common kind into the form every function here takes.
 
@@ -71,10 +81,14 @@ def scan_events(
     ----------
     source
         A path, a list of paths, a glob or a folder of csv, tsv, ndjson (jsonl) or parquet files, plain or
-        as .gz, .zst or .zip; or a polars, pandas, Arrow or DuckDB table. A PySpark or Ibis table is
+        as .gz, .bz2, .xz, .zst or .zip; JSON lists, Excel (with the extra ``excel``) and Arrow files; keys of hive
+        folders are columns; or a ``s3://``, ``gs://``, ``az://`` or ``https://`` address of parquet, which polars
+        fetches; or a polars, pandas, Arrow or DuckDB table (Delta and Iceberg: ``pl.scan_delta``, ``pl.scan_iceberg``). A PySpark or Ibis table is
         handed back as it is, for `rollup` to reduce where it lies.
     user, event, at
-        The columns that hold the user's id, the event's name and its time; nested ones with dots.
+        The columns that hold the user's id, the event's name and its time; nested ones with dots. `event` and `at`
+        may be lists of columns, joined by blanks (category and action, date and time), and ``event="=purchase"`` names
+        the event of a log that holds one kind. A name that differs by case only is found.
     preset
         The export this is: ``"amplitude"``, ``"ga4"``, ``"mixpanel"``, ``"mixpanel_before_2023"``,
         ``"posthog"``, ``"segment"`` or ``"snowplow"``. It knows columns, ids, units and file shape;
@@ -99,7 +113,8 @@ def scan_events(
         A matcher of events, or a frame with ``user_id``, to leave out. `check_events` counts them if
         given the same.
     dedupe
-        Whether to drop exact duplicates (same user, event, time and kept properties).
+        Whether to drop exact duplicates (same user, event, time and kept properties); or the name of the column with
+        a message's id, such as ``"insert_id"``: of the events with the same one the first stays.
     cache
         The cache's folder; None for the usual place, False to keep nothing on disk (and all in memory).
     at_format
@@ -109,6 +124,14 @@ def scan_events(
         which `check_events` counts and every answer leaves out.
     encoding
         The encoding of text files; those with a byte-order mark are recognised.
+    columns
+        The names of the columns of csv files without a header.
+    skip
+        How many lines stand above the header (or, with `columns`, above the first row).
+    member
+        Which files of a zip to read: a name or a pattern.
+    unpivot
+        Columns that are events, each holding its time (one row per session, say); they replace `event` and `at`.
 
     Returns
     -------
@@ -135,17 +158,22 @@ def scan_events(
     if definition is not None:
         given = {name: value for name, value in locals().items() if name in AS_USUAL}
         return _by_definition(source, definition, given, keep, cache)
+    shape = _shape(columns, skip, member, unpivot)
+    message = {MESSAGE: dedupe} if isinstance(dedupe, str) else {}
     reading = _reading(
-        {"user": user, "event": event, "at": at},
+        {"user": user, "event": EVENT if unpivot else event, "at": TIME if unpivot else at},
         preset,
         timezone or "UTC",
-        keep,
+        _kept_names(keep) | message,
         exclude,
         at_format,
         bad_times,
         identities,
     )
-    if is_path(source):
+    reading = replace(reading, **shape)
+    if is_remote(source):
+        log = typed_tables.from_remote(source, reading)
+    elif is_path(source):
         log = _from_files(source, reading, cache, encoding)
     elif _stays_in_its_engine(source):
         left: pl.LazyFrame = _untouched(source, reading, identities, exclude, dedupe=dedupe)
@@ -153,6 +181,21 @@ def scan_events(
     else:
         log = typed_tables.from_table(source, reading)
     return _finished(log, _kept_names(keep), identities, exclude, dedupe=dedupe)
+
+
+def _shape(columns: Any, skip: Any, member: Any, unpivot: Any) -> dict[str, Any]:
+    faults = [
+        f"{word} is {given!r}; it takes a list of names."
+        for word, given in {"columns": columns, "unpivot": unpivot}.items()
+        if isinstance(given, str) or not all(isinstance(n, str) and n for n in given)
+    ]
+    if not isinstance(skip, int) or isinstance(skip, bool) or skip < 0:
+        faults.append(f"skip is {skip!r}; it takes a number of lines.")
+    if member is not None and not isinstance(member, str):
+        faults.append(f"member is {member!r}; it takes the name of a file in an archive, or a pattern.")  # fmt: skip
+    if faults:
+        raise ParameterError.from_faults("The log cannot be read this way", faults)
+    return {"columns": tuple(columns), "skip": skip, "member": member, "unpivot": tuple(unpivot)}
 
 
 def _by_definition(
@@ -173,7 +216,7 @@ def _by_definition(
 
 
 def _reading(
-    named: dict[str, str],
+    named: Mapping[str, str | Sequence[str]],
     preset: str | None,
     timezone: str,
     keep: Keep,
@@ -191,7 +234,8 @@ def _reading(
             f"identities is {ids!r}; it takes a frame with 'alias' and 'user_id', or 'log' with one of the presets {listing(takes, last='or')}."
         )
     kept = _kept_names(keep)
-    for role, name in named.items():
+    single: dict[str, Any] = {role: _as_one(role, name, faults) for role, name in named.items()}
+    for role, name in single.items():
         if not isinstance(name, str) or not name:
             faults.append(f"{role} is {name!r}; it takes a column's name.")
     faults += [
@@ -208,8 +252,10 @@ def _reading(
     places = {
         role: getattr(known, role)
         if known and name == DEFAULTS[role]
+        else ((name,),)
+        if nested_fields.JOINED in name or name.startswith("=")
         else nested_fields.places_of(name, None)
-        for role, name in named.items()
+        for role, name in single.items()
     }
     if form is None and known and known.at_format and places["at"] == known.at:
         form = timestamps.Form(known.at_format, "epoch", wall_clock=known.local)
@@ -241,6 +287,16 @@ def _kept_names(keep: Keep) -> dict[str, str]:
     return pairs
 
 
+def _as_one(role: str, name: Any, faults: list[str]) -> Any:
+    """Write several columns as one; an event's name and its time may lie in two."""
+    if isinstance(name, str) or not isinstance(name, (list, tuple)):
+        return name
+    if role == "user" or not name or not all(isinstance(n, str) and n for n in name):
+        faults.append(f"{role} is {name!r}; it takes a column's name{'' if role == 'user' else ', or a list of them'}.")  # fmt: skip
+        return "?"
+    return name[0] if len(name) == 1 else nested_fields.JOINED.join(name)
+
+
 def _from_log(ids: Any) -> bool:
     return isinstance(ids, str) and ids == "log"
 
@@ -250,13 +306,17 @@ def _matched_properties(exclude: Any) -> tuple[str, ...]:
 
 
 def _finished(
-    log: pl.LazyFrame, kept: dict[str, str], ids: Any, exclude: Any, *, dedupe: bool
+    log: pl.LazyFrame, kept: dict[str, str], ids: Any, exclude: Any, *, dedupe: bool | str
 ) -> pl.LazyFrame:
     if ids is not None:
         known = identities.seen_together(log) if _from_log(ids) else ids
         log = identities.join_identities(log, known)
     if exclude is not None:
         log = identities.leave_out(log, exclude)
+    if isinstance(dedupe, str):
+        # What has no message id cannot be told from another.
+        log = log.filter(pl.col(MESSAGE).is_null() | pl.col(MESSAGE).is_first_distinct())
+        return log.select(*COLUMNS, *kept)
     log = log.select(*COLUMNS, *kept)
     return log.unique() if dedupe else log
 
@@ -284,14 +344,14 @@ def _stays_in_its_engine(source: Any) -> bool:
     return type(source).__module__.split(".")[0] in {"pyspark", "ibis", "sqlframe"}
 
 
-def _untouched(source: Any, reading: Reading, ids: Any, exclude: Any, *, dedupe: bool) -> Any:
+def _untouched(source: Any, reading: Reading, ids: Any, exclude: Any, *, dedupe: bool | str) -> Any:
     names = list(source.columns)
     asked = [
         word
         for word, wanted in {
             "identities": ids is not None,
             "exclude": exclude is not None,
-            "dedupe": dedupe,
+            "dedupe": bool(dedupe),
             "preset": reading.preset is not None,
         }.items()
         if wanted

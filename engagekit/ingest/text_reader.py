@@ -31,6 +31,7 @@ class Group:
     files: tuple[LogFile, ...]
     rows: pl.LazyFrame
     schema: Mapping[str, Any]
+    own: Mapping[str, Any] | None = None  # the columns of the files themselves
 
     @property
     def name(self) -> str:
@@ -73,9 +74,15 @@ def write_log(
 def _write_log(
     paths: Sequence[Path], reading: Reading, *, encoding: str, target: Path, workdir: Path
 ) -> None:
-    files, faults = open_files(paths, preset=reading.preset, encoding=encoding, workdir=workdir)
+    files, faults = open_files(
+        paths, preset=reading.preset, encoding=encoding, workdir=workdir,
+        columns=bool(reading.columns), skip=reading.skip, member=reading.member,
+    )  # fmt: skip
     groups, found = _grouped(files, reading)
     faults += found
+    if groups:
+        every = listing([file.shown for g in groups for file in g.files], most=3)
+        faults += column_mapping.unkept([group.schema for group in groups], reading, every)
     parts: list[Part] = []
     # What is sound is read to its end also where something else is not: so all faults are told at once.
     for group in groups:
@@ -115,16 +122,23 @@ def _grouped(files: Sequence[LogFile], reading: Reading) -> tuple[list[Group], l
     faults = []
     for file in files:
         try:
-            key = (file.kind, file.separator, file.header, _columns(file, reading))
+            key = (file.kind, file.separator, file.header, file.hive, _columns(file, reading))
         except file_errors.BAD as error:
             faults.append(file_errors.explain(file, error))
             continue
         found.setdefault(key, []).append(file)
     groups = [
-        Group(tuple(members), _scan(members, dict(schema)), dict(schema))
-        for (*_, schema), members in found.items()
+        _group(tuple(members), dict(schema), reading) for (*_, schema), members in found.items()
     ]
     return groups, faults
+
+
+def _group(members: tuple[LogFile, ...], schema: dict[str, Any], reading: Reading) -> Group:
+    """Scan files of one set of columns; the keys of their folder, if it has any, are columns too."""
+    keys = {key: value for key, value in members[0].hive if key not in schema}
+    rows = _scan(members, schema).with_columns(pl.lit(v).alias(k) for k, v in keys.items())
+    rows, long = column_mapping.unpivoted(rows, schema | dict.fromkeys(keys, pl.String()), reading)
+    return Group(members, rows, long, schema)
 
 
 def _columns(file: LogFile, reading: Reading) -> tuple[tuple[str, Any], ...]:
@@ -132,13 +146,18 @@ def _columns(file: LogFile, reading: Reading) -> tuple[tuple[str, Any], ...]:
         return tuple(pl.read_parquet_schema(file.path).items())
     if file.kind == "ndjson":
         wanted = [*reading.places.values(), *reading.keep.values(), reading.aliases]
+        wanted.append(tuple((name,) for name in reading.unpivot))
         pairs = reading.preset.pairs if reading.preset else ()
         return tuple(
             nested_fields.schema_for([p for ps in wanted for p in ps], pairs=pairs).items()
         )
-    if reading.preset and reading.preset.columns:
+    if reading.columns:
+        return tuple((name, pl.String()) for name in reading.columns)
+    if reading.preset and reading.preset.columns and not (file.header and file.quoted):
         return tuple((name, pl.String()) for name in reading.preset.columns)
-    scan = pl.scan_csv(file.path, separator=file.separator, infer_schema=False, glob=False)
+    scan = pl.scan_csv(
+        file.path, separator=file.separator, infer_schema=False, glob=False, skip_lines=file.skip
+    )
     return tuple(scan.collect_schema().items())
 
 
@@ -158,6 +177,7 @@ def _scan(files: Sequence[LogFile], schema: Mapping[str, Any]) -> pl.LazyFrame:
         quote_char='"' if file.quoted else None,
         schema={**schema, **dict.fromkeys(more, pl.String())},
         missing_columns="insert",
+        skip_lines=file.skip,
         include_file_paths=path_column,
         glob=False,
     )
@@ -183,7 +203,7 @@ def _form(group: Group, reading: Reading) -> tuple[Group | None, Form | None, li
     try:
         form, sample = column_mapping.first_form(group.rows, group.schema, reading)
     except file_errors.BAD as error:
-        faults, rest = _explained(group, error)
+        faults, rest = _explained(group, error, reading)
         if rest is None:
             return None, None, faults
         rest, form, more = _form(rest, reading)
@@ -205,9 +225,9 @@ def _sink(
     try:
         log.sink_parquet(part, compression="zstd", compression_level=1)
     except file_errors.BAD as error:
-        faults, rest = _explained(group, error)
+        faults, rest = _explained(group, error, reading)
     else:
-        faults, rest = _lost(group, part)
+        faults, rest = _lost(group, part, reading)
         if not faults:
             return group, []
     if rest is None:
@@ -216,7 +236,7 @@ def _sink(
     return rest, faults + more
 
 
-def _lost(group: Group, part: Path) -> tuple[list[str], Group | None]:
+def _lost(group: Group, part: Path, reading: Reading) -> tuple[list[str], Group | None]:
     """Find what polars passes over in silence: fields behind the last column, and lines that are no JSON to it."""
     log = pl.scan_parquet(part, glob=False)
     if MORE not in log.collect_schema():
@@ -224,17 +244,19 @@ def _lost(group: Group, part: Path) -> tuple[list[str], Group | None]:
     lost = log.filter(pl.col(MORE).is_not_null()).select(MORE).head(1).collect()
     if lost.is_empty():
         return [], None
-    faults, rest = _broken(group)
+    faults, rest = _broken(group, reading)
     if group.files[0].kind == "ndjson" and not faults:
         return [f"{group.name} holds what cannot be read as JSON: {lost.item()[:60]!r}."], None
     return faults, rest
 
 
-def _explained(group: Group, error: BaseException) -> tuple[list[str], Group | None]:
+def _explained(
+    group: Group, error: BaseException, reading: Reading
+) -> tuple[list[str], Group | None]:
     """Find what is wrong with a group's files, and what is left to read: the sound ones, or JSON of uneven shapes."""
     if file_errors.no_room(error):
         raise error
-    faults, rest = _broken(group)
+    faults, rest = _broken(group, reading)
     if faults:
         return faults, rest
     uneven = group.files[0].kind == "ndjson" and any(
@@ -243,11 +265,11 @@ def _explained(group: Group, error: BaseException) -> tuple[list[str], Group | N
     return ([], _loosely(group)) if uneven else ([file_errors.plainly(group.name, error)], None)
 
 
-def _broken(group: Group) -> tuple[list[str], Group | None]:
+def _broken(group: Group, reading: Reading) -> tuple[list[str], Group | None]:
     found = {file: file_errors.find(file) for file in group.files}
     faults = [fault for fault in found.values() if fault]
     sound = tuple(file for file, fault in found.items() if not fault)
-    return faults, Group(sound, _scan(sound, group.schema), group.schema) if sound else None
+    return faults, _group(sound, dict(group.own or group.schema), reading) if sound else None
 
 
 def _loosely(group: Group) -> Group:

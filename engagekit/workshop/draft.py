@@ -67,7 +67,7 @@ def draft(
     event: str | Sequence[str] | None = None,
     at: str | Sequence[str] | None = None,
     preset: str | None = None,
-    **reading: Any,
+    read: Read | None = None,
 ) -> Draft:
     """Draft a definition from a log: what may be sign-up, core action, activation, steps and advanced actions, and why.
 
@@ -81,8 +81,10 @@ def draft(
         what they hold.
     name, timezone
         For the definition.
-    user, event, at, preset, **reading
-        What is known of how the log is read, as for `ek.Read`; it is not searched for.
+    user, event, at, preset
+        Columns, or the export, that are known; they are not searched for.
+    read
+        What else is known of how the log is read: an `ek.Read`.
 
     Returns
     -------
@@ -111,8 +113,11 @@ def draft(
     >>> drafted.definition.signup, drafted.definition.activation, drafted.definition.core
     ('signed_up', 'first_project', 'project_published')
     """
-    given = {"user": user, "event": event, "at": at, "preset": preset, **reading}
-    log, read, notes = _opened(events, given, timezone)
+    named = {"user": user, "event": event, "at": at, "preset": preset}
+    given = ({} if read is None else read.options()) | {
+        k: v for k, v in named.items() if v is not None
+    }
+    log, found, notes = _opened(events, given, timezone)
     plain, _ = open_log(log)
     rows = plain.select("user_id", pl.col("event").cast(pl.String), "at").collect(
         engine="streaming"
@@ -120,7 +125,7 @@ def draft(
     table, users = profiled(log), rows["user_id"].n_unique()
     signup = roles.signup_of(table, users)
     core = roles.core_of(table, signup.value)
-    base = Definition(name=name, signup=signup.value, activation=core.value, core=core.value, timezone=timezone, read=read)  # fmt: skip
+    base = Definition(name=name, signup=signup.value, activation=core.value, core=core.value, timezone=timezone, read=found)  # fmt: skip
     choices = [signup, core]
     journeys = _journeys(log, base, notes)
     activation = (

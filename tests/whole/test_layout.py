@@ -33,9 +33,9 @@ PACKAGES = {name_of(path) for path in PACKAGE.glob("*/__init__.py")}
 
 # From the top down. A room imports only rooms that stand further down.
 ORDER = [
-    "__main__", "cli", "widgets", "workshop", "reporting", "charts", "tables", "views", "review", "priority", "measures",
+    "__main__", "cli", "cli_reading", "widgets", "workshop", "reporting", "charts", "tables", "views", "review", "priority", "measures",
     "first_weeks", "diagnosis", "survival", "funnels", "engagement", "cohorts", "simulation", "rollups", "playbook", "ingest",
-    "journeys", "strata", "intervals", "definition", "read", "matchers", "log", "_base", "instants", "errors",
+    "journeys", "strata", "intervals", "definition", "read", "steps", "matchers", "log", "_base", "instants", "errors",
 ]  # fmt: skip
 FACES = {"charts", "tables"}  # the two faces of `views`, which know its rooms
 HEAVY = {

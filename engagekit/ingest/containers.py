@@ -1,0 +1,127 @@
+"""Files that must be opened before they can be read: other compressions, Excel, Arrow, and JSON that is not line by line."""
+
+from __future__ import annotations
+
+import bz2
+import json
+import lzma
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from engagekit.errors import EventLogError
+
+if TYPE_CHECKING:
+    import zipfile
+    from pathlib import Path
+
+LARGEST_JSON = 1 << 30  # a list is read whole, in several times its size of memory
+FEW_KEYS = 4
+
+
+def unpacked(path: Path, start: bytes, target: Path, shown: str) -> bool:
+    """Unpack a file compressed as bz2 or xz into `target`; false if it is neither."""
+    opener: Any = bz2.open if start[:3] == b"BZh" else lzma.open if start == b"\xfd7zX" else None
+    if opener is None:
+        return False
+    try:
+        with opener(path, "rb") as packed, target.open("wb") as out:
+            shutil.copyfileobj(packed, out, 1 << 20)
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise EventLogError(f"{shown!r} is damaged, or a part of one: {error}.") from None
+    return True
+
+
+def is_excel(archive: zipfile.ZipFile) -> bool:
+    """Tell an Excel workbook from an archive."""
+    return any(name.startswith("xl/workbook") for name in archive.namelist())
+
+
+def excel_to_parquet(path: Path, target: Path, shown: str) -> None:
+    """Write the first sheet of a workbook as parquet; its cells keep their types.
+
+    Raises
+    ------
+    EventLogError
+        The reader for Excel is not installed, or the workbook cannot be read.
+    """
+    try:
+        table: Any = pl.read_excel(path, engine="calamine")
+    except ImportError:
+        raise EventLogError(
+            f"{shown!r} is an Excel workbook, which needs one more package: pip install 'engagekit[excel]'. "
+            "Or save it as csv (UTF-8)."
+        ) from None
+    except Exception as error:  # the reader's own faults are of many kinds
+        reason = str(error).strip().split("\n")[0][:200]
+        raise EventLogError(
+            f"{shown!r} is an Excel workbook that cannot be read: {reason}."
+        ) from None
+    table.write_parquet(target)
+
+
+def arrow_to_parquet(path: Path, target: Path, shown: str) -> None:
+    """Write an Arrow or feather file as parquet."""
+    try:
+        pl.scan_ipc(path, glob=False).sink_parquet(target)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        raise EventLogError(
+            f"{shown!r} is a damaged Arrow file, or a part of one: {reason}."
+        ) from None
+
+
+def json_to_lines(path: Path, head: bytes, target: Path, shown: str) -> bool:
+    """Write a JSON list, also one inside an object, as one object per line; false if the file is line by line already.
+
+    Raises
+    ------
+    EventLogError
+        It is no JSON, holds no list of objects, or is too large to be read whole.
+    """
+    start = head.lstrip(b"\xef\xbb\xbf").lstrip()
+    if not (start.startswith(b"[") or _is_wrapped(start)):
+        return False
+    if path.stat().st_size > LARGEST_JSON:
+        raise EventLogError(
+            f"{shown!r} holds one JSON list of more than 1 GB; write it as one JSON object per line (jq -c '.[]' file.json > file.ndjson)."
+        )
+    try:
+        found = _list_in(json.loads(path.read_bytes()))
+    except (ValueError, RecursionError) as error:
+        if not start.startswith(b"["):
+            return False  # lines after all; their own faults are told where they are read
+        raise EventLogError(f"{shown!r} is no whole JSON list: {str(error)[:200]}.") from None
+    if found is None:
+        if not start.startswith(b"["):
+            return False
+        raise EventLogError(
+            f"{shown!r} is a JSON list, but not of objects; each event is an object."
+        )
+    with target.open("w", encoding="utf-8") as out:
+        out.writelines(json.dumps(each, ensure_ascii=False) + "\n" for each in found)
+    return True
+
+
+def _is_wrapped(start: bytes) -> bool:
+    """Tell an object over several lines, or one around a list, from lines of objects."""
+    if not start.startswith(b"{"):
+        return False
+    line, _, rest = start.partition(b"\n")
+    try:
+        first = json.loads(line)
+    except ValueError:
+        return True
+    return not rest.strip() and _list_in(first) is not None
+
+
+def _list_in(value: Any) -> list[Any] | None:
+    if isinstance(value, list):
+        return value if all(isinstance(each, dict) for each in value) else None
+    if not isinstance(value, dict):
+        return None
+    lists = [v for v in value.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
+    if len(lists) == 1 and len(value) <= FEW_KEYS:
+        return _list_in(lists[0])
+    return [value] if any(isinstance(v, str) for v in value.values()) else None

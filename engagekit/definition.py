@@ -32,7 +32,7 @@ from engagekit.matchers import (
     to_plain,
 )
 from engagekit.read import Read, read_from
-from engagekit.steps import Step as Step
+from engagekit.steps import Step as Step  # noqa: PLC0414 -- its home of old
 from engagekit.steps import steps_from
 
 if TYPE_CHECKING:

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
 DEFINED = "definition.toml"
 Preset = Literal[
-    "posthog", "amplitude", "mixpanel", "mixpanel_before_2023", "segment", "ga4", "snowplow"
+    "posthog",
+    "amplitude",
+    "mixpanel",
+    "mixpanel_before_2023",
+    "segment",
+    "ga4",
+    "snowplow",
+    "rudderstack",
+    "matomo",
 ]
 
 

@@ -60,6 +60,7 @@ class Reading:
     skip: int = 0
     member: str | None = None
     unpivot: tuple[str, ...] = ()  # columns that are events, each holding its time
+    assumed: bool = False  # whether the form is the preset's, which connectors may have rewritten
     can_drop: bool = True  # whether events whose time cannot be read may be left out
 
     def called(self, role: str) -> str:
@@ -148,6 +149,9 @@ def as_log(
     dtype, event_dtype = dtype_of(rows, at), dtype_of(rows, event)
     known = isinstance(dtype, (pl.Datetime, pl.Date))
     kept = [_kept(schema, places).alias(name) for name, places in reading.keep.items()]
+    prefix = reading.preset.prefix if reading.preset else ""
+    if prefix and dtype_of(rows, user) == pl.String:
+        user = user.str.strip_prefix(prefix)
     log = rows.select(
         user.alias("user_id"),
         nested_fields.as_text(event, event_dtype).alias("event"),
@@ -212,7 +216,10 @@ def first_form(
     """Tell from a log's first times how they are written; also returns those times, as text."""
     at = _required(schema, reading, "at")
     sample = rows.select(text_of_time(at).alias("at")).head(SAMPLE).collect().to_series()
-    return reading.form or timestamps.choose(sample), sample
+    form = reading.form
+    if reading.assumed and not sample.drop_nulls().head(20).str.contains(timestamps.NUMBER).any():
+        form = None
+    return form or timestamps.choose(sample), sample
 
 
 def text_of_time(at: pl.Expr) -> pl.Expr:
@@ -236,6 +243,8 @@ def settle_times(
     """Find the further forms in which the times left over are written, and the faults of those that fit none."""
     forms: list[Form] = []
     candidates = (reading.form,) if reading.form else timestamps.FORMS
+    if reading.form and reading.assumed:
+        candidates = (reading.form, *timestamps.FORMS)
     while True:
         unread = pl.col(RAW).is_not_null()
         if forms:

@@ -55,6 +55,7 @@ MARKS = {
 REMOTE = re.compile(r"(s3a?|gs|gcs|abfss?|adl|az|azure|https?|hf)://", re.IGNORECASE)
 DEEPEST = 3  # an export zip may hold zips of gzip files, not more
 HEAD = 1 << 16
+MANY = 50  # files of an archive that are rather read as one
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class LogFile:
     quoted: bool = True
     skip: int = 0
     hive: tuple[tuple[str, str], ...] = ()  # keys and values that the path holds
+    joined: bool = False  # whether it stands for many files of an archive
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Opening:
     )
     skip: int = 0
     member: str | None = None
+    together: bool = False  # whether the many small files of an archive become one
 
 
 def is_path(source: Any) -> bool:
@@ -189,6 +192,7 @@ def open_files(
     columns: bool = False,
     skip: int = 0,
     member: str | None = None,
+    together: bool = False,
 ) -> tuple[list[LogFile], list[str]]:
     """Unpack archives, bring text to UTF-8, and tell each file's format; temporary files go to `workdir`.
 
@@ -197,7 +201,7 @@ def open_files(
     tuple
         The files that can be read, and the faults of those that are empty, damaged or of another kind, by name.
     """
-    how = Opening(preset, encoding, workdir, columns, skip, member)
+    how = Opening(preset, encoding, workdir, columns, skip, member, together)
     files: list[LogFile] = []
     faults: list[str] = []
     for path in paths:
@@ -244,12 +248,13 @@ def _open(path: Path, shown: str, how: Opening, *, depth: int) -> list[LogFile]:
     if headless and how.preset is not None and not _has_header(path, how.preset):
         return [_headless(path, shown, how.preset)]
     if kind == "ndjson":
-        return [LogFile(_as_lines(path, shown, how.workdir), shown, "ndjson")]
+        inside = how.preset.inside if how.preset else ""
+        return [LogFile(_as_lines(path, shown, how.workdir, inside), shown, "ndjson")]
     separator = _separator(path, shown, how.skip)
     return [LogFile(path, shown, "csv", separator, header=not how.columns, skip=how.skip)]
 
 
-def _as_lines(path: Path, shown: str, workdir: Path) -> Path:
+def _as_lines(path: Path, shown: str, workdir: Path, inside: str) -> Path:
     """Rewrite a JSON list as lines of JSON, or leave the file as it is."""
     head = head_of(path)
     if not head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith((b"[", b"{")):
@@ -264,7 +269,8 @@ def _as_lines(path: Path, shown: str, workdir: Path) -> Path:
     elif packed:
         return path
     target = _new_file(workdir)
-    return target if containers.json_to_lines(path, head, target, shown) else path
+    found = target if containers.json_to_lines(path, head, target, shown) else path
+    return containers.spread(found, inside, _new_file(workdir), shown) if inside else found
 
 
 def _kind_by_name(shown: str) -> Kind | None:
@@ -317,6 +323,12 @@ def _unzip(path: Path, shown: str, how: Opening, *, depth: int) -> list[LogFile]
             return [LogFile(target, shown, "parquet")]
         members = _members(archive, shown, how)
         _refuse_too_large(members, shown, how.workdir)
+        if how.together and len(members) >= MANY and not (how.preset and how.preset.inside):
+            joined = containers.joined(archive, members, _new_file(how.workdir))
+            if joined is not None:
+                name = f"{shown} ({len(members):,} files)"
+                found = _open(joined, f"{name}.ndjson", how, depth=depth + 1)
+                return [replace(file, joined=True) for file in found]
         files: list[LogFile] = []
         faults: list[str] = []
         for member in members:

@@ -90,8 +90,8 @@ def scan_events(
         may be lists of columns, joined by blanks (category and action, date and time), and ``event="=purchase"`` names
         the event of a log that holds one kind. A name that differs by case only is found.
     preset
-        The export this is: ``"amplitude"``, ``"ga4"``, ``"mixpanel"``, ``"mixpanel_before_2023"``,
-        ``"posthog"``, ``"segment"`` or ``"snowplow"``. It knows columns, ids, units and file shape;
+        The export this is: ``"amplitude"``, ``"ga4"``, ``"matomo"`` (its visits log), ``"mixpanel"``,
+        ``"mixpanel_before_2023"``, ``"posthog"``, ``"rudderstack"``, ``"segment"`` or ``"snowplow"``. It knows columns, ids, units and file shape;
         `user`, `event`, `at` and `at_format` still override it, one by one.
     timezone
         Where times without an offset in files were local (None: the definition's zone, else UTC); presets know that theirs are in UTC. A naive
@@ -106,7 +106,7 @@ def scan_events(
         wherever a parameter here has its default.
     identities
         A frame with ``alias, user_id``: events of an alias become that user's. Chains are followed.
-        ``"log"`` learns them from an Amplitude, GA4, Segment or Snowplow export: where the id of a visitor
+        ``"log"`` learns them from an export (with its preset): where the id of a visitor
         or device stands beside one user's id, and never beside another's, all its events are that user's.
         Without it, what people do before they are known stays under the visitor's id.
     exclude
@@ -249,6 +249,7 @@ def _reading(
         n: n for n in _matched_properties(exclude) if n not in kept and n not in COLUMNS
     }
     form = timestamps.form_of(at_format) if at_format is not None else None
+    assumed = form is None
     places = {
         role: getattr(known, role)
         if known and name == DEFAULTS[role]
@@ -265,6 +266,7 @@ def _reading(
         form=form,
         timezone="UTC" if known and not known.local else timezone,
         preset=known,
+        assumed=assumed,
         drop_bad_times=bad_times == "null",
         aliases=known.aliases if known and _from_log(ids) else (),
     )

@@ -74,12 +74,39 @@ def write_log(
 def _write_log(
     paths: Sequence[Path], reading: Reading, *, encoding: str, target: Path, workdir: Path
 ) -> None:
-    files, faults = open_files(
-        paths, preset=reading.preset, encoding=encoding, workdir=workdir,
-        columns=bool(reading.columns), skip=reading.skip, member=reading.member,
-    )  # fmt: skip
+    def opened(*, together: bool) -> tuple[list[LogFile], list[str]]:
+        return open_files(
+            paths,
+            preset=reading.preset,
+            encoding=encoding,
+            workdir=workdir,
+            columns=bool(reading.columns),
+            skip=reading.skip,
+            member=reading.member,
+            together=together,
+        )
+
+    files, faults = opened(together=True)
+    if any(file.joined for file in files):
+        try:
+            _read_opened(files, faults, reading, target, workdir)
+        except (EngagekitError, *file_errors.BAD) as error:
+            if file_errors.no_room(error):
+                raise
+            # What is wrong is told by file and row, so the files of archives are read one by one then.
+            for left in workdir.glob("part-*.parquet"):
+                left.unlink()
+            files, faults = opened(together=False)
+        else:
+            return
+    _read_opened(files, faults, reading, target, workdir)
+
+
+def _read_opened(
+    files: Sequence[LogFile], faults: list[str], reading: Reading, target: Path, workdir: Path
+) -> None:
     groups, found = _grouped(files, reading)
-    faults += found
+    faults = faults + found
     if groups:
         every = listing([file.shown for g in groups for file in g.files], most=3)
         faults += column_mapping.unkept([group.schema for group in groups], reading, every)
@@ -122,7 +149,15 @@ def _grouped(files: Sequence[LogFile], reading: Reading) -> tuple[list[Group], l
     faults = []
     for file in files:
         try:
-            key = (file.kind, file.separator, file.header, file.hive, _columns(file, reading))
+            table = _table_of(file, reading)
+            key = (
+                file.kind,
+                file.separator,
+                file.header,
+                file.hive,
+                table,
+                _columns(file, reading),
+            )
         except file_errors.BAD as error:
             faults.append(file_errors.explain(file, error))
             continue
@@ -136,9 +171,18 @@ def _grouped(files: Sequence[LogFile], reading: Reading) -> tuple[list[Group], l
 def _group(members: tuple[LogFile, ...], schema: dict[str, Any], reading: Reading) -> Group:
     """Scan files of one set of columns; the keys of their folder, if it has any, are columns too."""
     keys = {key: value for key, value in members[0].hive if key not in schema}
+    table = _table_of(members[0], reading)
+    if table and nested_fields.first_of(schema, reading.places["event"]) is None:
+        keys["event"] = table
     rows = _scan(members, schema).with_columns(pl.lit(v).alias(k) for k, v in keys.items())
     rows, long = column_mapping.unpivoted(rows, schema | dict.fromkeys(keys, pl.String()), reading)
     return Group(members, rows, long, schema)
+
+
+def _table_of(file: LogFile, reading: Reading) -> str:
+    """Name the table that a file holds, where that can be the event's name: one for pages, one for identifies."""
+    named = reading.preset is not None and reading.preset.table and file.kind == "csv"
+    return Path(file.shown.rsplit("!")[-1]).name.split(".")[0] if named else ""
 
 
 def _columns(file: LogFile, reading: Reading) -> tuple[tuple[str, Any], ...]:

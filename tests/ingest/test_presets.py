@@ -368,7 +368,6 @@ def test_identities_learned_from_the_log(scan):
         "ann",
     ]
     for options in (
-        {"preset": "posthog", "identities": "log"},
         {"identities": "log"},
         {"preset": "ga4", "identities": "seen"},
     ):

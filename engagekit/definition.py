@@ -7,9 +7,9 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
 
-from engagekit._base import write_whole
+from engagekit._base import WeekStart, write_whole
 from engagekit.errors import (
     DefinitionError,
     EngagekitError,
@@ -81,7 +81,7 @@ class Definition:
     feedback_asked, feedback_given, outreach, errors, support
         Matchers of events that some metrics need; None where the log has none.
     timezone, week_start
-        Where local days lie, and whether weeks start on ``"monday"`` or ``"sunday"``.
+        Where local days lie, and on which day weeks start.
     burn_in_days
         With ``signup=None``: users first seen in this many first days are left out (default 90).
     activation_days, habit_days, depth_days, advocacy_days, depth_within_days, first_days
@@ -123,7 +123,7 @@ class Definition:
     errors: Matcher | None = None
     support: Matcher | None = None
     timezone: str = "UTC"
-    week_start: Literal["monday", "sunday"] = "monday"
+    week_start: WeekStart = "monday"
     burn_in_days: int | None = None
     activation_days: int = 14
     habit_days: int | None = None
@@ -225,7 +225,7 @@ class Definition:
             faults.append(str(error))
         if not isinstance(self.guessed, bool):
             faults.append(f"guessed is {self.guessed!r}; it takes true or false.")
-        faults += check_choice("week_start", self.week_start, ["monday", "sunday"])
+        faults += check_choice("week_start", self.week_start, get_args(WeekStart))
         for name in (*WHOLE_DAYS, "depth_uses", "first_days"):
             value = getattr(self, name)
             least = 0 if name == "burn_in_days" else 1

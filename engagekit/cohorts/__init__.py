@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from engagekit._base import Calendar, calendar_for, since_index
+from engagekit.cohorts.attribution import ATTRIBUTIONS, attributed
 from engagekit.cohorts.grid import added_up, answer
 from engagekit.cohorts.parameters import (
     TAKEN,
@@ -40,6 +41,7 @@ from engagekit.cohorts.starts import (
     starts,
     try_expression,
 )
+from engagekit.errors import check_choice
 from engagekit.instants import clock_time
 from engagekit.journeys import names_and_faults
 from engagekit.log import open_log
@@ -86,6 +88,7 @@ def retention(
     timezone: str = "UTC",
     week_start: WeekStart = "monday",
     by: str | Sequence[str] | None = None,
+    attribution: Literal["start", "first", "last", "same"] = "same",
     limit: int | None = None,
     people: bool = False,
 ) -> pl.DataFrame:
@@ -101,7 +104,7 @@ def retention(
         Which events start a user and which are a return: an event name, a list of names, an `ek.Match`, or a
         boolean polars expression; ``pl.lit(True)`` is any event. `back` None is the same as `start`.
     period
-        ``"hour"``, ``"day"``, ``"week"`` or ``"month"``.
+        ``"hour"``, ``"day"``, ``"week"``, ``"month"`` or ``"quarter"``.
     periods
         How many periods, the start's own (0) included; with `brackets`, those say it instead.
     cohorts
@@ -126,9 +129,13 @@ def retention(
         First and last (exclusive) instant: a datetime, a date or ISO text, local to `timezone` if without offset.
         `since` is floored to its period; None is the first start. `as_of` None is just after the last event.
     timezone, week_start
-        Where local periods lie, and whether weeks start on ``"monday"`` or ``"sunday"``.
+        Where local periods lie, and on which day weeks start: ``"monday"``, ``"sunday"`` or any other.
     by
-        Columns to split by. Where they vary within a user, start and return must carry the same values.
+        Columns to split by; null is a group of its own.
+    attribution
+        Whose value counts where it varies within a user: ``"same"``: start and return must carry the same one;
+        ``"start"``: that of the user's first start, whatever the return carries (not with ``cohorts="each"``);
+        ``"first"``, ``"last"``: of all the user's events before `as_of`, the first or last that is not null.
     limit
         Keep so many groups, those with most starting users (ties by name); the rest is ``"Other"``.
     people
@@ -191,6 +198,9 @@ def retention(
     }
     faults += matcher_faults("start", start) + matcher_faults("back", back)
     asked = given | {"limit": limit, "by": names, "since": since, "as_of": as_of}
+    faults += check_choice("attribution", attribution, ATTRIBUTIONS)
+    if attribution == "start" and cohorts == "each":
+        faults.append("attribution='start' needs one start per user; with cohorts='each' take 'first', 'last' or 'same'.")  # fmt: skip
     refuse("Retention", faults + terms_faults(calendar, **asked))
     back = start if back is None else back
     whole, dates_only = open_log(events, needs=[*names, *columns_of(start), *columns_of(back)])
@@ -202,7 +212,7 @@ def retention(
         as_of = None if as_of is None else clock_time(as_of, timezone)
     given |= {"brackets": tuple(brackets) if brackets else None, "dates_only": dates_only}
     terms = Terms(calendar_for(calendar, dates_only=dates_only), **given)
-    log = before(whole, as_of, terms)
+    log = attributed(before(whole, as_of, terms), start, names, attribution)
     first = None if since is None else since_index(since, terms.calendar)
     begun = starts(log, start, names, terms, since=first)
     end = data_end(events, as_of, begun, terms)

@@ -54,7 +54,7 @@ class Reading:
     encoding
         How text files are encoded.
     dedupe
-        Keep one of events that are the same in every column.
+        Keep one of events that are the same in user, event, time and the properties kept.
     cache
         Folder for text files once read; default: a folder of your account.
     """

@@ -132,6 +132,8 @@ def _expand(path: Path) -> list[Path]:
             return _in_folder(path)
         if path.exists():
             return [path]
+    except EngagekitError:
+        raise
     except (OSError, ValueError) as error:
         raise EventLogError(f"{str(path)!r} cannot be opened ({error}).") from None
     if glob.has_magic(str(path)):

@@ -196,7 +196,7 @@ def _duplicates(raw: pl.LazyFrame) -> Finding:
         rows - distinct,
         rows,
         example,
-        "They are kept. If an event was sent twice rather than done twice, read the log with dedupe=True.",
+        "They agree in user, event, time and the properties kept; other columns were not compared. If an event was sent twice rather than done twice, read the log with dedupe=True.",
     )
 
 

@@ -83,7 +83,7 @@ def form_of(at_format: str) -> Form:
     if at_format == EXCEL:
         return Form(EXCEL, "epoch", wall_clock=True)
     kind: Kind = "day"
-    if re.search(r"%[#:]*z", at_format) or at_format.endswith((" GMT", " UTC")):
+    if re.search(r"%[#:]*z|%Z", at_format) or at_format.endswith((" GMT", " UTC")):
         kind = "instant"
     elif re.search(r"%[HIkTRrXcsM]", at_format):
         kind = "local"
@@ -107,8 +107,9 @@ def parsed(raw: pl.Expr, form: Form, *, timezone: str) -> pl.Expr:
     if form.kind == "day":
         return _within_living_memory(raw.str.to_date(form.pattern, strict=False), day=True)
     pattern, literal_utc = form.pattern, form.pattern.endswith(("Z", " UTC", " GMT"))
-    if literal_utc and "%Z" in pattern:
-        literal_utc = False
+    if "%Z" in pattern and not re.search(r"%[#:]*z", pattern):
+        # An abbreviation names no zone (EST, IST, CST are several), but for those of UTC.
+        literal_utc, raw = True, pl.when(raw.str.contains(r"\b(UTC|GMT|Z)\b")).then(raw)
     time = raw.str.to_datetime(pattern, strict=False, time_unit="us")
     if form.kind == "local":
         time = localized(time, timezone)

@@ -77,7 +77,7 @@ def test_each_fault_is_named(changes, words):
 
 def test_all_faults_come_at_once():
     with pytest.raises(DefinitionError, match="3 faults"):
-        dataclasses.replace(FULL, habit_days=0, week_start="friday", targets={"habit": 2})
+        dataclasses.replace(FULL, habit_days=0, week_start="freitag", targets={"habit": 2})
 
 
 def test_a_single_name_where_a_list_belongs_is_a_list_of_one():

@@ -567,3 +567,12 @@ def test_many_small_files_in_a_zip_are_read_as_one_and_their_faults_told_by_name
     assert scan(archive(None), "export.zip", preset="amplitude").height == 240
     with pytest.raises(ek.EngagekitError, match=r"1_2026-03-01_77#0\.json\.gz"):
         scan(archive(77), "broken.zip", preset="amplitude")
+
+
+def test_abbreviations_of_zones_other_than_utc_are_refused(scan):
+    written = "user_id,event,at\na,open,2026-03-01 09:30:00 {}\n"
+    asked = {"at_format": "%Y-%m-%d %H:%M:%S %Z"}
+    for zone in ("UTC", "GMT"):
+        assert scan(written.format(zone).encode(), "log.csv", **asked, timezone="Asia/Tokyo")["at"].item() == NINE
+    with pytest.raises(ek.EngagekitError, match="cannot be read"):
+        scan(written.format("EST").encode(), "log.csv", **asked)

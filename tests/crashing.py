@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
-from engagekit.forgetting import forget
 
 import engagekit as ek
 from engagekit import workshop
 from engagekit.definition import Definition
 from engagekit.journeys.tables import Journeys
 from engagekit.rollups import prepare
+from engagekit.workshop.forgetting import forget
 from engagekit.workshop.session import Session
 
 if TYPE_CHECKING:

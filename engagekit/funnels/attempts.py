@@ -38,6 +38,7 @@ class Rules:
     entry: Literal["best", "first"]
     exclusions: tuple[tuple[int, int, int], ...]
     exclusion: Literal["drop", "stop"]
+    closed_by: int | None = None  # attempts whose window reaches to this instant are not considered
 
 
 @dataclass(frozen=True)
@@ -246,6 +247,9 @@ def _trail(unit: Integers, at: Integers, flags: NDArray[np.unsignedinteger], ste
 def _chosen(trail: Trail, rules: Rules) -> Attempts:
     entries = _entries(trail, rules)
     ends = later(trail.at.take(entries), rules.within)
+    if rules.closed_by is not None:
+        closed = ends < rules.closed_by
+        entries, ends = entries[closed], ends[closed]
     follow = {"ordered": _ordered, "strict": _strict, "any": _any}[rules.order]
     attempts = _excluded(trail, follow(trail, entries, ends), rules)
     if rules.entry == "first" or not attempts.entries.size:

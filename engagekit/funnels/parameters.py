@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
@@ -27,11 +27,16 @@ if TYPE_CHECKING:
 ORDERS = ("ordered", "strict", "any")
 ENTRIES = ("best", "first")
 EXCLUSIONS = ("drop", "stop")
+ATTRIBUTIONS = ("start", "first", "last", "same")
+ENTERED, ENTERED_BY = "entered", ("day", "week", "month", "quarter")
 COUNTS = {"step": pl.Int32, "event": pl.String} | RATE
 COUNTS |= {
     "overall": pl.Float64,
+    "overall_low": pl.Float64,
+    "overall_high": pl.Float64,
     "median_seconds": pl.Float64,
     "mean_seconds": pl.Float64,
+    "median_seconds_from_entry": pl.Float64,
     "open": pl.Int64,
     "waiting": pl.Int64,
 }
@@ -62,6 +67,10 @@ class Asked:
     since: datetime | None
     as_of: datetime | None
     by: tuple[str, ...]
+    values: tuple[str, ...] = ()  # the columns of `by` that the log has
+    attribution: str = "same"
+    entered: Any = None
+    only_closed: bool = False
 
 
 def asked_of(
@@ -75,6 +84,9 @@ def asked_of(
     exclusion: Any,
     since: Any,
     as_of: Any,
+    attribution: Any = "same",
+    entered: Any = None,
+    only_closed: Any = False,
 ) -> Asked:
     """Check what a funnel was given.
 
@@ -85,6 +97,10 @@ def asked_of(
     """
     faults = check_choice("order", order, ORDERS) + check_choice("entry", entry, ENTRIES)
     faults += check_choice("exclusion", exclusion, EXCLUSIONS)
+    faults += check_choice("attribution", attribution, ATTRIBUTIONS)
+    faults += [] if entered is None else check_choice("entered", entered, ENTERED_BY)
+    if not isinstance(only_closed, bool):
+        faults.append(f"only_closed is {only_closed!r}; it takes True or False.")
     steps, wrong_steps = _steps(steps)
     exclusions, wrong_exclusions = _exclusions(exclude, len(steps))
     span, wrong_span = _tried(lambda: span_of(within))
@@ -93,7 +109,13 @@ def asked_of(
     faults += wrong_steps + wrong_exclusions + wrong_span + wrong_moments + wrong_names
     if faults:
         raise ParameterError.from_faults(HEADING, faults)
-    return Asked(steps, exclusions, span, order, entry, exclusion, *moments, names)
+    if entered is not None and ENTERED in names:
+        raise ParameterError.from_faults(HEADING, [f"by holds {ENTERED!r}, which entered= gives."])
+    whole = (*names, ENTERED) if entered is not None else names
+    asked = Asked(steps, exclusions, span, order, entry, exclusion, *moments, whole)
+    return replace(
+        asked, values=names, attribution=attribution, entered=entered, only_closed=only_closed
+    )
 
 
 def _tried(read: Any) -> tuple[Any, list[str]]:
@@ -222,4 +244,4 @@ def needs_of(asked: Asked) -> list[str]:
             else property_names(condition)
         )
     ]
-    return [*needs, *asked.by]
+    return [*needs, *asked.values]

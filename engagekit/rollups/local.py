@@ -162,7 +162,9 @@ def _known(prepared: Prepared) -> _Look:
 
 def _occurrences(log: pl.LazyFrame, names: list[str]) -> Occurrences:
     def any_of(match: Match) -> bool:
-        return log.filter(matches(match)).head(1).collect(engine="streaming").height > 0
+        return (
+            log.filter(matches(match, any_part=True)).head(1).collect(engine="streaming").height > 0
+        )
 
     def values(event: str, column: str) -> list[object]:
         found = log.filter(pl.col("event") == event).select(pl.col(column).unique())
@@ -207,7 +209,7 @@ def _without_user(raw: pl.LazyFrame, definition: Definition) -> tuple[int, int]:
     """Count the events of the definition, and those of them that nobody is named for."""
     if not raw.select(pl.col("user_id").null_count()).collect(engine="streaming").item():
         return 0, 0
-    meant = [matches(matcher) for matcher in definition.matchers().values()]
+    meant = [matches(matcher, any_part=True) for matcher in definition.matchers().values()]
     told = raw.with_columns(pl.col("event").cast(pl.String)).filter(pl.any_horizontal(*meant))
     counts = told.select(pl.col("user_id").null_count(), n=pl.len()).collect(engine="streaming")
     nobody, every = counts.row(0)

@@ -1,0 +1,114 @@
+"""A draft in words, and as a TOML file that explains itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engagekit._base import many
+from engagekit.definition import schema_path
+from engagekit.matchers import label
+
+if TYPE_CHECKING:
+    from engagekit.workshop.draft import Draft
+    from engagekit.workshop.draft_roles import Choice
+
+WINDOWS = (
+    "usage_interval_days", "burn_in_days", "activation_days", "habit_days", "depth_days", "depth_within_days", "depth_uses",
+    "advocacy_days", "first_days", "outcome_days",
+)  # fmt: skip
+MEANINGS = {
+    "signup": "Sign-up",
+    "core": "Core action: the repeatable action that carries ongoing value",
+    "activation": "Activation: the first meaningful outcome",
+    "steps": "Steps on the way to activation",
+    "advanced": "Advanced actions: going deeper",
+    "advocacy": "Advocacy: bringing others",
+    "outreach": "Outreach: the product's own messages",
+    "feedback_asked": "Feedback asked for",
+    "feedback_given": "Feedback given",
+    "errors": "Errors",
+    "support": "Calls for help",
+}
+HEAD = """#:schema {schema}
+# A draft made from the log: a start, nobody has confirmed it. Correct it, then set guessed = false.
+"""
+SHOWN = 15
+
+
+def toml_of(draft: Draft) -> str:
+    """Write the drafted definition with a comment on each choice."""
+    import tomli_w
+
+    table = draft.definition.to_table()
+    read, steps = table.pop("read", None), table.pop("steps", None)
+    targets = table.pop("targets", None)
+    parts = [HEAD.format(schema=schema_path().as_uri())]
+
+    def written(*names: str) -> str:
+        some = {name: table.pop(name) for name in names if name in table}
+        return tomli_w.dumps(some) if some else ""
+
+    parts.append(written("schema_version", "guessed", "name", "timezone", "week_start"))
+    parts += [
+        _comment(choice) + (written(choice.role) or f"# {choice.role} = …\n")
+        for choice in draft.choices
+        if choice.role != "steps"
+    ]
+    parts.append("# Windows in days, from how often users come back.\n" + written(*WINDOWS))
+    parts.append(tomli_w.dumps(table) if table else "")
+    told = next((c for c in draft.choices if c.role == "steps"), None)
+    if told is not None:
+        parts.append(_comment(told) + (tomli_w.dumps({"steps": steps}) if steps else ""))
+    parts.append(
+        tomli_w.dumps({"targets": targets})
+        if targets
+        else "# Targets the team sets, as shares: without them no link can be called broken.\n# [targets]\n# activation = 0.35\n# habit = 0.5\n"
+    )
+    if read:
+        told_notes = "".join(f"# {_one_line(note)}\n" for note in draft.notes)
+        parts.append(f"# How the log is read.\n{told_notes}" + tomli_w.dumps({"read": read}))
+    return "\n".join(part for part in parts if part)
+
+
+def _comment(choice: Choice) -> str:
+    lines = [f"# {MEANINGS[choice.role]}: {choice.why}."]
+    if choice.others:
+        lines.append(f"# Next candidates: {', '.join(choice.others)}.")
+    return "".join(_one_line(line) + "\n" for line in lines)
+
+
+def _one_line(text: str) -> str:
+    # What an event's name holds must not end the comment.
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def in_words(draft: Draft) -> str:
+    """Show the log's events and what is proposed, for a terminal."""
+    rows = draft.events.head(SHOWN)
+    width = max([5, *(len(e) for e in rows["event"])])
+    width = min(width, 40)
+    lines = [*draft.notes, ""] if draft.notes else []
+    lines.append(f"{'event':<{width}} {'users':>9} {'repeating':>9} {'times':>10} {'first of':>9}")
+    lines += [
+        f"{_one_line(r['event'])[:width]:<{width}} {r['users']:>9,} {r['repeating']:>9,} {r['times']:>10,} {r['first_of']:>9,}"
+        for r in rows.iter_rows(named=True)
+    ]
+    if draft.events.height > SHOWN:
+        lines.append(f"and {many(draft.events.height - SHOWN, 'more event')}")
+    lines += ["", "Proposed (a guess that nobody has confirmed):"]
+    for choice in draft.choices:
+        lines.append(f"  {choice.role}: {_value(choice)}")
+        if choice.value:
+            lines.append(f"    {_one_line(choice.why)}")
+        if choice.others:
+            lines.append(f"    or: {', '.join(map(_one_line, choice.others))}")
+    return "\n".join(lines)
+
+
+def _value(choice: Choice) -> str:
+    value: Any = choice.value
+    if value is None or value == []:
+        return "none" if value == [] else "none: a user's first event"
+    if choice.role == "steps":
+        return ", ".join(step.name for step in value)
+    return _one_line(", ".join(value) if isinstance(value, list) else label(value))

@@ -42,6 +42,7 @@ PLAIN = {
     "activations": pair("activations", frames.activations()),
     "segments": pair("segments", frames.priority()),
     "metrics": pair("metrics", frames.metrics()),
+    "product_clock": pair("product_clock", frames.clock()),
     "lifecycle": pair("lifecycle", frames.lifecycle()),
     "stickiness": pair("stickiness", frames.stickiness()),
     "dumbbell": pair("dumbbell", frames.compared()),
@@ -51,7 +52,6 @@ PLAIN = {
     "threshold_grid": pair("threshold_grid", frames.grid()),
     "threshold_grid of": pair("threshold_grid", frames.grid(), action="(active days)"),
     "engagement_matrix": pair("engagement_matrix", frames.matrix()),
-    "product_clock": pair("product_clock", frames.clock()),
 }
 EMPTY = {
     "heatmap": pair("heatmap", frames.curves().clear()),
@@ -64,6 +64,7 @@ EMPTY = {
     ),
     "segments": pair("segments", frames.priority(segments=frames.segments().clear())),
     "metrics": pair("metrics", frames.metrics().clear()),
+    "product_clock": pair("product_clock", frames.clock().clear()),
     "lifecycle": pair("lifecycle", frames.lifecycle().clear()),
     "stickiness": pair("stickiness", frames.stickiness().clear()),
     "dumbbell": pair("dumbbell", frames.compared().clear()),
@@ -84,7 +85,7 @@ NAMED = {
     "segments": pair(
         "segments", frames.priority(segments=frames.segments(HOSTILE, name=HOSTILE[1]))
     ),
-    "metrics": pair("metrics", frames.metrics().with_columns(detail=frames.pl.lit(HOSTILE[2]))),
+    "metrics": pair("metrics", frames.metrics().with_columns(reading=frames.pl.lit(HOSTILE[2]))),
     "step_drop_off": pair("step_drop_off", frames.drop_off(HOSTILE)),
     "engagement_matrix": pair("engagement_matrix", frames.matrix(HOSTILE)),
     "day_map": pair("day_map", frames.daily(HOSTILE)),

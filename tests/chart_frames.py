@@ -252,7 +252,7 @@ def metrics():
     rows = [
         {
             "metric": "activation rate",
-            "detail": None,
+            "reading": "within 14 days",
             "link": "activation",
             "play": "Progress & Momentum",
         }
@@ -260,7 +260,7 @@ def metrics():
         | {"unit": "share", "note": None},
         {
             "metric": "time to value",
-            "detail": "median",
+            "reading": "median",
             "link": "activation",
             "play": "Progress & Momentum",
         }
@@ -268,7 +268,7 @@ def metrics():
         | {"unit": "days", "note": None},
         {
             "metric": "step drop-off",
-            "detail": "Connect <b>",
+            "reading": "Connect <b>",
             "link": "activation",
             "play": "Contextual Guidance",
         }
@@ -276,7 +276,7 @@ def metrics():
         | {"unit": "share", "note": "nobody"},
     ]
     return (
-        pl.DataFrame(rows, schema_overrides={"detail": pl.String})
+        pl.DataFrame(rows, schema_overrides={"reading": pl.String})
         .rename({"rate": "value"})
         .with_columns(value=pl.when(pl.col("unit") == "days").then(2.5).otherwise("value"))
     )
@@ -380,9 +380,12 @@ def grid(actions=("(active days)", "open"), chosen=True):
     return pl.DataFrame(rows)
 
 
-def clock() -> pl.DataFrame:
-    """Four weeks of an office product: weekends weigh little."""
-    days = pl.date_range(date(2026, 1, 5), date(2026, 2, 1), eager=True).alias("day")
-    active = pl.when(pl.col("day").dt.weekday() > 5).then(2).otherwise(40).cast(pl.Int64)
-    told = days.to_frame().with_columns(active.alias("active"), pl.lit(29.1).alias("expected"))
-    return told.with_columns(((pl.col("active") + 3) / (pl.col("expected") + 3)).alias("weight"))
+def clock(days=28):
+    """Four weeks of an office product with a holiday on the second Wednesday."""
+    monday = date(2026, 3, 2)
+    rows = []
+    for k in range(days):
+        shut = k % 7 > 4 or k == 9
+        row = {"day": monday + timedelta(days=k), "active": 0 if shut else 100, "expected": 65.0}
+        rows.append(row | {"weight": 3 / 68 if shut else 103 / 68})
+    return pl.DataFrame(rows)

@@ -4,33 +4,53 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import timedelta
+from statistics import median
 from zoneinfo import ZoneInfo
+
+from oracle_clock import Clock
+from oracle_outreach import Reader, expected_returns, rate_ratio
 
 from engagekit.matchers import event_names, label
 
 DAY = timedelta(days=1)
+MICRO = timedelta(microseconds=1)
 
 
-def metrics_of(events, definition, as_of):
-    """``{(metric, detail): (n, of)}`` of rows (user, event, at); `definition` with resolved windows."""
-    people = [Person(rows, definition, as_of) for rows in by_user(events, as_of).values()]
-    people = [p for p in people if p.signed is not None]
+def metrics_of(events, definition, as_of, *, given=None, recent="as defined"):
+    """``{(metric, reading): (n, of) or value}`` of rows (user, event, at); `definition` with resolved windows.
+
+    `given` holds sign-ups from a users table, which may lie before the log.
+    """
+    given = given or {}
+    start = min(at for _, _, at in events if at < as_of)
+    rows = by_user(events, as_of)
+    for user in given:
+        rows.setdefault(user, [])
+    people = [Person(u, mine, definition, as_of, given.get(u)) for u, mine in rows.items()]
+    people = [p for p in people if p.signed is not None and p.signed < as_of]
+    for p in people:
+        p.late = p.signed < start and p.day_of(p.signed) < p.day_of(start)
+    since = recent_since([p.signed for p in people if not p.late], definition, as_of, recent)
+    counted = [p for p in people if since is None or p.signed >= since]
+    whole = [p for p in counted if not p.late]
     found = {}
-    for make in (
-        engagement,
-        activation,
-        value_in_time,
-        returns,
-        feedback,
-        depth,
-        adoption,
-        steps,
-        comebacks,
-        alone,
-        rates,
-    ):
-        found |= make(people, definition, as_of)
-    return found
+    for make in (activation, value_in_time, returns, feedback, adoption, steps, comebacks):
+        found |= make(whole, definition, as_of)
+    found |= engagement(counted, definition, as_of)
+    found |= depth(people, definition, as_of)
+    there = [p for p in people if not p.late]
+    found |= rates(there, definition, as_of)
+    return found | beside(whole, there, people, definition, start, as_of)
+
+
+def recent_since(sign_ups, definition, as_of, recent):
+    """From when on sign-ups are recent: those of the last `depth_days + recent` days, or so long before the last one."""
+    days = definition.recent_days if recent == "as defined" else recent
+    if days is None:
+        return None
+    span = (definition.depth_days + days) * DAY
+    last = max(sign_ups, default=None)
+    return as_of - span if last is None or last >= as_of - span else last - span
 
 
 def by_user(events, as_of):
@@ -44,11 +64,12 @@ def by_user(events, as_of):
 class Person:
     """One user's events since sign-up, by what they mean."""
 
-    def __init__(self, rows, definition, as_of):
+    def __init__(self, user, rows, definition, as_of, given):
         zone = ZoneInfo(definition.timezone)
+        self.user = user
         self.day_of = lambda at: at.astimezone(zone).date()
         signups = [at for at, event in rows if event in event_names(definition.signup)]
-        self.signed = min(signups) if signups else None
+        self.signed = given or (min(signups) if signups else None)
         if self.signed is None:
             return
         self.rows = sorted((at, event) for at, event in rows if at >= self.signed)
@@ -101,15 +122,18 @@ def activated_within(p, days):
 def activation(people, definition, as_of):
     days = definition.activation_days
     return {
-        ("activation rate", None): share(
+        ("activation rate", f"within {days} days"): share(
             people, lambda p: p.signed + days * DAY <= as_of, lambda p: activated_within(p, days)
         )
     }
 
 
 def value_in_time(people, definition, as_of):
+    days = definition.activation_days
+    judged = [p for p in people if p.signed + days * DAY <= as_of]
+    soon = sum(activated_within(p, days) for p in judged)
     found = {
-        ("time to value", "median"): (sum(p.activated is not None for p in people), len(people))
+        ("time to value", f"median of those who activate within {days} days"): (soon, len(judged))
     }
     for d in (1, 7, 14, 30, 60, 90):
         found["time to value", f"activated by day {d}"] = share(
@@ -132,15 +156,19 @@ def returns(people, definition, as_of):
 
 
 def feedback(people, definition, as_of):
+    def asked(p):
+        return min(p.times(definition.feedback_asked), default=None)
+
     def answered(p):
-        first = min(p.times(definition.feedback_asked))
-        return any(at >= first for at in p.times(definition.feedback_given))
+        return any(
+            asked(p) <= at < asked(p) + 14 * DAY for at in p.times(definition.feedback_given)
+        )
 
     if definition.feedback_asked is None or definition.feedback_given is None:
         return {("feedback participation", None): None}
     return {
-        ("feedback participation", None): share(
-            people, lambda p: p.times(definition.feedback_asked), answered
+        ("feedback participation", "within 14 days of being asked"): share(
+            people, lambda p: asked(p) is not None and asked(p) + 14 * DAY <= as_of, answered
         )
     }
 
@@ -148,13 +176,17 @@ def feedback(people, definition, as_of):
 def depth(people, definition, as_of):
     core = [p.recent(p.core) for p in people]
     advanced = [sum(p.recent(times) for times in p.advanced.values()) for p in people]
-    active = sum(c + a > 0 for c, a in zip(core, advanced, strict=True))
-    name = "engagement depth"
-    found = {(name, "core and advanced, last 28 days"): (sum(core) + sum(advanced), active)}
+    actions = [c + a for c, a in zip(core, advanced, strict=True) if c + a]
+    name, span = "engagement depth", "last 28 days"
+    found = {
+        (name, f"median, {span}"): median(actions) if actions else None,
+        (name, f"mean, {span}"): (sum(actions), len(actions)),
+        (name, f"2 or more, {span}"): (sum(a > 1 for a in actions), len(actions)),
+    }
     if definition.advanced:
         found |= {
-            (name, "core, last 28 days"): (sum(core), active),
-            (name, "advanced, last 28 days"): (sum(advanced), active),
+            (name, f"mean of core, {span}"): (sum(core), len(actions)),
+            (name, f"mean of advanced, {span}"): (sum(advanced), len(actions)),
         }
     return found
 
@@ -241,21 +273,34 @@ def comebacks(people, definition, as_of):
     return {names[0]: back, names[1]: stay}
 
 
-def alone(people, definition, as_of):
+def beside(whole, there, everybody, definition, start, as_of):
+    """What would have come back without contact, and what outreach brought: values, None where nothing can be told."""
     if definition.outreach is None:
         return {("unprompted share", None): None}
-    total = unprompted = 0
-    for p in people:
-        if p.activated is None:
-            continue
-        firsts = {}
-        for at in p.later_core():
-            firsts.setdefault(p.day_of(at), at)
+    every = [p.core for p in everybody]
+    clock = Clock(
+        [{p.day_of(at) for at in core} for p, core in zip(everybody, every, strict=True)],
+        everybody[0].day_of(start),
+        everybody[0].day_of(as_of - MICRO),
+    )  # fmt: skip
+
+    def reader(p):
         mails = p.times(definition.outreach)
-        for first in firsts.values():
-            total += 1
-            unprompted += not any(first - 3 * DAY <= at < first for at in mails)
-    return {("unprompted share", "no outreach in the 72 hours before"): (unprompted, total)}
+        return Reader(p.user, p.activated, p.core, mails, definition.timezone, as_of)
+
+    readers = [reader(p) for p in whole]
+    _, _, without, difference = expected_returns(readers, clock, definition.habit_days, as_of)
+    returns, prompted, _, ratio = rate_ratio([reader(p) for p in there], clock.first, as_of)
+    after = "in the 72 hours after outreach"
+    excess = None if ratio is None else prompted / returns * (1 - 1 / ratio)
+    return {
+        ("re-engagement", "of those not contacted"): without,
+        ("re-engagement", "difference"): difference,
+        ("unprompted share", f"returns {after}"): (prompted, returns),
+        ("unprompted share", "of all returns"): None if excess is None else min(1.0, 1 - excess),
+        ("unprompted share", f"returns {after} beyond chance"): excess,
+        ("unprompted share", f"times as often {after}"): ratio,
+    }
 
 
 def rates(people, definition, as_of):

@@ -47,10 +47,18 @@ def at(day):
     return START + timedelta(days=day)
 
 
-def made(rhythm, *, users=1500, days=480, seed=0, never=0.15, quits=0.3, sign_ups=0.6):
-    """Make a log: `rhythm(rng, first, last)` gives the days on which one user comes after day `first`, before `last`."""
+def made(
+    rhythm, *, users=1500, days=480, seed=0, never=0.15, quits=0.3, sign_ups=0.6, doubling=None
+):
+    """Make a log: `rhythm(rng, first, last)` gives the days on which one user comes after day `first`, before `last`.
+
+    Users sign up evenly in the first part of the log (`sign_ups`), or all the time and twice as many after every
+    `doubling` days.
+    """
     rng = np.random.default_rng(seed)
     joined = np.sort(rng.uniform(0, sign_ups * days, users))
+    if doubling is not None:
+        joined = np.sort(days + doubling * np.log2(rng.uniform(2 ** (-days / doubling), 1, users)))
     rows_user, rows_event, rows_day = [], [], []
     truth = []
     for user, since in enumerate(joined):
@@ -163,6 +171,12 @@ def _by_gaps(gap, first, last):
     return np.array(found)
 
 
+def groceries(rng, first, last):
+    """Purchases at paces of some weeks: whoever buys usually pauses for eleven weeks or less."""
+    mean = 57 * rng.lognormal(0, 0.5)
+    return _by_gaps(lambda _: rng.gamma(2, mean / 2), first, last)
+
+
 RHYTHMS = {
     "daily": daily,
     "weekly": weekly,
@@ -176,6 +190,40 @@ RHYTHMS = {
     "slowing down": slowing_down,
     "monthly": monthly,
 }
+
+
+def stationary(days, *, per_day=40, life=45, seed=0):
+    """A product that never changes: sign-ups at one rate, of whom three in five activate, with lives of one length.
+
+    Whoever activates and returns comes on a third of the days until the life ends; two in five of them go deeper.
+    """
+    rng = np.random.default_rng(seed)
+    count = rng.poisson(per_day * days)
+    joined = np.sort(rng.uniform(0, days, count))
+    parts = [("signed_up", np.arange(count), joined)]
+    active = np.flatnonzero(rng.random(count) < 0.6)
+    begun = joined[active] + rng.exponential(2, len(active))
+    parts += [("first", active, begun), ("work", active, begun + 0.001)]
+    returns = rng.random(len(active)) < 0.75
+    user, start = active[returns], begun[returns]
+    ends = np.minimum(start + rng.exponential(life, len(user)), days)
+    spans = np.maximum(0, np.ceil(ends) - np.floor(start) - 1).astype(int)
+    of = np.repeat(np.arange(len(user)), spans)
+    day = (
+        np.floor(start)[of] + 1 + (np.arange(len(of)) - np.repeat(np.cumsum(spans) - spans, spans))
+    )
+    kept = rng.random(len(of)) < 0.35
+    parts.append(("work", user[of[kept]], day[kept] + rng.uniform(0.3, 0.7, kept.sum())))
+    deep = rng.random(len(user)) < 0.4
+    parts += [("report", user[deep], start[deep] + after) for after in (3, 6)]
+    events = pl.concat(
+        [pl.DataFrame({"user_id": u, "event": [name] * len(u), "spent": t}) for name, u, t in parts]
+    ).filter(pl.col("spent") < days)
+    at_ = pl.lit(START) + pl.duration(
+        microseconds=(pl.col("spent") * 86_400_000_000).cast(pl.Int64)
+    )
+    truth = pl.DataFrame({"user_id": user, "returns": spans > 0, "quits": start + 0.0})
+    return World(events.select("user_id", "event", at_.alias("at")), truth, days)
 
 
 def mailed(world, *, seed=0, every=7, together=False, silent_for=None, brings=0.0, weekdays=None):

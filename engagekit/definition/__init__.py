@@ -68,7 +68,7 @@ HABIT_LADDER = (
     31,
     61,
     91,
-)  # days: the habit window is the first that holds the usage interval
+)  # days: the habit window is the first at or above the usage interval
 LONGEST_FIRST_DAYS = 31  # the early days of a user are kept as the bits of one 32-bit number
 
 
@@ -389,15 +389,13 @@ class Definition:
     def resolved(self, usage_interval_days: float) -> Definition:
         """Fill the windows that are None from the product's usage interval (days)."""
         interval = self.usage_interval_days or usage_interval_days
-        habit = self.habit_days or next(
-            (d for d in HABIT_LADDER if d >= interval), HABIT_LADDER[-1]
-        )
+        fits = [d for d in HABIT_LADDER if d >= interval] or HABIT_LADDER[-1:]
+        habit = self.habit_days or fits[0]
+        burn_in = 90 if self.burn_in_days is None and self.signup is None else self.burn_in_days
         return dataclasses.replace(
             self,
             usage_interval_days=interval,
-            burn_in_days=90
-            if self.burn_in_days is None and self.signup is None
-            else self.burn_in_days,
+            burn_in_days=burn_in,
             habit_days=habit,
             depth_days=self.depth_days or min(max(35, 5 * habit), max(140, 2 * habit)),
             depth_within_days=self.depth_within_days or max(30, 2 * habit),

@@ -18,7 +18,7 @@ from engagekit.diagnosis.links import (
     meets_depth_rule,
     span_days,
 )
-from engagekit.diagnosis.recent import UNSET, Recent, recent_days, recent_signups
+from engagekit.diagnosis.recent import UNSET, Recent, recent_days, recent_signups, recent_since
 from engagekit.diagnosis.watching import watch_list
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "meets_depth_rule",
     "recent_days",
     "recent_signups",
+    "recent_since",
     "span_days",
     "watch_list",
 ]

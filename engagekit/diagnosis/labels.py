@@ -151,8 +151,11 @@ def label_users(journeys: Journeys) -> pl.DataFrame:
     """
     check_journeys(journeys)
     columns = ("user_id", "label", "step", *RHYTHM)
-    found = gathered(journeys, lambda part: labelled(part).select(columns))
-    return found.sort("user_id").collect()
+    found = gathered(journeys, lambda part: labelled(part).select(columns)).sort("user_id")
+    # Divided last, in one order: polars' last digit depends on where in a column a number stands.
+    times = (pl.col("silence") / pl.col("usual_gap")).alias(RHYTHM[-1])
+    days = [(pl.col(c) / MILLION).alias(c) for c in RHYTHM[1:-1]]
+    return found.collect().with_columns(times).with_columns(days)
 
 
 def labelled(journeys: Journeys) -> pl.LazyFrame:
@@ -171,7 +174,7 @@ def labelled(journeys: Journeys) -> pl.LazyFrame:
         "label",
         pl.when(pl.col("label") == "friction").then("open_step").alias("step"),
         pl.when(drifting).then("silence_days").alias("silence_days"),
-        *[pl.when(drifting).then(pl.col(c).clip(0) / MILLION).alias(c) for c in RHYTHM[1:-1]],
+        *[pl.when(drifting).then(pl.col(c).clip(0)).alias(c) for c in RHYTHM[1:-1]],
         pl.when(drifting).then(SILENCE / USUAL_GAP).alias(RHYTHM[-1]),
         pl.col("^_among_.*$"),
     )
@@ -195,7 +198,7 @@ def diagnose(
     by
         A property of the users, or a list of them; null is a group of its own.
     recent
-        Count the sign-ups of the last ``activation_days + depth_days + recent`` days only; unset: the definition's
+        Count the sign-ups of the last ``depth_days + recent`` days only; unset: the definition's
         `recent_days`; None: all sign-ups. Over all of a growing log, drift is a stock that only rises.
     people
         Return the users behind each row instead of their number.
@@ -265,6 +268,10 @@ def diagnose(
     found, steps, times, flow, totals = pl.collect_all([*asked, per_group])
     for part in (steps, times, flow):
         found = found.join(part, on=place, how="left", nulls_equal=True)
+    if groups:  # those without recent sign-ups have their rows, too
+        every = journeys.users.lazy().select(groups).unique().collect()
+        totals = every.join(totals, on=groups, how="left", nulls_equal=True)
+        totals = totals.with_columns(pl.exclude(groups).fill_null(0))
     return _answer(found, totals, groups, basis(counted))
 
 

@@ -52,9 +52,16 @@ def recent_days(recent: Recent, definition: Definition) -> int | None:
 
 
 def recent_signups(journeys: Journeys, recent: Recent) -> Journeys:
-    """Narrow to the sign-ups of the last ``activation_days + depth_days + recent`` days.
+    """Narrow to the sign-ups of the last ``depth_days + recent`` days.
 
     Where nobody signed up in them, the days are counted back from the last sign-up instead.
+
+    Notes
+    -----
+    So the first of them have had time to go deeper. With the activation window on top, as the contract had it, the span
+    of a daily product is 140 days, longer than many a log: a product that never changes, with lives of 45 days, then
+    differed from itself by 4.4 points in its engagement rate and 4.9 in its drift share between logs of 120 and 240 days;
+    without it by 1 to 2.
     """
     since = recent_since(journeys, recent)
     return journeys if since is None else journeys.where(signed_up=(since, None))
@@ -66,8 +73,7 @@ def recent_since(journeys: Journeys, recent: Recent) -> datetime | None:
     width = recent_days(recent, journeys.definition)
     if width is None:
         return None
-    windows = windows_of(journeys.definition)
-    span = timedelta(days=windows["activation"] + windows["depth"] + width)
+    span = timedelta(days=windows_of(journeys.definition)["depth"] + width)
     last = journeys.users.lazy().select(pl.col("signed_up_at").max()).collect().item()
     since = journeys.as_of - span
     # Without a look at where the log begins: a sign-up known from the users table may lie before it.

@@ -105,7 +105,9 @@ def watch_list(journeys: Journeys) -> pl.DataFrame:
 def _listed(journeys: Journeys) -> pl.DataFrame:
     """Find who is on the list, without what happened to such users."""
     gaps = gathered(journeys, _ratios).group_by("times").agg(pl.col("gaps").sum()).sort("times")
-    found = gathered(journeys, _candidates).collect()
+    # Divided in one order: polars' last digit depends on where in a column a number stands.
+    found = gathered(journeys, _candidates).collect().sort("user_id")
+    found = found.with_columns(pl.col("silence", "usual_gap", "_left") / MILLION)
     times = (pl.col("silence") / pl.col("usual_gap")).alias("times_usual")
     return found.with_columns(times, _product_share(gaps.collect(), found)).with_columns(
         ((pl.col("as_long") + SHRINK * pl.col("_product")) / (pl.col("gaps") + SHRINK)).alias(
@@ -124,9 +126,9 @@ def _candidates(journeys: Journeys) -> pl.LazyFrame:
     return silent.join(counts, on="user_id", how="left").select(
         "user_id",
         "silence_days",
-        (SILENCE / MILLION).alias("silence"),
-        (USUAL_GAP / MILLION).alias("usual_gap"),
-        ((drifts_at() - SILENCE) / MILLION).alias("_left"),
+        "silence",
+        "usual_gap",
+        (drifts_at() - SILENCE).alias("_left"),
         pl.col("gaps", "as_long").fill_null(0),
     )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import Remark, percent
 from engagekit.journeys.groups import check_journeys
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ PRIOR = (
 )
 AROUND = 45  # days on either side of a day that say what is usual for it
 MILLION = 1_000_000
+QUIET_DAYS = 14  # so many days ...
+QUIET_SHARE = 1 / 3  # ... that weigh less than this share of themselves: the product is quiet
+PRODUCT_QUIET = "product quiet"  # kind of remark
 AHEAD = 400  # days laid out into the future
 TINY = 1e-7
 CLOCK: dict[str, Any] = {
@@ -163,6 +167,27 @@ def at_instant(journeys: Journeys, at: pl.Expr) -> pl.Expr:
     passed = (seconds + local.dt.second() + local.dt.microsecond() / MILLION) / 86_400
     before = up_to(journeys.clock, day - pl.duration(days=1))
     return (before + passed * (up_to(journeys.clock, day) - before)) / MILLION
+
+
+def quiet_product(clock: pl.DataFrame) -> Remark | None:
+    """Remark on it where the whole product has fallen quiet: two weeks that weigh less than any two before.
+
+    While that is so, silence hardly counts, so nobody drifts by it; 45 days on, the quiet is what is usual.
+    """
+    weeks = clock["weight"].rolling_sum(QUIET_DAYS)
+    if weeks.len() < 2 * QUIET_DAYS:
+        return None
+    now, before = weeks[-1], weeks[QUIET_DAYS - 1 : -QUIET_DAYS]
+    lightest = before.tail(365).min()
+    if now > QUIET_DAYS * QUIET_SHARE or not isinstance(lightest, float) or now > lightest / 2:
+        return None
+    active, expected = (float(clock[c].tail(QUIET_DAYS).sum()) for c in ("active", "expected"))
+    text = (
+        f"Core activity over the last {QUIET_DAYS} days is {percent(active / expected if expected else 0.0)} of what "
+        "is usual for the product. While all of it is quiet, silence hardly counts, so nobody drifts by it: see "
+        "whether this is a holiday, an outage, tracking that stopped, or users leaving all at once."
+    )
+    return Remark(PRODUCT_QUIET, ("core",), text)
 
 
 def days_until(clock: pl.DataFrame, left: pl.Series, *, after: date) -> pl.Series:

@@ -10,6 +10,7 @@ import polars as pl
 
 from engagekit._base import Remark, count, day, many, percent
 from engagekit.instants import day_of, zone
+from engagekit.journeys.clock import quiet_product
 
 if TYPE_CHECKING:
     from engagekit.definition import Definition
@@ -70,8 +71,17 @@ def basis(journeys: Journeys) -> Basis:
         as_of=journeys.as_of,
         timezone=place,
         unit=journeys.unit,
-        remarks=(*journeys.remarks, *_of_definition(journeys.definition, same, users)),
+        remarks=(
+            *journeys.remarks,
+            *_of_now(journeys),
+            *_of_definition(journeys.definition, same, users),
+        ),
     )
+
+
+def _of_now(journeys: Journeys) -> list[Remark]:
+    quiet = quiet_product(journeys.clock)
+    return [] if quiet is None else [quiet]
 
 
 def _of_definition(definition: Definition, at_once: int, users: int) -> list[Remark]:

@@ -260,7 +260,7 @@ class Journeys:
                 keep.append(column >= moment if name == "since" else column < moment)
         if not keep:
             return self
-        chosen = {name: getattr(self, name).lazy().filter(*keep) for name in ("users", "late")}
+        chosen = {"users": self.users.lazy().filter(*keep), "late": self._late_where(keep)}
         whole = self._narrowed(**chosen)
         if not self.pieces:
             return whole
@@ -272,6 +272,13 @@ class Journeys:
             mine = {n: t.join(left[n], on="user_id", how="semi") for n, t in tables.items()}
             parts.append(part._narrowed(**mine))  # noqa: SLF001
         return dataclasses.replace(whole, pieces=tuple(map(_tables, parts)))
+
+    def _late_where(self, keep: list[pl.Expr]) -> pl.LazyFrame:
+        late = late_of(self)
+        if not late.select(pl.len()).collect().item():
+            return self.late.lazy()
+        own = pl.col(*self.late.lazy().collect_schema().names())
+        return late.filter(*keep).select(own)
 
     def _known(self, expression: pl.Expr) -> pl.Expr:
         said = f"users={expression!s} cannot narrow the users; give a condition such as pl.col('plan') == 'pro'"
@@ -383,6 +390,12 @@ class Journeys:
                 f"The journeys in {str(folder)!r} cannot be read ({type(error).__name__}: {error}); make them anew: "
                 f"ek.rollup(log, definition, into={str(folder)!r})."
             ) from None
+
+
+def late_of(journeys: Journeys) -> pl.LazyFrame:
+    """Take the users who signed up before the log, with every column of `users`; what is not known of them is null."""
+    columns = journeys.users.lazy().head(0)
+    return pl.concat([columns, journeys.late.lazy()], how="diagonal")
 
 
 def left_out_of(counts: Counter[tuple[str, str]]) -> pl.DataFrame:

@@ -24,15 +24,17 @@ if TYPE_CHECKING:
 
 PROMPT_HOURS = 72  # a return this soon after outreach may have been prompted
 EXACT = 14  # days of silence told apart one by one; longer ones in bands
-BANDS = ((15, 21), (22, 28), (29, 42), (43, 63), (64, 91), (92, 36_500))
-ALIKE = [(k, k) for k in range(1, EXACT + 1)] + list(BANDS)  # days of silence that are alike
+FOLLOWED = (
+    91  # up to here days of a band are held to the pace of returns at their own length of silence
+)
+BANDS = ((15, 21), (22, 28), (29, 42), (43, 63), (64, FOLLOWED))
+SMOOTH = 7  # days of silence over which that pace is told
 FEWEST = 10  # users with days of both kinds; of fewer nothing is told
 AROUND = 45  # days on either side that say what is usual for a day
 STANDS_OUT = 4  # standard errors from what is usual for the weekday
 PRIOR = 3  # users, as for the product's clock
-LEAST_FREE = (
-    0.2  # of the users of a day: so many without a message say what the day itself was like
-)
+LEAST_FREE = 0.2  # of a day's users: so many without a message say what the day was like
+TINY = 1e-9  # weight that is none
 WHOLE_DAY = 86_400_000_000  # microseconds
 UNITS = {
     "user_id": None, "day": pl.Date, "alike": pl.UInt32, "low": pl.Int64, "high": pl.Int64, "weight": pl.Float64,
@@ -91,9 +93,12 @@ def returns_of(journeys: Journeys) -> Returns:
     begun = days.group_by("user_id").agg(pl.col("day").min().alias("begun"))
     gaps = gaps.join(begun, on="user_id")
     after_one, without = (_placed(rows, gaps, weights) for rows in (days, alone))
-    free = _free_days(gaps, after_one, weights)
-    units = _units(after, came, after_one, free, without)
-    soon = units.filter("came").select("user_id", "day").unique()
+    silent = _silent_days(gaps, weights)
+    pace = _pace(silent, after_one, without)
+    after_one, without = (_paced(rows, pace) for rows in (after_one, without))
+    units = _units(after, came, after_one, _free_days(silent, pace, after_one), without)
+    hours = pl.col("at").is_between("low", "high", closed="left")
+    soon = came.join(after, on=["user_id", "day"]).filter(hours).select("user_id", "day").unique()
     told = came.join(soon.with_columns(prompted=True), on=["user_id", "day"], how="left")
     return Returns(
         told.select("user_id", pl.col("prompted").fill_null(value=False)),
@@ -224,11 +229,7 @@ def _weights(journeys: Journeys, days: pl.DataFrame, alone: pl.DataFrame) -> pl.
 
 
 def _placed(rows: pl.DataFrame, gaps: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
-    """Say of users' days since their first message which are `alike`, by silence and weekday, and what the day weighs."""
-    silence = (pl.col("day") - pl.col("start")).dt.total_days()
-    number = pl.lit(0, pl.UInt32)
-    for low, _ in ALIKE[1:]:
-        number += (silence >= low).cast(pl.UInt32)
+    """Say of users' days since their first message how long they had been `silent`, and what the day weighs."""
     known = rows.join(weights.filter(pl.col("weight") > 0), on="day").sort("day")
     found = known.join_asof(
         gaps.select("user_id", "start", "begun").sort("start"),
@@ -240,16 +241,47 @@ def _placed(rows: pl.DataFrame, gaps: pl.DataFrame, weights: pl.DataFrame) -> pl
         check_sortedness=False,
     )
     found = found.filter(pl.col("day") >= pl.col("begun"))
-    return found.with_columns(_alike(number, pl.col("day").dt.weekday())).drop("start", "begun")
+    return found.with_columns(_alike(found.select(_silent("day"))["silent"], found["day"])).drop(
+        "start", "begun"
+    )
 
 
-def _alike(silence: pl.Expr, weekday: pl.Expr) -> pl.Expr:
-    return (silence.cast(pl.UInt32) * 8 + weekday.cast(pl.UInt32)).alias("alike")
+def _silent(day: str) -> pl.Expr:
+    return (pl.col(day) - pl.col("start")).dt.total_days().clip(None, FOLLOWED + 1).alias("silent")
 
 
-def _free_days(gaps: pl.DataFrame, after: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
-    """Add up the weight of the days without a message per user and kind of day: `user_id, alike, free`."""
-    first, count = weights["day"][0], weights.height
+def _alike(silent: pl.Series, day: pl.Series) -> list[pl.Series]:
+    """Give days of silence, and one number to days that are alike: by silence, in bands beyond two weeks, and weekday."""
+    bounds = pl.Series([*range(1, EXACT + 1), *(low for low, _ in BANDS), FOLLOWED + 1])
+    band = bounds.search_sorted(silent, side="right").cast(pl.UInt32)
+    return [silent.alias("silent"), (band * 8 + day.dt.weekday().cast(pl.UInt32)).alias("alike")]
+
+
+def _silent_days(gaps: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
+    """Add up the weight of all days since the first message: `user_id, silent, alike, whole`.
+
+    Silences longer than what is followed come in one piece for each weekday.
+    """
+    length = (pl.col("end") - pl.col("start")).dt.total_days()
+    first = (pl.col("begun") - pl.col("start")).dt.total_days().clip(1)
+    days = (
+        gaps.lazy()
+        .with_columns(first.alias("low"), length.clip(None, FOLLOWED).alias("high"))
+        .filter(pl.col("low") <= pl.col("high"))
+        .with_columns(pl.int_ranges("low", pl.col("high") + 1).alias("silent"))
+        .explode("silent")
+        .select("user_id", "silent", (pl.col("start") + pl.duration(days="silent")).alias("day"))
+        .join(weights.lazy().filter(pl.col("weight") > 0), on="day")
+        .group_by("user_id", "silent", pl.col("day").dt.weekday().alias("weekday"))
+        .agg(pl.col("weight").sum().alias("whole"), pl.col("day").first())
+        .collect()
+    )
+    short = days.with_columns(_alike(days["silent"], days["day"])).drop("weekday", "day")
+    columns = ["user_id", "silent", "alike", "whole"]
+    return pl.concat([short.select(columns), _long_silences(gaps, weights).select(columns)])
+
+
+def _long_silences(gaps: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
     weekdays = pl.DataFrame({"weekday": range(1, 8)}, schema={"weekday": pl.Int64})
     # Of each weekday, the weight up to the end of each day; one after the other.
     of = pl.when(pl.col("day").dt.weekday() == pl.col("weekday")).then("weight").otherwise(0.0)
@@ -257,40 +289,62 @@ def _free_days(gaps: pl.DataFrame, after: pl.DataFrame, weights: pl.DataFrame) -
     table = pl.lit(passed.select(of.cum_sum().over("weekday").alias("passed"))["passed"])
 
     def up_to(day: pl.Expr) -> pl.Expr:
-        place = (day - pl.lit(first, pl.Date)).dt.total_days()
-        known = table.gather((pl.col("weekday") - 1) * count + place.clip(0))
-        return pl.when(place >= 0).then(known).otherwise(0.0)
+        place = (day - pl.lit(weights["day"][0], pl.Date)).dt.total_days()
+        return table.gather((pl.col("weekday") - 1) * weights.height + place)
 
-    bands = pl.DataFrame(ALIKE, schema={"low": pl.Int64, "high": pl.Int64}, orient="row")
-    length = (pl.col("end") - pl.col("start")).dt.total_days()
-    inside = gaps.lazy().with_columns(length.alias("length"))
-    inside = inside.join_where(
-        bands.with_row_index("silence").lazy(), pl.col("low") <= pl.col("length")
+    begins = pl.max_horizontal(
+        pl.col("start") + pl.duration(days=FOLLOWED), pl.col("begun") - pl.duration(days=1)
     )
-    last = pl.col("start") + pl.duration(days=pl.min_horizontal("high", "length"))
-    before = pl.col("start") + pl.duration(days=pl.col("low") - 1)
-    inside = inside.select(
-        "user_id",
-        "silence",
-        last.alias("last"),
-        pl.max_horizontal(before, pl.col("begun") - pl.duration(days=1)).alias("before"),
-    ).filter(pl.col("last") > pl.col("before"))
-    one = (pl.col("last") - pl.col("before")).dt.total_days() == 1
-    single = inside.filter(one).with_columns(
-        pl.col("last").dt.weekday().cast(pl.Int64).alias("weekday")
+    long = gaps.with_columns(begins.alias("begins")).filter(pl.col("end") > pl.col("begins"))
+    found = long.join(weekdays, how="cross").with_columns(
+        (up_to(pl.col("end")) - up_to(pl.col("begins"))).alias("whole"),
+        pl.lit(FOLLOWED + 1, pl.Int64).alias("silent"),
+        # Any day of that weekday stands for its kind: 5 January 1970 was a Monday.
+        pl.date(1970, 1, 4 + pl.col("weekday")).alias("day"),
     )
-    several = inside.filter(~one).join(weekdays.lazy(), how="cross")
-    every = pl.concat([single, several]).select(
-        "user_id",
-        _alike(pl.col("silence"), pl.col("weekday")),
-        (up_to(pl.col("last")) - up_to(pl.col("before"))).alias("free"),
+    found = found.with_columns(_alike(found["silent"], found["day"]))
+    return found.group_by("user_id", "silent", "alike").agg(pl.col("whole").sum())
+
+
+def _pace(silent: pl.DataFrame, after: pl.DataFrame, alone: pl.DataFrame) -> pl.DataFrame:
+    """Say how fast users return at each length of silence on days without a message: `silent, pace`.
+
+    Of the lengths told apart one by one, and of those not followed, 1: there nothing is held to it.
+    """
+    days = pl.DataFrame({"silent": range(1, FOLLOWED + 2)}, schema={"silent": pl.Int64})
+    counts = {
+        "whole": silent.group_by("silent").agg(pl.col("whole").sum()),
+        "taken": after.group_by("silent").agg(pl.col("weight").sum().alias("taken")),
+        "back": alone.group_by("silent").agg(pl.len().cast(pl.Float64).alias("back")),
+    }
+    for count in counts.values():
+        days = days.join(count, on="silent", how="left")
+    days = days.sort("silent").with_columns(pl.col(*counts).fill_null(0.0))
+    banded = pl.col("silent").is_between(EXACT + 1, FOLLOWED)
+    free, back = (
+        pl.when(banded).then(e).rolling_sum(SMOOTH, min_samples=1, center=True)
+        for e in ((pl.col("whole") - pl.col("taken")).clip(0), pl.col("back"))
     )
+    pace = (
+        pl.when(banded).then(pl.when(free > TINY).then(back / free).otherwise(0.0)).otherwise(1.0)
+    )
+    return days.select("silent", pace.alias("pace"))
+
+
+def _paced(rows: pl.DataFrame, pace: pl.DataFrame) -> pl.DataFrame:
+    found = rows.join(pace, on="silent").with_columns(pl.col("weight") * pl.col("pace"))
+    return found.filter(pl.col("weight") > 0).drop("pace", "silent")
+
+
+def _free_days(silent: pl.DataFrame, pace: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
+    """Add up the weight of the days without a message per user and kind of day: `user_id, alike, free`."""
     keys = ["user_id", "alike"]
-    whole = every.group_by(keys).agg(pl.col("free").sum()).collect()
+    held = silent.join(pace, on="silent").select(*keys, free=pl.col("whole") * pl.col("pace"))
+    whole = held.group_by(keys).agg(pl.col("free").sum())
     taken = after.group_by(keys).agg(pl.col("weight").sum().alias("taken"))
     free = (pl.col("free") - pl.col("taken").fill_null(0.0)).alias("free")
     # What differs from nothing in the last digits only is nothing.
-    return whole.join(taken, on=keys, how="left").select(*keys, free).filter(pl.col("free") > 1e-6)
+    return whole.join(taken, on=keys, how="left").select(*keys, free).filter(pl.col("free") > TINY)
 
 
 def _units(

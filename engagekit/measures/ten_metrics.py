@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.diagnosis import UNSET, recent_signups
-from engagekit.instants import AT, days
+from engagekit.diagnosis import UNSET, recent_since
+from engagekit.instants import AT, days, local_day
 from engagekit.journeys import gathered, group_names
 from engagekit.measures.clusters import ACCOUNT, account_name, account_of, accounts_effects
+from engagekit.measures.prompts import PROMPT_HOURS, prompted_of, returns_of
 from engagekit.measures.rows import (
     Mean,
     Share,
+    compared_rows,
+    depth_median,
     facts_of,
     mean_rows,
+    prompted_rows,
     share_rows,
     sums_of,
     time_to_value,
-    unprompted_row,
     wait,
 )
-from engagekit.measures.user_facts import (
+from engagekit.measures.silences import (
     BACK_DAYS,
-    RECENT_DAYS,
     STAY_DAYS,
+    compare_returns,
+    compare_stays,
+    silences_of,
+)
+from engagekit.measures.user_facts import (
+    ANSWER_DAYS,
+    RECENT_DAYS,
     advanced_names,
     recent_start,
     user_facts,
@@ -33,14 +43,17 @@ from engagekit.playbook import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from engagekit.definition import Definition
     from engagekit.diagnosis import Recent
     from engagekit.journeys import Journeys
+    from engagekit.measures.prompts import Returns
+    from engagekit.measures.silences import Silences
 
 MEASURES: dict[str, Any] = {
     "metric": pl.String,
-    "detail": pl.String,
+    "reading": pl.String,
     "link": pl.String,
     "play": pl.String,
     "n": pl.Int64,
@@ -50,6 +63,8 @@ MEASURES: dict[str, Any] = {
     "low": pl.Float64,
     "high": pl.Float64,
     "design_effect": pl.Float64,
+    "since": pl.Date,
+    "until": pl.Date,
     "note": pl.String,
 }
 BY_DAY = (1, 7, 14, 30, 60, 90)
@@ -61,6 +76,10 @@ BESIDE = {
 }
 SUPPORTS = {m.name: (m.link, m.play) for m in METRICS} | BESIDE
 ORDER = {name: place for place, name in enumerate(SUPPORTS)}
+# These stand on whoever was active, not on recent sign-ups.
+OF_EVERYONE = ("engagement depth", *BESIDE)
+BACK, STAYED = "re-engagement", "post-return retention"
+SPAN = f"last {RECENT_DAYS} days"
 
 
 def metrics(
@@ -68,7 +87,7 @@ def metrics(
 ) -> pl.DataFrame:
     """Measure the guide's ten metrics, and beside them what they are read with.
 
-    ``value = n / of``, with `of` users (or returns) that could be judged; time to value is a Kaplan-Meier median.
+    ``value = n / of``, with `of` users (or returns) that could be judged, unless the reading says otherwise.
 
     Parameters
     ----------
@@ -80,30 +99,48 @@ def metrics(
         Count the sign-ups of the last ``activation_days + depth_days + recent`` days only; unset: the definition's
         `recent_days`; None: all sign-ups.
 
+    recent
+        Count the sign-ups of the last ``depth_days + recent`` days only; unset: the definition's
+        `recent_days`; None: all sign-ups. It holds for shares of users who signed up; engagement depth, errors,
+        support and the unprompted share stand on all active users.
+
     Returns
     -------
     DataFrame
-        The groups first, then one row per metric, or several where it has parts, in the playbook's order:
-        `metric`; `detail` (which window, step, action or day; null where there is one); `link` it belongs to (null
-        for re-engagement, which is none of the loop's four); `play` it supports; `n`, `of`, `value`, `unit`
-        (``"share"``, ``"days"``, ``"actions per user"``, ``"per user"``), `low`, `high` (95 %); `design_effect` by which alike users (of one
-        account, or a user with many returns) widen the interval, null where it plays no part; `note`: why there is no value, or what to bear in mind.
+        The groups first, then one row per metric and `reading`, in the playbook's order: `metric`; `reading` (which
+        window, step, action, day or comparison); `link` it belongs to (null for re-engagement, which is none of the
+        loop's four); `play` it supports; `n`, `of`, `value`, `unit` (``"share"``, ``"days"``, ``"actions per user"``,
+        ``"per user"``, ``"difference"`` of two shares, ``"times"`` as often), `low`, `high` (95 %); `since`, `until`:
+        the local days of the first and last sign-up counted (null: everybody active); `design_effect` by which alike
+        users of one account widen the interval (null: accounts are not known, or play no part); `note`: why there is no value,
+        or what to bear in mind. `n` is null where the value is no count over another.
+
+        Each with the guide's equation in `METRICS`, and where it goes another way:
 
         - engagement rate: core action in the 28 days before the data end, of users activated before those days.
+          "Eligible" is activated; of recent sign-ups, since over all of a growing log the rate only falls. Who signed
+          up before the log counts where the log shows their activation.
         - activation rate: activated within `activation_days`, of users whose window has passed.
-        - time to value: median days to activation (`n` activated of `of` users); share activated by day 1, 7, 14,
-          30, 60, 90, of users followed for that long.
+        - time to value: median days to activation of those who activate within `activation_days` (`n`), of users whose
+          window has passed (`of`): over all sign-ups it does not exist where fewer than half activate, as in the
+          average product. Beside it the share activated by day 1, 7, 14, 30, 60, 90, of users followed for that long.
         - return usage: core action on a later local day within 7 days, and within `habit_days`, of activation, of
-          users activated that long ago.
-        - feedback participation: gave feedback at or after they were first asked, of users asked.
-        - engagement depth: core and advanced actions per user who did any, in the last 28 days.
+          users activated that long ago. The guide's 7 days suit a weekly product; a repeat on the same day is no return.
+        - feedback participation: gave feedback within 14 days of being asked, of users first asked that long ago. The
+          guide names no window; without one the share grows with age.
+        - engagement depth: core and advanced actions in the last 28 days per user who did any: median, mean, and the
+          share of users with two or more. A few users' many actions carry the mean, not the median.
         - advanced adoption: depth rule met with that action within `depth_days`, of users activated that long ago.
+          Stricter than the guide's "users who use feature": one try is no adoption.
         - step drop-off: did not complete, of users who reached the step and whose activation window has passed.
         - re-engagement: core action within 7 days of the contact, of users contacted (for the first time) after
-          `habit_days` of silence, at least 7 days ago.
-        - post-return retention: core action in the three weeks after those 7 days, of users re-engaged at least 28
-          days ago.
-        - unprompted share: core days without outreach in the 72 hours before, of all core days after activation.
+          `habit_days` of silence, at least 7 days ago; "of those not contacted": what it would have been anyway, by
+          users as long silent before any contact; and the difference, which alone is the contact's.
+        - post-return retention: core action on days 8 to 28 after the contact, of users re-engaged at least 28 days
+          ago; beside it the same of users who came back without contact from silences as long, as many days later.
+        - unprompted share: of all returns (core days later than the activation's), those that outreach did not bring:
+          one less the returns in the 72 hours after it beyond what the same users' other days would have had. Beside
+          it those returns as counted, their excess, and how many times as often users returned.
         - error rate, support rate: how many in the last 28 days, per user present in them: who signed up, activated,
           came to a step or through it, or did anything else that the definition names.
 
@@ -116,16 +153,26 @@ def metrics(
     -----
     What cannot be observed yet is null. Whether something happened in a window is exact, and so is a count, except
     on the local day on which the 28 days begin: of three or more actions on it, those between the first and the last
-    are taken as evenly spread. An advanced action that is core too counts once. Unprompted returns of one user are
-    alike, so their interval widens by the design effect of users; users of one account are alike too, so where users
-    have an `account_id` shares and means widen by that of accounts. A share has Wilson's interval, a mean
-    number of actions ``± z·sd/√of``, a rate of errors or support Garwood's, widened where few users have most of
-    them, and a median where its curve's bounds cross ½.
+    are taken as evenly spread. An advanced action that is core too counts once. A share has Wilson's interval, a median
+    that of its ranks, a mean number of actions ``± z·sd/√of``, a rate of errors or support Garwood's, widened where few
+    users have most of them.
+
+    Users of one account are alike: where users have an `account_id`, shares and means widen by the design effect of
+    accounts.
+
+    Re-engagement's comparison: ``expected = 1 - exp(-Σ rate · product days)`` over a contacted user's next seven days,
+    `rate` being returns per product day at that length of silence among silences not contacted so far. Who is
+    contacted at once, as by a daily mail, has nobody beside them, and the note says so. The unprompted share's: Mantel
+    and Haenszel's rate ratio within users, weekdays and lengths of silence, days weighed by what the product's other
+    users did on them. Both compare what was not assigned at random: a message sent because a user was about to return
+    anyway gets the credit. Both intervals are by user.
 
     References
     ----------
-    The metric equations of the user engagement guide (`METRICS` holds them); Wilson (1927); Brookmeyer and
-    Crowley (1982), Biometrics 38, 29-41; Garwood (1936), Biometrika 28, 437-442.
+    The metric equations of the user engagement guide (`METRICS` holds them); Wilson (1927); Thompson (1936), Annals of
+    Mathematical Statistics 7, 122-128; Garwood (1936), Biometrika 28, 437-442; Whitaker and others (2006), Statistics
+    in Medicine 25, 1768-1797, for comparing users with themselves; Gran and others (2010), Statistics in Medicine 29,
+    2757-2768, for comparing with those not treated yet; Greenland and Robins (1985), Biometrics 41, 55-68.
 
     Examples
     --------
@@ -140,59 +187,111 @@ def metrics(
     [('activation rate', 2, 3), ('return usage', 1, 2)]
     """
     groups = group_names(journeys, by, taken=[*MEASURES])
-    journeys = recent_signups(journeys, recent)
+    since = recent_since(journeys, recent)
     definition = journeys.definition
     shares, means = _shares(journeys), _means(definition)
     keys = [f"by_{place}" for place in range(len(groups))] or ["everyone"]
     account = None if "account_id" in groups else account_name(journeys)
     facts = gathered(
         journeys,
-        lambda part: _facts(part, groups, account, [*facts_of(shares, means), *wait(part)]),
+        lambda part: _facts(
+            part, groups, account, since, [*facts_of(shares, means), wait(part).alias("waited")]
+        ),
     )
     sums = list(sums_of(shares, means))
     summed = facts.group_by(keys).agg(sums).sort(keys) if groups else facts.select(*sums)
+    one_by_one = ["judged", "waited", "actions"]
+    one_by_one += [] if definition.outreach is None else ["user_id", "counts"]
     alike = accounts_effects(facts, keys, len(shares), len(means)) if account else pl.LazyFrame()
-    counted, waits, effects = pl.collect_all(
-        [summed, facts.select(*keys, "waited", "activated"), alike]
-    )
-    if account and groups:
-        counted = counted.join(
-            effects, on=keys, how="left", nulls_equal=True, maintain_order="left"
-        )
-    elif account:
-        counted = pl.concat([counted, effects.drop("everyone")], how="horizontal")
-    parts = waits.partition_by(keys, as_dict=True, include_key=False)
-    nobody = waits.clear().drop(keys)
+    counted, each, effects = pl.collect_all([summed, facts.select(*keys, *one_by_one), alike])
+    counted = _with_effects(counted, effects, keys if groups else []) if account else counted
+    parts = each.partition_by(keys, as_dict=True, include_key=False)
+    nobody = each.clear().drop(keys)
+    outreach = _outreach(journeys) if definition.outreach is not None else None
     rows = []
     for found in counted.iter_rows(named=True):
         group = {name: found[key] for name, key in zip(groups, keys, strict=False)}
+        mine = parts.get(tuple(found.get(k, 0) for k in keys), nobody)
+        depth = depth_median(mine["actions"].drop_nulls(), "engagement depth", f"median, {SPAN}", "actions per user")  # fmt: skip
         answers = [
-            *time_to_value(parts.get(tuple(found.get(k, 0) for k in keys), nobody), definition),
-            *share_rows(shares, found),
+            *time_to_value(mine, definition),
+            depth,
             *mean_rows(means, found),
-            *unprompted_row(found, definition),
+            *share_rows(shares, found),
+            *([] if outreach is None else _beside(*outreach, mine)),
         ]
         rows += [group | answer for answer in [*answers, *_missing(answers, definition)]]
     properties = {name: counted.schema[key] for name, key in zip(groups, keys, strict=False)}
-    return _table(rows, properties)
+    return _table(rows, properties, _sign_ups(journeys, since))
 
 
 def _facts(
-    journeys: Journeys, groups: Sequence[str], account: str | None, facts: Sequence[pl.Expr]
+    journeys: Journeys,
+    groups: Sequence[str],
+    account: str | None,
+    since: datetime | None,
+    facts: Sequence[pl.Expr],
 ) -> pl.LazyFrame:
-    known = [*groups, *([account] if account else [])]
-    found = user_facts(journeys, known).with_columns(pl.lit(0, pl.UInt8).alias("everyone"))
+    found = user_facts(journeys, [*groups, *([account] if account else [])], since=since)
     if account:
         found = found.with_columns(account_of(f"by_{len(groups)}")).drop(f"by_{len(groups)}")
-    return found.select("^by_.*$", "everyone", f"^{ACCOUNT}$", *facts)
-
-
-def _table(rows: list[dict[str, Any]], properties: dict[str, Any]) -> pl.DataFrame:
-    table = pl.DataFrame(
-        [row | dict(zip(("link", "play"), SUPPORTS[row["metric"]], strict=True)) for row in rows],
-        schema=properties | MEASURES,
-        orient="row",
+    signed, window = pl.col("signed_up_at"), days(journeys.definition.activation_days)
+    actions = pl.col("core_actions") + pl.col("beyond_core")
+    counts = pl.col("recent") & ~pl.col("late")
+    return found.select(
+        "^by_.*$",
+        pl.lit(0, pl.UInt8).alias("everyone"),
+        f"^{ACCOUNT}$",
+        "user_id",
+        counts.alias("counts"),
+        (counts & (signed + window <= pl.lit(journeys.as_of, AT))).alias("judged"),
+        pl.when(actions > 0).then(actions).cast(pl.UInt32).alias("actions"),
+        *facts,
     )
+
+
+def _with_effects(
+    counted: pl.DataFrame, effects: pl.DataFrame, keys: Sequence[str]
+) -> pl.DataFrame:
+    if keys:
+        return counted.join(effects, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    return pl.concat([counted, effects.drop("everyone")], how="horizontal")
+
+
+def _outreach(journeys: Journeys) -> tuple[Silences, Returns]:
+    return silences_of(journeys), returns_of(journeys)
+
+
+def _beside(silences: Silences, returns: Returns, users: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Write what the contacted are compared with, and what of the returns outreach brought."""
+    recent = silences.of(users.filter("counts").select("user_id"))
+    yield from compared_rows(BACK, "contacted users", compare_returns(recent))
+    yield from compared_rows(STAYED, "re-engaged users", compare_stays(recent))
+    yield from prompted_rows(prompted_of(returns.of(users.select("user_id"))), PROMPT_HOURS)
+
+
+def _sign_ups(journeys: Journeys, since: datetime | None) -> dict[str, Any]:
+    """Say which sign-ups the shares stand on."""
+    at = pl.col("signed_up_at")
+    users = journeys.users.lazy()
+    counted = users if since is None else users.filter(at >= pl.lit(since, AT))
+    day = local_day(at, journeys.timezone)
+    return (
+        counted.select(day.min().alias("since"), day.max().alias("until")).collect().to_dicts()[0]
+    )
+
+
+def _table(
+    rows: list[dict[str, Any]], properties: dict[str, Any], sign_ups: dict[str, Any]
+) -> pl.DataFrame:
+    nobody = dict.fromkeys(sign_ups)
+    told = [
+        row
+        | (nobody if row["metric"] in OF_EVERYONE else sign_ups)
+        | dict(zip(("link", "play"), SUPPORTS[row["metric"]], strict=True))
+        for row in rows
+    ]
+    table = pl.DataFrame(told, schema=properties | MEASURES, orient="row")
     place = pl.col("metric").replace_strict(list(ORDER), list(ORDER.values()), return_dtype=pl.Int8)
     return table.sort(*properties, place, maintain_order=True)
 
@@ -201,15 +300,8 @@ def _shares(journeys: Journeys) -> list[Share]:
     definition, end = journeys.definition, pl.lit(journeys.as_of, AT)
     signed, activated = pl.col("signed_up_at"), pl.col("activated_at")
     window = days(definition.activation_days)
-    found = [
-        Share(
-            "engagement rate",
-            f"last {RECENT_DAYS} days",
-            activated < recent_start(journeys),
-            pl.col("core_actions") > 0,
-        ),
-        Share("activation rate", None, signed + window <= end, activated < signed + window),
-    ]
+    in_time = f"within {definition.activation_days} days"
+    found = [Share("activation rate", in_time, signed + window <= end, activated < signed + window)]
     found += [
         Share(
             "time to value",
@@ -229,10 +321,9 @@ def _shares(journeys: Journeys) -> list[Share]:
         for day in dict.fromkeys((7, definition.habit_days or 7))
     ]
     if definition.feedback_asked is not None and definition.feedback_given is not None:
-        asked = pl.col("asked_at")
-        found.append(
-            Share("feedback participation", None, asked.is_not_null(), pl.col("gave_at") >= asked)
-        )
+        asked_long_ago = pl.col("asked_at") + days(ANSWER_DAYS) <= end
+        reading = f"within {ANSWER_DAYS} days of being asked"
+        found.append(Share("feedback participation", reading, asked_long_ago, pl.col("gave")))
     found += [
         Share(
             "advanced adoption",
@@ -251,20 +342,32 @@ def _shares(journeys: Journeys) -> list[Share]:
         )
         for place, step in enumerate(definition.steps)
     ]
-    return found + _re_engagement(definition, end)
+    found += [] if definition.outreach is None else _re_engagement()
+    # Of recent sign-ups that the log has from the start.
+    counts = pl.col("recent") & ~pl.col("late")
+    found = [dataclasses.replace(share, of=share.of & counts) for share in found]
+    return [*_of_the_active(journeys), *found]
 
 
-def _re_engagement(definition: Definition, end: pl.Expr) -> list[Share]:
-    if definition.outreach is None:
-        return []
-    contacted, back = pl.col("contacted_at"), pl.col("came_back")
-    first, last = BACK_DAYS, STAY_DAYS
+def _of_the_active(journeys: Journeys) -> list[Share]:
+    """List the shares that those who signed up before the log have a part in."""
+    core = pl.col("core_actions")
+    actions = core + pl.col("beyond_core")
+    engaged = pl.col("recent") & (pl.col("activated_at") < recent_start(journeys))
     return [
-        Share("re-engagement", f"within {first} days", contacted + days(first) <= end, back),
+        Share("engagement rate", SPAN, engaged, core > 0),
+        Share("engagement depth", f"2 or more, {SPAN}", actions > 0, actions > 1),
+    ]
+
+
+def _re_engagement() -> list[Share]:
+    back = pl.col("came_back")
+    return [
+        Share(BACK, f"within {BACK_DAYS} days", pl.col("back_known"), back),
         Share(
-            "post-return retention",
-            f"days {first + 1} to {last}",
-            back & (contacted + days(last) <= end),
+            STAYED,
+            f"days {BACK_DAYS + 1} to {STAY_DAYS}",
+            back & pl.col("stay_known"),
             pl.col("stayed"),
         ),
     ]
@@ -274,20 +377,21 @@ def _means(definition: Definition) -> list[Mean]:
     core, advanced = pl.col("core_actions"), pl.col("advanced_actions")
     both = core + pl.col("beyond_core")
     active = both > 0
-    unit, span = "actions per user", f"last {RECENT_DAYS} days"
-    depth = "engagement depth"
-    found = [Mean(depth, f"core and advanced, {span}", unit, both, active)]
+    unit, depth = "actions per user", "engagement depth"
+    found = [Mean(depth, f"mean, {SPAN}", unit, both, active)]
     if definition.advanced:
         found += [
-            Mean(depth, f"core, {span}", unit, core, active),
-            Mean(depth, f"advanced, {span}", unit, advanced, active),
+            Mean(depth, f"mean of core, {SPAN}", unit, core, active),
+            Mean(depth, f"mean of advanced, {SPAN}", unit, advanced, active),
         ]
     rates = {
         "error rate": (definition.errors, "errors"),
         "support rate": (definition.support, "support"),
     }
     return found + [
-        Mean(metric, span, "per user", pl.col(count), pl.col("present"), rare=True)
+        Mean(
+            metric, SPAN, "per user", pl.col(count), pl.col("present") & ~pl.col("late"), rare=True
+        )
         for metric, (matcher, count) in rates.items()
         if matcher is not None
     ]

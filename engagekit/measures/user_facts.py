@@ -9,8 +9,9 @@ import polars as pl
 
 from engagekit.diagnosis import meets_depth_rule
 from engagekit.instants import AT, days, local_day, times_before
-from engagekit.journeys import on_advanced_days, on_days
+from engagekit.journeys import late_of, on_advanced_days, on_days
 from engagekit.matchers import as_matches
+from engagekit.measures.silences import contacts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
     from engagekit.journeys import Journeys
 
 RECENT_DAYS = 28  # the window of engagement rate and depth, before `as_of`
-PROMPT_HOURS = 72  # a return this soon after outreach was prompted
-BACK_DAYS = 7  # a contacted user is back with a core action this soon ...
-STAY_DAYS = 28  # ... and stayed with another after that, up to here
+ANSWER_DAYS = 14  # who is asked for feedback has so long to give it
 PASSIVE = ("outreach", "feedback_asked")  # done to users, not by them
 
 
-def user_facts(journeys: Journeys, groups: Sequence[str]) -> pl.LazyFrame:
+def user_facts(
+    journeys: Journeys, groups: Sequence[str], *, since: datetime | None = None
+) -> pl.LazyFrame:
     """Gather the facts about each user.
 
     Parameters
@@ -34,29 +35,39 @@ def user_facts(journeys: Journeys, groups: Sequence[str]) -> pl.LazyFrame:
         Journeys, in memory or on disk.
     groups
         Properties to carry along, as `by_0`, `by_1` and so on, lest they bear the name of a fact.
+    since
+        From when on sign-ups count as recent; None: all do.
 
     Returns
     -------
     LazyFrame
-        `user_id`, the groups, `signed_up_at`, `activated_at`, and: `returned_at` (first core action on a later
-        local day than activation); `core_actions`, `advanced_actions`, `beyond_core` (the advanced ones that are not core), `errors`,
-        `support` (counts) and `present`
-        (signed up, activated, came to a step or through it, or did any of what else the definition names) in the last 28 days; ``adopted_<i>`` (depth rule met with that
-        advanced action alone within ``depth_days`` of activation); ``reached_<i>``, ``completed_<i>`` of each step;
-        `asked_at`, `gave_at` (first asked, last gave feedback); `contacted_at` (first outreach after ``habit_days``
-        of silence), `came_back`, `stayed`; `returns`, `unprompted` (core days after the activation's, and those with
-        no outreach in the 72 hours before).
+        `user_id`, the groups, `signed_up_at`, `activated_at`, `recent`, `late` (signed up before the log), and:
+        `returned_at` (first core action on a later local day than activation); `core_actions`, `advanced_actions`,
+        `beyond_core` (the advanced ones that are not core), `errors`, `support` (counts) and `present` (signed up,
+        activated, came to a step or through it, or did any of what else the definition names) in the last 28 days;
+        ``adopted_<i>`` (depth rule met with that advanced action alone within ``depth_days`` of activation);
+        ``reached_<i>``, ``completed_<i>`` of each step; `asked_at` (first asked for feedback), `gave` (within 14 days);
+        `contacted_at` (first outreach after ``habit_days`` of silence), `came_back`, `stayed`, `back_known`,
+        `stay_known`.
 
     Notes
     -----
     Journeys keep first and last time and count per local day. So whether anything happened in a window is exact;
     a count on the local day on which its window begins is so for one or two actions, see `times_before`.
     """
-    users = journeys.users.lazy().select(
-        "user_id",
-        "signed_up_at",
-        "activated_at",
-        *[pl.col(name).alias(f"by_{place}") for place, name in enumerate(groups)],
+    recent = pl.lit(value=True) if since is None else pl.col("signed_up_at") >= pl.lit(since, AT)
+    users = pl.concat(
+        [
+            table.select(
+                "user_id",
+                "signed_up_at",
+                "activated_at",
+                recent.alias("recent"),
+                pl.lit(late).alias("late"),
+                *[pl.col(name).alias(f"by_{place}") for place, name in enumerate(groups)],
+            )
+            for table, late in ((journeys.users.lazy(), False), (late_of(journeys), True))
+        ]
     )
     found = users
     for part in (
@@ -65,20 +76,20 @@ def user_facts(journeys: Journeys, groups: Sequence[str]) -> pl.LazyFrame:
         _adopted(journeys, users),
         _steps(journeys),
         _feedback(journeys),
-        _contacts(journeys, users),
-        _prompted(journeys, users),
+        contacts_of(journeys).select(
+            "user_id", "contacted_at", "came_back", "stayed", "back_known", "stay_known"
+        ),
     ):
         found = found.join(part, on="user_id", how="left")
-    counts = (
-        "core_actions",
-        "advanced_actions",
-        "beyond_core",
-        "errors",
-        "support",
-        "returns",
-        "unprompted",
+    counts = ("core_actions", "advanced_actions", "beyond_core", "errors", "support")
+    flags = pl.col(
+        "^(adopted|reached|completed)_.*$",
+        "came_back",
+        "stayed",
+        "back_known",
+        "stay_known",
+        "gave",
     )
-    flags = pl.col("^(adopted|reached|completed)_.*$", "came_back", "stayed")
     return found.with_columns(
         pl.col(*counts).fill_null(0), flags.fill_null(value=False), _present(journeys)
     )
@@ -147,37 +158,7 @@ def _returns(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
     return (
         _core_after(journeys, users)
         .group_by("user_id")
-        .agg(
-            pl.col("first_at").min().alias("returned_at"),
-            pl.len().cast(pl.Int64).alias("returns"),
-        )
-    )
-
-
-def _prompted(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
-    before = (
-        _core_after(journeys, users)
-        .sort("first_at")
-        .join_asof(
-            _mails(journeys).sort("sent"),
-            left_on="first_at",
-            right_on="sent",
-            by="user_id",
-            strategy="backward",
-            allow_exact_matches=journeys.dates_only,  # within one day the order is not known
-            check_sortedness=False,
-        )
-    )
-    prompted = pl.col("sent") >= pl.col("first_at") - timedelta(hours=PROMPT_HOURS)
-    alone = ~prompted.fill_null(value=False)
-    return before.group_by("user_id").agg(alone.sum().cast(pl.Int64).alias("unprompted"))
-
-
-def _mails(journeys: Journeys) -> pl.LazyFrame:
-    # A day's first and last mail suffice: whatever lies between them is as close to a return as its first.
-    mails = on_days(journeys, "outreach")
-    return pl.concat(
-        [mails.select("user_id", pl.col(c).alias("sent")) for c in ("first_at", "last_at")]
+        .agg(pl.col("first_at").min().alias("returned_at"))
     )
 
 
@@ -222,46 +203,9 @@ def _feedback(journeys: Journeys) -> pl.LazyFrame:
         .group_by("user_id")
         .agg(pl.col("first_at").min().alias("asked_at"))
     )
-    gave = (
-        on_days(journeys, "feedback_given")
-        .group_by("user_id")
-        .agg(pl.col("last_at").max().alias("gave_at"))
+    given = on_days(journeys, "feedback_given").select("user_id", "first_at", "last_at")
+    in_time = (pl.col("last_at") >= pl.col("asked_at")) & (
+        pl.col("first_at") < pl.col("asked_at") + timedelta(days=ANSWER_DAYS)
     )
+    gave = given.join(asked, on="user_id").group_by("user_id").agg(in_time.any().alias("gave"))
     return asked.join(gave, on="user_id", how="left")
-
-
-def _contacts(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
-    silence = timedelta(days=journeys.definition.habit_days or 0)
-    core = on_days(journeys, "core").select("user_id", "first_at", "last_at").sort("first_at")
-    last_before = (
-        _mails(journeys)
-        .rename({"sent": "contacted_at"})
-        .join(users.select("user_id", "activated_at").drop_nulls(), on="user_id")
-        .sort("contacted_at")
-        .join_asof(
-            core,
-            left_on="contacted_at",
-            right_on="first_at",
-            by="user_id",
-            strategy="backward",
-            allow_exact_matches=False,
-            check_sortedness=False,
-        )
-    )
-    active = pl.max_horizontal("activated_at", "last_at")
-    first = (
-        last_before.filter(active + silence <= pl.col("contacted_at"))
-        .group_by("user_id")
-        .agg(pl.col("contacted_at").min())
-    )
-    since = pl.col("last_at") - pl.col("contacted_at")
-    until = pl.col("first_at") - pl.col("contacted_at")
-    back, stay = timedelta(days=BACK_DAYS), timedelta(days=STAY_DAYS)
-    return (
-        first.join(core, on="user_id", how="left")
-        .group_by("user_id", "contacted_at")
-        .agg(
-            ((since >= timedelta(0)) & (until < back)).any().alias("came_back"),
-            ((since >= back) & (until < stay)).any().alias("stayed"),
-        )
-    )

@@ -247,7 +247,7 @@ METRICS = (
         unit="share",
         equation="Engagement Rate = (Users who performed an engagement action ÷ Total eligible users) × 100",
         tells="Do users who activated go on with the actions that carry value?",
-        measured="Core action in the 28 days before the data end, of users activated before those days.",
+        measured="Core action in the 28 days before the data end, of recent sign-ups activated before those days.",
         read_with="retention and activation; alone it can reward busywork",
     ),
     Metric(
@@ -269,7 +269,7 @@ METRICS = (
         unit="days",
         equation="Time to Value = Timestamp of activation - Timestamp of signup",
         tells="How long does the first win take?",
-        measured="Kaplan-Meier median over all sign-ups, and the share activated by day 1, 7, 14, 30, 60, 90.",
+        measured="Median of those who activate within the activation window, and the share activated by day 1, 7, 14, 30, 60, 90.",
         read_with="step drop-off: look for what can be removed, delayed or simplified",
     ),
     Metric(
@@ -291,7 +291,7 @@ METRICS = (
         unit="share",
         equation="Feedback Participation Rate = (Users who submit feedback ÷ Users who were eligible to give feedback) × 100",
         tells="Are users confident enough to invest effort of their own?",
-        measured="Gave feedback after being asked, of users who were asked.",
+        measured="Gave feedback within 14 days of being asked, of users asked that long ago.",
         read_with="recent use: many answers with little engagement point to friction",
     ),
     Metric(
@@ -302,7 +302,7 @@ METRICS = (
         unit="actions per user",
         equation="Engagement Depth = Average number of meaningful actions per active user",
         tells="How much of the product do its active users really use?",
-        measured="Core and advanced actions in 28 days, per user active in them.",
+        measured="Core and advanced actions in 28 days per user active in them: median, mean, share with two or more.",
         read_with="advanced adoption, action by action",
     ),
     Metric(
@@ -335,7 +335,7 @@ METRICS = (
         unit="share",
         equation="Re-engagement Rate = (Inactive users who return and reach value ÷ Inactive users contacted) × 100",
         tells="Do quiet users who were contacted return to value?",
-        measured="Core action within 7 days, of users contacted after a silence of the habit window.",
+        measured="Core action within 7 days, of users contacted after a silence of the habit window, beside the same of users as long silent who were not contacted.",
         read_with="post-return retention, always",
     ),
     Metric(
@@ -346,7 +346,7 @@ METRICS = (
         unit="share",
         equation="Post-Re-engagement Retention = Users still active after X days ÷ Re-engaged users",
         tells="Did those who came back keep going?",
-        measured="Core action on days 8 to 28 after the contact, of users re-engaged within the first 7.",
+        measured="Core action on days 8 to 28 after the contact, of users re-engaged within the first 7, beside those who came back without it.",
         read_with="re-engagement: spikes without this mend nothing",
     ),
 )

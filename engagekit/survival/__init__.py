@@ -18,8 +18,6 @@ from engagekit.instants import last_day, local_day
 from engagekit.journeys import MILLION, names_and_faults, up_to
 from engagekit.survival.clusters import accounts_effect
 from engagekit.survival.product_limit import (
-    at_ends,
-    counted,
     curve_of,
     kaplan_meier,
     log_rank,
@@ -38,10 +36,7 @@ if TYPE_CHECKING:
     Clock: TypeAlias = Literal["calendar", "product"]
 
 __all__ = [
-    "at_ends",
     "compare_survival",
-    "counted",
-    "curve_of",
     "fit_sbg",
     "flattening",
     "kaplan_meier",

@@ -83,7 +83,7 @@ def _span(days: list[dict[str, Any]]) -> str:
 def clock_title(rows: list[dict[str, Any]], off: set[int]) -> str:
     """Name the days off and the longest other stretches of light days."""
     if not rows:
-        return "The log covers no day"
+        return "No day is covered by the log"
     longest = sorted(light_stretches(rows, off), key=len, reverse=True)
     parts = [WEEKDAYS[number] for number in sorted(off)]
     parts += [_span(days) for days in longest[:NAMED]]

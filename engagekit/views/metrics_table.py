@@ -15,6 +15,8 @@ from engagekit.views.sheet import (
     group_labels,
     joined,
     known,
+    moment,
+    points,
     rated,
     sheet,
     whole,
@@ -24,8 +26,8 @@ from engagekit.views.sheet import (
 if TYPE_CHECKING:
     import polars as pl
 
-METRICS = ("metric", "link", "play", "n", "of", "value", "unit", "low", "high")
-SHARE = "share"
+METRICS = ("metric", "reading", "link", "play", "n", "of", "value", "unit", "low", "high")
+SHARE, DIFFERENCE = "share", "difference"
 
 
 def metrics(metrics: pl.DataFrame) -> Sheet:
@@ -45,14 +47,22 @@ def metrics(metrics: pl.DataFrame) -> Sheet:
         for group, r in zip(groups, frame.to_dicts(), strict=True)
     ]
     headers = ("Metric", "Link", "Play", "Users", "Of", "Value", "95% interval")
-    subtitle = "Shares with their 95% interval. Each is over users of its own, so they do not compare with one another."
+    subtitle = f"{_basis(frame)}Shares with their 95% interval. Each is over users of its own, so they do not compare with one another."
     return sheet("Dot chart", metrics_title(frame), subtitle, headers, rows, texts=3)
 
 
+def _basis(frame: pl.DataFrame) -> str:
+    """Name the sign-ups that the shares stand on, where the answer says so."""
+    if not {"since", "until"} <= set(frame.columns):
+        return ""
+    found = frame.select("since", "until").drop_nulls().head(1).rows()
+    return f"Sign-ups of {moment(found[0][0])} to {moment(found[0][1])}. " if found else ""
+
+
 def metric_name(row: dict[str, Any]) -> str:
-    """Write a metric with its part: ``return usage, within 7 days``."""
-    detail = row.get("detail")
-    return f"{written(row['metric'])}, {written(detail)}" if detail else written(row["metric"])
+    """Write a metric with its reading: ``return usage, within 7 days``."""
+    reading = row["reading"]
+    return f"{written(row['metric'])}, {written(reading)}" if reading else written(row["metric"])
 
 
 def metrics_title(frame: pl.DataFrame) -> str:
@@ -84,9 +94,13 @@ def amount(value: float | None, unit: str) -> str:
     --------
     >>> amount(0.41, "share"), amount(2.5, "days"), amount(0.0312, "per user"), amount(None, "days")
     ('41%', '2.5 days', '0.031 per user', '')
+    >>> amount(0.034, "difference"), amount(1.2, "times")
+    ('+3 points', '1.20 times')
     """
     if value is None:
         return UNKNOWN
+    if unit == DIFFERENCE:
+        return f"{points(value)} points"
     return rated(value) if unit == SHARE else f"{decimals(value, _digits(unit))} {unit}"
 
 
@@ -95,10 +109,12 @@ def amount_between(row: dict[str, Any]) -> str:
     low, high = row["low"], row["high"]
     if row["unit"] == SHARE or low is None or high is None:
         return between(low, high)
+    if row["unit"] == DIFFERENCE:
+        return f"{points(low)} to {points(high)}"
     digits = _digits(row["unit"])
     return f"{decimals(low, digits)}–{decimals(high, digits)}"
 
 
 def _digits(unit: str) -> int:
     # Errors and support are rare: most rates lie below one in ten users.
-    return 3 if unit == "per user" else 1
+    return {"per user": 3, "times": 2}.get(unit, 1)

@@ -17,7 +17,7 @@ from scipy.stats import chi2
 import engagekit as ek
 from engagekit.errors import ParameterError
 from engagekit.intervals import wilson
-from engagekit.measures.rows import rare_events
+from engagekit.measures.rows import median_of, rare_events
 from engagekit.measures.ten_metrics import BESIDE, MEASURES
 from engagekit.playbook.plays import METRICS
 from engagekit.views.metrics_table import metrics as metrics_sheet
@@ -66,6 +66,7 @@ def definition(**changes):
         "depth_within_days": 9,
         "usage_interval_days": 3.0,
         "outcome_days": (28, 42),
+        "recent_days": 20,
     }
     return ek.Definition(**usual | changes)
 
@@ -74,11 +75,23 @@ def log_of(rows):
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
+STAYS = [("post-return retention", reading) for reading in ("of those not contacted", "difference")]
+
+
 def answers(table):
-    return {
-        (row["metric"], row["detail"]): None if row["of"] is None else (row["n"], row["of"])
-        for row in table.iter_rows(named=True)
-    }
+    """Counts where there are some, else the value; what plain Python does not compute again is left out."""
+    found = {}
+    for row in table.iter_rows(named=True):
+        counts = None if row["of"] is None else (row["n"], row["of"])
+        told = counts if row["of"] is None or row["n"] is not None else row["value"]
+        found[row["metric"], row["reading"]] = told
+    return {key: told for key, told in found.items() if key not in STAYS}
+
+
+def agree(found, expected):
+    assert found.keys() == expected.keys()
+    for key, told in expected.items():
+        assert found[key] == (pytest.approx(told) if isinstance(told, float) else told), key
 
 
 @st.composite
@@ -108,16 +121,39 @@ def counted(rows, as_of):
 
 
 @given(logs())
-@settings(max_examples=80)
+@settings(max_examples=30)
 def test_every_count_is_what_the_raw_events_say(case):
     rows, as_of, timezone = case
     chosen = definition(timezone=timezone)
-    found = ek.metrics(ek.rollup(log_of(rows), chosen, as_of=as_of, missing="allow"))
-    assert answers(found) == metrics_of(counted(rows, as_of), chosen, as_of)
+    journeys = ek.rollup(log_of(rows), chosen, as_of=as_of, missing="allow")
+    agree(answers(ek.metrics(journeys)), metrics_of(counted(rows, as_of), chosen, as_of))
+    agree(
+        answers(ek.metrics(journeys, recent=None)),
+        metrics_of(counted(rows, as_of), chosen, as_of, recent=None),
+    )
+
+
+@given(logs(), st.randoms(use_true_random=False))
+@settings(max_examples=20)
+def test_sign_ups_before_the_log_count_where_it_can_judge_them(case, rng):
+    rows, as_of, timezone = case
+    chosen = definition(timezone=timezone)
+    start = min(at for _, _, at in counted(rows, as_of))
+    given_ = {
+        u: start - timedelta(days=rng.choice([0, 1, 9, 40])) for u in range(9) if rng.random() < 0.5
+    }
+    people = pl.DataFrame(
+        {"user_id": list(given_), "signed_up_at": list(given_.values())},
+        schema={"user_id": pl.Int64, "signed_up_at": SCHEMA["at"]},
+    )
+    journeys = ek.rollup(log_of(rows), chosen, users=people, as_of=as_of, missing="allow")
+    agree(
+        answers(ek.metrics(journeys)), metrics_of(counted(rows, as_of), chosen, as_of, given=given_)
+    )
 
 
 @given(logs())
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_so_it_is_with_little_defined(case):
     rows, as_of, timezone = case
     bare = definition(
@@ -125,14 +161,14 @@ def test_so_it_is_with_little_defined(case):
         outreach=None, errors=None, support=None, habit_days=7,
     )  # fmt: skip
     found = ek.metrics(ek.rollup(log_of(rows), bare, as_of=as_of, missing="allow"))
-    assert answers(found) == metrics_of(counted(rows, as_of), bare, as_of)
+    agree(answers(found), metrics_of(counted(rows, as_of), bare, as_of))
     lacking = found.filter(pl.col("of").is_null())
     assert lacking["note"].null_count() == 0
     assert lacking["value"].null_count() == lacking.height
 
 
 @given(logs())
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_groups_are_what_each_group_alone_would_give(case):
     rows, as_of, timezone = case
     people = pl.DataFrame(
@@ -141,10 +177,13 @@ def test_groups_are_what_each_group_alone_would_give(case):
     journeys = ek.rollup(
         log_of(rows), definition(timezone=timezone), users=people, as_of=as_of, missing="allow"
     )
-    found = ek.metrics(journeys, by=["plan", "errors"])
+    found = ek.metrics(journeys, by=["plan", "errors"], recent=None)
     for (plan,), part in found.group_by("plan"):
-        alone = ek.metrics(journeys.where(users=pl.col("plan").eq_missing(pl.lit(plan))))
-        assert part.drop("plan", "errors").equals(alone)
+        mine = journeys.where(users=pl.col("plan").eq_missing(pl.lit(plan)))
+        alone = ek.metrics(mine, recent=None)
+        # Which sign-ups an answer stands on is said of the whole answer.
+        spans = ["since", "until"]
+        assert part.drop("plan", "errors", *spans).equals(alone.drop(spans))
 
 
 def test_simulated_log_agrees_too():
@@ -153,8 +192,7 @@ def test_simulated_log_agrees_too():
     )
     journeys = ek.rollup(sim.events, sim.definition, as_of=sim.as_of)
     rows = sim.events.select("user_id", "event", "at").rows()
-    found = answers(ek.metrics(journeys, recent=None))
-    assert found == metrics_of(rows, journeys.definition, sim.as_of)
+    agree(answers(ek.metrics(journeys)), metrics_of(rows, journeys.definition, sim.as_of))
 
 
 def test_journeys_on_disk_and_at_an_earlier_instant_answer_alike(tmp_path):
@@ -168,11 +206,9 @@ def test_journeys_on_disk_and_at_an_earlier_instant_answer_alike(tmp_path):
     assert ek.metrics(journeys.at(earlier)).equals(ek.metrics(then))
 
 
-def row(table, metric, detail=None):
+def row(table, metric, reading=None):
     found = table.filter(pl.col("metric") == metric)
-    return (found if detail is None else found.filter(pl.col("detail") == detail)).row(
-        0, named=True
-    )
+    return (found if reading is None else found.filter(reading=reading)).row(0, named=True)
 
 
 def small(rows, as_of, **changes):
@@ -194,42 +230,52 @@ def test_shape_and_order():
     ] == []
 
 
-def test_time_to_value_counts_those_still_waiting():
-    # Delays 1, 2, 9 and two users still waiting after 5 and 20 days: at risk 5, 4, then 2 on day 9.
-    # S: 4/5, 3/5, then x 1/2 = 0.3, so the median is 9 days; leaving out the waiting would say 2.
-    rows = [(u, "join", 0) for u in (1, 2, 3, 5)] + [(4, "join", 15)]
-    rows += [(1, "first", 1), (2, "first", 2), (3, "first", 9)]
-    median = row(small(rows, 20), "time to value", "median")
-    assert (median["n"], median["of"], median["value"], median["unit"]) == (3, 5, 9.0, "days")
+MEDIAN = "median of those who activate within 10 days"
+
+
+def test_time_to_value_is_the_median_of_those_who_activate_in_time():
+    # Delays 1, 2 and 9 days; one never, one too late, and one whose window is not over.
+    rows = [(u, "join", 0) for u in range(1, 6)] + [(6, "join", 55)]
+    rows += [(1, "first", 1), (2, "first", 2), (3, "first", 9), (5, "first", 10), (6, "first", 56)]
+    median = row(small(rows, 60, recent_days=91), "time to value", MEDIAN)
+    assert (median["n"], median["of"], median["value"], median["unit"]) == (3, 5, 2.0, "days")
+    assert (median["low"], median["high"]) == (None, None)  # three say nothing at 95 %
+    assert median["note"].startswith("1 of 4 activations come after")
+
+
+def test_time_to_value_has_a_number_where_few_activate():
+    """The average product activates a third of its sign-ups; over all of them there is no median."""
+    rows = [(u, "join", 0) for u in range(30)] + [(u, "first", 1 + u) for u in range(9)]
+    median = row(small(rows, 60), "time to value", MEDIAN)
+    assert (median["n"], median["of"], median["value"]) == (9, 30, 5.0)
+    # By ranks: P(Binomial(9, 1/2) < 2) = 10/512 = .0195, P(< 3) = .09; so from the second to the second last.
+    assert (median["low"], median["high"]) == (2.0, 8.0)
+    none = row(small(rows[:30], 60), "time to value", MEDIAN)
+    assert (none["n"], none["of"], none["value"]) == (0, 30, None)
+    assert none["note"] == "No user is known to have activated in time yet."
 
 
 def test_time_to_value_is_the_same_to_the_last_digit_alone_and_among_others():
-    for hours in (5, 7, 10, 24, 127, 336):
+    for hours in (5, 7, 10, 24, 127, 239):
         rows = [(u, e, d) for u in range(3) for e, d in (("join", 0), ("first", hours / 24))]
-        found = row(small(rows, 60, activation_days=14), "time to value")
+        found = row(small(rows, 60), "time to value")
         assert found["value"] == row(small(rows[:2], 60), "time to value")["value"] == hours / 24
-    assert found["note"].startswith("3 of 3 activations come after")  # at 14 days of 14
-
-
-def test_time_to_value_has_no_median_where_most_never_activate():
-    rows = [(u, "join", 0) for u in range(4)] + [(0, "first", 1)]
-    median = row(small(rows, 50), "time to value", "median")
-    assert median["value"] is None
-    assert "Fewer than half" in median["note"]
 
 
 def test_late_activations_raise_a_warning():
     rows = [(u, "join", 0) for u in range(4)] + [(0, "first", 1), (1, "first", 2), (2, "first", 12)]
-    assert "1 of 3 activations" in row(small(rows, 60), "time to value", "median")["note"]
-    assert row(small(rows, 60, activation_days=13), "time to value", "median")["note"] is None
+    assert "1 of 3 activations" in row(small(rows, 60), "time to value", MEDIAN)["note"]
+    assert row(small(rows, 60, activation_days=13), "time to value")["note"] is None
 
 
-def test_median_interval_is_where_the_bounds_cross_one_half():
-    # By hand, S ± on the log-log scale with se = sqrt(S(1 - S)/20)/(S·|ln S|): the lower bound on day 5 (S = 0.75) is
-    # 0.75^exp(1.96·0.4487) = 0.49998; the upper is 0.5013 on day 14 (S = 0.30), 0.4486 on day 15 (S = 0.25).
-    rows = [(u, "join", 0) for u in range(20)] + [(u, "first", u + 1) for u in range(20)]
-    median = row(small(rows, 60), "time to value", "median")
-    assert (median["low"], median["value"], median["high"]) == (5.0, 10.0, 15.0)
+@pytest.mark.parametrize("n", [6, 9, 40, 201])
+def test_the_interval_of_a_median_holds_in_95_of_100_cases(n):
+    rng = np.random.default_rng(3)
+    held = 0
+    for _ in range(1500):
+        _, low, high = median_of(pl.Series(rng.exponential(1.0, n)))
+        held += low <= np.log(2) <= high
+    assert held >= 0.94 * 1500
 
 
 def test_same_day_repeats_are_no_return():
@@ -268,8 +314,8 @@ def test_silence_is_counted_from_the_last_core_action_and_contact_once():
     back, stayed = row(table, "re-engagement"), row(table, "post-return retention")
     assert (back["n"], back["of"]) == (1, 1)  # 5 days of silence are over on day 11, not on day 10
     assert (stayed["n"], stayed["of"]) == (1, 1)  # day 20 is the tenth day after the contact
-    unprompted = row(table, "unprompted share")
-    assert (unprompted["n"], unprompted["of"]) == (2, 3)  # day 12 comes a day after a mail
+    prompted = row(table, "unprompted share", "returns in the 72 hours after outreach")
+    assert (prompted["n"], prompted["of"]) == (1, 3)  # day 12 comes a day after a mail
 
 
 def test_the_second_mail_of_a_day_can_be_the_one_after_the_silence():
@@ -297,23 +343,49 @@ def test_shares_carry_wilsons_interval():
     assert (found["low"], found["high"]) == wilson(3, 10)
 
 
-def test_returns_of_one_user_are_alike_and_widen_the_interval():
-    rows = [(u, e, d) for u in range(10) for e, d in (("join", 0), ("first", 1))]
-    rows += [(u, "core", 3 + k) for u in range(10) for k in range(20)]
-    rows += [(u, "mail", 2.5 + k) for u in range(5) for k in range(20)]  # five are always prompted
-    found = row(small(rows, 60), "unprompted share")
-    low, high = wilson(found["n"], found["of"])
-    assert (found["n"], found["of"]) == (100, 200)
-    assert found["high"] - found["low"] > 3 * (high - low)
-
-
-def test_depth_is_a_mean_with_its_interval():
+def test_depth_is_a_median_a_mean_and_a_share_of_users_with_two():
     rows = [(u, e, d) for u in range(3) for e, d in (("join", 0), ("first", 1))]
     rows += [(0, "core", 30), (0, "core", 31), (0, "adv1", 31), (1, "core", 32)]
-    found = row(small(rows, 40), "engagement depth")
+    table = small(rows, 40)
+    found = row(table, "engagement depth", "mean, last 28 days")
     assert (found["n"], found["of"], found["value"]) == (4, 2, 2.0)
     # 3 and 1: sd √2, so ± 1.96 · √2/√2
     assert (found["low"], found["high"]) == pytest.approx((2 - 1.959964, 2 + 1.959964))
+    assert row(table, "engagement depth", "median, last 28 days")["value"] == 2.0
+    two = row(table, "engagement depth", "2 or more, last 28 days")
+    assert (two["n"], two["of"], two["value"]) == (1, 2, 0.5)
+
+
+def test_feedback_counts_within_two_weeks_of_being_asked():
+    rows = [(u, e, d) for u in range(5) for e, d in (("join", 0), ("ask", 10))]
+    rows += [(0, "give", 10.5), (1, "give", 23.9), (2, "give", 24.1), (3, "give", 9)]
+    rows += [(4, "ask", 30), (4, "give", 31)]  # the second time asked
+    found = row(small(rows, 60), "feedback participation")
+    assert (found["n"], found["of"]) == (2, 5)
+    early = row(small(rows, 23), "feedback participation")
+    assert (early["n"], early["of"], early["note"]) == (0, 0, "No user can be judged yet.")
+
+
+def test_shares_stand_on_recent_sign_ups_and_say_which():
+    rows = [(u, "join", 0) for u in range(4)] + [(u, "join", 100) for u in range(4, 6)]
+    rows += [(u, "first", 1) for u in range(4)]
+    # 30 days to go deeper, 20 recent: sign-ups of the last 50 days, from day 140 on back to day 90.
+    table = small(rows, 140)
+    found = row(table, "activation rate")
+    assert (found["n"], found["of"]) == (0, 2)
+    assert (found["since"], found["until"]) == (date(2026, 4, 11), date(2026, 4, 11))
+    depth = row(table, "engagement depth")
+    assert (depth["since"], depth["until"]) == (None, None)
+    day0 = datetime(2026, 1, 1, tzinfo=UTC)
+    log = log_of([(u, e, day0 + timedelta(days=d)) for u, e, d in rows])
+    journeys = ek.rollup(log, definition(), as_of=day0 + timedelta(days=140))
+    assert row(ek.metrics(journeys, recent=None), "activation rate")["of"] == 6
+    assert row(ek.metrics(journeys, recent=110), "activation rate")["of"] == 6
+    with pytest.raises(ParameterError, match="recent is 0"):
+        ek.metrics(journeys, recent=0)
+    # Where nobody signs up any more, the span ends with the last sign-up.
+    ended = ek.metrics(journeys.where(users=pl.col("user_id") < 4))
+    assert row(ended, "activation rate")["n"] == 4
 
 
 def test_who_is_on_the_way_to_activation_is_present_too():
@@ -362,7 +434,8 @@ def test_an_advanced_action_that_is_core_too_is_one_action():
     rows = [(1, "join", 0), (1, "first", 1), (1, "core", 30), (1, "core2", 30), (1, "adv1", 31)]
     table = small(rows, 40, advanced=["core2", ek.Match("core"), "adv1"])
     depth = table.filter(pl.col("metric") == "engagement depth")
-    assert depth["n"].to_list() == [3, 2, 3]  # in all, core, advanced
+    # median (no count), mean in all, of core, of advanced, users with two or more
+    assert depth["n"].to_list() == [None, 3, 2, 3, 1]
 
 
 def test_a_log_of_days_works_the_same():
@@ -377,8 +450,8 @@ def test_a_log_of_days_works_the_same():
         ek.rollup(log, definition(timezone="Asia/Tokyo"), as_of="2026-03-01", missing="allow")
     )
     assert row(table, "return usage", "within 7 days")["n"] == 1
-    # A mail of the same day may have come first: the return is not called unprompted.
-    assert row(table, "unprompted share")["n"] == 0
+    # A mail of the same day may have come first: the return counts as one after outreach.
+    assert row(table, "unprompted share", "returns in the 72 hours after outreach")["n"] == 1
 
 
 def test_nobody_at_all():

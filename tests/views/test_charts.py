@@ -193,6 +193,8 @@ def test_the_cells_of_a_large_product_hold_their_text():
         ),
         (lambda: tables.segments(frames.priority()), "Elsewhere than all users together: pro"),
         (lambda: tables.metrics(frames.metrics()), "Activation rate is 41%"),
+        (lambda: tables.product_clock(frames.clock()), "These days hardly count when users are silent: Saturdays, Sundays and 2026-03-11"),
+        (lambda: tables.product_clock(frames.clock().with_columns(weight=1.0)), "Every day counts: no day was less than half as active as usual"),
         (lambda: tables.lifecycle(frames.lifecycle()), "2026-03-23: 63 active; 33 came or came back, 8 went quiet"),
         (lambda: tables.stickiness(frames.stickiness()), "50% came in one period only"),
         (lambda: tables.stickiness(frames.stickiness((1.0, 0.6, 0.1))), "60% came in 2 periods or more"),

@@ -16,6 +16,7 @@ from engagekit.errors import EngagekitError
 from engagekit.ingest import is_path, scan_events
 from engagekit.log import open_log
 from engagekit.matchers import goals
+from engagekit.priority import suggest_targets
 from engagekit.rollups import is_prepared, open_prepared, rollup
 from engagekit.workshop import draft_roles as roles
 from engagekit.workshop.draft_columns import found_columns
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Draft:
-    """A drafted definition: `definition`, the `events` it was drafted from, the `choices` with reasons, and `notes`.
+    """A drafted definition: `definition`, the `events` it was drafted from, the `choices` with reasons, `targets`, and `notes`.
+
+    `targets` is what `suggest_targets` proposes under this definition, or None where that cannot be told: they are shown, and
+    left to the team to set.
 
     ``str()`` shows it; `save` writes it as a TOML file that explains every choice.
     """
@@ -42,6 +46,7 @@ class Draft:
     events: pl.DataFrame
     choices: tuple[roles.Choice, ...]
     notes: tuple[str, ...]
+    targets: pl.DataFrame | None = None
 
     def __str__(self) -> str:
         """Show the events and what is proposed."""
@@ -90,7 +95,7 @@ def draft(
     -------
     Draft
         `definition`, marked as guessed; `events`: ``event, users, repeating, times, first_of``; `choices`, each with
-        ``role, value, why, others``; `notes`. It is a start for the team, never an answer.
+        ``role, value, why, others``; `targets`, as `suggest_targets` proposes them; `notes`. It is a start for the team, never an answer.
 
     Raises
     ------
@@ -148,7 +153,8 @@ def draft(
     if journeys is not None:
         base = _with_windows(base, journeys)
     base = dataclasses.replace(base, guessed=True)
-    return Draft(base, event_table(log), tuple(choices), tuple(notes))
+    targets = _targets(log, base)
+    return Draft(base, event_table(log), tuple(choices), tuple(notes), targets)
 
 
 def _opened(
@@ -171,6 +177,12 @@ def _journeys(log: pl.LazyFrame, definition: Definition, notes: list[str]) -> Jo
     except EngagekitError as error:
         notes.append(f"Activation could not be compared: {error}")
         return None
+
+
+def _targets(log: pl.LazyFrame, definition: Definition) -> pl.DataFrame | None:
+    """Suggest where the team's targets could start; None where the log cannot be judged under the draft."""
+    journeys = _journeys(log, definition, [])
+    return None if journeys is None else suggest_targets(journeys)
 
 
 def _with_windows(definition: Definition, journeys: Journeys) -> Definition:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engagekit._base import many
 from engagekit.definition import schema_path
+from engagekit.journeys import MIN_GROUP
 from engagekit.matchers import label
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ HEAD = """#:schema {schema}
 # A draft made from the log: a start, nobody has confirmed it. Correct it, then set guessed = false.
 """
 SHOWN = 15
+SOURCES = {
+    "own months": "from the upper quartile of the product's own months",
+    "own months and groups": "from the upper quartile of the product's own months",
+    "benchmark": "from the guide's benchmark",
+    "rate now": "the rate now",
+}
 
 
 def toml_of(draft: Draft) -> str:
@@ -59,11 +66,7 @@ def toml_of(draft: Draft) -> str:
     told = next((c for c in draft.choices if c.role == "steps"), None)
     if told is not None:
         parts.append(_comment(told) + (tomli_w.dumps({"steps": steps}) if steps else ""))
-    parts.append(
-        tomli_w.dumps({"targets": targets})
-        if targets
-        else "# Targets the team sets, as shares: without them no link can be called broken.\n# [targets]\n# activation = 0.35\n# habit = 0.5\n"
-    )
+    parts.append(tomli_w.dumps({"targets": targets}) if targets else _to_set(draft))
     if read:
         told_notes = "".join(f"# {_one_line(note)}\n" for note in draft.notes)
         parts.append(f"# How the log is read.\n{told_notes}" + tomli_w.dumps({"read": read}))
@@ -75,6 +78,31 @@ def _comment(choice: Choice) -> str:
     if choice.others:
         lines.append(f"# Next candidates: {', '.join(choice.others)}.")
     return "".join(_one_line(line) + "\n" for line in lines)
+
+
+def _suggested(draft: Draft) -> list[dict[str, Any]]:
+    rows = [] if draft.targets is None else draft.targets.to_dicts()
+    return [row for row in rows if row["suggested"] is not None and row["of"] >= MIN_GROUP]
+
+
+def _to_set(draft: Draft) -> str:
+    """Propose targets in comments, so that none is set before the team does."""
+    lines = [
+        "Targets the team sets, as shares: without them no link can be called broken.",
+        "[targets]",
+    ]
+    found = _suggested(draft)
+    if found:
+        lines.insert(1, "Where to start from, a suggestion:")
+        lines += [f"{row['link']} = {row['suggested']:.2f}  # {_now(row)}" for row in found]
+    else:
+        lines += ["activation = 0.35", "habit = 0.5"]
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def _now(row: dict[str, Any]) -> str:
+    """Say what a suggested target stands on."""
+    return f"now {row['rate']:.0%} of {row['of']:,}; {SOURCES[row['source']]}"
 
 
 def _one_line(text: str) -> str:
@@ -102,6 +130,9 @@ def in_words(draft: Draft) -> str:
             lines.append(f"    {_one_line(choice.why)}")
         if choice.others:
             lines.append(f"    or: {', '.join(map(_one_line, choice.others))}")
+    if found := _suggested(draft):
+        lines += ["", "Targets to start from, for the team to decide (none is set):"]
+        lines += [f"  {row['link']}: {row['suggested']:.0%} ({_now(row)})" for row in found]
     return "\n".join(lines)
 
 

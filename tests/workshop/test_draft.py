@@ -223,6 +223,35 @@ def test_a_log_of_two_days_gets_a_draft_that_says_what_it_cannot_know():
     assert made.definition.signup == "Account Created"
 
 
+def test_targets_to_start_from_are_shown_and_none_is_set(tmp_path):
+    """As `suggest_targets` has them under the drafted definition; a file with them uncommented is a definition with them."""
+    made = ek.draft(shop())
+    expected = ek.suggest_targets(ek.rollup(shop(), made.definition))
+    assert made.targets is not None
+    assert made.targets.equals(expected)
+    told = [r for r in expected.to_dicts() if r["suggested"] is not None and r["of"] >= 10]
+    assert {"activation", "habit"} <= {r["link"] for r in told}
+    made.save(tmp_path / "d.toml")
+    text = (tmp_path / "d.toml").read_text()
+    assert ek.Definition.load(tmp_path / "d.toml").targets == {}
+    for row in told:
+        assert f"# {row['link']} = {row['suggested']:.2f}  # now {row['rate']:.0%} of {row['of']:,}; from" in text  # fmt: skip
+        assert f"  {row['link']}: {row['suggested']:.0%} (now {row['rate']:.0%}" in str(made)
+    lines = [line for line in text.splitlines() if "[targets]" in line or line.startswith(tuple(f"# {r['link']} = 0" for r in told))]  # fmt: skip
+    (tmp_path / "set.toml").write_text(text.replace("\n".join(lines), "\n".join(line.removeprefix("# ") for line in lines)))  # fmt: skip
+    chosen = ek.Definition.load(tmp_path / "set.toml").targets
+    assert chosen == {r["link"]: pytest.approx(round(r["suggested"], 2)) for r in told}
+
+
+def test_a_log_too_small_to_judge_shows_no_targets():
+    few = shop().filter(
+        pl.col("user_id").is_in(shop()["user_id"].unique().sort().head(8).implode())
+    )
+    made = ek.draft(few)
+    assert "Targets to start from" not in str(made)
+    assert "# activation = 0.35" in made.toml()
+
+
 def test_start_prints_and_marks_its_guess(tmp_path, capsys):
     from engagekit.cli import main
 

@@ -114,17 +114,16 @@ def _read_opened(
         faults += column_mapping.unkept([group.schema for group in groups], reading, every)
     parts: list[Part] = []
     # What is sound is read to its end also where something else is not: so all faults are told at once.
-    for group in groups:
+    for number, group in enumerate(groups):
         found = column_mapping.missing(group.schema, reading, group.name) + _doubled(group, reading)
         sound = not found
         if nested_fields.first_of(group.schema, reading.places["at"]) is not None:
             rest, form, more = _form(group, reading)
             found += more
             if rest is not None and sound:
-                path = workdir / f"part-{len(parts):05}.parquet"
-                rest, more = _sink(rest, form, reading, path)
+                part, more = _sink(rest, form, reading, workdir / f"part-{number:05}.parquet")
                 found += more
-                parts += [Part(path, rest, form)] if rest is not None else []
+                parts += [part] if part is not None else []
         faults += found
     if not parts:
         _raise(faults)
@@ -264,8 +263,8 @@ def _form(group: Group, reading: Reading) -> tuple[Group | None, Form | None, li
 
 def _sink(
     group: Group, form: Form | None, reading: Reading, part: Path
-) -> tuple[Group | None, list[str]]:
-    """Write a group's events; the group comes back without its broken files, or None if none is sound."""
+) -> tuple[Part | None, list[str]]:
+    """Write a group's events; the part comes back without the group's broken files, or None if none is sound."""
     log = column_mapping.as_log(group.rows, group.schema, reading, form)
     log = log.with_columns(pl.col("user_id").cast(pl.String))
     try:
@@ -275,11 +274,12 @@ def _sink(
     else:
         faults, rest = _lost(group, part, reading)
         if not faults:
-            return group, []
+            return Part(part, group, form), []
     if rest is None:
         return None, faults
-    rest, more = _sink(rest, form, reading, part)
-    return rest, faults + more
+    # Into another file: polars may still be writing into the one that failed.
+    found, more = _sink(rest, form, reading, part.with_name(f"{part.stem}-again.parquet"))
+    return found, faults + more
 
 
 def _lost(group: Group, part: Path, reading: Reading) -> tuple[list[str], Group | None]:

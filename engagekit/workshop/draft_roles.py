@@ -25,6 +25,7 @@ NEAR = 0.93  # candidates this near the best count as equals; of equals the last
 BETTER = 1.1  # a combination must beat the best single event by this factor
 LEAST_REACH, MOST_REACH = 0.02, 0.98
 COUNTS = (2, 3, 5)
+LEAST_LATER = 28  # days behind the early ones in which users may come back
 
 
 @dataclass(frozen=True)
@@ -86,18 +87,23 @@ def activation_of(journeys: Journeys, table: pl.DataFrame, core: str) -> Choice:
     last on the way counts. Reach times the ratio itself is no order: for a step that almost everybody who stays took,
     the ratio is unbounded, so the earliest step of all would win.
     """
-    compared = compare_first_weeks(journeys)
+    known = _early_users(journeys)
+    compared = compare_first_weeks(journeys, outcome=known.select("user_id", "retained"))
     facts = {r["event"]: r for r in table.to_dicts()}
     aside = {"(active days)", core, journeys.definition.signup}
+    reached = {
+        name: known.select((pl.col(name) > 0).mean()).item()
+        for name in known.columns
+        if name in facts
+    }
     rows = [
         r for r in compared.to_dicts()
         if r["action"] in facts and r["action"] not in aside and (r["phi"] or 0) > 0
-        and LEAST_REACH <= (r["reach"] or 0) <= MOST_REACH
+        and LEAST_REACH <= reached.get(r["action"], 0.0) <= MOST_REACH
         and not (r["adjusted_risk_ratio"] is not None and r["adjusted_risk_ratio"] <= 1)
         and not any(facts[r["action"]][k] for k in ("presence", "system", "ending"))
         and not any(p.search(r["action"]) for p in NAMED.values())
     ]  # fmt: skip
-    known = _early_users(journeys)
     scored: list[tuple[float, Goal]] = [(_phi(known, r["action"]), r["action"]) for r in rows]
     singles = sorted(scored, key=lambda s: (-s[0], str(s[1])))
     singles = [s for s in singles if s[0] > 0]
@@ -124,8 +130,13 @@ def _percent(share: Any) -> str:
 
 
 def _early_users(journeys: Journeys) -> pl.DataFrame:
-    """Say of each user whose outcome is known how often they did what early, and whether they were retained."""
-    start, end = journeys.definition.outcome_days or (28, 42)
+    """Say of each user whose outcome is known how often they did what early, and whether they came back after that.
+
+    That is within the habit window behind the early days, and at least four weeks: the outcome window of a product with a
+    slow rhythm lies so late that hardly anything told early is left of it.
+    """
+    start = journeys.definition.first_days
+    end = start + max(LEAST_LATER, journeys.definition.habit_days or 0)
     age = (pl.col("first_at") - pl.col("signed_up_at")).dt.total_days()
     last = (pl.col("last_at") - pl.col("signed_up_at")).dt.total_days()
     users = journeys.users.lazy().collect().select("user_id", "signed_up_at")

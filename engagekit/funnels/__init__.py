@@ -48,6 +48,7 @@ def funnel(
     attribution: Literal["start", "first", "last", "same"] = "start",
     entered: Literal["day", "week", "month", "quarter"] | None = None,
     only_closed: bool = False,
+    tolerance: str | timedelta | None = None,
     people: bool = False,
     missing: Missing = "refuse",
 ) -> pl.DataFrame:
@@ -95,6 +96,9 @@ def funnel(
         Split by the period (UTC) in which the attempt that counts was opened, as the column ``entered``.
     only_closed
         Consider only attempts whose window is over by `as_of`.
+    tolerance
+        For steps whose clocks differ (a phone's, a server's), in order: by how much, such as ``"2s"``, a step may lie
+        before the steps before it and still count as after them, also before the entry. It then took 0 seconds.
     people
         Return the users themselves.
     missing
@@ -112,7 +116,7 @@ def funnel(
         - `overall`: share of the users at step 0, with its 95 % interval `overall_low`, `overall_high`;
         - `median_seconds`, `mean_seconds` from the step before, and `median_seconds_from_entry` from step 0; null for
           the first step;
-        - `open`: how many of `n` count by an attempt whose window is not over by `as_of`;
+        - `open`: how many of `n` have an attempt, whichever, whose window is not over by `as_of`;
         - `waiting`: how many of these have not gone on, and still may.
 
         With ``people=True`` a row per step and user of `n`: the columns of `by`, `step, event, user_id,
@@ -128,8 +132,8 @@ def funnel(
 
     Notes
     -----
-    Everyone with an attempt from `since` on counts, also those whose window is not over. Among fully
-    observed attempts, the rate of a step is ``(n - open) / (of - open of the step before)``.
+    Everyone with an attempt from `since` on counts, also those whose window is not over. Among users of whose
+    attempts none is open, the rate of a step is ``(n - open) / (of - open of the step before)``.
 
     References
     ----------
@@ -160,6 +164,7 @@ def funnel(
         attribution=attribution,
         entered=entered,
         only_closed=only_closed,
+        tolerance=tolerance,
     )
     log, dates_only = open_log(events, needs=needs_of(asked))
     check_conditions(log, asked)
@@ -240,6 +245,7 @@ def _outcomes(rows: pl.DataFrame, asked: Asked, end: datetime) -> Outcomes:
         entry=asked.entry,
         exclusions=tuple((count + i, b, e) for i, (_, b, e) in enumerate(asked.exclude)),
         exclusion=asked.exclusion,
+        tolerance=asked.tolerance,
         closed_by=(end - EPOCH) // timedelta(microseconds=1) if asked.only_closed else None,
     )
     return furthest_attempts(rows, rules)

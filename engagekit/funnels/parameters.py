@@ -71,6 +71,7 @@ class Asked:
     attribution: str = "same"
     entered: Any = None
     only_closed: bool = False
+    tolerance: int = 0  # microseconds
 
 
 def asked_of(
@@ -87,6 +88,7 @@ def asked_of(
     attribution: Any = "same",
     entered: Any = None,
     only_closed: Any = False,
+    tolerance: Any = None,
 ) -> Asked:
     """Check what a funnel was given.
 
@@ -104,9 +106,10 @@ def asked_of(
     steps, wrong_steps = _steps(steps)
     exclusions, wrong_exclusions = _exclusions(exclude, len(steps))
     span, wrong_span = _tried(lambda: span_of(within))
+    lag, wrong_lag = _lag(tolerance, order)
     moments, wrong_moments = _moments(since, as_of)
     names, wrong_names = _names(by)
-    faults += wrong_steps + wrong_exclusions + wrong_span + wrong_moments + wrong_names
+    faults += wrong_steps + wrong_exclusions + wrong_span + wrong_lag + wrong_moments + wrong_names
     if faults:
         raise ParameterError.from_faults(HEADING, faults)
     if entered is not None and ENTERED in names:
@@ -114,7 +117,12 @@ def asked_of(
     whole = (*names, ENTERED) if entered is not None else names
     asked = Asked(steps, exclusions, span, order, entry, exclusion, *moments, whole)
     return replace(
-        asked, values=names, attribution=attribution, entered=entered, only_closed=only_closed
+        asked,
+        values=names,
+        attribution=attribution,
+        entered=entered,
+        only_closed=only_closed,
+        tolerance=lag,
     )
 
 
@@ -123,6 +131,17 @@ def _tried(read: Any) -> tuple[Any, list[str]]:
         return read(), []
     except EngagekitError as error:
         return None, [str(error)]
+
+
+def _lag(tolerance: Any, order: Any) -> tuple[int, list[str]]:
+    if tolerance is None:
+        return 0, []
+    span, faults = _tried(lambda: span_of(tolerance, name="tolerance"))
+    if isinstance(span, str):
+        faults.append(f"tolerance is {tolerance!r}; months and longer have no fixed length, give a span such as '2s'.")  # fmt: skip
+    if order != "ordered":
+        faults.append(f"tolerance lets steps be out of order by a little, and order={order!r} asks for another thing; leave it out, or order by 'ordered'.")  # fmt: skip
+    return (0, faults) if faults else (span, [])
 
 
 def _steps(steps: Any) -> tuple[tuple[Condition, ...], list[str]]:

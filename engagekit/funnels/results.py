@@ -87,16 +87,23 @@ def _by_step(
             here = np.flatnonzero(level >= step)
             unit, group, level = unit.take(here), group.take(here), level.take(here)
             still_open, at = still_open.take(here), at.take(here, axis=1)
+        never = np.full(unit.size, np.nan)
         yield {
             "_group": group,
             "_unit": unit,
             "entered_at": at[0],
             "at": at[step],
-            "seconds": (at[step] - at[step - 1]) / 1e6 if step else np.full(unit.size, np.nan),
-            "whole": (at[step] - at[0]) / 1e6 if step else np.full(unit.size, np.nan),
+            "seconds": _seconds(at[step - 1], at[step]) if step else never,
+            "whole": _seconds(at[0], at[step]) if step else never,
             "open": still_open,
             "waiting": still_open & (level == step) & (step + 1 < len(at)),
         }
+
+
+def _seconds(before: Integers, after: Integers) -> NDArray[np.float64]:
+    """Give the time between two steps; a clock that lags behind gives none, rather than less than none."""
+    found: NDArray[np.float64] = np.maximum(after - before, 0) / 1e6
+    return found
 
 
 def _counts(columns: dict[str, NDArray[Any]], groups: int) -> dict[str, NDArray[Any]]:

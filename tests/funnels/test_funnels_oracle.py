@@ -62,6 +62,7 @@ def minutes(count):
 def expected_of(log, steps, exclude, asked):
     """Ask the oracle, group by group."""
     known = [e for e in log if e[2] < asked["as_of"]]
+    lag = {"tolerance": asked["tolerance"] * 60} if "tolerance" in asked else {}
     groups = sorted({e[3] for e in known}, key=lambda g: (g is None, g)) if asked["by"] else [...]
     rows, people = {}, []
     for group in groups:
@@ -81,6 +82,7 @@ def expected_of(log, steps, exclude, asked):
             exclusion=asked["exclusion"],
             since=None if asked["since"] is None else asked["since"] * 60,
             as_of=asked["as_of"] * 60,
+            **lag,
         )
         if group is ... or found[0]["n"]:
             rows[group] = found
@@ -122,6 +124,7 @@ def assert_the_oracle_agrees(log, steps, exclude, asked):
         "as_of": minutes(asked["as_of"]),
         "by": asked["by"],
         "attribution": "same",
+        "tolerance": timedelta(minutes=asked["tolerance"]) if "tolerance" in asked else None,
     }
     matchers = [STEPS[step][0] for step in steps]
     found = ek.funnel(frame, matchers, missing="allow", **parameters)
@@ -142,6 +145,37 @@ def assert_the_oracle_agrees(log, steps, exclude, asked):
     assert sorted(got, key=str) == sorted(
         (row if asked["by"] else row[1:] for row in people), key=str
     )
+
+
+@st.composite
+def tolerant_funnels(draw):
+    """Steps that no event can fill two of, unless they are the same."""
+    log = draw(st.lists(event, max_size=9))
+    steps = draw(st.lists(st.sampled_from("ABC"), min_size=1, max_size=4))
+    asked = draw(asked_of_all) | {"order": "ordered", "tolerance": draw(st.integers(1, 4))}
+    return log, steps, draw(exclusions(len(steps))), asked
+
+
+@settings(max_examples=200)
+@given(tolerant_funnels())
+def test_steps_of_clocks_that_differ_agree_with_the_oracle(asked_funnel):
+    assert_the_oracle_agrees(*asked_funnel)
+
+
+@settings(max_examples=100)
+@given(asked_funnels(), st.integers(1, 4))
+def test_a_tolerance_never_takes_a_step_away(asked_funnel, tolerance):
+    log, steps, _, asked = asked_funnel
+    frame = pl.DataFrame(
+        [(u, e, minutes(at), p) for u, e, at, p in log],
+        schema={"user_id": pl.Int64, "event": pl.String, "at": pl.Datetime("us", "UTC"), "prop": pl.String}, orient="row",
+    )  # fmt: skip
+    ask = {"within": timedelta(minutes=asked["within"]), "entry": asked["entry"], "as_of": minutes(asked["as_of"]), "missing": "allow"}  # fmt: skip
+    matchers = [STEPS[step][0] for step in steps]
+    plain = ek.funnel(frame, matchers, **ask)["n"]
+    assert (
+        ek.funnel(frame, matchers, **ask, tolerance=timedelta(minutes=tolerance))["n"] >= plain
+    ).all()
 
 
 @settings(max_examples=200)

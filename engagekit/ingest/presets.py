@@ -154,6 +154,9 @@ def preset_of(name: str | None) -> Preset | None:
     return PRESETS[folded]
 
 
+OWN_COLUMNS = 5  # so many names of an export's columns, and over half of a table's, are no chance
+
+
 def likely(columns: list[str]) -> str | None:
     """Name the preset whose columns these look like, to suggest it."""
     have = {name.casefold() for name in columns}
@@ -162,6 +165,10 @@ def likely(columns: list[str]) -> str | None:
         for name, preset in PRESETS.items()
         if not (preset.columns or preset.local or preset.inside)
     ]
+    for name, preset in PRESETS.items():
+        shared = have & {column.casefold() for column in preset.columns}
+        if len(shared) >= OWN_COLUMNS and 2 * len(shared) > len(have):
+            return name
     for certain in (True, False):
         for name, preset in told:
             roles = (preset.user, preset.event, preset.at)

@@ -193,6 +193,7 @@ def _outskirts_of(prepared: Prepared, log: pl.LazyFrame) -> Outskirts:
 
 def _overlap(log: pl.LazyFrame, people: pl.DataFrame) -> Overlap:
     """Compare the ids of the log and of the users table; of many users, some that their hash picks."""
+    people = people.unique("user_id")  # who is in several accounts has several rows
     times = math.ceil(people.height / SOME)
     some = pl.col("user_id").hash() % times == 0
     seen = log.filter(some).select(pl.col("user_id").unique()).collect(engine="streaming")
@@ -276,8 +277,10 @@ def _part(task: _Task, number: int, count: int) -> _Task:
         log = task.log.filter(mine)
     else:  # members of an account must stay together
         mine = pl.col("account_id").hash() % count == number
-        owners = people.lazy().select("user_id", "account_id")
-        log = task.log.join(owners, on="user_id", how="left").filter(mine).drop("account_id")
+        here = people.lazy().filter(mine).select("user_id").unique()
+        log = task.log.join(here, on="user_id", how="semi")
+        if number == 0:  # and who is in none
+            log = pl.concat([log, task.log.join(people.lazy(), on="user_id", how="anti")])
     people = None if people is None else people.filter(mine)
     return replace(task, log=log.collect(engine="streaming").lazy(), people=people)
 
@@ -292,7 +295,7 @@ def _reduced(task: _Task) -> Part:
     found = reduced(task.log, who.owners, task.definition, codes, task.extent)
     left_out = who.left_out.copy()
     left_out[TOO_SOON, "events"] += found["too_soon"].item()
-    ids = [who.owners.select("user_id")]
+    ids = [who.owners.select("user_id").unique()]
     if "strangers" in found:
         stranger = NO_SIGNUP if task.unit == "user" else NO_ACCOUNT
         left_out[stranger, "users"] += found["strangers"].height

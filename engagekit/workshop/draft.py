@@ -76,7 +76,7 @@ def draft(
 ) -> Draft:
     """Draft a definition from a log: what may be sign-up, core action, activation, steps and advanced actions, and why.
 
-    ``core = argmax Σ min(further days with it, 5)`` over actions; ``activation = argmax phi(did it early, came back)`` over
+    ``core = argmax share of its users who repeat it · Σ min(further days with it, 5)`` over actions; ``activation = argmax phi(did it early, came back)`` over
     those that equally active users who did them came back more often after.
 
     Parameters

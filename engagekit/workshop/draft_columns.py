@@ -109,6 +109,8 @@ def _ranked(rows: pl.DataFrame, role: str, taken: list[str]) -> list[tuple[int, 
     """Order the columns that may play a role: by a known name, then by a known last or first word, then by content alone."""
     fits = FITS[role]
     found = []
+    if USUAL[role] in rows.columns and USUAL[role] not in taken:
+        return [(1000, USUAL[role])]  # it says itself what it is, whatever the few rows hold
     for name in rows.columns:
         if name in taken or not fits(rows[name]):
             continue

@@ -70,13 +70,18 @@ def core_of(table: pl.DataFrame, signup: str | None) -> Choice:
     others = {r["event"] for r in rows if any(p.search(r["event"]) for p in NAMED.values())}
     actions = [r for r in rows if not (r["presence"] or r["system"] or r["event"] in others)]
     best = actions or [r for r in rows if not r["presence"]] or rows
-    best = sorted(best, key=lambda r: (-r["score"], -r["repeating"], -r["users"], r["event"]))
+    best = sorted(best, key=lambda r: (-_kept_up(r), -r["repeating"], -r["users"], r["event"]))
     # A pattern of presence alone does not rule out what nothing else comes near to.
     top = best[0]
     why = f"{top['repeating']:,} of the {top['users']:,} users who do it do it again on another day"
     aside = [r["event"] for r in rows if r["presence"] or r["system"]][:3]
     why += f"; not counted as an action (presence, or done by the product): {', '.join(aside)}" if aside else ""  # fmt: skip
     return Choice("core", top["event"], why, tuple(r["event"] for r in best[1:3]))
+
+
+def _kept_up(row: dict[str, Any]) -> float:
+    """Weigh the further days with an event by the share of its users who have any: a step at which users are stuck has few."""
+    return float(row["score"] * row["repeating"] / row["users"])
 
 
 def activation_of(journeys: Journeys, table: pl.DataFrame, core: str) -> Choice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from engagekit._base import many
@@ -53,7 +54,7 @@ def toml_of(draft: Draft) -> str:
 
     def written(*names: str) -> str:
         some = {name: table.pop(name) for name in names if name in table}
-        return tomli_w.dumps(some) if some else ""
+        return "".join(f"{name} = {_inline(value)}\n" for name, value in some.items())
 
     parts.append(written("schema_version", "guessed", "name", "timezone", "week_start"))
     parts += [
@@ -71,6 +72,22 @@ def toml_of(draft: Draft) -> str:
         told_notes = "".join(f"# {_one_line(note)}\n" for note in draft.notes)
         parts.append(f"# How the log is read.\n{told_notes}" + tomli_w.dumps({"read": read}))
     return "\n".join(part for part in parts if part)
+
+
+def _inline(value: Any) -> str:
+    """Write a value on one line: a matcher as a table of its own would take in the keys that follow it."""
+    import tomli_w
+
+    if isinstance(value, dict):
+        pairs = [f"{_key(str(key))} = {_inline(each)}" for key, each in value.items()]
+        return f"{{ {', '.join(pairs)} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
+    return tomli_w.dumps({"v": value}).removeprefix("v = ").rstrip("\n")
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _inline(name)
 
 
 def _comment(choice: Choice) -> str:

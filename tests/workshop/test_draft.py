@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import random
@@ -128,7 +129,7 @@ def test_the_sample_is_drafted_as_its_definition_says():
 
 
 @pytest.mark.parametrize("name", ["travelse", "oulad", "gcc"])
-def test_real_logs_are_drafted_as_an_expert_would_begin(shared, name):
+def test_real_logs_are_drafted_as_an_expert_would_begin(shared, tmp_path, name):
     file = {"gcc": "gcc_contributor"}.get(name, name)
     made = ek.draft(shared / "data" / f"{file}_events.parquet")
     wise = expert(name)
@@ -136,6 +137,8 @@ def test_real_logs_are_drafted_as_an_expert_would_begin(shared, name):
     assert made.definition.core in event_names(wise.core)
     assert set(event_names(made.definition.activation)) <= set(event_names(wise.activation))
     assert made.definition.read == ek.Read(at="timestamp")
+    made.save(tmp_path / "d.toml")
+    assert ek.Definition.load(tmp_path / "d.toml").to_table() == made.definition.to_table()
 
 
 SYLLABLES = ["ba", "ko", "mu", "ri", "ze", "ta", "lo", "fi", "nu", "sha"]
@@ -241,6 +244,18 @@ def test_targets_to_start_from_are_shown_and_none_is_set(tmp_path):
     (tmp_path / "set.toml").write_text(text.replace("\n".join(lines), "\n".join(line.removeprefix("# ") for line in lines)))  # fmt: skip
     chosen = ek.Definition.load(tmp_path / "set.toml").targets
     assert chosen == {r["link"]: pytest.approx(round(r["suggested"], 2)) for r in told}
+
+
+@pytest.mark.parametrize("activation", [
+    ek.Match("Note Written", times=3), ek.All("Contacts Imported", ek.Match("Profile Filled", times=2)), ek.Match("a \"b\"", kind=["x", None]),
+    ["a", ek.Match("b", **{"odd key": ek.Not("x", None)})], ek.Match("a", n=1, yes=True, size=2.5),
+])  # fmt: skip
+def test_whatever_is_drafted_is_written_so_that_it_is_read_again(tmp_path, activation):
+    made = ek.draft(shop())
+    whole = dataclasses.replace(made.definition, activation=activation, advanced=[ek.Match("z", k="v"), "y"], advocacy=[ek.Match("w", k=1)])  # fmt: skip
+    choices = [*made.choices, *[dataclasses.replace(made.choices[0], role=role) for role in ("advanced", "advocacy")]]  # fmt: skip
+    dataclasses.replace(made, definition=whole, choices=tuple(choices)).save(tmp_path / "d.toml")
+    assert ek.Definition.load(tmp_path / "d.toml").to_table() == whole.to_table()
 
 
 def test_a_log_too_small_to_judge_shows_no_targets():

@@ -23,7 +23,7 @@ from engagekit import workshop
 from engagekit.definition import Definition
 from engagekit.journeys.tables import Journeys
 from engagekit.rollups import prepare
-from engagekit.workshop.forgetting import forget
+from engagekit.workshop import forget
 from engagekit.workshop.session import Session
 
 if TYPE_CHECKING:

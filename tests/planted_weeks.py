@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from engagekit.definition import Definition
-from engagekit.journeys.tables import DAYS, EARLY, STEPS, USERS, Journeys
+from engagekit.journeys.schema import DAYS, EARLY, STEPS, USERS
+from engagekit.journeys.tables import Journeys
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = 86_400_000_000

@@ -45,6 +45,7 @@ OF_JOURNEYS = {
     "project_curve": lambda j, log: ek.project_curve(ek.survival(j, quiet_days=28), periods=6),
     "step_drop_off": lambda j, log: ek.step_drop_off(j),
     "usage_interval": lambda j, log: ek.usage_interval(j),
+    "product_clock": lambda j, log: ek.product_clock(j),
     "engagement_matrix": lambda j, log: ek.engagement_matrix(j),
     "suggest_windows": lambda j, log: ek.suggest_windows(j),
     "metrics": lambda j, log: ek.metrics(j),
@@ -85,13 +86,13 @@ OF_EVENTS = {
     "stickiness": lambda log: ek.stickiness(log.events, period="week", cumulative=True),
     "retention": lambda log: ek.retention(log.events, start="join", back="make"),
     "retention each": lambda log: ek.retention(log.events, start="make", cohorts="each", mode="on_or_after"),
-    "funnel": lambda log: ek.funnel(log.events, ["join", "look", "make"]),
+    "funnel": lambda log: ek.funnel(log.events, ["join", pl.col("event") != "join", "make"]),
     "compare_activations": lambda log: ek.compare_activations(log.events, log.definition, {"make": "make", "look": "look"}, as_of=log.as_of),
 }  # fmt: skip
 # Which charts and tables show an answer.
 SHOWN = {
     "cohort_curves": "heatmap", "retention": "heatmap", "pooled_curve": "curve", "survival": "survival",
-    "step_drop_off": "step_drop_off", "usage_interval": "usage_interval", "engagement_matrix": "engagement_matrix",
+    "step_drop_off": "step_drop_off", "usage_interval": "usage_interval", "product_clock": "product_clock", "engagement_matrix": "engagement_matrix",
     "metrics": "metrics", "diagnose": "diagnosis", "compare_first_weeks": "dumbbell", "strongest": "dumbbell",
     "find_threshold": "threshold_grid", "day_by_day": "day_map", "lifecycle": "lifecycle", "stickiness": "stickiness",
     "funnel": "funnel", "prioritize": "loop", "suggest_targets": "targets", "explain_change": "change",

@@ -13,9 +13,11 @@ from engagekit._base import WeekStart, write_whole
 from engagekit.definition.checks import (
     MOST_DAYS,
     OUR_COLUMNS,
+    SCHEMA_VERSION,
     listed,
     outcome_faults,
     property_faults,
+    refuse_newer,
 )
 from engagekit.definition.read import Read, read_from
 from engagekit.definition.steps import Step, step_faults, steps_from
@@ -49,7 +51,6 @@ if TYPE_CHECKING:
 __all__ = ["LINKS", "OUR_COLUMNS", "Definition", "Read", "Step", "property_faults", "schema_path"]
 
 LINKS = ("activation", "habit", "depth", "advocacy")
-SCHEMA_VERSION = 2  # of its file; those of version 1 mean the same
 ONE_MATCHER = (
     "signup", "activation", "core", "feedback_asked", "feedback_given", "outreach", "errors", "support",
 )  # fmt: skip
@@ -355,7 +356,7 @@ class Definition:
         """
         import tomli_w
 
-        _refuse_newer(Path(path))
+        refuse_newer(Path(path))
         try:
             content = tomli_w.dumps(self.to_table()).encode()
         except (UnicodeError, TypeError) as error:
@@ -451,14 +452,3 @@ class Definition:
 def schema_path() -> Path:
     """Say where the JSON Schema of a definition's file lies, by which editors complete it."""
     return Path(__file__).with_name("definition.schema.json")
-
-
-def _refuse_newer(path: Path) -> None:
-    try:
-        version = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("schema_version")
-    except (OSError, ValueError, RecursionError):
-        return  # nothing there, or nothing that could be newer
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise StoredFileError(
-            f"{str(path)!r} was written by a newer engagekit (schema {version}) and is left as it is; install that one."
-        )

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from engagekit.errors import StoredFileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCHEMA_VERSION = 2  # of a definition's file; those of version 1 mean the same
 MOST_DAYS = 36_500  # a hundred years: what is longer is a slip
 # Columns of a log, of journeys and of a users table, which no event property can be called by.
 OUR_COLUMNS = (
@@ -65,3 +73,15 @@ def outcome_faults(window: object, first_days: object) -> list[str]:
             "what users do early and how they end must not overlap. Start it later."
         ]
     return []
+
+
+def refuse_newer(path: Path) -> None:
+    """Leave a file alone that a newer engagekit wrote."""
+    try:
+        version = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("schema_version")
+    except (OSError, ValueError, RecursionError):
+        return  # nothing there, or nothing that could be newer
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise StoredFileError(
+            f"{str(path)!r} was written by a newer engagekit (schema {version}) and is left as it is; install that one."
+        )

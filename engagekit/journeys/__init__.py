@@ -8,7 +8,7 @@ from engagekit.journeys.coverage import FIRST_EVENT, NOT_DEFINED, Basis, basis
 from engagekit.journeys.gaps import interval_of, own_intervals
 from engagekit.journeys.groups import MIN_GROUP, check_journeys, group_names, names_and_faults
 from engagekit.journeys.resolving import counts_of, late_counted, resolved, set_apart
-from engagekit.journeys.tables import (
+from engagekit.journeys.schema import (
     DAYS,
     EARLY,
     EARLY_EVENTS,
@@ -18,12 +18,14 @@ from engagekit.journeys.tables import (
     STEPS,
     TABLES,
     USERS,
-    Journeys,
-    about,
     early_names,
     folded,
-    gathered,
     landed,
+)
+from engagekit.journeys.tables import (
+    Journeys,
+    about,
+    gathered,
     late_of,
     left_out_of,
     on_advanced_days,

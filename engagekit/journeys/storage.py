@@ -176,6 +176,18 @@ def claimed(folder: Path) -> Iterator[str]:
         raise
 
 
+def check_unswept(stored: Stored) -> None:
+    """Refuse to go on where somebody else took away what was just written.
+
+    Raises
+    ------
+    StoredFileError
+        Parts are missing, or hold other rows.
+    """
+    if faults := stored.faults():
+        raise StoredFileError(SWEPT.format(str(stored.folder), _told(faults)))
+
+
 def settle(about: Mapping[str, Any], stored: Stored) -> None:
     """Make tables that lie in a folder the ones that count, once they are on the disk.
 
@@ -191,8 +203,7 @@ def settle(about: Mapping[str, Any], stored: Stored) -> None:
             for path in [*paths, *{path.parent for path in paths}]:
                 if path.exists():
                     flush(path)
-    if faults := stored.faults():
-        raise StoredFileError(SWEPT.format(str(folder), _told(faults)))
+    check_unswept(stored)
     tables = {table: next(iter(parts)).split("/")[0] for table, parts in stored.parts.items()}
     known = {"schema_version": SCHEMA_VERSION, "tables": tables, "parts": stored.parts}
     known |= dict(about)

@@ -25,6 +25,16 @@ from engagekit.instants import (
 from engagekit.journeys.clock import ACTIVITY, clock_from, clock_of
 from engagekit.journeys.earlier import active_before, tables_before
 from engagekit.journeys.resolving import counts_of, late_counted, resolved, set_apart
+from engagekit.journeys.schema import (
+    DAY_US,
+    EARLY_EVENTS,
+    LEFT_OUT,
+    TABLES,
+    USERS,
+    as_before,
+    cast_to,
+    landed,
+)
 from engagekit.journeys.storage import claimed, open_stored, pieces_in, put_whole, settle, tables_in
 
 if TYPE_CHECKING:
@@ -34,49 +44,6 @@ if TYPE_CHECKING:
     from engagekit.instants import Instant
     from engagekit.journeys.storage import Stored
     from engagekit.log import Frame
-
-# What each table holds; `user_id` has the log's own type, `users` has the properties behind these columns.
-USERS: dict[str, Any] = {
-    "signed_up_at": AT,
-    "activated_at": AT,  # first activation event at or after sign-up
-    "first_action_at": AT,  # first event after sign-up that is neither the sign-up nor outreach
-    "last_core_at": AT,
-    "last_seen_at": AT,  # last event of any kind, the sign-up included
-    "core_days": pl.UInt32,  # distinct local days with the core action
-    "active_days": pl.UInt32,  # distinct local days with any event
-    "early_events": pl.List(
-        pl.UInt32
-    ),  # how many events, outreach aside, on each own day of the first days
-}
-EARLY_EVENTS = "early_events"
-STEPS: dict[str, Any] = {
-    "step": pl.Int32,  # position in the definition, from 0
-    "reached_at": AT,
-    "last_reached_at": AT,
-    "completed_at": AT,
-}
-EARLY: dict[str, Any] = {
-    "event": pl.String,
-    "first_at": AT,
-    "times": pl.UInt32,
-    "days": pl.UInt32,  # bit k: done on the user's own day k since sign-up
-}
-DAYS: dict[str, Any] = {
-    "day": pl.Date,  # local calendar day
-    "role": pl.String,  # core, advanced:<action>, advocacy, outreach, feedback_asked, feedback_given, errors, support
-    "first_at": AT,
-    "last_at": AT,
-    "times": pl.UInt32,
-}
-DAY_US, LONGEST = 86_400_000_000, 32  # first_days is never longer
-TABLES = {"users": USERS, "steps": STEPS, "early": EARLY, "days": DAYS, "late": USERS}
-REDUCED = (
-    "users",
-    "steps",
-    "early",
-    "days",
-)  # what a reduction gives; the late are set apart after it
-LEFT_OUT = {"reason": pl.String, "count": pl.Int64, "unit": pl.String}
 
 
 @dataclass(frozen=True)
@@ -306,7 +273,7 @@ class Journeys:
         keep = {"steps": ids, "early": ids, "days": pl.concat([ids, late])}
         rest = {n: have[n].join(some, on="user_id", how="semi") for n, some in keep.items()}
         frames = {"users": users, "late": have["late"]} | rest
-        narrowed: dict[str, Any] = {n: _as_before(f, getattr(self, n)) for n, f in frames.items()}
+        narrowed: dict[str, Any] = {n: as_before(f, getattr(self, n)) for n, f in frames.items()}
         return dataclasses.replace(self, **narrowed)
 
     def at(self, as_of: Instant) -> Journeys:
@@ -454,58 +421,8 @@ def _pair(signed_up: object) -> Sequence[Instant | None]:
     return signed_up
 
 
-def _as_before(frame: pl.LazyFrame, before: Frame) -> Frame:
-    return frame if isinstance(before, pl.LazyFrame) else frame.collect()
-
-
-def landed(frame: Frame, name: str) -> Frame:
-    """Cast a table to its declared columns, in their order; `users` keeps its properties behind them."""
-    lazy = folded(frame.lazy()) if name == "users" else frame.lazy()
-    have = lazy.collect_schema()
-    declared = TABLES[name]
-    missing = [c for c in ("user_id", *declared) if c not in have]
-    if missing:
-        raise ColumnError.from_faults(
-            f"The table {name!r} cannot be used",
-            [f"there is no column {c!r}.{nearest(c, have.names())}" for c in missing],
-        )
-    columns = [pl.col("user_id")] + [_cast(c, have[c], dtype) for c, dtype in declared.items()]
-    if name == "users":
-        columns += [pl.col(c) for c in have.names() if c != "user_id" and c not in declared]
-    return _as_before(lazy.select(columns), frame)
-
-
-def early_names(first_days: int) -> list[str]:
-    """Name the columns that stand for `early_events` where an engine has no lists: one for each day."""
-    return [f"{EARLY_EVENTS}_{day}" for day in range(first_days)]
-
-
-def folded(users: pl.LazyFrame) -> pl.LazyFrame:
-    """Put the early days' counts into one column, where an engine without lists has a column for each day."""
-    have = users.collect_schema().names()
-    if EARLY_EVENTS in have:
-        return users
-    each = [name for name in early_names(LONGEST) if name in have]
-    if not each:
-        return users
-    counts = [pl.col(name).fill_null(0).cast(pl.UInt32) for name in each]
-    return users.with_columns(pl.concat_list(counts).alias(EARLY_EVENTS)).drop(each)
-
-
-def _cast(column: str, have: pl.DataType, want: Any) -> pl.Expr:
-    expression = pl.col(column)
-    if want == AT and isinstance(have, pl.Datetime):
-        expression = (
-            expression.dt.convert_time_zone("UTC")
-            if have.time_zone
-            else expression.dt.replace_time_zone("UTC")
-        )
-        return expression.dt.cast_time_unit("us")
-    return expression.cast(want)
-
-
 def _instant(frame: Frame, column: str) -> pl.Expr:
-    return _cast(column, frame.lazy().collect_schema()[column], AT)
+    return cast_to(column, frame.lazy().collect_schema()[column], AT)
 
 
 def on_days(journeys: Journeys, role: str) -> pl.LazyFrame:

@@ -208,7 +208,7 @@ def compared_rows(metric: str, contacted: str, found: Comparison) -> Iterator[di
         (DIFFERENCE, "difference", found.compared, found.difference),
     )
     for reading, unit, of, told in rows:
-        value, low, high = told or (None, None, None)
+        value, low, high = map(_settled, told or (None, None, None))
         row = _row(metric, reading, unit, None, of, (low, high))
         yield row | {"value": value, "note": note}
 
@@ -238,9 +238,14 @@ def prompted_rows(found: Prompted, hours: int) -> Iterator[dict[str, Any]]:
             row = _row(metric, reading, unit, n, found.returns, wilson(n or 0, of), unit="return")
             yield row | {"low": None, "high": None}
         else:
-            value, low, high = values
+            value, low, high = map(_settled, values)
             row = _row(metric, reading, unit, n, found.returns, (low, high), unit="return")
             yield row | {"value": value, "note": note}
+
+
+def _settled(value: float | None) -> float | None:
+    """Leave the last digits out, which depend on the order that sums of weights are taken in."""
+    return None if value is None else float(f"{value:.12g}")
 
 
 def _row(

@@ -96,10 +96,6 @@ def metrics(
     by
         A property of the users, or a list of them; null is a group of its own.
     recent
-        Count the sign-ups of the last ``activation_days + depth_days + recent`` days only; unset: the definition's
-        `recent_days`; None: all sign-ups.
-
-    recent
         Count the sign-ups of the last ``depth_days + recent`` days only; unset: the definition's
         `recent_days`; None: all sign-ups. It holds for shares of users who signed up; engagement depth, errors,
         support and the unprompted share stand on all active users.

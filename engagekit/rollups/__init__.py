@@ -27,7 +27,6 @@ from engagekit.rollups import findings, local
 from engagekit.rollups.engines import engine_of
 from engagekit.rollups.prepare import alone, facts_of, prepare_events
 from engagekit.rollups.prepared_log import BEGUN, DONE, is_prepared, open_prepared, read_manifest
-from engagekit.rollups.sql_dialects import DAY_US, ibis
 from engagekit.rollups.tracking_gaps import TRACKING, WINDOW_OF, users_bent
 from engagekit.rollups.warehouse_sql import rollup_sql
 
@@ -43,13 +42,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BEGUN",
-    "DAY_US",
     "DONE",
     "TRACKING",
     "WINDOW_OF",
     "alone",
     "facts_of",
-    "ibis",
     "is_prepared",
     "open_prepared",
     "prepare_events",
@@ -218,6 +215,7 @@ def _rolled(
     if stored is None:
         found = {name: pl.concat([tables[name] for tables in kept]) for name in TABLES}
     else:
+        storage.check_unswept(stored)
         found = storage.tables_in(stored)
     known: dict[str, Any] = {"as_of": extent.end, "log_start": extent.start}
     journeys = Journeys(

@@ -182,8 +182,6 @@ def open_people(
     if "user_id" in frame.columns:
         frame = _with_account(frame.drop_nulls("user_id"), unit)
         faults += _id_faults(frame, id_type, unit)
-    if not faults:
-        faults += _range_faults(frame, id_type)
     if faults:
         raise ColumnError.from_faults("The users table cannot be used", faults)
     at = frame.schema.get("signed_up_at")
@@ -230,18 +228,6 @@ def _id_faults(frame: pl.DataFrame, id_type: pl.DataType, unit: str) -> Iterator
         beyond = frame["user_id"].cast(id_type, strict=False).null_count()
         if beyond:
             yield f"{beyond:,} ids do not fit into the log's {id_type}; cast 'user_id' of the log to Int64."
-
-
-def _range_faults(frame: pl.DataFrame, id_type: pl.DataType) -> list[str]:
-    have = frame.schema["user_id"]
-    cast = frame["user_id"].cast(id_type, strict=False)
-    beyond = cast.null_count()
-    if not beyond:
-        return []
-    return [
-        f"{beyond} of the ids in 'user_id' ({have}) are numbers that the log's ids ({id_type}) cannot hold; cast the log's first: "
-        "events.with_columns(pl.col('user_id').cast(pl.Int64))."
-    ]
 
 
 def _signup_at(dtype: pl.DataType, *, dates_only: bool, timezone: str) -> pl.Expr:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from engagekit._base import ticking, write_whole, writing
 from engagekit.errors import ColumnError, EventLogError, StoredFileError, nearest
@@ -147,15 +148,23 @@ def alone(folder: Path) -> Iterator[None]:
             raise StoredFileError(BUSY.format(str(folder))) from None
     try:
         yield
-    except FileNotFoundError as error:
+    except (FileNotFoundError, PolarsError) as error:
         # What this call wrote is there until somebody else takes it away.
-        if str(folder) in f"{error.filename} {error}":
+        if _is_gone(error, folder):
             raise StoredFileError(BUSY.format(str(folder))) from error
         raise
     finally:
         with suppress(OSError):
             lock.unlink(missing_ok=True)
         held.release()
+
+
+def _is_gone(error: Exception, folder: Path) -> bool:
+    if isinstance(error, FileNotFoundError):
+        return str(folder) in f"{error.filename} {error}"
+    # Written by polars in many threads, such an error does not always say which file it is about.
+    left = any((folder / name).is_dir() for name in (PIECES, "buckets"))
+    return "(os error 2)" in str(error) and (str(folder) in str(error) or not left)
 
 
 def _opened(source: Any, definition: Definition | None, keep: Keep | None) -> pl.LazyFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engagekit.ingest import FEW_EVENTS, FEW_USERS, GAP, NEAR, SHARE, THIN, TIMES
-from engagekit.rollups import DAY_US, ibis
+from engagekit.rollups.sql_dialects import DAY_US, ibis
 
 
 def body_of(log: Any, end: Any = None) -> Any:

@@ -42,7 +42,7 @@ def product_clock(clock: pl.DataFrame, *, most: int = 731) -> Sheet:
 def shown_days(clock: pl.DataFrame, most: int) -> tuple[pl.DataFrame, str]:
     """Keep the latest days: more bars than these are no bars."""
     frame = checked(clock, CLOCK, "ek.product_clock", most=LONGEST)
-    return latest(frame, "day", most, noun="days")
+    return latest(frame.drop_nulls([*CLOCK]), "day", most, noun="days")
 
 
 def days_off(rows: list[dict[str, Any]]) -> set[int]:

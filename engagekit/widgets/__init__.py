@@ -9,9 +9,7 @@ import polars as pl
 
 from engagekit._base import count, group, percent
 from engagekit.first_weeks import ACTIVE_DAYS
-from engagekit.widgets.panel import Panel, Shown, button, choice, secret, slider, text
-from engagekit.widgets.room import revealed
-from engagekit.widgets.targets import COVERED, comparable
+from engagekit.widgets.panel import Panel, Shown, choice, slider
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys
@@ -19,28 +17,19 @@ if TYPE_CHECKING:
     from engagekit.workshop import Session
 
 __all__ = [
-    "COVERED",
-    "Panel",
-    "Shown",
     "agreement",
-    "button",
     "changed_since",
-    "choice",
     "cohort_explorer",
-    "comparable",
     "data_end",
     "definition_picker",
     "note",
     "other_activations",
     "play_card",
     "play_tracker",
-    "revealed",
     "rule_thresholds",
-    "secret",
     "target_sliders",
     "target_suggestions",
     "target_vote",
-    "text",
     "threshold_explorer",
     "verdict_by_group",
     "verdict_by_quarter",

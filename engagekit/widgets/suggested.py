@@ -11,17 +11,9 @@ from engagekit._base import LINK_NAMES, many, percent, plain
 from engagekit.diagnosis import LOSABLE, defined_links
 from engagekit.priority import explain_change, suggest_targets, what_changed_lately
 from engagekit.views import change_title, moved, targets_title
-from engagekit.widgets import (
-    COVERED,
-    Panel,
-    Shown,
-    button,
-    choice,
-    comparable,
-    revealed,
-    secret,
-    text,
-)
+from engagekit.widgets.panel import Panel, Shown, button, choice, secret, text
+from engagekit.widgets.room import revealed
+from engagekit.widgets.targets import COVERED, comparable
 from engagekit.workshop import activation_candidates, compare_activations, event_table
 
 if TYPE_CHECKING:

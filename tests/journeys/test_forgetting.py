@@ -12,19 +12,19 @@ from pathlib import Path
 import crashing
 import polars as pl
 import pytest
-from engagekit.forgetting import forget
 from test_crashes import Killer
 from test_storage import listed
 
 import engagekit as ek
-from engagekit import forgetting, workshop
+from engagekit import workshop
 from engagekit.cli import main
 from engagekit.errors import ParameterError, StoredFileError
 from engagekit.ingest import text_cache
 from engagekit.journeys import storage
-from engagekit.journeys.tables import TABLES
+from engagekit.journeys.schema import TABLES
 from engagekit.rollups import prepare
 from engagekit.rollups.prepared_log import open_prepared
+from engagekit.workshop import forget, forgetting
 
 USER = "user 7"
 LOG = crashing.log(60).with_columns(n=pl.int_range(pl.len()))

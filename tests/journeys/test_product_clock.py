@@ -89,7 +89,7 @@ def test_when_so_much_time_will_have_passed():
 
 def rolled(rows, as_of, definition=PLAIN, **more):
     log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
-    return ek.rollup(log, definition, as_of=as_of, **more)
+    return ek.rollup(log, definition, as_of=as_of, **({"missing": "allow"} | more))
 
 
 def office(users=40, weeks=8):

@@ -219,7 +219,9 @@ def test_older_journeys_are_refused_with_the_command_that_makes_them_anew(tmp_pa
     known = json.loads((tmp_path / "journeys.json").read_text(encoding="utf-8"))
     older = json.dumps(known | {"schema_version": known["schema_version"] - 1})
     (tmp_path / "journeys.json").write_text(older, encoding="utf-8")
-    with pytest.raises(StoredFileError, match=r"older engagekit.*ek\.rollup\(events, definition\)"):
+    with pytest.raises(
+        StoredFileError, match=r"older engagekit.*ek\.rollup\(log, definition, into="
+    ):
         ek.Journeys.load(tmp_path)
     journeys.save(tmp_path)
     assert ek.Journeys.load(tmp_path).users.height == journeys.users.height

@@ -19,7 +19,7 @@ from test_storage import listed, posix, room_for
 import engagekit as ek
 from engagekit.errors import EventLogError, StoredFileError
 from engagekit.journeys import storage
-from engagekit.journeys.tables import TABLES
+from engagekit.journeys.schema import TABLES
 from engagekit.rollups import prepare
 
 if TYPE_CHECKING:

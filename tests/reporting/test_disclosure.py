@@ -150,12 +150,12 @@ def test_a_group_of_exactly_the_least_size_is_shown():
 def test_groups_of_whom_nobody_or_few_can_be_judged_are_counted():
     late = START + timedelta(days=160)
     old = logged({"a": (100, 60, 40, 20), "b": (60, 30, 20, 15), "c": (30, 10, 10, 10), "d": (5, 5, 0, 0)})  # fmt: skip
-    new = logged({"e": (1, 1, 0, 0)}, late)
+    new = logged({"e": (4, 4, 0, 0)}, late)  # of fewer the edges of the log would be rid
     log, users = (pl.concat(both) for both in zip(old, new, strict=True))
     journeys = ek.rollup(log, D, users=users)
     found = ek.prioritize(journeys, by="plan")
     labels = ek.diagnose(journeys, by="plan", recent=None)
-    assert labels.filter(pl.col("plan") == "e")["n"].sum() == 1
+    assert labels.filter(pl.col("plan") == "e")["n"].sum() == 4
     handed = disclosure.hand_on(found, by="plan", diagnosis=labels)
     assert set(handed.priority.segments["plan"]) == set(handed.diagnosis["plan"]) == {"a", "b"}
     (told,) = [r.text for r in handed.priority.remarks if "not shown" in r.text]

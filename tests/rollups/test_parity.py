@@ -13,7 +13,7 @@ from oracle_rollup import as_frame, people_frame, some_definition, some_people, 
 
 import engagekit as ek
 from engagekit.errors import ColumnError, EventLogError
-from engagekit.journeys.tables import TABLES
+from engagekit.journeys.schema import TABLES
 
 MAKE = ek.Definition(signup="signup", activation="make", core="make")
 

@@ -18,7 +18,7 @@ from oracle_rollup import as_frame, people_frame, some_definition, some_people, 
 
 import engagekit as ek
 from engagekit.errors import EventLogError, StoredFileError
-from engagekit.journeys.tables import TABLES
+from engagekit.journeys.schema import TABLES
 from engagekit.rollups import prepare
 from engagekit.rollups.prepared_log import is_prepared, open_prepared
 

@@ -18,7 +18,7 @@ from oracle_rollup import (
 
 import engagekit as ek
 from engagekit.errors import ColumnError, EngagekitWarning, EventLogError, ParameterError
-from engagekit.journeys.tables import TABLES
+from engagekit.journeys.schema import TABLES
 
 MAKE = ek.Definition(signup="signup", activation="make", core="make")
 

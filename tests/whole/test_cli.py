@@ -384,7 +384,7 @@ def test_a_fault_of_ours_is_said_in_two_lines(capsys, monkeypatch, command):
     status, out, err = call(capsys, command)
     assert (status, out) == (70, "")
     first, second = err.splitlines()
-    assert re.fullmatch(r"engagekit: something broke inside engagekit \(KeyError in cli\w*.py, line \d+\)\. .*ours to mend.*", first)  # fmt: skip
+    assert re.fullmatch(r"engagekit: something broke inside engagekit \(KeyError in cli/\w+\.py, line \d+\)\. .*ours to mend.*", first)  # fmt: skip
     assert "--debug" in second
     assert "john" not in err, "what an error holds may be a user's id"
     for where in ([command, "--debug"], ["--debug", command]):

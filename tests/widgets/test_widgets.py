@@ -450,11 +450,11 @@ def test_other_activations_show_their_loops_and_verdicts(session, log, monkeypat
 
 def test_a_slider_asks_the_journeys_once(session, journeys, monkeypatch):
     """Another target is arithmetic on counts: the users are looked at once, however often a slider moves."""
-    from engagekit.priority import loop_facts
+    from engagekit import priority
 
     asked = []
-    real = loop_facts.loop_facts
-    monkeypatch.setattr(loop_facts, "loop_facts", lambda *a, **k: asked.append(1) or real(*a, **k))
+    real = priority.loop_facts
+    monkeypatch.setattr(priority, "loop_facts", lambda *a, **k: asked.append(1) or real(*a, **k))
     panel = widgets.target_sliders(session, journeys)
     for value in (30, 60, 90):
         panel.controls["activation"].value = value

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from engagekit.cohorts import pooled_curve as pooled_curve
     from engagekit.cohorts import retention as retention
     from engagekit.definition import Definition as Definition
+    from engagekit.definition import Read as Read
     from engagekit.definition import Step as Step
     from engagekit.diagnosis import diagnose as diagnose
     from engagekit.diagnosis import label_users as label_users
@@ -40,8 +41,10 @@ if TYPE_CHECKING:
     from engagekit.journeys import product_clock as product_clock
     from engagekit.journeys import suggest_windows as suggest_windows
     from engagekit.journeys import usual_period as usual_period
+    from engagekit.matchers import All as All
     from engagekit.matchers import Assignment as Assignment
     from engagekit.matchers import Match as Match
+    from engagekit.matchers import Not as Not
     from engagekit.measures import metrics as metrics
     from engagekit.playbook import METRICS as METRICS
     from engagekit.playbook import PLAYS as PLAYS
@@ -67,23 +70,29 @@ if TYPE_CHECKING:
     from engagekit.survival import project_curve as project_curve
     from engagekit.survival import survival as survival
     from engagekit.views import use_offline_charts as use_offline_charts
+    from engagekit.workshop import Draft as Draft
     from engagekit.workshop import Session as Session
     from engagekit.workshop import compare_activations as compare_activations
+    from engagekit.workshop import draft as draft
     from engagekit.workshop import event_table as event_table
 
 __version__ = "0.1.0"
 
 # Public name -> the module that holds it. A module's own name stands for the module.
 _HOMES = {
+    "All": "matchers",
     "Assignment": "matchers",
     "Definition": "definition",
+    "Draft": "workshop",
     "EngagekitError": "errors",
     "Journeys": "journeys",
     "METRICS": "playbook",
     "Match": "matchers",
+    "Not": "matchers",
     "PLAYS": "playbook",
     "Priority": "priority",
     "REVIEWS": "playbook",
+    "Read": "definition",
     "Session": "workshop",
     "Step": "definition",
     "changes": "review",
@@ -94,6 +103,7 @@ _HOMES = {
     "compare_survival": "survival",
     "day_by_day": "first_weeks",
     "diagnose": "diagnosis",
+    "draft": "workshop",
     "engagement_matrix": "engagement",
     "event_table": "workshop",
     "experiment": "review",

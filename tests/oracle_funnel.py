@@ -44,6 +44,31 @@ def furthest_strict(events, steps, begun, until):
     return longest_then_earliest(found)
 
 
+def furthest_tolerant(tolerance):
+    """The best chain whose every event lies at most `tolerance` before any event of the steps before it."""
+
+    def furthest(events, steps, begun, until):
+        found = []
+
+        def go_on(used, times):
+            found.append(times)
+            if len(times) == steps:
+                return
+            for i, (at, fills) in enumerate(events):
+                fits = i not in used and len(times) in fills
+                if fits and max(times) - tolerance <= at <= until:
+                    go_on(used | {i}, (*times, at))
+
+        for i, (at, fills) in enumerate(events):
+            if at == begun and 0 in fills:
+                go_on({i}, (at,))
+        # Of the longest the one whose steps come earliest, one after the other.
+        most = max(map(len, found))
+        return min(times for times in found if len(times) == most)
+
+    return furthest
+
+
 def furthest_any(events, steps, begun, until):
     """When 1, 2, 3 ... different steps are filled, over all ways of giving each event a step or none."""
     inside = sorted((at, fills) for at, fills in events if begun <= at <= until)
@@ -67,9 +92,10 @@ def longest_then_earliest(found):
     return earliest
 
 
-def attempts(events, steps, *, within, order, entry, exclude, exclusion, since):
+def attempts(events, steps, *, within, order, entry, exclude, exclusion, since, tolerance=None):
     """All attempts of one unit as (level, times, window's end), and whether it is dropped; events are (at, fills, excluded)."""
     follow = {"ordered": furthest_ordered, "strict": furthest_strict, "any": furthest_any}[order]
+    follow = follow if tolerance is None else furthest_tolerant(tolerance)
     events = [event for event in events if since is None or event[0] >= since]
     opening = sorted({at for at, fills, _ in events if (fills if order == "any" else 0 in fills)})
     if entry == "first":
@@ -106,14 +132,16 @@ def chosen(events, steps, **asked):
 
 def funnel(units, steps, *, as_of, **asked):
     """Rows (n, of, overall, median, mean, open, waiting), and the people (step, unit) behind them; `units` maps to events."""
-    best = {
-        unit: found for unit, events in units.items() if (found := chosen(events, steps, **asked))
-    }
+    best, still = {}, {}
+    for unit, events in units.items():
+        if found := chosen(events, steps, **asked):
+            best[unit] = found
+            still[unit] = any(until >= as_of for _, _, until in attempts(events, steps, **asked)[0])
     rows, people = [], []
     for step in range(steps):
         here = {unit: found for unit, found in best.items() if found[0] >= step}
         people += [(step, unit, found[1][0], found[1][step]) for unit, found in here.items()]
-        seconds = [(times[step] - times[step - 1]) for _, times, _ in here.values() if step]
+        seconds = [max(0, times[step] - times[step - 1]) for _, times, _ in here.values() if step]
         rows.append(
             {
                 "n": len(here),
@@ -121,10 +149,10 @@ def funnel(units, steps, *, as_of, **asked):
                 "overall": len(here) / len(best) if best else None,
                 "median_seconds": median(seconds) if seconds else None,
                 "mean_seconds": fmean(seconds) if seconds else None,
-                "open": sum(until >= as_of for _, _, until in here.values()),
+                "open": sum(still[unit] for unit in here),
                 "waiting": sum(
-                    until >= as_of and level == step < steps - 1
-                    for level, _, until in here.values()
+                    still[unit] and level == step < steps - 1
+                    for unit, (level, _, _) in here.items()
                 ),
             }
         )

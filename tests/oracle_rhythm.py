@@ -15,12 +15,21 @@ def start_of(moment, period, timezone, week_start):
         return local.replace(minute=0, second=0, microsecond=0)
     day = local.date()
     if period == "week":
-        into = day.weekday() if week_start == "monday" else (day.weekday() + 1) % 7
-        return day - timedelta(days=into)
+        while day.strftime("%A").lower() != week_start:
+            day -= timedelta(days=1)
+        return day
+    if period == "quarter":
+        return day.replace(
+            day=1, month={1: 1, 2: 1, 3: 1, 4: 4, 5: 4, 6: 4, 7: 7, 8: 7, 9: 7}.get(day.month, 10)
+        )
     return day.replace(day=1) if period == "month" else day
 
 
 def next_start(start, period):
+    if period == "quarter":
+        for _ in range(3):
+            start = next_start(start, "month")
+        return start
     if period == "month":
         return (start.replace(day=28) + timedelta(days=4)).replace(day=1)
     return (

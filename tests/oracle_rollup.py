@@ -17,10 +17,27 @@ NAMES = ["signup", "open", "done", "make", "edit", "report", "share", "invite", 
 
 
 def hits(matcher, row):
+    def holds(value, condition):
+        if isinstance(condition, ek.Not):
+            return not holds(value, condition.values)
+        return any(value == v and type(value) is type(v) for v in condition)
+
     return any(
-        row["event"] == m.event and all(any(row[c] is not None and row[c] == v and type(row[c]) is type(v) for v in values) for c, values in m.where)
+        row["event"] == m.event and all(holds(row[c], v) for c, v in m.where)
         for m in as_matches(matcher)
-    )  # fmt: skip
+    )
+
+
+def activated(activation, events):
+    """The instant of activation, from the words of the contract: the n-th event, or the last of several firsts."""
+    if isinstance(activation, ek.All):
+        reached = [activated(part, events) for part in activation.parts]
+        return None if None in reached else max(reached)
+    if isinstance(activation, (list, tuple)):
+        return min((a for a in (activated(part, events) for part in activation) if a), default=None)
+    times = activation.times if isinstance(activation, ek.Match) else 1
+    done = sorted(r["at"] for r in events if hits(activation, r))
+    return done[times - 1] if len(done) >= times else None
 
 
 def midnight(day, zone):
@@ -122,7 +139,7 @@ def oracle(rows, definition, *, people=None, unit="user", as_of=None, dates_only
         users.add((
             name,
             signed_up,
-            min((r["at"] for r in mine if hits(definition.activation, r)), default=None),
+            activated(definition.activation, mine),
             min((r["at"] for r in mine if is_action(r)), default=None),
             max(core, default=None),
             max((r["at"] for r in mine), default=None),
@@ -228,8 +245,15 @@ def some_definition(rng, *, signup=("signup",)):
     step = ek.Step
     return ek.Definition(
         signup=rng.choice([*signup, "signup"]),
-        activation=rng.choice(["make", ek.Match("make", status="paid"), ["make", "report"]]),
-        core=rng.choice([["make", "edit"], ek.Match("edit", status=["paid", "late"], size=[1, 2])]),
+        activation=rng.choice([
+            "make", ek.Match("make", status="paid"), ["make", "report"], ek.Match("make", times=2),
+            ["open", ek.Match("report", times=3, size=[1, None])], ek.All("make", ek.Match("edit", status=ek.Not("late"))),
+            ek.All(["open", "done"], ek.Match("make", times=2, status=None), "edit"),
+        ]),
+        core=rng.choice([
+            ["make", "edit"], ek.Match("edit", status=["paid", "late"], size=[1, 2]), ["make", ek.Match("edit", size=ek.Not(1, None))],
+            ek.Match("make", status=ek.Not("paid", "")),
+        ]),
         steps=rng.choice([
             [],
             [step("A", "open", "done")],

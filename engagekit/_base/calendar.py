@@ -18,12 +18,14 @@ from engagekit.instants import AT, instant, local_day, zone
 if TYPE_CHECKING:
     from engagekit.instants import Instant
 
-Period: TypeAlias = Literal["hour", "day", "week", "month"]
-WeekStart: TypeAlias = Literal["monday", "sunday"]
-PERIODS = ("hour", "day", "week", "month")
-WEEK_STARTS = ("monday", "sunday")
+Period: TypeAlias = Literal["hour", "day", "week", "month", "quarter"]
+WeekStart: TypeAlias = Literal[
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"
+]
+PERIODS = ("hour", "day", "week", "month", "quarter")
+WEEK_STARTS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 # 1970-01-01 was a Thursday: so many days into its week.
-_INTO_WEEK = {"monday": 3, "sunday": 4}
+_INTO_WEEK = {day: (3 - place) % 7 for place, day in enumerate(WEEK_STARTS)}
 _MICROSECOND = timedelta(microseconds=1)
 MOST_PERIODS = 1_000_000
 
@@ -57,7 +59,7 @@ def calendar_for(calendar: Calendar, *, dates_only: bool) -> Calendar:
     """
     if dates_only and calendar.period == "hour":
         raise ParameterError(
-            "period is 'hour', but the log only knows days; take 'day', 'week' or 'month'."
+            "period is 'hour', but the log only knows days; take 'day', 'week', 'month' or 'quarter'."
         )
     return Calendar(calendar.period, "UTC", calendar.week_start) if dates_only else calendar
 
@@ -79,6 +81,8 @@ def period_index(at: pl.Expr, calendar: Calendar) -> pl.Expr:
 def _index_of_day(day: pl.Expr, calendar: Calendar) -> pl.Expr:
     if calendar.period == "month":
         return day.dt.year() * 12 + day.dt.month().cast(pl.Int32) - 1
+    if calendar.period == "quarter":
+        return day.dt.year() * 4 + day.dt.quarter().cast(pl.Int32) - 1
     number = day.to_physical()
     if calendar.period == "day":
         return number
@@ -91,6 +95,8 @@ def period_start(index: pl.Expr, calendar: Calendar) -> pl.Expr:
         return (index.cast(pl.Int64) * 3_600_000_000).cast(pl.Datetime("us"))
     if calendar.period == "month":
         return pl.date(index // 12, index % 12 + 1, 1)
+    if calendar.period == "quarter":
+        return pl.date(index // 4, index % 4 * 3 + 1, 1)
     if calendar.period == "day":
         return index.cast(pl.Int32).cast(pl.Date)
     return (index * 7 - _INTO_WEEK[calendar.week_start]).cast(pl.Int32).cast(pl.Date)

@@ -1,4 +1,4 @@
-"""The command line: engagekit diagnose, check, prepare, start, lab, compare, experiment, forget."""
+"""The command line: engagekit diagnose, check, draft, prepare, start, lab, compare, experiment, forget."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from engagekit.cli.reading import (
     DEFAULT,
     Reading,
     definition_in,
+    drafted_from,
+    explain,
     frame_of,
     id_type,
     journeys_of,
@@ -30,6 +32,7 @@ from engagekit.cli.reading import (
 from engagekit.errors import EngagekitError, ParameterError, listing
 from engagekit.ingest import EVERY
 from engagekit.log import COLUMNS
+from engagekit.workshop import DEFINITION_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,11 +173,12 @@ def prepare(source: str, folder: Path, /, *, reading: Reading = DEFAULT) -> int:
     keep = EVERY if definition is None and reading.preset is None else ()
     log = scan(source, reading, definition, keep=keep)
     ek.prepare_events(log, folder)
+    if definition is not None:  # beside the log, so that it need not be named again
+        definition.save(folder / DEFINITION_FILE)
     kept = [name for name in frame_of(folder).collect_schema() if name not in COLUMNS]
     told = f" with the properties {listing(kept)}" if kept else ", without properties"
-    _say(
-        f"Prepared{told}. Now: engagekit diagnose {folder} --definition {reading.definition or 'DEFINITION.toml'}"
-    )
+    defined = " --definition DEFINITION.toml" if definition is None else ""
+    _say(f"Prepared{told}. Now: engagekit diagnose {folder}{defined}")
     return 0
 
 
@@ -212,12 +216,17 @@ def start(
     """
     from engagekit.workshop import start as make
 
-    definition = definition_in(reading)
+    definition, drafted = definition_in(reading), None
+    if definition is None and events is not None:
+        drafted = drafted_from(events, reading)
+        definition = drafted.definition
+        _say(str(drafted))
     log = None if events is None else scan(events, reading, definition, keep=keep or ())
     people = None
     if users is not None:
         zone = "UTC" if definition is None else definition.timezone
         people = users_in(users, reading, ids=None if log is None else id_type(log), timezone=zone)
+    there = {path.parent for path in folder.glob(f"*/{DEFINITION_FILE}")}
     made = make(
         folder,
         events=log,
@@ -228,8 +237,47 @@ def start(
         progress=True,
     )
     for path in made:
+        if drafted is not None and path not in there:
+            explain(drafted, path / DEFINITION_FILE)
         _say(f"ready: {path}")
+    if drafted is not None:
+        _say(
+            "The definition is guessed from the log and nobody has confirmed it: notebook 01, or the file itself."
+        )
     _say(f"Open it with: engagekit lab {folder}")
+    return 0
+
+
+@app.command
+def draft(
+    events: str | None = None,
+    /,
+    *,
+    reading: Reading = DEFAULT,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    name: str = "this product",
+) -> int:
+    """Draft a definition from an event log: which columns and events it has, and what may be what, each choice explained.
+
+    Parameters
+    ----------
+    events
+        Event log, as for diagnose; default: the bundled sample.
+    out
+        Where the definition goes (TOML); default: it is shown in words only.
+    name
+        The product's name.
+    """
+    source: Any = events
+    if events is None:
+        from engagekit.simulation import load_sample
+
+        source = load_sample().events
+    drafted = drafted_from(source, reading, name=name)
+    _say(str(drafted))
+    if out is not None:
+        drafted.save(out)
+        _say(f"\nThe definition stands in {out}. Now: engagekit diagnose {events or ''} -d {out}")
     return 0
 
 

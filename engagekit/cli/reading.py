@@ -12,10 +12,11 @@ from cyclopts import Parameter
 import engagekit as ek
 from engagekit.definition import OUR_COLUMNS, property_faults
 from engagekit.errors import ColumnError, ParameterError, listing, nearest
-from engagekit.ingest import find_files, own_columns
+from engagekit.ingest import as_defined, find_files, own_columns
 from engagekit.journeys import ASSIGNED
 from engagekit.log import COLUMNS
 from engagekit.rollups import is_prepared, open_prepared
+from engagekit.workshop import DEFINITION_FILE, SESSION_FILE, is_team, teams_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
     import polars as pl
 
 Preset = Literal[
-    "posthog", "amplitude", "mixpanel", "mixpanel_before_2023", "segment", "ga4", "snowplow"
+    "posthog",
+    "amplitude",
+    "mixpanel",
+    "mixpanel_before_2023",
+    "segment",
+    "ga4",
+    "snowplow",
+    "rudderstack",
+    "matomo",
 ]
 
 
@@ -39,11 +48,12 @@ class Reading:
     preset
         Which product wrote the export, if one of these did.
     user, event, at
-        Names of the columns that hold the user's id, the event's name and the time.
+        Names of the columns that hold the user's id, the event's name and the time; default: as the definition's
+        [read] says, else user_id, event and at.
     at_timezone
         Where times without an offset lie; default: the definition's time zone.
     at_format
-        How the times are written, where that cannot be told: s, ms, us or ns for an epoch, or a pattern like
+        How the times are written, where that cannot be told: s, ms, us or ns for an epoch, excel, or a pattern like
         %d/%m/%Y.
     bad_times
         What becomes of unreadable times: refused, or left out and counted.
@@ -59,16 +69,31 @@ class Reading:
 
     definition: Annotated[Path | None, Parameter(name=["--definition", "-d"])] = None
     preset: Preset | None = None
-    user: str = "user_id"
-    event: str = "event"
-    at: str = "at"
+    user: str | None = None
+    event: str | None = None
+    at: str | None = None
     at_timezone: str | None = None
     at_format: str | None = None
-    bad_times: Literal["refuse", "null"] = "refuse"
-    encoding: str = "utf-8"
+    bad_times: Literal["refuse", "null"] | None = None
+    encoding: str | None = None
     dedupe: Annotated[bool, Parameter(negative="")] = False
     cache: Path | None = None
     missing: Literal["refuse", "allow"] = "refuse"
+
+    def said(self) -> dict[str, Any]:
+        """Return what is said, by the names of `ek.scan_events`."""
+        given = {
+            "user": self.user,
+            "event": self.event,
+            "at": self.at,
+            "preset": self.preset,
+            "timezone": self.at_timezone,
+            "at_format": self.at_format,
+            "bad_times": self.bad_times,
+            "encoding": self.encoding,
+            "dedupe": self.dedupe or None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
 
 
 DEFAULT = Reading()
@@ -110,7 +135,7 @@ def _split_by(
     of_events = [name for name in log.collect_schema() if name not in COLUMNS]
     if by in of_events and not property_faults((by,)):
         return dataclasses.replace(definition, properties=(*definition.properties, by))
-    known = [*of_users, *_of_source(events, reading), *of_events]
+    known = [*of_users, *_of_source(events, reading, definition), *of_events]
     users = (
         f"the users table has {listing(of_users)}"
         if of_users
@@ -135,7 +160,7 @@ def _refuse_missing(
     missing = [name for name in dict.fromkeys(needed) if name not in there]
     if not missing:
         return
-    known = _of_source(events, reading) or [n for n in there if n not in COLUMNS]
+    known = _of_source(events, reading, definition) or [n for n in there if n not in COLUMNS]
     prepared = events is not None and is_prepared(events)
     have = f" It has {listing(known)}." if known else " It has no properties at all."
     again = " Prepare it again: engagekit prepare SOURCE FOLDER --definition FILE.toml." if prepared else ""  # fmt: skip
@@ -146,24 +171,24 @@ def _refuse_missing(
     raise ColumnError.from_faults("The definition asks for what the log lacks", faults)
 
 
-def _of_source(events: str | None, reading: Reading) -> list[str]:
+def _of_source(events: str | None, reading: Reading, definition: ek.Definition) -> list[str]:
     """List the properties that a log could have kept."""
-    if events is None or is_prepared(events) or reading.preset is not None:
+    if events is None or is_prepared(events) or team_of(events) is not None:
         return []
-    roles = (reading.user, reading.event, reading.at)
-    return own_columns(events, roles, encoding=reading.encoding)
+    said = as_defined(reading.said(), definition)
+    return [] if said["preset"] is not None else own_columns(events, said)
 
 
 UNDEFINED = (
-    "What success is in your product is not said: give --definition FILE.toml, or make a workshop folder with one: "
-    "engagekit start FOLDER --events FILE."
+    "What success is in your product is not said: give --definition FILE.toml, which this drafts from the log: "
+    "engagekit draft EVENTS -o definition.toml. Or make a workshop folder with one: engagekit start FOLDER --events FILE."
 )
 
 
 def log_of(
     events: str | None, reading: Reading, *, needs_definition: bool, by: str | None = None
 ) -> tuple[Any, ek.Definition | None, pl.DataFrame | None, Any]:
-    """Take the log, or the bundled sample, with its definition, users table and end as far as they are known."""
+    """Take the log, a workshop's or the bundled sample, with its definition, users table and end as far as they are known."""
     if events is None:
         from engagekit.simulation import load_sample
 
@@ -171,26 +196,38 @@ def log_of(
         definition = definition_in(reading) or sample.definition
         return sample.events, definition, sample.users, sample.as_of
     given = definition_in(reading)
+    if (team := team_of(events, defined=given is not None or not needs_definition)) is not None:
+        log, people, end = team.data()
+        return log, given or team.definition, people, end
+    if given is None and is_prepared(events) and (Path(events) / DEFINITION_FILE).is_file():
+        given = ek.Definition.load(Path(events) / DEFINITION_FILE)
     if given is None and needs_definition:
-        raise ParameterError(_undefined(events))
+        if not is_prepared(events):
+            find_files(events)  # says so where there are none
+        raise ParameterError(UNDEFINED)
     return scan(events, reading, given, perhaps=[by] if by else ()), given, None, None
 
 
-def _undefined(events: str) -> str:
-    """Say that the definition is missing; first of all that the log is, if it is."""
-    if not is_prepared(events):
-        find_files(events)  # says so where there are none
-    from engagekit.workshop import DEFINITION_FILE, LOG, USERS
+def team_of(events: str, *, defined: bool = True) -> ek.Session | None:
+    """Open the session of a team's folder; of a workshop folder only where the definition is `defined` elsewhere.
 
-    folder = Path(events)
-    made = sorted(folder.glob(f"*/{DEFINITION_FILE}"))
-    if made and is_prepared(folder / LOG):
-        users = f" --users {folder / USERS}" if (folder / USERS).is_file() else ""
-        return (
-            f"{events!r} is a workshop folder; the log in it is diagnosed by a team's definition: "
-            f"engagekit diagnose {folder / LOG} --definition {made[0]}{users}"
-        )
-    return UNDEFINED
+    Raises
+    ------
+    ParameterError
+        It is a workshop folder, whose teams may each have another definition: which they are.
+    """
+    if is_team(events):
+        return ek.Session(events)
+    if is_prepared(events) or not any(Path(events).glob(f"[!.]*/{SESSION_FILE}")):
+        return None
+    teams = teams_in(events)
+    if defined:
+        return teams[0]
+    others = listing([str(team.folder) for team in teams[1:]], last="or")
+    raise ParameterError(
+        f"{events!r} is a workshop folder; its log is diagnosed by the definition of a team: engagekit diagnose {teams[0].folder}"
+        + (f" (or {others})" if others else "")
+    )
 
 
 def definition_in(reading: Reading) -> ek.Definition | None:
@@ -209,21 +246,9 @@ def scan(
     """Read a log as was said, with the properties that the definition asks for, and others if they are there."""
     if is_prepared(source):
         return Path(source)  # reduced bucket by bucket, in little memory
-    zone = reading.at_timezone or (definition.timezone if definition else "UTC")
+    asking = _asking(definition, perhaps)
     return ek.scan_events(
-        source,
-        user=reading.user,
-        event=reading.event,
-        at=reading.at,
-        preset=reading.preset,
-        timezone=zone,
-        keep=keep,
-        definition=_asking(definition, perhaps),
-        dedupe=reading.dedupe,
-        cache=reading.cache,
-        at_format=reading.at_format,
-        bad_times=reading.bad_times,
-        encoding=reading.encoding,
+        source, keep=keep, definition=asking, cache=reading.cache, **reading.said()
     )
 
 
@@ -244,8 +269,22 @@ def users_in(
         ids=ids,
         timezone=reading.at_timezone or timezone,
         at_format=reading.at_format,
-        encoding=reading.encoding,
+        encoding=reading.encoding or "utf-8",
     )
+
+
+def drafted_from(source: Any, reading: Reading, *, name: str = "this product") -> ek.Draft:
+    """Draft a definition, with what the flags say of the columns."""
+    said = reading.said()
+    columns = {role: said.pop(role, None) for role in ("user", "event", "at", "preset")}
+    zone = reading.at_timezone or "UTC"
+    return ek.draft(source, name=name, timezone=zone, read=ek.Read(**said), **columns)
+
+
+def explain(drafted: ek.Draft, path: Path) -> None:
+    """Write a drafted definition with its reasons, with the windows that the whole log has given it."""
+    whole = ek.Definition.load(path)
+    dataclasses.replace(drafted, definition=whole).save(path)
 
 
 def frame_of(log: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl  # noqa: TC002 -- the examples need it
 
 from engagekit._base import Calendar, calendar_for, since_index
+from engagekit.cohorts.attribution import ATTRIBUTIONS, attributed
 from engagekit.cohorts.grid import added_up, answer
 from engagekit.cohorts.parameters import (
     TAKEN,
@@ -84,6 +85,7 @@ def retention(
     timezone: str = "UTC",
     week_start: WeekStart = "monday",
     by: str | Sequence[str] | None = None,
+    attribution: Literal["start", "first", "last", "same"] = "same",
     limit: int | None = None,
     people: bool = False,
     missing: Missing = "refuse",
@@ -100,7 +102,7 @@ def retention(
         Which events start a user and which are a return: an event name, a list of names, an `ek.Match`, or a
         boolean polars expression; ``pl.lit(True)`` is any event. `back` None is the same as `start`.
     period
-        ``"hour"``, ``"day"``, ``"week"`` or ``"month"``.
+        ``"hour"``, ``"day"``, ``"week"``, ``"month"`` or ``"quarter"``.
     periods
         How many periods, the start's own (0) included; with `brackets`, those say it instead.
     cohorts
@@ -125,9 +127,13 @@ def retention(
         First and last (exclusive) instant: a datetime, a date or ISO text, local to `timezone` if without offset.
         `since` is floored to its period; None is the first start. `as_of` None is just after the last event.
     timezone, week_start
-        Where local periods lie, and whether weeks start on ``"monday"`` or ``"sunday"``.
+        Where local periods lie, and on which day weeks start: ``"monday"``, ``"sunday"`` or any other.
     by
-        Columns to split by. Where they vary within a user, start and return must carry the same values.
+        Columns to split by; null is a group of its own.
+    attribution
+        Whose value counts where it varies within a user: ``"same"``: start and return must carry the same one;
+        ``"start"``: that of the user's first start, whatever the return carries (not with ``cohorts="each"``);
+        ``"first"``, ``"last"``: of all the user's events before `as_of`, the first or last that is not null.
     limit
         Keep so many groups, those with most starting users (ties by name); the rest is ``"Other"``.
     people
@@ -195,6 +201,9 @@ def retention(
     faults += matcher_faults("start", start) + matcher_faults("back", back)
     faults += check_choice("missing", missing, MISSING_CHOICES)
     asked = given | {"limit": limit, "by": names, "since": since, "as_of": as_of}
+    faults += check_choice("attribution", attribution, ATTRIBUTIONS)
+    if attribution == "start" and cohorts == "each":
+        faults.append("attribution='start' needs one start per user; with cohorts='each' take 'first', 'last' or 'same'.")  # fmt: skip
     refuse("Retention", faults + terms_faults(calendar, **asked))
     back = start if back is None else back
     whole, dates_only = open_log(events, needs=[*names, *columns_of(start), *columns_of(back)])
@@ -212,6 +221,7 @@ def retention(
     terms = Terms(calendar_for(calendar, dates_only=dates_only), **given)
     end = None if as_of is None else instant(as_of, timezone=terms.calendar.timezone)
     log, end = body_of(whole, since=since, as_of=end, dates_only=dates_only)
+    log = attributed(log, start, names, attribution)
     first = None if since is None else since_index(since, terms.calendar)
     begun = starts(log, start, names, terms, since=first)
     check_since(since, end, terms)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from engagekit.cohorts.parameters import Terms
 
 _HOUR = 3_600_000_000  # microseconds
-_HOURS = {"hour": 1, "day": 24, "week": 7 * 24, "month": 30 * 24}
-_DAYS = {"week": 7, "month": 30}
+_HOURS = {"hour": 1, "day": 24, "week": 7 * 24, "month": 30 * 24, "quarter": 91 * 24}
+_DAYS = {"week": 7, "month": 30, "quarter": 91}
 
 
 def ticks(at: pl.Expr, terms: Terms) -> pl.Expr:
@@ -36,7 +36,7 @@ def in_days(terms: Terms) -> bool:
 
 
 def span(terms: Terms) -> int:
-    """Say how many ticks a rolling window lasts: 1 h, 24 h, 7 d or 30 d."""
+    """Say how many ticks a rolling window lasts: 1 h, 24 h, 7 d, 30 d or 91 d."""
     period = terms.calendar.period
     return _DAYS[period] if in_days(terms) else _HOURS[period] * _HOUR
 

@@ -7,9 +7,9 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
 
-from engagekit._base import write_whole
+from engagekit._base import WeekStart, write_whole
 from engagekit.definition.checks import (
     MOST_DAYS,
     OUR_COLUMNS,
@@ -20,24 +20,27 @@ from engagekit.definition.checks import (
     refuse_newer,
     target_faults,
 )
+from engagekit.definition.read import Read, read_from
+from engagekit.definition.steps import Step, step_faults, steps_from
 from engagekit.errors import (
     DefinitionError,
     EngagekitError,
     StoredFileError,
     check_choice,
     faults_of,
-    listing,
     nearest,
 )
 from engagekit.instants import zone
 from engagekit.matchers import (
+    All,
     Assignment,
+    Goal,
     Match,
     Matcher,
-    as_matches,
     assignment_of,
     at_once_faults,
     event_names,
+    is_goal,
     label,
     property_names,
     sent_faults,
@@ -47,7 +50,7 @@ from engagekit.matchers import (
 if TYPE_CHECKING:
     import os
 
-__all__ = ["LINKS", "OUR_COLUMNS", "Definition", "Step", "property_faults"]
+__all__ = ["LINKS", "OUR_COLUMNS", "Definition", "Read", "Step", "property_faults", "schema_path"]
 
 LINKS = ("activation", "habit", "depth", "advocacy")
 ONE_MATCHER = (
@@ -72,26 +75,6 @@ HABIT_LADDER = (
 LONGEST_FIRST_DAYS = 31  # the early days of a user are kept as the bits of one 32-bit number
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step on the way to activation.
-
-    Parameters
-    ----------
-    name
-        What the team calls it.
-    reached
-        Matcher of the event that shows a user came to it; None: by completing the step before it
-        (the first: by signing up).
-    completed
-        Matcher of the event that shows a user got through; None: by reaching it.
-    """
-
-    name: str
-    reached: Matcher | None = None
-    completed: Matcher | None = None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Definition:
     """Say what success is in a product: its events, windows and targets.
@@ -102,7 +85,8 @@ class Definition:
         The product's name.
     signup, activation, core
         Matchers: sign-up (None: a user's first event), first meaningful outcome, the repeatable
-        action that carries ongoing value.
+        action that carries ongoing value. Activation may ask for more than one event: ``Match("report", times=3)``
+        is the third, ``All("watched", "filtered")`` each once, at the instant of the last.
     steps
         The steps between sign-up and activation, in order.
     advanced, advocacy
@@ -110,7 +94,7 @@ class Definition:
     feedback_asked, feedback_given, outreach, errors, support
         Matchers of events that some metrics need; None where the log has none.
     timezone, week_start
-        Where local days lie, and whether weeks start on ``"monday"`` or ``"sunday"``.
+        Where local days lie, and on which day weeks start.
     burn_in_days
         With ``signup=None``: users first seen in this many first days are left out (default 90).
     activation_days, habit_days, depth_days, advocacy_days, depth_within_days, first_days
@@ -132,6 +116,10 @@ class Definition:
         How many days of sign-ups an answer about "now" stands on.
     experiment
         The test of a play: an `Assignment`; `rollup` then reads each user's arm.
+    read
+        How the log is read: an `ek.Read`, in TOML the table ``[read]``; None: its columns have the usual names.
+    guessed
+        Whether it was drafted from a log and nobody has confirmed it.
 
     Raises
     ------
@@ -146,7 +134,7 @@ class Definition:
 
     name: str = "this product"
     signup: Matcher | None = None
-    activation: Matcher
+    activation: Goal
     core: Matcher
     steps: Sequence[Step] = ()
     advanced: Sequence[Matcher] = ()
@@ -157,7 +145,7 @@ class Definition:
     errors: Matcher | None = None
     support: Matcher | None = None
     timezone: str = "UTC"
-    week_start: Literal["monday", "sunday"] = "monday"
+    week_start: WeekStart = "monday"
     burn_in_days: int | None = None
     activation_days: int = 14
     habit_days: int | None = None
@@ -173,13 +161,15 @@ class Definition:
     margin: float = 0.02
     recent_days: int = 91
     experiment: Assignment | None = None
+    read: Read | None = None
+    guessed: bool = False
 
     def __post_init__(self) -> None:
         """Normalise lists to tuples and check everything at once."""
         faults: list[str] = []
         for name in ("steps", "advanced", "advocacy"):
             value = getattr(self, name)
-            lone = value is not None and (isinstance(value, (str, Match, Step, Mapping)))
+            lone = value is not None and (isinstance(value, (str, Match, All, Step, Mapping)))
             items = (value,) if lone else tuple(value) if isinstance(value, Sequence) else None
             if items is None:
                 faults.append(f"{name} is {value!r}; it takes a list.")
@@ -191,12 +181,16 @@ class Definition:
             object.__setattr__(self, "outcome_days", tuple(self.outcome_days))
         faults += (
             self._matcher_faults()
-            + self._step_faults()
+            + step_faults(self.steps)
             + self._window_faults()
             + target_faults(self.targets, self.margin, LINKS)
             + property_faults(self.properties, assigned=self.experiment is not None)
         )
         faults += self._meaning_faults() if not faults else []
+        try:
+            object.__setattr__(self, "read", None if self.read is None else read_from(self.read))
+        except EngagekitError as error:
+            faults += faults_of(error)
         if faults:
             raise DefinitionError.from_faults("The definition does not hold together", faults)
         object.__setattr__(
@@ -224,7 +218,10 @@ class Definition:
                 ]
         for name, value in wanted:
             try:
-                as_matches(value)
+                if is_goal(value) and name != "activation":
+                    faults.append(
+                        f"{name}: {label(value)!r} asks for more than one event; only activation can."
+                    )
             except EngagekitError as error:
                 faults.append(f"{name}: {error}")
         return faults
@@ -233,23 +230,6 @@ class Definition:
         roles = {"activation": self.activation, "core": self.core}
         advanced = {f"advanced action {label(each)!r}": each for each in self.advanced}
         return at_once_faults(roles, self.signup) + sent_faults(roles | advanced, self.outreach)
-
-    def _step_faults(self) -> list[str]:
-        faults = [
-            f"steps holds {step!r}; each step is an ek.Step."
-            for step in self.steps
-            if not isinstance(step, Step)
-        ]
-        names = [step.name for step in self.steps if isinstance(step, Step)]
-        faults += [
-            f"a step has the name {n!r}; each needs one in words."
-            for n in names
-            if not isinstance(n, str) or not n.strip()
-        ]
-        twice = sorted({str(n) for n in names if names.count(n) > 1})
-        return faults + (
-            [f"steps are named twice: {listing(twice)}; give each its own name."] if twice else []
-        )
 
     def _window_faults(self) -> list[str]:
         faults = (
@@ -261,7 +241,9 @@ class Definition:
             zone(self.timezone)
         except EngagekitError as error:
             faults.append(str(error))
-        faults += check_choice("week_start", self.week_start, ["monday", "sunday"])
+        if not isinstance(self.guessed, bool):
+            faults.append(f"guessed is {self.guessed!r}; it takes true or false.")
+        faults += check_choice("week_start", self.week_start, get_args(WeekStart))
         for name in (*WHOLE_DAYS, "depth_uses", "first_days"):
             value = getattr(self, name)
             least = 0 if name == "burn_in_days" else 1
@@ -337,8 +319,8 @@ class Definition:
             for key in ("activation", "core")
             if key not in table
         ]
-        steps, step_faults = _steps_from(table.get("steps", []))
-        faults += step_faults
+        steps, found = steps_from(table.get("steps", []))
+        faults += found
         values = {k: v for k, v in table.items() if k in known} | {"steps": steps}
         try:
             made = cls(**({"activation": "?", "core": "?"} | values))
@@ -372,9 +354,9 @@ class Definition:
         table: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
-            if value is None or each.name in {"steps", "targets", "experiment"}:
+            if value is None or each.name in {"steps", "targets", "experiment", "read"}:
                 continue
-            if each.name == "properties" and not value:
+            if each.name in {"guessed", "properties"} and not value:
                 continue
             if each.name in ONE_MATCHER:
                 value = to_plain(value)
@@ -383,21 +365,13 @@ class Definition:
             elif each.name in {"outcome_days", "properties"}:
                 value = list(value)
             table[each.name] = value
-        if self.steps:
-            table["steps"] = [
-                {"name": s.name}
-                | {
-                    side: to_plain(m)
-                    for side, m in (("reached", s.reached), ("completed", s.completed))
-                    if m is not None
-                }
-                for s in self.steps
-            ]
-        if self.targets:
-            table["targets"] = dict(self.targets)
-        if self.experiment:
-            table["experiment"] = self.experiment.to_table()
-        return table
+        parts: dict[str, Any] = {
+            "steps": [step.to_table() for step in self.steps],
+            "targets": dict(self.targets),
+            "experiment": self.experiment.to_table() if self.experiment else None,
+            "read": self.read.to_table() if self.read and self.read.options() else None,
+        }
+        return table | {name: part for name, part in parts.items() if part}
 
     def resolved(self, usage_interval_days: float) -> Definition:
         """Fill the windows that are None from the product's usage interval (days)."""
@@ -427,9 +401,9 @@ class Definition:
                 found[name] = getattr(self, name)
         return found
 
-    def matchers(self) -> dict[str, Matcher]:
+    def matchers(self) -> dict[str, Goal]:
         """Name every matcher of the definition, for checks: sign-up, activation, roles and both sides of steps."""
-        found: dict[str, Matcher] = {} if self.signup is None else {"signup": self.signup}
+        found: dict[str, Goal] = {} if self.signup is None else {"signup": self.signup}
         found["activation"] = self.activation
         found |= self.roles()
         for step in self.steps:
@@ -459,26 +433,6 @@ class Definition:
         return tuple(dict.fromkeys([*self.property_names(), *self.properties]))
 
 
-def _steps_from(value: object) -> tuple[list[Step], list[str]]:
-    steps, faults = [], []
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        return [], [f"steps is {value!r}; write each step as a [[steps]] table."]
-    for number, table in enumerate(value, 1):
-        if isinstance(table, Step):
-            steps.append(table)
-            continue
-        keys = ("name", "reached", "completed")
-        if not isinstance(table, Mapping):
-            faults.append(f"step {number} is {table!r}; write each step as a [[steps]] table.")
-            continue
-        faults += [
-            f"step {number} has the key {key!r}.{nearest(str(key), keys)} A step has {listing(keys)}."
-            for key in table
-            if key not in keys
-        ]
-        if "name" not in table:
-            faults.append(f"step {number} has no name.")
-        steps.append(
-            Step(table.get("name", f"step {number}"), table.get("reached"), table.get("completed"))
-        )
-    return steps, faults
+def schema_path() -> Path:
+    """Say where the JSON Schema of a definition's file lies, by which editors complete it."""
+    return Path(__file__).with_name("definition.schema.json")

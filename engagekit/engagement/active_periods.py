@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -32,6 +32,7 @@ from engagekit.intervals import wilson_columns
 from engagekit.log import open_log
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from engagekit._base import Period, WeekStart
@@ -63,6 +64,7 @@ def lifecycle(
     as_of: Instant | None = None,
     timezone: str = "UTC",
     week_start: WeekStart = "monday",
+    by: str | Sequence[str] | None = None,
     people: bool = False,
     missing: Missing = "refuse",
 ) -> pl.DataFrame:
@@ -77,12 +79,15 @@ def lifecycle(
     event
         Matcher or boolean polars expression of the events that make a user active; None: any event.
     period
-        ``"hour"``, ``"day"``, ``"week"`` or ``"month"``, as the clock of `timezone` shows them.
+        ``"hour"``, ``"day"``, ``"week"``, ``"month"`` or ``"quarter"``, as the clock of `timezone` shows them.
     since, as_of
         The first row is the period that holds `since` (None: the first matching event); events at or after `as_of`
         are not looked at (None: just after the last event). Without an offset they are local to `timezone`.
     timezone, week_start
-        Where periods lie, and whether weeks start on ``"monday"`` or ``"sunday"``.
+        Where periods lie, and on which day weeks start: ``"monday"``, ``"sunday"`` or any other.
+    by
+        A column, or a list of them, to split by; its columns stand first. Each value is answered for by itself, from the
+        events that carry it, over the periods of the whole log; null is a value of its own.
     people
         Return the users themselves.
     missing
@@ -139,7 +144,14 @@ def lifecycle(
     faults += check_choice("missing", missing, MISSING_CHOICES)
     _refuse("lifecycle", faults)
     calendar = Calendar(period, timezone, week_start)
-    activity = _activity(events, event, calendar, since, as_of, missing)
+    names = _by(
+        "lifecycle", by, taken=("period_start", *STATES, "active", "pulse", "complete", "state")
+    )
+    whole = _activity(events, event, calendar, since, as_of, missing, names)
+    return _split(whole, names, lambda activity: _lifecycle(activity, people=people))
+
+
+def _lifecycle(activity: _Activity, *, people: bool) -> pl.DataFrame:
     states = _states(activity)
     table = period_table(activity.first, activity.last, activity.calendar)
     if people:
@@ -180,6 +192,7 @@ def stickiness(
     at_least: int | None = None,
     at_most: int | None = None,
     cumulative: bool = False,
+    by: str | Sequence[str] | None = None,
     people: bool = False,
     missing: Missing = "refuse",
 ) -> pl.DataFrame:
@@ -194,18 +207,21 @@ def stickiness(
     event
         Matcher or boolean polars expression of the events that make a user active; None: any event.
     period
-        ``"hour"``, ``"day"``, ``"week"`` or ``"month"``, as the clock of `timezone` shows them.
+        ``"hour"``, ``"day"``, ``"week"``, ``"month"`` or ``"quarter"``, as the clock of `timezone` shows them.
     since, as_of
         Counted is from the period that holds `since` (None: the first matching event) to the one that holds the
         last instant before `as_of` (None: just after the last event). Without an offset they are local to `timezone`.
     timezone, week_start
-        Where periods lie, and whether weeks start on ``"monday"`` or ``"sunday"``.
+        Where periods lie, and on which day weeks start: ``"monday"``, ``"sunday"`` or any other.
     group
         How many periods, counted from `since`, make an interval; the last interval may be shorter.
     at_least, at_most
         How many events an interval needs, and may have, to count for a user.
     cumulative
         Count users active in so many intervals or more.
+    by
+        A column, or a list of them, to split by; its columns stand first. Each value is answered for by itself, from the
+        events that carry it, over the periods of the whole log; null is a value of its own.
     people
         Return the users themselves.
     missing
@@ -257,7 +273,23 @@ def stickiness(
     faults += check_choice("missing", missing, MISSING_CHOICES)
     _refuse("stickiness", faults)
     calendar = Calendar(period, timezone, week_start)
-    activity = _activity(events, event, calendar, since, as_of, missing)
+    names = _by("stickiness", by, taken=("intervals", "users", "share", "of", "low", "high"))
+    whole = _activity(events, event, calendar, since, as_of, missing, names)
+    bounds = (group, at_least, at_most)
+    return _split(
+        whole, names, lambda one: _stickiness(one, *bounds, cumulative=cumulative, people=people)
+    )
+
+
+def _stickiness(
+    activity: _Activity,
+    group: int,
+    at_least: int | None,
+    at_most: int | None,
+    *,
+    cumulative: bool,
+    people: bool,
+) -> pl.DataFrame:
     users = _intervals(activity, group, at_least, at_most)
     if people:
         up_to = pl.int_ranges(1, pl.col("intervals") + 1).alias("intervals")
@@ -278,6 +310,34 @@ def stickiness(
         .with_columns(*wilson_columns("users"))
         .select("intervals", "users", pl.col("rate").alias("share"), "of", "low", "high")
     )
+
+
+def _by(what: str, by: object, *, taken: Sequence[str]) -> list[str]:
+    names = [by] if isinstance(by, str) else [] if by is None else by
+    if not isinstance(names, (list, tuple)) or not all(isinstance(n, str) for n in names):
+        _refuse(what, [f"by is {by!r}; it takes a column name or a list of them."])
+        return []
+    own = {*taken, "user_id", "event", "at", "index", "times"}
+    _refuse(what, [f"by holds {n!r}, which this answer has for its own; rename the property." for n in names if n in own])  # fmt: skip
+    _refuse(what, ["by names a column twice."] if len(set(names)) < len(names) else [])
+    return list(names)
+
+
+def _split(
+    whole: _Activity, names: list[str], answer: Callable[[_Activity], pl.DataFrame]
+) -> pl.DataFrame:
+    """Answer for each value of `by` over the same periods; its columns stand first."""
+    if not names:
+        return answer(whole)
+    kinds = {name: whole.periods.schema[name] for name in names}
+    parts = []
+    for value in whole.periods.select(names).unique().sort(names, nulls_last=True).iter_rows():
+        key = pl.DataFrame([value], schema=kinds, orient="row")
+        mine = whole.periods.join(key, on=names, how="semi", nulls_equal=True).drop(names)
+        found = answer(replace(whole, periods=mine))
+        parts.append(key.join(found, how="cross", maintain_order="left_right"))
+    empty = answer(replace(whole, periods=whole.periods.drop(names).clear())).clear()
+    return pl.concat(parts) if parts else pl.DataFrame(schema=kinds | dict(empty.schema))
 
 
 def _refuse(what: str, faults: list[str]) -> None:
@@ -304,9 +364,10 @@ def _activity(
     since: Instant | None,
     as_of: Instant | None,
     missing: Missing,
+    by: Sequence[str] = (),
 ) -> _Activity:
     """Find who was active in which period, and which periods are looked at."""
-    log, dates_only = open_log(events, needs=columns_of(event))
+    log, dates_only = open_log(events, needs=[*columns_of(event), *by])
     local, calendar = calendar.timezone, calendar_for(calendar, dates_only=dates_only)
     try_expression(log, "event", event)
     log = in_known_names(
@@ -320,7 +381,7 @@ def _activity(
     known, end = body_of(log, since=since, as_of=end, dates_only=dates_only)
     periods = (
         known.filter(chosen(event))
-        .group_by("user_id", period_index(pl.col("at"), calendar).alias("index"))
+        .group_by(*by, "user_id", period_index(pl.col("at"), calendar).alias("index"))
         .agg(pl.len().alias("times"))
         .collect(engine="streaming")
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
@@ -20,7 +22,6 @@ from engagekit.log import open_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
 
     from engagekit.funnels.attempts import Outcomes
     from engagekit.funnels.parameters import Condition, Exclusion
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from engagekit.instants import Instant
 
 __all__ = ["funnel", "step_drop_off"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def funnel(
@@ -42,6 +45,10 @@ def funnel(
     since: Instant | None = None,
     as_of: Instant | None = None,
     by: str | Sequence[str] | None = None,
+    attribution: Literal["start", "first", "last", "same"] = "start",
+    entered: Literal["day", "week", "month", "quarter"] | None = None,
+    only_closed: bool = False,
+    tolerance: str | timedelta | None = None,
     people: bool = False,
     missing: Missing = "refuse",
 ) -> pl.DataFrame:
@@ -79,8 +86,19 @@ def funnel(
         Attempts opened before `since` and events at or after `as_of` are not looked at; without an offset they
         are UTC. None: from the first event on; just after the last one.
     by
-        A column, or a list of them, to split by. Each value is answered for by itself, from the events that
-        carry it; so a user whose value varies counts in each, and null is a value of its own.
+        A column, or a list of them, to split by; null is a value of its own.
+    attribution
+        Whose value counts where it varies within a user: ``"start"`` that of the event which opened the attempt that
+        counts, ``"first"`` the user's first that is not null, ``"last"`` the last such one not after the step that the
+        attempt got to; a user counts once. With ``"same"`` each value is answered for by itself, from the events that
+        carry it, so a user whose value varies counts in each.
+    entered
+        Split by the period (UTC) in which the attempt that counts was opened, as the column ``entered``.
+    only_closed
+        Consider only attempts whose window is over by `as_of`.
+    tolerance
+        For steps whose clocks differ (a phone's, a server's), in order: by how much, such as ``"2s"``, a step may lie
+        before the steps before it and still count as after them, also before the entry. It then took 0 seconds.
     people
         Return the users themselves.
     missing
@@ -95,9 +113,10 @@ def funnel(
         - `step` (Int32, from 0) and `event` (its name; in any order, how many steps);
         - `n` users at the step, `of` users at the step before, `rate` with its 95 % interval `low`, `high`;
           `of` to `high` are null for the first step, and `rate` to `high` where `of` is 0;
-        - `overall`: share of the users at step 0;
-        - `median_seconds`, `mean_seconds` from the step before; null for the first step;
-        - `open`: how many of `n` count by an attempt whose window is not over by `as_of`;
+        - `overall`: share of the users at step 0, with its 95 % interval `overall_low`, `overall_high`;
+        - `median_seconds`, `mean_seconds` from the step before, and `median_seconds_from_entry` from step 0; null for
+          the first step;
+        - `open`: how many of `n` have an attempt, whichever, whose window is not over by `as_of`;
         - `waiting`: how many of these have not gone on, and still may.
 
         With ``people=True`` a row per step and user of `n`: the columns of `by`, `step, event, user_id,
@@ -113,8 +132,8 @@ def funnel(
 
     Notes
     -----
-    Everyone with an attempt from `since` on counts, also those whose window is not over. Among fully
-    observed attempts, the rate of a step is ``(n - open) / (of - open of the step before)``.
+    Everyone with an attempt from `since` on counts, also those whose window is not over. Among users of whose
+    attempts none is open, the rate of a step is ``(n - open) / (of - open of the step before)``.
 
     References
     ----------
@@ -142,21 +161,33 @@ def funnel(
         exclusion=exclusion,
         since=since,
         as_of=as_of,
+        attribution=attribution,
+        entered=entered,
+        only_closed=only_closed,
+        tolerance=tolerance,
     )
     log, dates_only = open_log(events, needs=needs_of(asked))
     check_conditions(log, asked)
     log = with_known_names(log, asked, missing)
     log, end = body_of(log, since=asked.since, as_of=asked.as_of, dates_only=dates_only)
-    rows, units = _rows(log, asked)
-    outcomes = _outcomes(rows, asked)
+    apart = bool(asked.by) and (attribution != "same" or entered is not None)
+    together = asked.values if attribution == "same" else ()
+    rows, units = _rows(log, replace(asked, by=together) if apart else asked)
+    outcomes = _outcomes(rows, asked, end)
     # numpy loads with these, so that importing this module stays light.
     from engagekit.funnels.results import counted, listed
 
-    if not people:
+    if not people and not apart:
         return counted(outcomes, units, end, asked)
     if units is None:
         ids = pl.Series(outcomes.unit)
         units = pl.DataFrame({"_unit": ids, "user_id": ids.cast(log.collect_schema()["user_id"])})
+    if apart:
+        from engagekit.funnels.attribution import attributed
+
+        units = attributed(log, outcomes, units, asked, end)
+    if not people:
+        return counted(outcomes, units, end, asked)
     return listed(outcomes, units, end, asked)
 
 
@@ -203,7 +234,7 @@ def _flags(conditions: Sequence[pl.Expr]) -> pl.Expr:
     return flags
 
 
-def _outcomes(rows: pl.DataFrame, asked: Asked) -> Outcomes:
+def _outcomes(rows: pl.DataFrame, asked: Asked, end: datetime) -> Outcomes:
     from engagekit.funnels.attempts import Rules, furthest_attempts
 
     count = len(asked.steps)
@@ -214,5 +245,7 @@ def _outcomes(rows: pl.DataFrame, asked: Asked) -> Outcomes:
         entry=asked.entry,
         exclusions=tuple((count + i, b, e) for i, (_, b, e) in enumerate(asked.exclude)),
         exclusion=asked.exclusion,
+        tolerance=asked.tolerance,
+        closed_by=(end - EPOCH) // timedelta(microseconds=1) if asked.only_closed else None,
     )
     return furthest_attempts(rows, rules)

@@ -11,6 +11,7 @@ import numpy as np
 from engagekit._base import later
 from engagekit.funnels.any_order import any_order
 from engagekit.funnels.simultaneous_events import Ties, ties_of
+from engagekit.funnels.tolerant_order import tolerant_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,8 @@ class Rules:
     entry: Literal["best", "first"]
     exclusions: tuple[tuple[int, int, int], ...]
     exclusion: Literal["drop", "stop"]
+    closed_by: int | None = None  # attempts whose window reaches to this instant are not considered
+    tolerance: int = 0  # by so much may the clock of a step lag behind that of the steps before it
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class Trail:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What became of each unit: its furthest step, the end of that attempt's window, and the times of the steps.
+    """What became of each unit: its furthest step, when the window of its last attempt ends, and the times of the steps.
 
     `at` has a row per step; beyond `level` its values mean nothing.
     """
@@ -119,7 +122,8 @@ class Outcomes:
 class Attempts:
     """One attempt per row: its entry, its window's end, the furthest step, and the instant of each step.
 
-    `instants` has a row per step; where a step was not reached, its value means nothing.
+    `instants` has a row per step; where a step was not reached, its value means nothing. Of the attempt that counts for
+    a unit, `ends` is the end of the unit's last one.
     """
 
     entries: Integers
@@ -246,15 +250,23 @@ def _trail(unit: Integers, at: Integers, flags: NDArray[np.unsignedinteger], ste
 def _chosen(trail: Trail, rules: Rules) -> Attempts:
     entries = _entries(trail, rules)
     ends = later(trail.at.take(entries), rules.within)
+    if rules.closed_by is not None:
+        closed = ends < rules.closed_by
+        entries, ends = entries[closed], ends[closed]
     follow = {"ordered": _ordered, "strict": _strict, "any": _any}[rules.order]
-    attempts = _excluded(trail, follow(trail, entries, ends), rules)
+    attempts = follow(trail, entries, ends)
+    if rules.tolerance:
+        attempts = _tolerant(trail, attempts, rules)
+    attempts = _excluded(trail, attempts, rules)
     if rules.entry == "first" or not attempts.entries.size:
         return attempts
     units = trail.unit[attempts.entries]
     begins = _begins(units)
     # One number per attempt, larger the further it gets and then the earlier it is.
     merit = attempts.level * units.size + np.arange(units.size - 1, -1, -1)
-    return attempts.only(units.size - 1 - np.maximum.reduceat(merit, begins) % units.size)
+    best = attempts.only(units.size - 1 - np.maximum.reduceat(merit, begins) % units.size)
+    # Whether any of a unit's attempts may still go on, its last one tells.
+    return replace(best, ends=np.maximum.reduceat(attempts.ends, begins))
 
 
 def _outcomes(trail: Trail, attempts: Attempts) -> Outcomes:
@@ -305,6 +317,26 @@ def _ordered(trail: Trail, entries: Integers, ends: Integers) -> Attempts:
         level[alive] = step
         instants[step, alive] = current
     return Attempts(entries, ends, level, instants)
+
+
+def _tolerant(trail: Trail, attempts: Attempts, rules: Rules) -> Attempts:
+    """Let steps lag behind; where events of one instant that fit several steps carry further without that, they do."""
+    level, instants = tolerant_order(
+        trail.event_flags,
+        trail.starts,
+        trail.unit,
+        trail.at,
+        attempts.entries,
+        attempts.ends,
+        steps=trail.steps,
+        tolerance=rules.tolerance,
+    )
+    better = level >= attempts.level
+    return replace(
+        attempts,
+        level=np.where(better, level, attempts.level),
+        instants=np.where(better, instants, attempts.instants),
+    )
 
 
 def _strict(trail: Trail, entries: Integers, ends: Integers) -> Attempts:

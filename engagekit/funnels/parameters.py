@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
@@ -27,11 +27,16 @@ if TYPE_CHECKING:
 ORDERS = ("ordered", "strict", "any")
 ENTRIES = ("best", "first")
 EXCLUSIONS = ("drop", "stop")
+ATTRIBUTIONS = ("start", "first", "last", "same")
+ENTERED, ENTERED_BY = "entered", ("day", "week", "month", "quarter")
 COUNTS = {"step": pl.Int32, "event": pl.String} | RATE
 COUNTS |= {
     "overall": pl.Float64,
+    "overall_low": pl.Float64,
+    "overall_high": pl.Float64,
     "median_seconds": pl.Float64,
     "mean_seconds": pl.Float64,
+    "median_seconds_from_entry": pl.Float64,
     "open": pl.Int64,
     "waiting": pl.Int64,
 }
@@ -62,6 +67,11 @@ class Asked:
     since: datetime | None
     as_of: datetime | None
     by: tuple[str, ...]
+    values: tuple[str, ...] = ()  # the columns of `by` that the log has
+    attribution: str = "same"
+    entered: Any = None
+    only_closed: bool = False
+    tolerance: int = 0  # microseconds
 
 
 def asked_of(
@@ -75,6 +85,10 @@ def asked_of(
     exclusion: Any,
     since: Any,
     as_of: Any,
+    attribution: Any = "same",
+    entered: Any = None,
+    only_closed: Any = False,
+    tolerance: Any = None,
 ) -> Asked:
     """Check what a funnel was given.
 
@@ -85,15 +99,31 @@ def asked_of(
     """
     faults = check_choice("order", order, ORDERS) + check_choice("entry", entry, ENTRIES)
     faults += check_choice("exclusion", exclusion, EXCLUSIONS)
+    faults += check_choice("attribution", attribution, ATTRIBUTIONS)
+    faults += [] if entered is None else check_choice("entered", entered, ENTERED_BY)
+    if not isinstance(only_closed, bool):
+        faults.append(f"only_closed is {only_closed!r}; it takes True or False.")
     steps, wrong_steps = _steps(steps)
     exclusions, wrong_exclusions = _exclusions(exclude, len(steps))
     span, wrong_span = _tried(lambda: span_of(within))
+    lag, wrong_lag = _lag(tolerance, order)
     moments, wrong_moments = _moments(since, as_of)
     names, wrong_names = _names(by)
-    faults += wrong_steps + wrong_exclusions + wrong_span + wrong_moments + wrong_names
+    faults += wrong_steps + wrong_exclusions + wrong_span + wrong_lag + wrong_moments + wrong_names
     if faults:
         raise ParameterError.from_faults(HEADING, faults)
-    return Asked(steps, exclusions, span, order, entry, exclusion, *moments, names)
+    if entered is not None and ENTERED in names:
+        raise ParameterError.from_faults(HEADING, [f"by holds {ENTERED!r}, which entered= gives."])
+    whole = (*names, ENTERED) if entered is not None else names
+    asked = Asked(steps, exclusions, span, order, entry, exclusion, *moments, whole)
+    return replace(
+        asked,
+        values=names,
+        attribution=attribution,
+        entered=entered,
+        only_closed=only_closed,
+        tolerance=lag,
+    )
 
 
 def _tried(read: Any) -> tuple[Any, list[str]]:
@@ -101,6 +131,17 @@ def _tried(read: Any) -> tuple[Any, list[str]]:
         return read(), []
     except EngagekitError as error:
         return None, [str(error)]
+
+
+def _lag(tolerance: Any, order: Any) -> tuple[int, list[str]]:
+    if tolerance is None:
+        return 0, []
+    span, faults = _tried(lambda: span_of(tolerance, name="tolerance"))
+    if isinstance(span, str):
+        faults.append(f"tolerance is {tolerance!r}; months and longer have no fixed length, give a span such as '2s'.")  # fmt: skip
+    if order != "ordered":
+        faults.append(f"tolerance lets steps be out of order by a little, and order={order!r} asks for another thing; leave it out, or order by 'ordered'.")  # fmt: skip
+    return (0, faults) if faults else (span, [])
 
 
 def _steps(steps: Any) -> tuple[tuple[Condition, ...], list[str]]:
@@ -222,4 +263,4 @@ def needs_of(asked: Asked) -> list[str]:
             else property_names(condition)
         )
     ]
-    return [*needs, *asked.by]
+    return [*needs, *asked.values]

@@ -43,12 +43,24 @@ def counted(
         table.with_columns(
             pl.when(beyond).then(pl.col("n").shift(1)).alias("of"),
             (pl.col("n") / pl.when(entered > 0).then(entered)).alias("overall"),
-            pl.col("median_seconds", "mean_seconds").fill_nan(None),
+            pl.col("median_seconds", "mean_seconds", "median_seconds_from_entry").fill_nan(None),
+            entered.alias("_entered"),
         )
+        .with_columns(*_overall())
         .filter((entered > 0) if asked.by else pl.lit(value=True))
         .with_columns(*wilson_columns())
         .select(*asked.by, *[pl.col(name).cast(dtype) for name, dtype in COUNTS.items()])
     )
+
+
+def _overall() -> list[pl.Expr]:
+    """Give the share of those who entered its interval."""
+    low, high = (
+        e.alias(f"overall_{name}")
+        for e, name in zip(wilson_columns("n", "_entered")[1:], ("low", "high"), strict=True)
+    )
+    beyond = pl.col("step") > 0
+    return [pl.when(beyond).then(low).alias("overall_low"), pl.when(beyond).then(high).alias("overall_high")]  # fmt: skip
 
 
 def _groups(
@@ -75,34 +87,47 @@ def _by_step(
             here = np.flatnonzero(level >= step)
             unit, group, level = unit.take(here), group.take(here), level.take(here)
             still_open, at = still_open.take(here), at.take(here, axis=1)
+        never = np.full(unit.size, np.nan)
         yield {
             "_group": group,
             "_unit": unit,
             "entered_at": at[0],
             "at": at[step],
-            "seconds": (at[step] - at[step - 1]) / 1e6 if step else np.full(unit.size, np.nan),
+            "seconds": _seconds(at[step - 1], at[step]) if step else never,
+            "whole": _seconds(at[0], at[step]) if step else never,
             "open": still_open,
             "waiting": still_open & (level == step) & (step + 1 < len(at)),
         }
 
 
+def _seconds(before: Integers, after: Integers) -> NDArray[np.float64]:
+    """Give the time between two steps; a clock that lags behind gives none, rather than less than none."""
+    found: NDArray[np.float64] = np.maximum(after - before, 0) / 1e6
+    return found
+
+
 def _counts(columns: dict[str, NDArray[Any]], groups: int) -> dict[str, NDArray[Any]]:
     group, seconds = columns["_group"], columns["seconds"]
     n = np.bincount(group, minlength=groups)
-    some = np.maximum(n, 1)
-    in_order = seconds
+    known = np.where(n > 0, 1.0, np.nan)
+    return {
+        "n": n,
+        "median_seconds": known * _medians(seconds, group, n),
+        "median_seconds_from_entry": known * _medians(columns["whole"], group, n),
+        "mean_seconds": known * np.bincount(group, seconds, groups) / np.maximum(n, 1),
+        "open": np.bincount(group[columns["open"]], minlength=groups),
+        "waiting": np.bincount(group[columns["waiting"]], minlength=groups),
+    }
+
+
+def _medians(seconds: NDArray[Any], group: Integers, n: Integers) -> NDArray[Any]:
+    some, in_order = np.maximum(n, 1), seconds
     if not np.isnan(seconds[:1]).any():  # the first step has no times
         in_order = seconds[np.lexsort((seconds, group))]
     begins = np.cumsum(n) - n
     middle = [np.append(in_order, np.nan)[begins + half] for half in ((some - 1) // 2, some // 2)]
-    known = np.where(n > 0, 1.0, np.nan)
-    return {
-        "n": n,
-        "median_seconds": known * (middle[0] + middle[1]) / 2,
-        "mean_seconds": known * np.bincount(group, seconds, groups) / some,
-        "open": np.bincount(group[columns["open"]], minlength=groups),
-        "waiting": np.bincount(group[columns["waiting"]], minlength=groups),
-    }
+    found: NDArray[Any] = (middle[0] + middle[1]) / 2
+    return found
 
 
 def _names(asked: Asked) -> list[str]:

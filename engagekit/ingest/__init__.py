@@ -33,8 +33,11 @@ from engagekit.ingest.files import find_files, is_path
 from engagekit.ingest.id_forms import SCHEMA, forms_of, of_ids
 from engagekit.ingest.overview import Overview, overview
 from engagekit.ingest.own_columns import own_columns
+from engagekit.ingest.presets import likely as likely_preset
 from engagekit.ingest.quality_checks import check_events
-from engagekit.ingest.scan import EVERY, Keep, kept_names, pseudonymize, scan_events
+from engagekit.ingest.reading import EVERY, Keep, as_defined, kept_names
+from engagekit.ingest.sample import sample_of
+from engagekit.ingest.scan import pseudonymize, scan_events
 from engagekit.ingest.users_table import read_users
 
 __all__ = [
@@ -56,6 +59,7 @@ __all__ = [
     "Occurrences",
     "Outskirts",
     "Overview",
+    "as_defined",
     "body_of",
     "check_events",
     "definition_of",
@@ -65,6 +69,7 @@ __all__ = [
     "in_known_names",
     "is_path",
     "kept_names",
+    "likely_preset",
     "missing_events",
     "normal_form",
     "of_ids",
@@ -74,6 +79,7 @@ __all__ = [
     "pseudonymize",
     "read_users",
     "respelt",
+    "sample_of",
     "scan_events",
     "stray_remarks",
     "text_cache",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
-from engagekit.errors import listing, nearest
+from engagekit.errors import ColumnError, listing, nearest
 from engagekit.ingest import nested_fields, timestamps
 from engagekit.ingest.presets import likely
 
@@ -33,8 +33,8 @@ LEAST_LETTERS = 3  # of a name for which another can be near; "data" is not near
 ROLES = {"user": "user", "event": "event's name", "at": "event's time"}
 WHOLE, DECIMAL = r"^-?(0|[1-9]\d{0,17})$", r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$"
 # Columns beside those of the log while it is read, by names that no log has.
-RAW, FILE, ROW, ALIAS, MORE = (
-    f"engagekit:{name}" for name in ("raw", "file", "row", "alias", "more")
+RAW, FILE, ROW, ALIAS, MORE, EVENT, TIME = (
+    f"engagekit:{name}" for name in ("raw", "file", "row", "alias", "more", "event", "time")
 )
 ALL_OF_IT = "engagekit:all"  # a hash of the whole row as the source has it
 SAMPLE = 1000
@@ -55,12 +55,20 @@ class Reading:
     drop_bad_times: bool = False
     aliases: tuple[presets.Path, ...] = ()
     perhaps: tuple[str, ...] = ()  # properties that a log may lack
+    columns: tuple[str, ...] = ()  # the names of a file without a header
+    skip: int = 0
+    member: str | None = None
+    unpivot: tuple[str, ...] = ()  # columns that are events, each holding its time
+    assumed: bool = False  # whether the form is the preset's, which connectors may have rewritten
     can_drop: bool = True  # whether events whose time cannot be read may be left out
     whole: bool = False  # whether rows are to be told apart by all their columns
 
     def called(self, role: str) -> str:
         """Name a role's columns as the person wrote them."""
-        return " or ".join(repr(".".join(place)) for place in self.places[role])
+        shown = [
+            ".".join(place).replace(nested_fields.JOINED, " and ") for place in self.places[role]
+        ]
+        return " or ".join(map(repr, shown))
 
 
 def missing(schema: Mapping[str, Any], reading: Reading, where: str) -> list[str]:
@@ -71,26 +79,23 @@ def missing(schema: Mapping[str, Any], reading: Reading, where: str) -> list[str
         for role, meaning in ROLES.items()
         if nested_fields.first_of(schema, reading.places[role]) is None
     ]
-    faults += [
-        f"{where} has no property {name!r} to keep.{near_property(name, known)}"
-        for name, places in reading.keep.items()
-        if name not in reading.perhaps and nested_fields.first_of(schema, places) is None
-    ]
     if faults:
         faults[-1] += f" Its columns are {listing(known)}.{preset_hint(known, reading)}"
     return faults
 
 
-def bearing(reading: Reading, schemas: Sequence[Mapping[str, Any]]) -> Reading:
-    """Bear that files lack a property to keep, where others of the same log have it: it began later, or ended."""
-    if len(schemas) < 2:
-        return reading
-    some = [
-        name
+def unkept(schemas: Sequence[Mapping[str, Any]], reading: Reading, where: str) -> list[str]:
+    """List the properties to keep that no file has; one that begins on a later day is in some."""
+    known = list(dict.fromkeys(name for schema in schemas for name in schema))
+    faults = [
+        f"{where} has no property {name!r} to keep.{near_property(name, known)}"
         for name, places in reading.keep.items()
-        if any(nested_fields.first_of(schema, places) is not None for schema in schemas)
+        if name not in reading.perhaps
+        and all(nested_fields.first_of(schema, places) is None for schema in schemas)
     ]
-    return replace(reading, perhaps=tuple(dict.fromkeys([*reading.perhaps, *some])))
+    if faults:
+        faults[-1] += f" Its columns are {listing(known)}.{preset_hint(known, reading)}"
+    return faults
 
 
 def lacked(reading: Reading, schemas: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -103,6 +108,30 @@ def lacked(reading: Reading, schemas: Iterable[Mapping[str, Any]]) -> set[str]:
             nested_fields.first_of(schema, reading.keep[name]) is not None for schema in known
         )
     }
+
+
+def unpivoted(
+    rows: pl.LazyFrame, schema: Mapping[str, Any], reading: Reading
+) -> tuple[pl.LazyFrame, dict[str, Any]]:
+    """Make one row per event of a table with one column per event; where nothing happened there is no row.
+
+    Raises
+    ------
+    ColumnError
+        A column is not there.
+    """
+    if not reading.unpivot:
+        return rows, dict(schema)
+    known = [name for name in schema if not name.startswith("engagekit:")]
+    faults = [f"there is no column {c!r} to unpivot.{nearest(c, known)}" for c in reading.unpivot if c not in schema]  # fmt: skip
+    if faults:
+        raise ColumnError.from_faults("The event log cannot be read", faults)
+    others = [n for n in rows.collect_schema().names() if n not in reading.unpivot]
+    rows = rows.unpivot(
+        on=list(reading.unpivot), index=others, variable_name=EVENT, value_name=TIME
+    ).filter(pl.col(TIME).is_not_null())
+    long = {name: dtype for name, dtype in schema.items() if name not in reading.unpivot}
+    return rows, long | {EVENT: pl.String(), TIME: schema[reading.unpivot[0]]}
 
 
 def preset_hint(known: list[str], reading: Reading) -> str:
@@ -151,6 +180,9 @@ def as_log(
     dtype, event_dtype = dtype_of(rows, at), dtype_of(rows, event)
     known = isinstance(dtype, (pl.Datetime, pl.Date))
     kept = [_kept(schema, places).alias(name) for name, places in reading.keep.items()]
+    prefix = reading.preset.prefix if reading.preset else ""
+    if prefix and dtype_of(rows, user) == pl.String:
+        user = user.str.strip_prefix(prefix)
     log = rows.select(
         user.alias("user_id"),
         nested_fields.as_text(event, event_dtype).alias("event"),
@@ -201,7 +233,9 @@ def _required(schema: Mapping[str, Any], reading: Reading, role: str) -> pl.Expr
 
 def _kept(schema: Mapping[str, Any], places: tuple[presets.Path, ...]) -> pl.Expr:
     value = nested_fields.first_of(schema, places, blanks=True)
-    return pl.lit(None, dtype=pl.String) if value is None else value
+    return (
+        pl.lit(None) if value is None else value
+    )  # of no type, so that it takes that of other files
 
 
 def dtype_of(rows: pl.LazyFrame, value: pl.Expr) -> Any:
@@ -222,7 +256,10 @@ def first_form(
     """Tell from a log's first times how they are written; also returns those times, as text."""
     at = _required(schema, reading, "at")
     sample = rows.select(text_of_time(at).alias("at")).head(SAMPLE).collect().to_series()
-    return reading.form or timestamps.choose(sample), sample
+    form = reading.form
+    if reading.assumed and not sample.drop_nulls().head(20).str.contains(timestamps.NUMBER).any():
+        form = None
+    return form or timestamps.choose(sample), sample
 
 
 def text_of_time(at: pl.Expr) -> pl.Expr:
@@ -246,6 +283,8 @@ def settle_times(
     """Find the further forms in which the times left over are written, and the faults of those that fit none."""
     forms: list[Form] = []
     candidates = (reading.form,) if reading.form else timestamps.FORMS
+    if reading.form and reading.assumed:
+        candidates = (reading.form, *timestamps.FORMS)
     while True:
         unread = pl.col(RAW).is_not_null()
         if forms:

@@ -21,6 +21,14 @@ DEEPEST = 12  # folders above a file that are looked at
 LOOSE = "Read as loose files, rows that were replaced or deleted would count too."
 
 
+def is_parquet_elsewhere(source: str) -> bool:
+    """Tell the address of parquet, of one file or of a folder of them, that polars can fetch."""
+    found = ADDRESS.match(source)
+    known = found is not None and found[1].lower() in {*IN_CLOUDS, "http", "https"}
+    path = source.split("?", maxsplit=1)[0].casefold()
+    return known and path.endswith((".parquet", ".pq", "/", "*"))
+
+
 def refuse_address(source: str) -> None:
     """Refuse what is no path, saying how to get at it.
 
@@ -41,8 +49,8 @@ def refuse_address(source: str) -> None:
     if scheme in IN_CLOUDS or scheme in {"http", "https"}:
         scan = SCANS.get(Path(rest).suffix.lower(), "scan_parquet")
         raise EventLogError(
-            f"{address!r} lies elsewhere, and only files on this machine are read. Copy it here first; or let polars read it, which takes "
-            f"such addresses, and give its frame: ek.scan_events(pl.{scan}({address!r})). DuckDB can, too."
+            f"{address!r} lies elsewhere; of what does, ek.scan_events reads parquet by its address, given as text. Copy it here first; or let "
+            f"polars read it, and give its frame: ek.scan_events(pl.{scan}({address!r})). DuckDB can, too."
         )
     raise EventLogError(
         f"{address!r} is an address, and only files on this machine are read. Copy it here first, or read it with what knows it and give the table."
@@ -103,21 +111,23 @@ def _is_iceberg(place: Path) -> bool:
     return (metadata / "version-hint.text").is_file() or any(metadata.glob("*.metadata.json"))
 
 
-def refuse_workbook(
-    shown: str, start: bytes, members: Sequence[str] = (), *, given: str = "ek.scan_events({})"
-) -> None:
-    """Refuse a spreadsheet program's file, told by its name or by what is in it.
+def is_workbook(shown: str, start: bytes, members: Sequence[str] = ()) -> bool:
+    """Tell a spreadsheet program's file by its name, or by what is in it."""
+    inside = any(name in {"xl/workbook.xml", "xl/workbook.bin", "content.xml"} for name in members)
+    return inside or start.startswith(OLD_WORKBOOK) or Path(shown).suffix.lower() in WORKBOOKS
+
+
+def refuse_workbook(shown: str, *, given: str) -> None:
+    """Refuse a spreadsheet program's file where only text and parquet are read.
 
     Raises
     ------
     EventLogError
         It is one.
     """
-    inside = any(name in {"xl/workbook.xml", "xl/workbook.bin", "content.xml"} for name in members)
-    if not (inside or start.startswith(OLD_WORKBOOK) or Path(shown).suffix.lower() in WORKBOOKS):
+    if not is_workbook(shown, b""):
         return
-    path = shown.split("!", maxsplit=1)[0]
     raise EventLogError(
         f"{shown!r} is a workbook of a spreadsheet program. Save the sheet as csv (UTF-8) there; or give its frame: "
-        f"{given.format(f'pl.read_excel({path!r})')}, for which polars needs the package fastexcel."
+        f"{given.format(f'pl.read_excel({shown!r})')}, for which polars needs the package fastexcel."
     )

@@ -10,7 +10,7 @@ import polars as pl
 
 from engagekit._base import Remark
 from engagekit.errors import DefinitionError, ParameterError, listing, nearest
-from engagekit.matchers import as_matches, event_names, label
+from engagekit.matchers import Not, as_matches, event_names, goals, label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -93,7 +93,7 @@ def missing_events(definition: Definition, log: Occurrences, *, allow: bool) -> 
         if not absent:
             continue
         told = " ".join(dict.fromkeys(_told(match, log) for match in absent))
-        if len(absent) < len(as_matches(matcher)):
+        if any(_reachable(parts, absent) for parts in goals(matcher)):
             remarks.append(Remark(UNKNOWN, (role, label(matcher)), f"{_called(role)}: {told}"))
         elif not allow and role.startswith(NEEDED):
             refused.append(f"{_called(role)}: {told}")
@@ -107,6 +107,11 @@ def missing_events(definition: Definition, log: Occurrences, *, allow: bool) -> 
     return remarks
 
 
+def _reachable(parts: Sequence[tuple[Sequence[Match], int]], absent: Sequence[Match]) -> bool:
+    """Say whether each part of a goal has a match that somebody did."""
+    return all(any(match not in absent for match in part) for part, _ in parts)
+
+
 def _occurs(match: Match, log: Occurrences) -> bool:
     return match.event in log.names and (not match.where or log.any_of(match))
 
@@ -118,10 +123,12 @@ def _told(match: Match, log: Occurrences) -> str:
         )
         return f"{match.event!r} is in no event.{near}"
     hints = []
-    for column, values in match.where:
+    for column, condition in match.where:
         known = [v for v in log.values(match.event, column) if v is not None][:MOST_VALUES]
-        if not set(values) & set(known):
-            near = nearest(str(values[0]), map(str, known))
+        if isinstance(condition, Not):
+            hints.append(f" {column!r} has {listing(known[:6])}." if known else "")
+        elif not set(condition) & set(known):
+            near = nearest(str(condition[0]), map(str, known))
             hints.append(
                 near or f" {column!r} has {listing(known[:6])}."
                 if known

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import codecs
 import csv
+import fnmatch
 import glob
 import gzip
-import json
 import os
+import re
 import shutil
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from urllib.parse import unquote
 
 import polars as pl
 
-from engagekit.errors import EngagekitError, EventLogError, ParameterError, faults_of, nearest
-from engagekit.ingest.elsewhere_files import refuse_address, refuse_tables, refuse_workbook
+from engagekit.errors import (
+    EngagekitError,
+    EventLogError,
+    ParameterError,
+    faults_of,
+    listing,
+    nearest,
+)
+from engagekit.ingest import containers
+from engagekit.ingest.elsewhere_files import (
+    is_parquet_elsewhere,
+    is_workbook,
+    refuse_address,
+    refuse_tables,
+)
+from engagekit.log import COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from engagekit.ingest.presets import Preset
 
@@ -36,8 +52,8 @@ KINDS: dict[str, Kind] = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-PACKED = (".gz", ".zst", ".zstd", ".zip")
-READS = "csv, tsv, ndjson (jsonl) and parquet, plain or as .gz, .zst or .zip"
+PACKED = (".gz", ".zst", ".zstd", ".zip", ".bz2", ".xz")
+READS = "csv, tsv, ndjson (jsonl), JSON lists, Excel, Arrow and parquet, plain or as .gz, .bz2, .xz, .zst or .zip"
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
@@ -45,6 +61,7 @@ MARKS = {
 }
 DEEPEST = 3  # an export zip may hold zips of gzip files, not more
 HEAD = 1 << 16
+MANY = 50  # files of an archive that are rather read as one
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,27 @@ class LogFile:
     separator: str = ","
     header: bool = True
     quoted: bool = True
+    skip: int = 0
+    hive: tuple[tuple[str, str], ...] = ()  # keys and values that the path holds
+    joined: bool = False  # whether it stands for many files of an archive
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How files are opened: what they are told to be, and where temporary files go."""
+
+    preset: Preset | None
+    encoding: str
+    workdir: Path
+    columns: bool = (
+        False  # whether the names of the columns are said, because the file has no header
+    )
+    skip: int = 0
+    member: str | None = None
+    together: bool = False  # whether the many small files of an archive become one
+    names: tuple[str, ...] = (
+        COLUMNS  # by which an event is told from an object around a list of them
+    )
 
 
 def is_path(source: Any) -> bool:
@@ -68,6 +106,12 @@ def is_path(source: Any) -> bool:
         and bool(source)
         and all(isinstance(each, (str, os.PathLike)) for each in source)
     )
+
+
+def is_remote(source: Any) -> bool:
+    """Say whether a source is the address of parquet in a store or on the web, which polars fetches."""
+    each = source if isinstance(source, (list, tuple)) else [source]
+    return bool(each) and all(isinstance(one, str) and is_parquet_elsewhere(one) for one in each)
 
 
 def find_files(source: Any) -> list[Path]:
@@ -99,6 +143,8 @@ def _expand(path: Path) -> list[Path]:
             return _in_folder(path)
         if path.exists():
             return [path]
+    except EngagekitError:
+        raise
     except (OSError, ValueError) as error:
         raise EventLogError(f"{str(path)!r} cannot be opened ({error}).") from None
     if glob.has_magic(str(path)):
@@ -131,7 +177,16 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def open_files(
-    paths: Sequence[Path], *, preset: Preset | None, encoding: str, workdir: Path
+    paths: Sequence[Path],
+    *,
+    preset: Preset | None,
+    encoding: str,
+    workdir: Path,
+    columns: bool = False,
+    skip: int = 0,
+    member: str | None = None,
+    together: bool = False,
+    names: Sequence[str] = COLUMNS,
 ) -> tuple[list[LogFile], list[str]]:
     """Unpack archives, bring text to UTF-8, and tell each file's format; temporary files go to `workdir`.
 
@@ -140,11 +195,13 @@ def open_files(
     tuple
         The files that can be read, and the faults of those that are empty, damaged or of another kind, by name.
     """
+    how = Opening(preset, encoding, workdir, columns, skip, member, together, tuple(names))
     files: list[LogFile] = []
     faults: list[str] = []
     for path in paths:
         try:
-            files += _open(path, str(path), preset, encoding, workdir, depth=0)
+            hive = hive_of(path)
+            files += [replace(file, hive=hive) for file in _open(path, str(path), how, depth=0)]
         except EngagekitError as error:
             faults += faults_of(error)
         except Exception as error:  # damaged archives raise whatever they meet
@@ -152,30 +209,75 @@ def open_files(
     return files, list(dict.fromkeys(faults))
 
 
-def _open(
-    path: Path, shown: str, preset: Preset | None, encoding: str, workdir: Path, *, depth: int
-) -> list[LogFile]:
+def hive_of(path: Path) -> tuple[tuple[str, str], ...]:
+    """Read the keys of a hive folder out of a path: ``event=open/date=2026-03-01/0.parquet``."""
+    pairs = [part.split("=", 1) for part in path.parts[:-1] if re.fullmatch(r"\w+=[^=]+", part)]
+    return tuple((key, unquote(value)) for key, value in pairs)
+
+
+def _open(path: Path, shown: str, how: Opening, *, depth: int) -> list[LogFile]:
     with path.open("rb") as file:
-        start = file.read(4)
+        start = file.read(6)
     if not start:
         raise EventLogError(f"{shown!r} is empty (0 bytes).")
-    refuse_workbook(shown, start)
-    if start == b"PK\x03\x04" or start == b"PK\x05\x06":
-        return _unzip(path, shown, preset, encoding, workdir, depth=depth)
-    if start == b"PAR1":
+    if start[:4] in {b"PK\x03\x04", b"PK\x05\x06"}:
+        return _unzip(path, shown, how, depth=depth)
+    if start[:4] == b"PAR1":
         return [LogFile(path, shown, "parquet")]
+    if is_workbook(shown, start):
+        return _as_parquet(containers.workbook_to_parquet, path, shown, how)
+    if start == b"ARROW1":
+        return _as_parquet(containers.arrow_to_parquet, path, shown, how)
+    if start[:3] == b"BZh" or start[:4] == b"\xfd7zX":
+        target = _new_file(how.workdir)
+        containers.unpacked(path, start[:4], target, shown)
+        return _open(target, shown, how, depth=depth + 1)
+    return [_text(path, shown, how)]
+
+
+def _text(path: Path, shown: str, how: Opening) -> LogFile:
     kind = _kind_by_name(shown)
     if kind == "parquet":
         raise EventLogError(f"{shown!r} is not a parquet file, or only a part of one.")
-    if kind is None and not (preset and preset.columns):
+    headless = bool(how.preset and how.preset.columns)
+    if kind is None and not headless:
         kind = _kind_by_content(path, shown)
-    path = _as_utf8(path, shown, encoding, workdir)
-    if preset and preset.columns:
-        return [_headless(path, shown, preset)]
+    path = _as_utf8(path, shown, how.encoding, how.workdir)
+    if headless and how.preset is not None and not _has_header(path, how.preset):
+        return _headless(path, shown, how.preset)
     if kind == "ndjson":
-        _refuse_json_array(path, shown)
-        return [LogFile(path, shown, "ndjson")]
-    return [LogFile(path, shown, "csv", _separator(path, shown))]
+        return LogFile(_as_lines(path, shown, how), shown, "ndjson")
+    separator = _separator(path, shown, how.skip)
+    return LogFile(path, shown, "csv", separator, header=not how.columns, skip=how.skip)
+
+
+def _as_parquet(
+    write: Callable[[Path, Path, str], None], path: Path, shown: str, how: Opening
+) -> list[LogFile]:
+    target = _new_file(how.workdir)
+    write(path, target, shown)
+    return [LogFile(target, shown, "parquet")]
+
+
+def _as_lines(path: Path, shown: str, how: Opening) -> Path:
+    """Rewrite a JSON list as lines of JSON, or leave the file as it is."""
+    head, workdir = head_of(path), how.workdir
+    inside = how.preset.inside if how.preset else ""
+    if not head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith((b"[", b"{")):
+        return path
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    if packed and head.lstrip().startswith(b"["):
+        plain = _new_file(workdir)
+        with gzip.open(path, "rb") as source, plain.open("wb") as out:
+            shutil.copyfileobj(source, out, 1 << 20)
+        path = plain
+    elif packed:
+        return path
+    target = _new_file(workdir)
+    rewritten = containers.json_to_lines(path, head, target, shown, names=how.names)
+    found = target if rewritten else path
+    return containers.spread(found, inside, _new_file(workdir), shown) if inside else found
 
 
 def _kind_by_name(shown: str) -> Kind | None:
@@ -218,39 +320,62 @@ def _head_of_zst(path: Path) -> bytes:
     return "\n".join(line or "" for line in lines).encode()[:HEAD]
 
 
-def _unzip(
-    path: Path, shown: str, preset: Preset | None, encoding: str, workdir: Path, *, depth: int
-) -> list[LogFile]:
+def _unzip(path: Path, shown: str, how: Opening, *, depth: int) -> list[LogFile]:
     if depth == DEEPEST:
         raise EventLogError(f"{shown!r} holds archives within archives more than {DEEPEST} deep.")
-    files: list[LogFile] = []
-    faults: list[str] = []
     with zipfile.ZipFile(path) as archive:
-        members = [
-            m
-            for m in archive.infolist()
-            if not m.is_dir()
-            and not Path(m.filename).name.startswith((".", "_"))
-            and "__MACOSX" not in m.filename
-        ]
-        refuse_workbook(shown, b"", [m.filename for m in members])
-        if not members:
-            raise EventLogError(f"{shown!r} is an archive without files.")
-        _refuse_too_large(members, shown, workdir)
+        if is_workbook(shown, b"", archive.namelist()):
+            return _as_parquet(containers.workbook_to_parquet, path, shown, how)
+        members = _members(archive, shown, how)
+        _refuse_too_large(members, shown, how.workdir)
+        if how.together and len(members) >= MANY and not (how.preset and how.preset.inside):
+            joined = containers.joined(archive, members, _new_file(how.workdir))
+            if joined is not None:
+                name = f"{shown} ({len(members):,} files)"
+                found = _open(joined, f"{name}.ndjson", how, depth=depth + 1)
+                return [replace(file, joined=True) for file in found]
+        files: list[LogFile] = []
+        faults: list[str] = []
         for member in members:
             name = f"{shown}!{member.filename}"
             try:
-                target = _new_file(workdir)
+                target = _new_file(how.workdir)
                 with archive.open(member) as packed, target.open("wb") as out:
                     shutil.copyfileobj(packed, out, 1 << 20)
-                files += _open(target, name, preset, encoding, workdir, depth=depth + 1)
+                files += _open(target, name, how, depth=depth + 1)
             except EngagekitError as error:
                 faults += faults_of(error)
             except Exception as error:  # damaged archives raise whatever they meet
                 faults.append(f"{name!r} cannot be unpacked: {error}.")
     if faults:
+        if files and how.member is None:
+            faults[-1] += f" To read some of its files only, say which: member={Path(files[0].shown.rsplit('!')[-1]).name!r}."  # fmt: skip
         raise EventLogError.from_faults(f"The archive {shown!r} cannot be read", faults)
     return files
+
+
+def _members(archive: zipfile.ZipFile, shown: str, how: Opening) -> list[zipfile.ZipInfo]:
+    members = [
+        m
+        for m in archive.infolist()
+        if not m.is_dir()
+        and not Path(m.filename).name.startswith((".", "_"))
+        and "__MACOSX" not in m.filename
+    ]
+    if not members:
+        raise EventLogError(f"{shown!r} is an archive without files.")
+    if how.member is None:
+        return members
+    chosen = [
+        m
+        for m in members
+        if fnmatch.fnmatch(m.filename, how.member)
+        or fnmatch.fnmatch(Path(m.filename).name, how.member)
+    ]
+    if not chosen:
+        names = [m.filename for m in members]
+        raise EventLogError(f"{shown!r} holds no file {how.member!r}.{nearest(how.member, names)} It holds {listing(names)}.")  # fmt: skip
+    return chosen
 
 
 def _new_file(workdir: Path) -> Path:
@@ -303,29 +428,15 @@ def _plain(path: Path, shown: str) -> Any:
     return path.open("rb")
 
 
-def _refuse_json_array(path: Path, shown: str) -> None:
-    if head_of(path).lstrip().startswith(b"["):
-        raise EventLogError(one_list(shown))
-
-
-def one_list(shown: str, key: str | None = None) -> str:
-    """Say what to do about JSON that is one list, or one object around a list, rather than an object per line."""
-    what = "one JSON list" if key is None else f"one JSON object around the list {key!r}"
-    path, at = (".[]", "") if key is None else (f".[{json.dumps(key)}][]", f"[{key!r}]")
-    return (
-        f"{shown!r} holds {what}; it takes one JSON object per line (jq -c '{path}' file.json > file.ndjson), or a table: "
-        f"ek.scan_events(pl.DataFrame(json.load(open({shown!r}, 'rb')){at}))."
-    )
-
-
-def around_a_list(path: Path) -> str | None:
-    """Find the key of the one list of objects that a JSON object holds, if a file is nothing but such an object."""
-    try:
-        held = json.loads(head_of(path))
-    except (ValueError, RecursionError):
-        return None
-    lists = [k for k, v in held.items() if isinstance(v, list) and v and isinstance(v[0], dict)] if isinstance(held, dict) else []  # fmt: skip
-    return lists[0] if len(lists) == 1 else None
+def _has_header(path: Path, preset: Preset) -> bool:
+    """Tell a table with a header, as warehouses write it, from the export without one."""
+    line = head_of(path).split(b"\n")[0].decode("utf-8", "replace").strip("\ufeff\r")
+    known = {name.casefold() for name in preset.columns}
+    for mark in ",;\t|":
+        fields = [field.strip('"').casefold() for field in line.split(mark)]
+        if len(fields) > 2 and sum(field in known for field in fields) > len(fields) / 2:
+            return not (mark == "\t" and len(fields) == len(preset.columns))
+    return False
 
 
 def _headless(path: Path, shown: str, preset: Preset) -> LogFile:
@@ -340,8 +451,8 @@ def _headless(path: Path, shown: str, preset: Preset) -> LogFile:
     return LogFile(path, shown, "csv", "\t", header=header, quoted=preset.quoted)
 
 
-def _separator(path: Path, shown: str) -> str:
-    head = head_of(path)
+def _separator(path: Path, shown: str, skip: int = 0) -> str:
+    head = b"\n".join(head_of(path).split(b"\n")[skip:])
     if b"\r" in head and b"\n" not in head:
         raise EventLogError(
             f"{shown!r} ends its lines with a lone carriage return, as old Macs did; save it with ordinary line ends."

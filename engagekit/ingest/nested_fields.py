@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # What programs write for "nothing" where an id, a name or a time belongs.
 NOTHING = ["", "null", "NULL", "None", "none", "nan", "NaN", "undefined", "\\N"]
+JOINED = "\x1f"  # between the names of columns that are read as one
 PAIR_VALUES = ("string_value", "int_value", "float_value", "double_value")
 PAIRS = pl.List(
     pl.Struct({"key": pl.String, "value": pl.Struct(dict.fromkeys(PAIR_VALUES, pl.String))})
@@ -33,18 +34,48 @@ def places_of(name: str, preset: Preset | None) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(ways))
 
 
+def _own_name(schema: Mapping[str, Any], name: str) -> str | None:
+    """Find a column as it is written, or else the one that differs by case only, as warehouses write names in capitals."""
+    if name in schema:
+        return name
+    folded = [each for each in schema if each.casefold() == name.casefold()]
+    return folded[0] if len(folded) == 1 else None
+
+
+def _joined(schema: Mapping[str, Any], names: Sequence[str]) -> pl.Expr | None:
+    """Join several columns by blanks: an event's category and action, a date and a time."""
+    frame = pl.LazyFrame(schema=schema)
+    parts: list[pl.Expr] = []
+    for name in names:
+        value = first_of(schema, places_of(name, None))
+        if value is None:
+            return None
+        dtype = frame.select(value.alias("v")).collect_schema()["v"]
+        # The day of a date column that was read as midnights.
+        day = isinstance(dtype, pl.Datetime) and len(parts) == 0
+        parts.append((value.dt.date() if day else value).cast(pl.String))
+    joined = pl.concat_str(parts, separator=" ", ignore_nulls=True)
+    return pl.when(parts[0].is_not_null()).then(joined)
+
+
 def value_at(schema: Mapping[str, Any], place: Path) -> pl.Expr | None:
     """Build the expression of a value at a place, or None if the schema has no such place."""
-    dtype = schema.get(place[0])
-    if dtype is None:
-        return None
-    value, rest = pl.col(place[0]), place[1:]
+    if JOINED in place[0]:
+        return _joined(schema, place[0].split(JOINED))
+    name = _own_name(schema, place[0])
+    if name is None:
+        # A log of one kind of event names it: event="=purchase".
+        constant = len(place) == 1 and place[0].startswith("=") and len(place[0]) > 1
+        return pl.lit(place[0][1:]) if constant else None
+    dtype = schema[name]
+    value, rest = pl.col(name), place[1:]
     while rest:
         if isinstance(dtype, pl.Struct):
             fields = {field.name: field.dtype for field in dtype.fields}
-            if rest[0] not in fields:
+            inner = _own_name(fields, rest[0])
+            if inner is None:
                 return None
-            value, dtype, rest = value.struct.field(rest[0]), fields[rest[0]], rest[1:]
+            value, dtype, rest = value.struct.field(inner), fields[inner], rest[1:]
         elif dtype == pl.String:
             return from_json(value, rest)
         elif _holds_pairs(dtype) and len(rest) == 1:
@@ -110,11 +141,13 @@ def as_text(value: pl.Expr, dtype: Any) -> pl.Expr:
     return value.cast(pl.String)
 
 
-def schema_for(places: Iterable[Path], *, pairs: Sequence[str] = ()) -> dict[str, Any]:
+def schema_for(places: Sequence[Path], *, pairs: Sequence[str] = ()) -> dict[str, Any]:
     """Build the schema that reads these places from lines of JSON, every value as text."""
     tree: dict[str, Any] = {}
     leaves: set[Path] = set()
-    for place in places:
+    apart = [(name,) for place in places for name in place[0].split(JOINED) if JOINED in place[0]]
+    plain = [place for place in places if JOINED not in place[0] and not place[0].startswith("=")]
+    for place in [*plain, *apart]:
         if place[0] in pairs:
             tree[place[0]] = PAIRS
             continue

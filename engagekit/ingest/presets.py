@@ -29,6 +29,9 @@ class Preset:
     quoted: bool = True
     local: bool = False
     pairs: tuple[str, ...] = field(default=())
+    table: bool = False  # where no column names the event, the table does: pages, identifies
+    prefix: str = ""  # what stands before the id of a device where a user's id belongs
+    inside: str = ""  # the list of actions within each line, a visit
 
 
 def _paths(*names: str) -> tuple[Path, ...]:
@@ -61,11 +64,24 @@ _SNOWPLOW = """
 SNOWPLOW_COLUMNS = tuple(_SNOWPLOW.split())
 
 _MIXPANEL = Preset(
-    user=_paths("properties/distinct_id", "distinct_id"),
-    event=_paths("event", "event_name"),
+    user=_paths(
+        "properties/$user_id", "$user_id", "properties/distinct_id", "distinct_id", "Distinct ID"
+    ),
+    event=_paths("event", "event_name", "name", "Event Name"),
     at=_paths("properties/time", "time"),
     at_format="s",
+    aliases=_paths("properties/$device_id", "$device_id", "device_id"),
     bags=_paths("properties"),
+    prefix="$device:",
+)
+
+_SEGMENT = Preset(
+    user=_paths("userId", "user_id", "anonymousId", "anonymous_id"),
+    aliases=_paths("anonymousId", "anonymous_id"),
+    event=_paths("event", "type"),
+    at=_paths("timestamp", "originalTimestamp", "original_timestamp", "receivedAt", "received_at"),
+    bags=_paths("properties", "traits", "context"),
+    table=True,
 )
 
 PRESETS = {
@@ -92,24 +108,20 @@ PRESETS = {
         event=_MIXPANEL.event,
         at=_MIXPANEL.at,
         at_format="s",
+        aliases=_MIXPANEL.aliases,
         bags=_MIXPANEL.bags,
         local=True,
+        prefix=_MIXPANEL.prefix,
     ),
     "posthog": Preset(
-        user=_paths("distinct_id", "*.distinct_id"),
+        user=_paths("person_id", "person.id", "distinct_id", "*.person_id", "*.distinct_id"),
+        aliases=_paths("distinct_id", "*.distinct_id"),
         event=_paths("event", "*.event"),
         at=_paths("timestamp", "*.timestamp"),
         bags=_paths("properties", "person_properties", "*.properties"),
     ),
-    "segment": Preset(
-        user=_paths("userId", "user_id", "anonymousId", "anonymous_id"),
-        aliases=_paths("anonymousId", "anonymous_id"),
-        event=_paths("event", "type"),
-        at=_paths(
-            "timestamp", "originalTimestamp", "original_timestamp", "receivedAt", "received_at"
-        ),
-        bags=_paths("properties", "traits", "context"),
-    ),
+    "segment": _SEGMENT,
+    "rudderstack": _SEGMENT,
     "snowplow": Preset(
         user=_paths("user_id", "domain_userid", "network_userid"),
         event=_paths("event_name", "event"),
@@ -118,6 +130,15 @@ PRESETS = {
         bags=_paths("unstruct_event/data/data"),
         columns=SNOWPLOW_COLUMNS,
         quoted=False,
+    ),
+    # The visits log (Live.getLastVisitsDetails): a list of visits, each with its actions.
+    "matomo": Preset(
+        user=_paths("userId", "visitorId"),
+        event=_paths("eventAction", "type"),
+        at=_paths("timestamp"),
+        at_format="s",
+        aliases=_paths("visitorId"),
+        inside="actionDetails",
     ),
 }
 
@@ -133,12 +154,21 @@ def preset_of(name: str | None) -> Preset | None:
     return PRESETS[folded]
 
 
+OWN_COLUMNS = 5  # so many names of an export's columns, and over half of a table's, are no chance
+
+
 def likely(columns: list[str]) -> str | None:
     """Name the preset whose columns these look like, to suggest it."""
-    have = set(columns)
+    have = {name.casefold() for name in columns}
     told = [
-        (name, preset) for name, preset in PRESETS.items() if not (preset.columns or preset.local)
+        (name, preset)
+        for name, preset in PRESETS.items()
+        if not (preset.columns or preset.local or preset.inside)
     ]
+    for name, preset in PRESETS.items():
+        shared = have & {column.casefold() for column in preset.columns}
+        if len(shared) >= OWN_COLUMNS and 2 * len(shared) > len(have):
+            return name
     for certain in (True, False):
         for name, preset in told:
             roles = (preset.user, preset.event, preset.at)
@@ -151,4 +181,4 @@ def likely(columns: list[str]) -> str | None:
 
 def _any_in(have: set[str], places: tuple[Path, ...], *, certain: bool) -> bool:
     # What lies inside a column is certain only where its name is known with dots.
-    return any((".".join(place) if certain else place[0]) in have for place in places)
+    return any((".".join(place) if certain else place[0]).casefold() in have for place in places)

@@ -206,7 +206,7 @@ def _duplicates(raw: pl.LazyFrame) -> Finding:
         rows - distinct,
         rows,
         example,
-        "They are kept. If an event was sent twice rather than done twice, read the log with dedupe=True, which drops rows that are the same in every column of the source.",
+        "They agree in user, event, time and the properties kept; other columns were not compared. If an event was sent twice rather than done twice, read the log with dedupe=True, which drops rows that are the same in every column of the source, or with dedupe='…' and the column of a message's id.",
     )
 
 
@@ -349,7 +349,9 @@ def _undone(log: pl.LazyFrame, definition: Definition, counts: dict[str, int]) -
         for r, m in meant.items()
         if all(c in schema for c in property_names(m)) and not condition_faults(schema, [m])
     }
-    done = log.select(matches(m).any().alias(role) for role, m in known.items()).collect()
+    done = log.select(
+        matches(m, any_part=True).any().alias(role) for role, m in known.items()
+    ).collect()
     never = [role for role in known if not (done.height and done[role].item())]
     never += [role for role in meant if role not in known]
     # A role all of whose names are unknown is told already, as unknown.

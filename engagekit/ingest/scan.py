@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit.errors import (
-    ColumnError,
-    ParameterError,
-    check_choice,
-    listing,
-    nearest,
-)
-from engagekit.ingest import identities, nested_fields, timestamps, typed_tables
-from engagekit.ingest.column_mapping import ALL_OF_IT, Reading
+from engagekit.errors import ColumnError, ParameterError, nearest
+from engagekit.ingest import identities, typed_tables
+from engagekit.ingest.column_mapping import ALL_OF_IT
 from engagekit.ingest.definition_argument import definition_of
-from engagekit.ingest.files import find_files, is_path
+from engagekit.ingest.files import find_files, is_path, is_remote
 from engagekit.ingest.own_columns import own_columns
-from engagekit.ingest.presets import PRESETS, preset_of
-from engagekit.instants import zone
+from engagekit.ingest.reading import (
+    AS_USUAL,
+    EVERY,
+    MESSAGE,
+    Keep,
+    as_defined,
+    kept_names,
+    learns,
+    reading_of,
+)
 from engagekit.log import COLUMNS, as_lazy
-from engagekit.matchers import Match, property_names
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
     from engagekit.definition import Definition
+    from engagekit.ingest.column_mapping import Reading
 
-Keep: TypeAlias = "str | Sequence[str] | Mapping[str, str]"
-DEFAULTS = {"user": "user_id", "event": "event", "at": "at"}
-EVERY = "*"
 SHORTEST_KEY = 16
 
 
@@ -41,19 +39,23 @@ def scan_events(
     source: Any,
     *,
     user: str = "user_id",
-    event: str = "event",
-    at: str = "at",
+    event: str | Sequence[str] = "event",
+    at: str | Sequence[str] = "at",
     preset: str | None = None,
-    timezone: str = "UTC",
+    timezone: str | None = None,
     keep: Keep = (),
     definition: Definition | str | os.PathLike[str] | None = None,
     identities: Any = None,
     exclude: Any = None,
-    dedupe: bool = False,
+    dedupe: bool | str = False,
     cache: str | os.PathLike[str] | Literal[False] | None = None,
     at_format: str | None = None,
     bad_times: Literal["refuse", "null"] = "refuse",
     encoding: str = "utf-8",
+    columns: Sequence[str] = (),
+    skip: int = 0,
+    member: str | None = None,
+    unpivot: Sequence[str] = (),
 ) -> pl.LazyFrame:
     r"""Read an event log of any common kind into the form every function here takes.
 
@@ -64,16 +66,20 @@ def scan_events(
     ----------
     source
         A path, a list of paths, a glob or a folder of csv, tsv, ndjson (jsonl) or parquet files, plain or
-        as .gz, .zst or .zip; or a polars, pandas, Arrow or DuckDB table. A PySpark or Ibis table is
+        as .gz, .bz2, .xz, .zst or .zip; JSON lists, Excel (with the extra ``excel``) and Arrow files; keys of hive
+        folders are columns; or a ``s3://``, ``gs://``, ``az://`` or ``https://`` address of parquet, which polars
+        fetches; or a polars, pandas, Arrow or DuckDB table (Delta and Iceberg: ``pl.scan_delta``, ``pl.scan_iceberg``). A PySpark or Ibis table is
         handed back as it is, for `rollup` to reduce where it lies.
     user, event, at
-        The columns that hold the user's id, the event's name and its time; nested ones with dots.
+        The columns that hold the user's id, the event's name and its time; nested ones with dots. `event` and `at`
+        may be lists of columns, joined by blanks (category and action, date and time), and ``event="=purchase"`` names
+        the event of a log that holds one kind. A name that differs by case only is found.
     preset
-        The export this is: ``"amplitude"``, ``"ga4"``, ``"mixpanel"``, ``"mixpanel_before_2023"``,
-        ``"posthog"``, ``"segment"`` or ``"snowplow"``. It knows columns, ids, units and file shape;
+        The export this is: ``"amplitude"``, ``"ga4"``, ``"matomo"`` (its visits log), ``"mixpanel"``,
+        ``"mixpanel_before_2023"``, ``"posthog"``, ``"rudderstack"``, ``"segment"`` or ``"snowplow"``. It knows columns, ids, units and file shape;
         `user`, `event`, `at` and `at_format` still override it, one by one.
     timezone
-        Where times without an offset in files were local; presets know that theirs are in UTC. A naive
+        Where times without an offset in files were local (None: the definition's zone, else UTC); presets know that theirs are in UTC. A naive
         column in a frame is UTC, and dates stay dates. Of a local hour that comes twice the first is
         meant; one that a change of clocks skips is read with the offset before it.
     keep
@@ -82,10 +88,11 @@ def scan_events(
         whole number, number, text). Of several files some may lack a property; their events have none of it.
     definition
         A definition, or the path of its file: the properties that it looks at, and its `properties`, are kept
-        without being named in `keep`. Those that the log lacks are left to `rollup` to ask for.
+        without being named in `keep` (those that the log lacks are left to `rollup` to ask for), and what its `read` says
+        stands wherever a parameter here has its default.
     identities
         A frame with ``alias, user_id``: events of an alias become that user's. Chains are followed.
-        ``"log"`` learns them from an Amplitude, GA4, Segment or Snowplow export: where the id of a visitor
+        ``"log"`` learns them from an export (with its preset): where the id of a visitor
         or device stands beside one user's id, and never beside another's, all its events are that user's.
         Without it, what people do before they are known stays under the visitor's id.
     exclude
@@ -93,7 +100,8 @@ def scan_events(
         given the same.
     dedupe
         Whether to drop exact duplicates: rows that are the same in every column of the source (of JSON lines: in the
-        fields that are read).
+        fields that are read); or the name of the column with a message's id, such as ``"insert_id"``: of the events with
+        the same one the first stays.
     cache
         The cache's folder; None for the usual place, False to keep nothing on disk (and all in memory).
     at_format
@@ -103,6 +111,14 @@ def scan_events(
         which `check_events` counts and every answer leaves out.
     encoding
         The encoding of text files; those with a byte-order mark are recognised.
+    columns
+        The names of the columns of csv files without a header.
+    skip
+        How many lines stand above the header (or, with `columns`, above the first row).
+    member
+        Which files of a zip to read: a name or a pattern.
+    unpivot
+        Columns that are events, each holding its time (one row per session, say); they replace `event` and `at`.
 
     Returns
     -------
@@ -126,137 +142,54 @@ def scan_events(
     >>> scan_events(log, user="uid", event="name", at="ts").collect().row(0)[:2]
     ('a', 'open')
     """
-    known = _every(source, keep, (user, event, at), preset, encoding)
-    asked = () if definition is None else definition_of(definition).asked_properties()
-    perhaps = [name for name in asked if name not in known and name not in COLUMNS]
-    keep = known | {name: name for name in perhaps}
-    reading = _reading(
-        {"user": user, "event": event, "at": at},
-        preset,
-        timezone,
-        keep,
-        exclude,
-        at_format,
-        bad_times,
-        identities,
-        dedupe=dedupe,
-    )
-    reading = replace(reading, perhaps=tuple(perhaps))
-    if is_path(source):
-        log = _from_files(source, reading, cache, encoding)
+    given = {name: value for name, value in locals().items() if name in AS_USUAL}
+    known = None if definition is None else definition_of(definition)
+    said = as_defined(given, known)
+    kept = _kept(source, keep, said, known)
+    asked = () if known is None else known.asked_properties()
+    perhaps = [name for name in asked if name not in kept and name not in COLUMNS]
+    kept |= {name: name for name in perhaps}
+    reading = reading_of(said, kept, perhaps)
+    if is_remote(source):
+        log = typed_tables.from_remote(source, reading)
+    elif is_path(source):
+        log = _from_files(source, reading, cache, said["encoding"])
     elif _stays_in_its_engine(source):
-        left: pl.LazyFrame = _untouched(source, reading, identities, exclude, dedupe=dedupe)
+        left: pl.LazyFrame = _untouched(source, said)
         return left
     else:
         log = typed_tables.from_table(source, reading)
-    there = log.collect_schema() if perhaps else keep
-    kept = [name for name in keep if name not in perhaps or name in there]
-    return _finished(log, kept, identities, exclude, dedupe=dedupe)
+    there = log.collect_schema() if perhaps else kept
+    return _finished(log, [n for n in kept if n not in perhaps or n in there], said)
 
 
-def _every(
-    source: Any, keep: Keep, roles: tuple[str, ...], preset: str | None, encoding: str
+def _kept(
+    source: Any, keep: Keep, said: Mapping[str, Any], definition: Definition | None
 ) -> dict[str, str]:
     """Name the properties to keep; "*" stands for all the source has."""
+    read = None if definition is None else definition.read
+    more = {name: name for name in (read.keep if read and read.keep else ())}
     if keep != EVERY:
-        return kept_names(keep)
-    if preset is not None:
+        return kept_names(keep) | more
+    if said["preset"] is not None:
         raise ParameterError(
             f"keep={EVERY!r} keeps a source's own columns, and an export read with a preset holds its properties elsewhere; name those to keep."
         )
-    return {name: name for name in own_columns(source, roles, encoding=encoding)}
+    return {name: name for name in own_columns(source, said)} | more
 
 
-def _reading(
-    named: dict[str, str],
-    preset: str | None,
-    timezone: str,
-    keep: Keep,
-    exclude: Any,
-    at_format: str | None,
-    bad_times: str,
-    ids: Any,
-    *,
-    dedupe: bool,
-) -> Reading:
-    zone(timezone)
-    faults = check_choice("bad_times", bad_times, ["refuse", "null"])
-    known = preset_of(preset)
-    if isinstance(ids, str) and not (_from_log(ids) and known and known.aliases):
-        takes = [name for name, each in PRESETS.items() if each.aliases]
-        faults.append(
-            f"identities is {ids!r}; it takes a frame with 'alias' and 'user_id', or 'log' with one of the presets {listing(takes, last='or')}."
-        )
-    kept = kept_names(keep)
-    for role, name in named.items():
-        if not isinstance(name, str) or not name:
-            faults.append(f"{role} is {name!r}; it takes a column's name.")
-    faults += [
-        f"keep names {name!r}, which is a column of the log itself; keep it under another name: keep={{'its_{name}': {name!r}}}."
-        for name in kept
-        if name in COLUMNS
-    ]
-    if faults:
-        raise ParameterError.from_faults("The log cannot be read this way", faults)
-    wanted = kept | {
-        n: n for n in _matched_properties(exclude) if n not in kept and n not in COLUMNS
-    }
-    form = timestamps.form_of(at_format) if at_format is not None else None
-    places = {
-        role: getattr(known, role)
-        if known and name == DEFAULTS[role]
-        else nested_fields.places_of(name, None)
-        for role, name in named.items()
-    }
-    if form is None and known and known.at_format and places["at"] == known.at:
-        form = timestamps.Form(known.at_format, "epoch", wall_clock=known.local)
-    return Reading(
-        places=places,
-        keep={new: nested_fields.places_of(old, known) for new, old in wanted.items()},
-        form=form,
-        timezone="UTC" if known and not known.local else timezone,
-        preset=known,
-        drop_bad_times=bad_times == "null",
-        aliases=known.aliases if known and _from_log(ids) else (),
-        whole=dedupe,
-    )
-
-
-def kept_names(keep: Keep) -> dict[str, str]:
-    """Take the properties to keep as ``{new name: name}``."""
-    if isinstance(keep, str):
-        return {keep: keep}
-    pairs = dict(keep) if isinstance(keep, dict) else None
-    if pairs is None:
-        try:
-            pairs = {name: name for name in keep}
-        except TypeError:
-            raise ParameterError(
-                f"keep is {keep!r}; it takes names of properties, or {{new name: name}}."
-            ) from None
-    wrong = [n for pair in pairs.items() for n in pair if not isinstance(n, str) or not n]
-    if wrong:
-        raise ParameterError(f"keep holds {wrong[0]!r}; it takes names of properties.")
-    return pairs
-
-
-def _from_log(ids: Any) -> bool:
-    return isinstance(ids, str) and ids == "log"
-
-
-def _matched_properties(exclude: Any) -> tuple[str, ...]:
-    return property_names(exclude) if isinstance(exclude, (Match, list, tuple, dict)) else ()
-
-
-def _finished(
-    log: pl.LazyFrame, kept: list[str], ids: Any, exclude: Any, *, dedupe: bool
-) -> pl.LazyFrame:
+def _finished(log: pl.LazyFrame, kept: list[str], said: Mapping[str, Any]) -> pl.LazyFrame:
+    ids, dedupe = said["identities"], said["dedupe"]
     if ids is not None:
-        known = identities.seen_together(log) if _from_log(ids) else ids
+        known = identities.seen_together(log) if learns(ids) else ids
         log = identities.join_identities(log, known)
-    if exclude is not None:
-        log = identities.leave_out(log, exclude)
-    log = log.unique(subset=[ALL_OF_IT, *COLUMNS], keep="any") if dedupe else log
+    if said["exclude"] is not None:
+        log = identities.leave_out(log, said["exclude"])
+    if isinstance(dedupe, str):
+        # What has no message id cannot be told from another.
+        log = log.filter(pl.col(MESSAGE).is_null() | pl.col(MESSAGE).is_first_distinct())
+    elif dedupe:
+        log = log.unique(subset=[ALL_OF_IT, *COLUMNS], keep="any")
     return log.select(*COLUMNS, *kept)
 
 
@@ -283,15 +216,15 @@ def _stays_in_its_engine(source: Any) -> bool:
     return type(source).__module__.split(".")[0] in {"pyspark", "ibis", "sqlframe"}
 
 
-def _untouched(source: Any, reading: Reading, ids: Any, exclude: Any, *, dedupe: bool) -> Any:
+def _untouched(source: Any, said: Mapping[str, Any]) -> Any:
     names = list(source.columns)
     asked = [
         word
         for word, wanted in {
-            "identities": ids is not None,
-            "exclude": exclude is not None,
-            "dedupe": dedupe,
-            "preset": reading.preset is not None,
+            "identities": said["identities"] is not None,
+            "exclude": said["exclude"] is not None,
+            "dedupe": bool(said["dedupe"]),
+            "preset": said["preset"] is not None,
         }.items()
         if wanted
     ]

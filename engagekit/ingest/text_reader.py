@@ -12,7 +12,8 @@ import polars as pl
 from engagekit.errors import EngagekitError, EventLogError, listing, private, shape
 from engagekit.ingest import column_mapping, file_errors, nested_fields, timestamps
 from engagekit.ingest.column_mapping import ALIAS, ALL_OF_IT, FILE, MORE, RAW
-from engagekit.ingest.files import LogFile, around_a_list, one_list, open_files
+from engagekit.ingest.containers import around_a_list, one_list
+from engagekit.ingest.files import LogFile, head_of, open_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ class Group:
     files: tuple[LogFile, ...]
     rows: pl.LazyFrame
     schema: Mapping[str, Any]
+    own: Mapping[str, Any] | None = None  # the columns of the files themselves
 
     @property
     def name(self) -> str:
@@ -73,23 +75,55 @@ def write_log(
 def _write_log(
     paths: Sequence[Path], reading: Reading, *, encoding: str, target: Path, workdir: Path
 ) -> None:
-    files, faults = open_files(paths, preset=reading.preset, encoding=encoding, workdir=workdir)
+    def opened(*, together: bool) -> tuple[list[LogFile], list[str]]:
+        return open_files(
+            paths,
+            preset=reading.preset,
+            encoding=encoding,
+            workdir=workdir,
+            columns=bool(reading.columns),
+            skip=reading.skip,
+            member=reading.member,
+            together=together,
+            names=[place[0] for places in reading.places.values() for place in places],
+        )
+
+    files, faults = opened(together=True)
+    if any(file.joined for file in files):
+        try:
+            _read_opened(files, faults, reading, target, workdir)
+        except (EngagekitError, *file_errors.BAD) as error:
+            if file_errors.no_room(error):
+                raise
+            # What is wrong is told by file and row, so the files of archives are read one by one then.
+            for left in workdir.glob("part-*.parquet"):
+                left.unlink()
+            files, faults = opened(together=False)
+        else:
+            return
+    _read_opened(files, faults, reading, target, workdir)
+
+
+def _read_opened(
+    files: Sequence[LogFile], faults: list[str], reading: Reading, target: Path, workdir: Path
+) -> None:
     groups, found = _grouped(files, reading)
-    reading = column_mapping.bearing(reading, [group.schema for group in groups])
-    faults += found
+    faults = faults + found
+    if groups:
+        every = listing([file.shown for g in groups for file in g.files], most=3)
+        faults += column_mapping.unkept([group.schema for group in groups], reading, every)
     parts: list[Part] = []
     # What is sound is read to its end also where something else is not: so all faults are told at once.
-    for group in groups:
+    for number, group in enumerate(groups):
         found = column_mapping.missing(group.schema, reading, group.name) + _doubled(group, reading)
         sound = not found
         if nested_fields.first_of(group.schema, reading.places["at"]) is not None:
             rest, form, more = _form(group, reading)
             found += more
             if rest is not None and sound:
-                path = workdir / f"part-{len(parts):05}.parquet"
-                rest, more = _sink(rest, form, reading, path)
+                part, more = _sink(rest, form, reading, workdir / f"part-{number:05}.parquet")
                 found += more
-                parts += [Part(path, rest, form)] if rest is not None else []
+                parts += [part] if part is not None else []
         faults += found
     if not parts:
         _raise(faults)
@@ -116,16 +150,40 @@ def _grouped(files: Sequence[LogFile], reading: Reading) -> tuple[list[Group], l
     faults = []
     for file in files:
         try:
-            key = (file.kind, file.separator, file.header, _columns(file, reading))
+            table = _table_of(file, reading)
+            key = (
+                file.kind,
+                file.separator,
+                file.header,
+                file.hive,
+                table,
+                _columns(file, reading),
+            )
         except file_errors.BAD as error:
             faults.append(file_errors.explain(file, error))
             continue
         found.setdefault(key, []).append(file)
     groups = [
-        Group(tuple(members), _scan(members, dict(schema)), dict(schema))
-        for (*_, schema), members in found.items()
+        _group(tuple(members), dict(schema), reading) for (*_, schema), members in found.items()
     ]
     return groups, faults
+
+
+def _group(members: tuple[LogFile, ...], schema: dict[str, Any], reading: Reading) -> Group:
+    """Scan files of one set of columns; the keys of their folder, if it has any, are columns too."""
+    keys = {key: value for key, value in members[0].hive if key not in schema}
+    table = _table_of(members[0], reading)
+    if table and nested_fields.first_of(schema, reading.places["event"]) is None:
+        keys["event"] = table
+    rows = _scan(members, schema).with_columns(pl.lit(v).alias(k) for k, v in keys.items())
+    rows, long = column_mapping.unpivoted(rows, schema | dict.fromkeys(keys, pl.String()), reading)
+    return Group(members, rows, long, schema)
+
+
+def _table_of(file: LogFile, reading: Reading) -> str:
+    """Name the table that a file holds, where that can be the event's name: one for pages, one for identifies."""
+    named = reading.preset is not None and reading.preset.table and file.kind == "csv"
+    return Path(file.shown.rsplit("!")[-1]).name.split(".")[0] if named else ""
 
 
 def _columns(file: LogFile, reading: Reading) -> tuple[tuple[str, Any], ...]:
@@ -133,13 +191,18 @@ def _columns(file: LogFile, reading: Reading) -> tuple[tuple[str, Any], ...]:
         return tuple(pl.read_parquet_schema(file.path).items())
     if file.kind == "ndjson":
         wanted = [*reading.places.values(), *reading.keep.values(), reading.aliases]
+        wanted.append(tuple((name,) for name in reading.unpivot))
         pairs = reading.preset.pairs if reading.preset else ()
         return tuple(
             nested_fields.schema_for([p for ps in wanted for p in ps], pairs=pairs).items()
         )
-    if reading.preset and reading.preset.columns:
+    if reading.columns:
+        return tuple((name, pl.String()) for name in reading.columns)
+    if reading.preset and reading.preset.columns and not (file.header and file.quoted):
         return tuple((name, pl.String()) for name in reading.preset.columns)
-    scan = pl.scan_csv(file.path, separator=file.separator, infer_schema=False, glob=False)
+    scan = pl.scan_csv(
+        file.path, separator=file.separator, infer_schema=False, glob=False, skip_lines=file.skip
+    )
     return tuple(scan.collect_schema().items())
 
 
@@ -159,6 +222,7 @@ def _scan(files: Sequence[LogFile], schema: Mapping[str, Any]) -> pl.LazyFrame:
         quote_char='"' if file.quoted else None,
         schema={**schema, **dict.fromkeys(more, pl.String())},
         missing_columns="insert",
+        skip_lines=file.skip,
         include_file_paths=path_column,
         glob=False,
     )
@@ -184,7 +248,7 @@ def _form(group: Group, reading: Reading) -> tuple[Group | None, Form | None, li
     try:
         form, sample = column_mapping.first_form(group.rows, group.schema, reading)
     except file_errors.BAD as error:
-        faults, rest = _explained(group, error)
+        faults, rest = _explained(group, error, reading)
         if rest is None:
             return None, None, faults
         rest, form, more = _form(rest, reading)
@@ -199,25 +263,26 @@ def _form(group: Group, reading: Reading) -> tuple[Group | None, Form | None, li
 
 def _sink(
     group: Group, form: Form | None, reading: Reading, part: Path
-) -> tuple[Group | None, list[str]]:
-    """Write a group's events; the group comes back without its broken files, or None if none is sound."""
+) -> tuple[Part | None, list[str]]:
+    """Write a group's events; the part comes back without the group's broken files, or None if none is sound."""
     log = column_mapping.as_log(group.rows, group.schema, reading, form)
     log = log.with_columns(pl.col("user_id").cast(pl.String))
     try:
         log.sink_parquet(part, compression="zstd", compression_level=1)
     except file_errors.BAD as error:
-        faults, rest = _explained(group, error)
+        faults, rest = _explained(group, error, reading)
     else:
-        faults, rest = _lost(group, part)
+        faults, rest = _lost(group, part, reading)
         if not faults:
-            return group, []
+            return Part(part, group, form), []
     if rest is None:
         return None, faults
-    rest, more = _sink(rest, form, reading, part)
-    return rest, faults + more
+    # Into another file: polars may still be writing into the one that failed.
+    found, more = _sink(rest, form, reading, part.with_name(f"{part.stem}-again.parquet"))
+    return found, faults + more
 
 
-def _lost(group: Group, part: Path) -> tuple[list[str], Group | None]:
+def _lost(group: Group, part: Path, reading: Reading) -> tuple[list[str], Group | None]:
     """Find what polars passes over in silence: fields behind the last column, and lines that are no JSON to it."""
     log = pl.scan_parquet(part, glob=False)
     if MORE not in log.collect_schema():
@@ -225,17 +290,19 @@ def _lost(group: Group, part: Path) -> tuple[list[str], Group | None]:
     lost = log.filter(pl.col(MORE).is_not_null()).select(MORE).head(1).collect()
     if lost.is_empty():
         return [], None
-    faults, rest = _broken(group)
+    faults, rest = _broken(group, reading)
     if group.files[0].kind == "ndjson" and not faults:
         return [f"{group.name} holds what cannot be read as JSON: {shape(lost.item()[:60])}."], None
     return faults, rest
 
 
-def _explained(group: Group, error: BaseException) -> tuple[list[str], Group | None]:
+def _explained(
+    group: Group, error: BaseException, reading: Reading
+) -> tuple[list[str], Group | None]:
     """Find what is wrong with a group's files, and what is left to read: the sound ones, or JSON of uneven shapes."""
     if file_errors.no_room(error):
         raise error
-    faults, rest = _broken(group)
+    faults, rest = _broken(group, reading)
     if faults:
         return faults, rest
     uneven = group.files[0].kind == "ndjson" and any(
@@ -244,11 +311,11 @@ def _explained(group: Group, error: BaseException) -> tuple[list[str], Group | N
     return ([], _loosely(group)) if uneven else ([file_errors.plainly(group.name, error)], None)
 
 
-def _broken(group: Group) -> tuple[list[str], Group | None]:
+def _broken(group: Group, reading: Reading) -> tuple[list[str], Group | None]:
     found = {file: file_errors.find(file) for file in group.files}
     faults = [fault for fault in found.values() if fault]
     sound = tuple(file for file, fault in found.items() if not fault)
-    return faults, Group(sound, _scan(sound, group.schema), group.schema) if sound else None
+    return faults, _group(sound, dict(group.own or group.schema), reading) if sound else None
 
 
 def _loosely(group: Group) -> Group:
@@ -372,7 +439,8 @@ def _empty_faults(profile: dict[str, Any], groups: list[Group], reading: Reading
 
 def _around_lists(groups: list[Group]) -> list[str]:
     files = [file for group in groups for file in group.files if file.kind == "ndjson"]
-    return [one_list(file.shown, key) for file in files if (key := around_a_list(file.path))]
+    found = {file.shown: around_a_list(head_of(file.path)) for file in files}
+    return [one_list(shown, key) for shown, key in found.items() if key]
 
 
 def _id_faults(

@@ -26,13 +26,27 @@ KIND_NAMES = {
     "epoch": "numbers",
 }
 ROUNDED = r"^\d(\.\d+)?E\+\d+$"  # what a spreadsheet makes of a long number
+EXCEL = "excel"
+EXCEL_DAYS = (32_874, 73_050)  # 1990 to 2099
+# Ways of writing times that other programs have, to be proposed where all values fit.
+ELSEWHERE = (
+    "%a, %d %b %Y %H:%M:%S %z", "%a, %d %b %Y %H:%M:%S GMT", "%d/%b/%Y:%H:%M:%S %z", "%a %b %d %H:%M:%S %Y",
+    "%a %b %d %H:%M:%S UTC %Y", "%a %b %d %Y %H:%M:%S GMT%z", "%Y-%m-%d %I:%M:%S %p", "%Y-%m-%d %I:%M %p",
+    "%Y-%m-%d %H:%M:%S,%3f", "%Y-%m-%dT%H:%M:%S,%3f", "%d %B %Y %H:%M:%S", "%d %B %Y %H:%M", "%d %B %Y", "%d %b %Y %H:%M:%S",
+    "%d %b %Y %H:%M", "%d %b %Y", "%d-%b-%Y %H:%M:%S", "%d-%b-%Y %H:%M", "%d-%b-%Y", "%d-%b-%y", "%B %d, %Y %I:%M:%S %p",
+    "%B %d, %Y %I:%M %p", "%B %d, %Y %H:%M", "%B %d, %Y", "%b %d, %Y %I:%M:%S %p", "%b %d, %Y, %I:%M:%S %p", "%b %d, %Y %I:%M %p",
+    "%b %d, %Y %H:%M:%S", "%b %d, %Y", "%d.%m.%Y, %H:%M", "%d.%m.%Y, %H:%M:%S", "%Y%m%dT%H%M%SZ", "%Y%m%d %H%M", "%Y%m%d %H:%M:%S",
+)  # fmt: skip
+COMMA = re.compile(
+    r"^(\d{1,2})([/.-])(\d{1,2})[/.-](\d{4}|\d{2}), (\d{1,2}:\d{2})(:\d{2})?( [AaPp][Mm])?$"
+)
+IN_BRACKETS = re.compile(r" \([^)]*\)$")  # the zone that JavaScript writes behind the offset
 NUMBER = r"^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$"
 DAY_MONTH = re.compile(
     r"^\d{1,2}([/.-])\d{1,2}[/.-](\d{4}|\d{2})(?:([ T])\d{1,2}:\d{2}(:\d{2})?(\.\d+)?( ?[AaPp][Mm])?)?$"
 )
-
-
 OFFSET, ZONE_NAME = re.compile(r"(?<!%)%[#:]*z"), re.compile(r"(?<!%)%Z")
+LITERAL_UTC = re.compile(r"(?<!%)Z$| (UTC|GMT)( |$)")
 ZONES_OF_NO_OFFSET = ("UTC", "GMT", "Z", "utc", "gmt")
 
 
@@ -62,14 +76,18 @@ FORMS = _forms()
 
 def form_of(at_format: str) -> Form:
     """Take the form that `at_format` states: an epoch's unit or a strptime pattern."""
-    if not isinstance(at_format, str) or (at_format not in UNITS and "%" not in at_format):
+    if not isinstance(at_format, str) or (
+        at_format not in {*UNITS, EXCEL} and "%" not in at_format
+    ):
         raise ParameterError(
             f"at_format is {at_format!r}; it takes the unit of an epoch ({listing(UNITS, last='or')}) or a pattern such as '%d/%m/%Y %H:%M'."
         )
     if at_format in UNITS:
         return Form(at_format, "epoch")
+    if at_format == EXCEL:
+        return Form(EXCEL, "epoch", wall_clock=True)
     kind: Kind = "day"
-    if OFFSET.search(at_format) or ZONE_NAME.search(at_format):
+    if names_offset(at_format):
         kind = "instant"
     elif re.search(r"%[HIkTRrXcsM]", at_format):
         kind = "local"
@@ -100,9 +118,14 @@ def parsed(raw: pl.Expr, form: Form, *, timezone: str) -> pl.Expr:
     time = raw.str.to_datetime(form.pattern, strict=False, time_unit="us")
     if form.kind == "local":
         time = localized(time, timezone)
-    elif form.pattern.endswith(("Z", " UTC")) and not ZONE_NAME.search(form.pattern):
+    elif not OFFSET.search(form.pattern) and not ZONE_NAME.search(form.pattern):
         time = time.dt.replace_time_zone("UTC")
     return _within_living_memory(time)
+
+
+def names_offset(pattern: str) -> bool:
+    """Say whether a pattern tells where its times lie."""
+    return any(mark.search(pattern) for mark in (OFFSET, ZONE_NAME, LITERAL_UTC))
 
 
 def names_zones(form: Form) -> bool:
@@ -117,7 +140,11 @@ def _within_living_memory(at: pl.Expr, *, day: bool = False) -> pl.Expr:
 
 def _from_epoch(raw: pl.Expr, unit: str) -> pl.Expr:
     low, high = (round(t.timestamp() * 1_000_000) for t in (EARLIEST, LATEST))
-    if unit == "ns":
+    if unit == EXCEL:  # days since the last but one of 1899, in local time
+        micros = ((raw.cast(pl.Float64, strict=False) - 25_569) * 86_400_000).round().cast(
+            pl.Int64
+        ) * 1000
+    elif unit == "ns":
         micros = raw.cast(pl.Int64, strict=False) // 1000
     else:
         number = raw.cast(pl.Float64, strict=False) * UNITS[unit]
@@ -198,7 +225,9 @@ def unreadable(
         return _epoch_fault(column, first, count=count, where=where, remedy=remedy, stated=stated)
     if stated is not None:
         form = (
-            f"{UNIT_NAMES[stated.pattern]} since 1970" if stated.kind == "epoch" else stated.pattern
+            f"{UNIT_NAMES.get(stated.pattern, 'days of Excel')} since 1970"
+            if stated.kind == "epoch"
+            else stated.pattern
         )
         why = (
             " Of the names of zones (%Z) only UTC and GMT are read, since others, such as EST or IST, mean different offsets in different places; write the offset (%z)."
@@ -210,13 +239,40 @@ def unreadable(
         return _day_month_fault(column, values, count=count, where=where)
     if _are_times_beyond([first]):
         return f"{column} holds {what} outside {years} ({where}), from a wrong unit or a wrong clock. Mend or remove them{remedy}."
+    if fitting := _elsewhere(values):
+        ways = " or ".join(f"at_format={pattern!r}" for pattern in fitting)
+        return f"{column} holds {what} written in a way that must be said ({where}). Of the ways known, this reads all looked at: {ways}; say it if it is right{remedy}."
     return f"{column} holds {what} that cannot be read as a time ({where}). Write times as '2026-03-01 09:30:00', or say their pattern (such as at_format='%Y%m%d %H%M'){remedy}."
+
+
+def _elsewhere(values: Sequence[str]) -> list[str]:
+    """Find the known ways of writing times that fit all values; of day and month in doubt both."""
+    texts = list(values)
+    candidates = list(ELSEWHERE)
+    if (named := IN_BRACKETS.search(texts[0])) and all(v.endswith(named.group()) for v in texts):
+        candidates += [f"%a %b %d %Y %H:%M:%S GMT%z{named.group()}"]
+    if match := COMMA.match(texts[0]):
+        _, mark, _, year, _, seconds, half = match.groups()
+        clock = f"{'%I' if half else '%H'}:%M{':%S' if seconds else ''}{' %p' if half else ''}"
+        years = "%Y" if len(year) == 4 else "%y"
+        candidates += [
+            f"{a}{mark}{b}{mark}{years}, {clock}" for a, b in (("%d", "%m"), ("%m", "%d"))
+        ]
+    frame = pl.DataFrame({"raw": texts})
+    reads = [
+        p for p in candidates
+        if frame.select(parsed(pl.col("raw"), form_of(p), timezone="UTC").is_not_null().all()).item()
+    ]  # fmt: skip
+    return reads[:2] if COMMA.match(texts[0]) else reads[:1]
 
 
 def _epoch_fault(
     column: str, value: str, *, count: int | None, where: str, remedy: str, stated: Form | None
 ) -> str:
     unit, what = unit_of(float(value)), _many(count, "number")
+    if stated is None and EXCEL_DAYS[0] <= float(value) < EXCEL_DAYS[1]:
+        days = datetime(1899, 12, 30, tzinfo=UTC) + timedelta(days=float(value))
+        return f"{column} holds {what} that look like Excel's days ({where}): {value} would be {days:%Y-%m-%d %H:%M}. If that is right, say at_format={EXCEL!r}{remedy}."
     if unit is None and (compact := _compact(value)):
         return f"{column} holds {what} that look like dates written without marks ({where}). If they are, say at_format={compact!r}."
     if unit is None:
@@ -225,7 +281,7 @@ def _epoch_fault(
     meant = f"taken as {UNIT_NAMES[unit]} since 1970, {value} is {moment:%Y-%m-%d %H:%M} UTC. If that is right, say at_format={unit!r}"
     if stated is None:
         return f"{column} holds {what} whose unit is not said ({where}); {meant}."
-    return f"{column} holds {what} that mean no time of our days in {UNIT_NAMES[stated.pattern]} ({where}); {meant}{remedy}."
+    return f"{column} holds {what} that mean no time of our days in {UNIT_NAMES.get(stated.pattern, EXCEL)} ({where}); {meant}{remedy}."
 
 
 def _compact(value: str) -> str | None:

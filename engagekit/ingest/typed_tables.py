@@ -9,6 +9,7 @@ import polars as pl
 from engagekit.errors import ColumnError, EngagekitError, EventLogError, faults_of, listing
 from engagekit.ingest import column_mapping, file_errors, nested_fields, timestamps
 from engagekit.ingest.column_mapping import FILE, Reading
+from engagekit.ingest.files import hive_of
 from engagekit.log import as_lazy
 
 if TYPE_CHECKING:
@@ -34,25 +35,55 @@ def from_parquet(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
     faults = []
     for path in paths:
         try:
-            groups.setdefault(tuple(pl.read_parquet_schema(path).items()), []).append(path)
+            keys = dict(hive_of(path))
+            own = pl.read_parquet_schema(path)
+            hive = tuple((k, v) for k, v in keys.items() if k not in own)
+            groups.setdefault((tuple(own.items()), hive), []).append(path)
         except file_errors.BAD as error:
             reason = str(error).strip().split("\n")[0][:200]
             faults.append(f"{str(path)!r} is a damaged parquet file, or a part of one: {reason}.")
     logs = []
-    reading = column_mapping.bearing(reading, [dict(schema) for schema in groups])
-    for schema, members in groups.items():
+    wholes = {key: dict(key[0]) | dict.fromkeys(dict(key[1]), pl.String()) for key in groups}
+    everywhere = ", ".join(repr(str(path)) for path in paths[:3])
+    faults += column_mapping.unkept(list(wholes.values()), reading, everywhere) if wholes else []
+    for key, members in groups.items():
         rows = pl.scan_parquet(
-            members, glob=False, include_file_paths=FILE if len(members) > 1 else None
-        )
+            members,
+            glob=False,
+            hive_partitioning=False,
+            include_file_paths=FILE if len(members) > 1 else None,
+        ).with_columns(pl.lit(value).alias(name) for name, value in key[1])
+        schema = wholes[key]
         name = ", ".join(repr(str(path)) for path in members[:3])
         try:
-            logs.append(_read_table(rows, dict(schema), reading, name))
+            logs.append(_read_table(rows, schema, reading, name))
         except file_errors.BAD as error:
             faults += _faults(error, name)
-    faults += _mixed_files(groups, reading)
+    faults += _mixed_files({tuple(wholes[k].items()): m for k, m in groups.items()}, reading)
     if faults:
         raise EventLogError.from_faults(HEADING, faults)
-    return _joined(logs).drop(column_mapping.lacked(reading, [dict(schema) for schema in groups]))
+    return _joined(logs).drop(column_mapping.lacked(reading, wholes.values()))
+
+
+def from_remote(source: str | Sequence[str], reading: Reading) -> pl.LazyFrame:
+    """Read parquet at an address: the one request this package ever makes, made by polars at the user's word.
+
+    Raises
+    ------
+    EventLogError
+        It cannot be fetched, or is no parquet.
+    """
+    addresses = [source] if isinstance(source, str) else list(source)
+    try:
+        rows = pl.scan_parquet(addresses)
+        schema = dict(rows.collect_schema())
+    except (*file_errors.BAD, ImportError) as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        raise EventLogError(f"{addresses[0]!r} cannot be fetched: {reason}") from None
+    if faults := column_mapping.unkept([schema], reading, addresses[0]):
+        raise ColumnError.from_faults(HEADING, faults)
+    log = _read_table(rows, schema, reading, repr(addresses[0]))
+    return log.drop(column_mapping.lacked(reading, [schema]))
 
 
 def _mixed_files(groups: Mapping[Any, list[Path]], reading: Reading) -> list[str]:
@@ -121,6 +152,8 @@ def _culprits(source: Any) -> str:
 def from_table(source: Any, reading: Reading) -> pl.LazyFrame:
     """Read a table in memory, or a lazy one."""
     rows = _as_table(source)
+    if faults := column_mapping.unkept([rows.collect_schema()], reading, "the table"):
+        raise ColumnError.from_faults(HEADING, column_mapping.missing(rows.collect_schema(), reading, "the table") + faults)  # fmt: skip
     # A naive column in a table is UTC by contract; only text in it may be local.
     try:
         schema = dict(rows.collect_schema())
@@ -137,6 +170,7 @@ def _read_table(
     name: str,
     naive: str | None = None,
 ) -> pl.LazyFrame:
+    rows, schema = column_mapping.unpivoted(rows, schema, reading)
     faults = column_mapping.missing(schema, reading, name)
     if faults:
         raise ColumnError.from_faults(HEADING, faults)

@@ -76,7 +76,7 @@ def read_users(
     suffixes = [suffix.lower() for suffix in path.suffixes]
     while suffixes and suffixes[-1] in PACKED:
         suffixes.pop()
-    refuse_workbook(str(path), b"", given="ek.rollup(..., users={})")
+    refuse_workbook(str(path), given="ek.rollup(..., users={})")
     if not suffixes or suffixes[-1] not in READERS:
         raise EventLogError(
             f"The users table {str(path)!r} is of no known kind; it takes {listing(READERS, last='or')}."

@@ -90,7 +90,8 @@ def rollup(
         Its users without any event are users too.
     unit
         ``"account"`` makes the ``account_id`` of `users` the unit: it signs up with its first member, and what
-        any member does, it does. It keeps a property only where all its members agree.
+        any member does, it does. It keeps a property only where all its members agree. A user may be in several, with
+        a row for each: all of them do what this user does.
     as_of
         The instant up to which the log is complete (exclusive); without an offset, local to the definition's time
         zone. Default: just after the last event of the log's body.

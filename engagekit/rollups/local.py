@@ -166,7 +166,9 @@ def _known(prepared: Prepared) -> _Look:
 
 def _occurrences(log: pl.LazyFrame, names: list[str]) -> Occurrences:
     def any_of(match: Match) -> bool:
-        return log.filter(matches(match)).head(1).collect(engine="streaming").height > 0
+        return (
+            log.filter(matches(match, any_part=True)).head(1).collect(engine="streaming").height > 0
+        )
 
     def values(event: str, column: str) -> list[object]:
         found = log.filter(pl.col("event") == event).select(pl.col(column).unique())
@@ -195,6 +197,7 @@ def _outskirts_of(prepared: Prepared, log: pl.LazyFrame) -> Outskirts:
 
 def _overlap(log: pl.LazyFrame, people: pl.DataFrame) -> Overlap:
     """Compare the ids of the log and of the users table; of many users, some that their hash picks."""
+    people = people.unique("user_id")  # who is in several accounts has several rows
     times = math.ceil(people.height / SOME)
     some = pl.col("user_id").hash() % times == 0
     seen = log.filter(some).select(pl.col("user_id").unique()).collect(engine="streaming")
@@ -211,7 +214,7 @@ def _without_user(raw: pl.LazyFrame, definition: Definition) -> tuple[int, int]:
     """Count the events of the definition, and those of them that nobody is named for."""
     if not raw.select(pl.col("user_id").null_count()).collect(engine="streaming").item():
         return 0, 0
-    meant = [matches(matcher) for matcher in definition.matchers().values()]
+    meant = [matches(matcher, any_part=True) for matcher in definition.matchers().values()]
     told = raw.with_columns(pl.col("event").cast(pl.String)).filter(pl.any_horizontal(*meant))
     counts = told.select(pl.col("user_id").null_count(), n=pl.len()).collect(engine="streaming")
     nobody, every = counts.row(0)
@@ -279,11 +282,11 @@ def _part(task: _Task, number: int, count: int) -> _Task:
         mine = pl.col("user_id").hash() % count == number
         log = task.log.filter(mine)
     else:  # members of an account must stay together
-        account = unused("account_id", task.log.collect_schema())
         mine = pl.col("account_id").hash() % count == number
-        owners = people.lazy().select("user_id", pl.col("account_id").alias(account))
-        log = task.log.join(owners, on="user_id", how="left")
-        log = log.filter(pl.col(account).hash() % count == number).drop(account)
+        here = people.lazy().filter(mine).select("user_id").unique()
+        log = task.log.join(here, on="user_id", how="semi")
+        if number == 0:  # and who is in none
+            log = pl.concat([log, task.log.join(people.lazy(), on="user_id", how="anti")])
     people = None if people is None else people.filter(mine)
     return replace(task, log=log.collect(engine="streaming").lazy(), people=people)
 
@@ -298,7 +301,7 @@ def _reduced(task: _Task) -> Part:
     found = reduced(task.log, who.owners, task.definition, codes, task.extent)
     left_out = who.left_out.copy()
     left_out[TOO_SOON, "events"] += found["too_soon"].item()
-    ids = [who.owners.select("user_id")]
+    ids = [who.owners.select("user_id").unique()]
     if "strangers" in found:
         stranger = NO_SIGNUP if task.unit == "user" else NO_ACCOUNT
         left_out[stranger, "users"] += found["strangers"].height

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import narwhals as nw
 
 from engagekit.journeys import early_names
-from engagekit.matchers import as_matches
+from engagekit.matchers import Not, as_matches, goals
 from engagekit.rollups.population import (
     NO_ACCOUNT,
     NO_SIGNUP,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engagekit.definition import Definition, Step
-    from engagekit.matchers import Assignment, Matcher
+    from engagekit.matchers import Assignment, Condition, Goal
 
 Lazy: TypeAlias = "nw.LazyFrame[Any]"
 DAY_US = 86_400_000_000
@@ -96,15 +96,29 @@ def _assigned(events: Lazy, experiment: Assignment) -> Lazy:
     return firsts.group_by("user_id", "assigned_at", "variants_seen").agg(nw.col("variant").min())
 
 
-def hit(matcher: Matcher, called: Callable[[str], str] = hidden) -> nw.Expr:
-    """Tell whether an event is meant; null where a property is."""
+def hit(matcher: Goal, called: Callable[[str], str] = hidden) -> nw.Expr:
+    """Tell whether an event is meant (or one of several that are); null or false where a property is null."""
     parts = []
     for match in as_matches(matcher):
         part = nw.col("event") == nw.lit(match.event)
-        for column, values in match.where:
-            part = part & _any([nw.col(called(column)) == nw.lit(value) for value in values])
+        for column, condition in match.where:
+            part = part & _holds(called(column), condition)
         parts.append(part)
     return _any(parts)
+
+
+def _holds(column: str, condition: Condition) -> nw.Expr:
+    negated = isinstance(condition, Not)
+    values = condition.values if isinstance(condition, Not) else condition
+    null, others = nw.col(column).is_null(), [v for v in values if v is not None]
+    parts = [nw.col(column) == nw.lit(value) for value in others]
+    if not negated:
+        return _any(parts + ([null] if None in values else []))
+    # Null is another value, so it must not make the comparison null.
+    beside = [~_any(parts)] if parts else []
+    if None not in values:
+        return _any([null, *beside])
+    return beside[0] & ~null if beside else ~null
 
 
 def _any(parts: list[nw.Expr]) -> nw.Expr:
@@ -199,7 +213,6 @@ def _users(known: Lazy, base: Lazy, definition: Definition) -> Lazy:
         aside = hit(definition.signup)
     marks = {
         "aside": _flag(aside),
-        "active": _flag(hit(definition.activation)),
         "core": _flag(hit(definition.core)),
     }
     if definition.outreach is not None:
@@ -212,12 +225,10 @@ def _users(known: Lazy, base: Lazy, definition: Definition) -> Lazy:
     )
     t = nw.col("t")
     marked = marked.with_columns(
-        activated_at=nw.when(nw.col("active") == 1).then(t),
         first_action_at=nw.when(action).then(t),
         last_core_at=nw.when(nw.col("core") == 1).then(t),
     )
     found = marked.group_by("user_id").agg(
-        nw.col("activated_at").min(),
         nw.col("first_action_at").min(),
         nw.col("last_core_at").max(),
         nw.col("t").max().alias("last_seen_at"),
@@ -226,7 +237,8 @@ def _users(known: Lazy, base: Lazy, definition: Definition) -> Lazy:
     did = marked.filter(nw.col("outreach") == 0) if definition.outreach is not None else marked
     core_days = _count_days(marked.filter(nw.col("core") == 1), "core_days")
     table = base.select("user_id", nw.col("s_t").alias("signed_up_at"))
-    for part in (found, core_days, active_days, _early_events(did, definition.first_days)):
+    early_events = _early_events(did, definition.first_days)
+    for part in (_activated(known, definition), found, core_days, active_days, early_events):
         table = table.join(part, on="user_id", how="left")
     counted = ["core_days", "active_days", *early_names(definition.first_days)]
     return table.with_columns(*[nw.coalesce(name, nw.lit(0)) for name in counted])
@@ -243,6 +255,30 @@ def _early_events(did: Lazy, first_days: int) -> Lazy:
         for day, name in enumerate(names)
     ]
     return by_day.with_columns(*of_day).group_by("user_id").agg(*[nw.col(n).sum() for n in names])
+
+
+def _activated(known: Lazy, definition: Definition) -> Lazy:
+    """Find the first instant at which any alternative of activation is complete."""
+    t, ways = nw.col("t"), []
+    for parts in goals(definition.activation):
+        reached = [_nth(known.filter(hit(part)), times) for part, times in parts]
+        whole = nw.concat(reached) if len(reached) > 1 else reached[0]
+        found = whole.group_by("user_id").agg(
+            t.max().alias("activated_at"), nw.len().alias("parts")
+        )
+        ways.append(found.filter(nw.col("parts") == len(parts)).select("user_id", "activated_at"))
+    if len(ways) == 1:
+        return ways[0]
+    return nw.concat(ways).group_by("user_id").agg(nw.col("activated_at").min())
+
+
+def _nth(found: Lazy, times: int) -> Lazy:
+    """Find the instant of each user's event of this number."""
+    if times == 1:
+        return found.group_by("user_id").agg(nw.col("t").min())
+    place = nw.col("t").rank("ordinal").over("user_id")
+    numbered = found.select("user_id", "t").with_columns(place.alias("place"))
+    return numbered.filter(nw.col("place") == times).select("user_id", "t")
 
 
 def _count_days(known: Lazy, name: str) -> Lazy:

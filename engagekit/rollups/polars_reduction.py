@@ -14,7 +14,7 @@ import polars as pl
 
 from engagekit.instants import AT, local_day
 from engagekit.log import by_day
-from engagekit.matchers import Match, as_matches, matches
+from engagekit.matchers import Match, as_matches, goals, is_goal, matches
 from engagekit.rollups.acting import acting
 from engagekit.rollups.population import OUT
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engagekit.definition import Definition
-    from engagekit.matchers import Matcher
+    from engagekit.matchers import Goal, Matcher
     from engagekit.rollups.population import Extent
 
 DAY_US = 86_400_000_000
@@ -35,7 +35,7 @@ class Codes:
 
     events: list[str]
     roles: dict[str, Matcher]
-    sides: dict[str, Matcher]
+    sides: dict[str, Goal]
     first_day: int  # days since 1970
     span: int  # how many days the log has
     users: int  # how many units there are
@@ -44,7 +44,7 @@ class Codes:
 
 def codes_of(definition: Definition, events: list[str], extent: Extent, users: int) -> Codes:
     """Give a number to everything that a reduction tells apart."""
-    sides: dict[str, Matcher] = {"activation": definition.activation}
+    sides: dict[str, Goal] = {"activation": definition.activation}
     for position, step in enumerate(definition.steps):
         for side, matcher in (("reached", step.reached), ("completed", step.completed)):
             if matcher is not None:
@@ -102,6 +102,8 @@ def reduced(
     if events["u"].null_count():  # rarely; so ids need not be kept in memory
         unknown = log.filter(extent.holds).join(owners.lazy(), on="user_id", how="anti")
         queries["strangers"] = unknown.select(pl.col("user_id").unique())
+    if is_goal(definition.activation):
+        queries["activated"] = _activated(known, definition, codes)
     found = {name: query.collect(engine="streaming") for name, query in queries.items()}
     outreach = definition.outreach
     # A condition on what an event does not carry is not met.
@@ -123,7 +125,7 @@ def _coded(
     """
     at, since = pl.col("at"), pl.col("at") - pl.col("signed_up_at")
     event = pl.col("event").cast(pl.Enum(codes.events)).to_physical()
-    wheres = [matches(match).alias(name) for match, name in codes.wheres.items()]
+    wheres = [matches(match, any_part=True).alias(name) for match, name in codes.wheres.items()]
     day = local_day(at, extent.zone).to_physical() - codes.first_day
     opening = [pl.col("given"), (since == timedelta()).alias("opening")]
     age = pl.when(since >= timedelta()).then((since.to_physical() // DAY_US).clip(0, 2**15))
@@ -162,7 +164,7 @@ def aside(definition: Definition, codes: Codes) -> pl.Expr:
     )
 
 
-def _hits(matcher: Matcher, codes: Codes) -> pl.Expr:
+def _hits(matcher: Goal, codes: Codes) -> pl.Expr:
     """Tell whether a coded event is meant."""
     plain, where = _split(matcher, codes)
     return pl.any_horizontal(pl.col("e").is_in(plain), *where)
@@ -173,14 +175,14 @@ def _telling(definition: Definition, codes: Codes) -> pl.Expr:
     return _hits(definition.activation, codes) | _hits(definition.core, codes)
 
 
-def _split(matcher: Matcher, codes: Codes) -> tuple[list[int], list[pl.Expr]]:
+def _split(matcher: Goal, codes: Codes) -> tuple[list[int], list[pl.Expr]]:
     parts = as_matches(matcher)
     plain = {m.event for m in parts if not m.where}
     numbers = [n for n, name in enumerate(codes.events) if name in plain]
     return numbers, [pl.col(codes.wheres[m]) for m in parts if m.where]
 
 
-def _tagged(known: pl.LazyFrame, tags: Mapping[str, Matcher], codes: Codes) -> pl.LazyFrame:
+def _tagged(known: pl.LazyFrame, tags: Mapping[str, Goal], codes: Codes) -> pl.LazyFrame:
     """Give every event once for each tag that it bears, with the tag's number."""
     of_event: list[list[int]] = [[] for _ in codes.events]
     parts = []
@@ -205,6 +207,22 @@ def _sides(known: pl.LazyFrame, codes: Codes) -> pl.LazyFrame:
     return tagged.group_by("key").agg(
         pl.col("at").min().alias("first_at"), pl.col("at").max().alias("last_at")
     )
+
+
+def _activated(known: pl.LazyFrame, definition: Definition, codes: Codes) -> pl.LazyFrame:
+    """Find the first instant at which any alternative of an activation of several events is complete: ``u, first_at``."""
+    at, ways = pl.col("at"), []
+    for parts in goals(definition.activation):
+        reached = [
+            known.filter(_hits(part, codes))
+            .group_by("u")
+            .agg(at.bottom_k(times).max().alias("at"), pl.len().alias("times"))
+            .filter(pl.col("times") >= times)
+            for part, times in parts
+        ]
+        whole = pl.concat(reached).group_by("u").agg(at.max(), pl.len().alias("parts"))
+        ways.append(whole.filter(pl.col("parts") == len(parts)).select("u", "at"))
+    return pl.concat(ways).group_by("u").agg(at.min().alias("first_at"))
 
 
 def _early(known: pl.LazyFrame, first_days: int, codes: Codes) -> pl.LazyFrame:

@@ -180,8 +180,8 @@ def open_people(
     frame = as_lazy(users, what="The users table").collect()
     faults = list(_column_faults(frame, unit))
     if "user_id" in frame.columns:
-        frame = frame.drop_nulls("user_id")
-        faults += _id_faults(frame, id_type)
+        frame = _with_account(frame.drop_nulls("user_id"), unit)
+        faults += _id_faults(frame, id_type, unit)
     if faults:
         raise ColumnError.from_faults("The users table cannot be used", faults)
     at = frame.schema.get("signed_up_at")
@@ -203,10 +203,22 @@ def _column_faults(frame: pl.DataFrame, unit: str) -> Iterator[str]:
         yield f"'signed_up_at' holds {at}; it takes times or dates."
 
 
-def _id_faults(frame: pl.DataFrame, id_type: pl.DataType) -> Iterator[str]:
-    doubled = frame.filter(pl.col("user_id").is_duplicated())["user_id"].unique(maintain_order=True)
+def _with_account(frame: pl.DataFrame, unit: str) -> pl.DataFrame:
+    """Let a row without an account say nothing about a user who has one in another row."""
+    if unit == "user" or "account_id" not in frame.columns:
+        return frame
+    account = pl.col("account_id")
+    return frame.filter(account.is_not_null() | account.is_null().all().over("user_id"))
+
+
+def _id_faults(frame: pl.DataFrame, id_type: pl.DataType, unit: str) -> Iterator[str]:
+    several = unit == "account" and "account_id" in frame.columns  # a user may be in several
+    keys = ["user_id", "account_id"] if several else ["user_id"]
+    again = pl.struct(keys).is_duplicated()
+    doubled = frame.filter(again)["user_id"].unique(maintain_order=True)
     if doubled.len():
-        yield f"{doubled.len()} users stand in more than one row, such as {private(repr(doubled[0]))}; keep one row for each."
+        each = "each of their accounts" if several else "each"
+        yield f"{doubled.len()} users stand in more than one row, such as {private(repr(doubled[0]))}; keep one row for {each}."
     have = frame.schema["user_id"]
     both_whole = have.is_integer() and id_type.is_integer()
     both_text = all(isinstance(t, (pl.String, pl.Categorical, pl.Enum)) for t in (have, id_type))

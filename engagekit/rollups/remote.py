@@ -115,6 +115,7 @@ def _ids(log: Lazy, extent: Extent, id_type: pl.DataType) -> pl.DataFrame:
 
 
 def _overlap(ids: pl.DataFrame, people: pl.DataFrame) -> Overlap:
+    people = people.unique("user_id")  # who is in several accounts has several rows
     return Overlap(
         table=people.height,
         idle=people.join(ids, on="user_id", how="anti").height,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engagekit.journeys import Journeys
+    from engagekit.matchers import Goal
 
 TRACKING = "tracking stops or starts"  # the kind of remark
 DUE = 20  # so many events of a kind must have been due on days without any
@@ -100,16 +101,18 @@ def _roles(
     roles = []
     if definition.signup is not None:
         roles.append(_Role("signup", label(definition.signup), signups, whole))
-    firsts = [("activation", definition.activation, users, "activated_at")]
+    firsts: list[tuple[str, Goal, pl.LazyFrame, str]] = [
+        ("activation", definition.activation, users, "activated_at")
+    ]
     for number, step in enumerate(definition.steps):
         mine = journeys.steps.lazy().filter(pl.col("step") == number)
         mine = mine.join(users.select("user_id", "signed_up_at"), on="user_id")
         for side, matcher in (("reached_at", step.reached), ("completed_at", step.completed)):
             if matcher is not None:
                 firsts.append((f"step {step.name!r}", matcher, mine, side))
-    for name, matcher, frame, column in firsts:
+    for name, goal, frame, column in firsts:
         delay, times = _delay(frame, column), _firsts(frame, column, journeys, axis)
-        roles.append(_Role(name, label(matcher), times, _rolling(signups, 1 + delay), delay))
+        roles.append(_Role(name, label(goal), times, _rolling(signups, 1 + delay), delay))
     done = journeys.days.lazy().group_by("role", "day").agg(n=pl.col("times").sum()).collect()
     # The log may also hold users who are left out; those who count come in one by one.
     present = [so_far / (sum(signups) or 1) for so_far in accumulate(signups)]

@@ -21,7 +21,7 @@ def unpacked(
     """Name and order what a reduction found: the four tables."""
     days, early = found["days"].sort("key"), found["early"].sort("key")
     return {
-        "users": _users_table(base, found["acting"], found["sides"], days, codes),
+        "users": _users_table(base, found["acting"], _activated(found, codes), days, codes),
         "steps": _steps_table(base, found["sides"], definition, codes),
         "early": _early_table(base, early, codes),
         "days": _days_table(base, days, codes),
@@ -29,19 +29,22 @@ def unpacked(
 
 
 def _users_table(
-    base: pl.DataFrame, acting: pl.DataFrame, sides: pl.DataFrame, days: pl.DataFrame, codes: Codes
+    base: pl.DataFrame,
+    acting: pl.DataFrame,
+    activated: pl.DataFrame,
+    days: pl.DataFrame,
+    codes: Codes,
 ) -> pl.DataFrame:
     import numpy as np
 
-    width, span = len(codes.sides), codes.span
-    activated = sides.filter(pl.col("key") % width == 0)
+    span = codes.span
     role = pl.col("key") // span
     core = days.select(u=role // len(codes.roles), role=role % len(codes.roles), at="last_at")
     core = core.filter(pl.col("role") == list(codes.roles).index("core"))
     users, last = core["u"].to_numpy(), np.full(codes.users, -NEVER)
     np.maximum.at(last, users, core["at"].to_numpy())
     times = {
-        "activated_at": _placed(activated["key"] // width, activated["first_at"], codes.users),
+        "activated_at": _placed(activated["u"], activated["first_at"], codes.users),
         "first_action_at": acting["first_action_at"],
         "last_core_at": pl.Series(last).replace(-NEVER, None),
         "last_seen_at": acting["last_seen_at"],
@@ -52,6 +55,15 @@ def _users_table(
         acting["active_days"],
         acting["early_events"],
     )
+
+
+def _activated(found: dict[str, pl.DataFrame], codes: Codes) -> pl.DataFrame:
+    """Say who activated when: ``u, first_at``."""
+    if "activated" in found:
+        return found["activated"]
+    width = len(codes.sides)
+    mine = found["sides"].filter(pl.col("key") % width == 0)
+    return mine.select((pl.col("key") // width).alias("u"), "first_at")
 
 
 def _placed(places: pl.Series, values: pl.Series, count: int) -> pl.Series:

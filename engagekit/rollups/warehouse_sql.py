@@ -9,7 +9,7 @@ from engagekit.ingest import definition_of
 from engagekit.instants import AT, beside_log
 from engagekit.journeys import EARLY_EVENTS, TABLES, early_names
 from engagekit.log import COLUMNS
-from engagekit.matchers import as_matches
+from engagekit.matchers import Not, as_matches
 from engagekit.rollups.population import EARLY, LATE
 from engagekit.rollups.sql_dialects import (
     DAY_US,
@@ -157,8 +157,11 @@ def _property_kinds(definition: Definition, faults: list[str]) -> dict[str, str]
     kinds: dict[str, set[str]] = {}
     for matcher in definition.matchers().values():
         for match in as_matches(matcher):
-            for column, values in match.where:
-                kinds.setdefault(column, set()).update(KINDS[type(value)] for value in values)
+            for column, condition in match.where:
+                values = condition.values if isinstance(condition, Not) else condition
+                kinds.setdefault(column, set()).update(
+                    KINDS[type(value)] for value in values if value is not None
+                )
     if definition.experiment is not None:
         kinds.setdefault(definition.experiment.property, {"string"})
     for column, several in kinds.items():
@@ -168,7 +171,8 @@ def _property_kinds(definition: Definition, faults: list[str]) -> dict[str, str]
             faults.append(
                 f"the property {column!r} is compared with values of different kinds; which is it?"
             )
-    return {column: min(several) for column, several in kinds.items()}
+    # What is only asked whether it is null may hold anything.
+    return {column: min(several, default="string") for column, several in kinds.items()}
 
 
 def _users_kind(column: str, at: str) -> str:

@@ -24,9 +24,11 @@ from engagekit.errors import ParameterError, listing
 from engagekit.matchers import label
 from engagekit.workshop.alternatives import activation_candidates, compare_activations
 from engagekit.workshop.decision_record import STYLE, record
+from engagekit.workshop.draft import Draft, draft
 from engagekit.workshop.forgetting import OF_ACCOUNTS, forget
-from engagekit.workshop.session import DEFINITION_FILE, FILE, Session
-from engagekit.workshop.starter import event_table, starter_definition
+from engagekit.workshop.session import DEFINITION_FILE, Session, is_team
+from engagekit.workshop.session import FILE as SESSION_FILE
+from engagekit.workshop.starter import event_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,14 +40,19 @@ __all__ = [
     "DEFINITION_FILE",
     "LOG",
     "OF_ACCOUNTS",
+    "SESSION_FILE",
     "USERS",
+    "Draft",
     "Session",
     "activation_candidates",
     "compare",
     "compare_activations",
+    "draft",
     "event_table",
     "forget",
+    "is_team",
     "start",
+    "teams_in",
 ]
 
 LOG, USERS = "log", "users.parquet"
@@ -109,7 +116,8 @@ def start(
     users
         Users table (a frame), or None.
     definition
-        Definition every team starts from; None: the sample's, or guessed from the log, for notebook 01 to correct.
+        Definition every team starts from; None: the sample's, or drafted from the log and marked
+        as guessed, for notebook 01 to correct.
     teams
         Names of the teams; none: one folder named ``team``.
     as_of
@@ -195,7 +203,7 @@ def _with_windows(folder: Path, definition: Definition | None, about: dict[str, 
         session = Session(beside)
         session.update("about", about)
         if definition is None and about:
-            definition = starter_definition(event_table(session.events()))
+            definition = draft(session.events()).definition
         if definition is not None:
             session.define(definition)
         return session.journeys().definition
@@ -205,7 +213,7 @@ def _team_folder(path: Path, team: str, about: dict[str, str], definition: Defin
     """Fill a team's folder with what it does not have yet."""
     _copy_notebooks(path)
     session = Session(path)
-    if not (path / FILE).exists():
+    if not (path / SESSION_FILE).exists():
         session.update("about", {"team": team} | about)
     if not (path / DEFINITION_FILE).exists():
         session.define(definition)
@@ -231,7 +239,7 @@ def _write_once(path: Path, text: str) -> None:
 
 
 def _sessions(folder: str | os.PathLike[str]) -> list[Session]:
-    return [Session(path.parent) for path in sorted(Path(folder).glob(f"[!.]*/{FILE}"))]
+    return [Session(path.parent) for path in sorted(Path(folder).glob(f"[!.]*/{SESSION_FILE}"))]
 
 
 def teams_in(folder: str | os.PathLike[str]) -> list[Session]:

@@ -228,7 +228,7 @@ class Session:
 
     def events(self) -> pl.LazyFrame:
         """Return the event log the session is about: the workshop's, else the bundled sample."""
-        log, _, _ = self._data()
+        log, _, _ = self.data()
         if isinstance(log, Path):
             from engagekit.rollups import open_prepared
 
@@ -237,10 +237,6 @@ class Session:
 
     def data(self) -> tuple[pl.LazyFrame | Path, pl.DataFrame | None, str | None]:
         """Return the log (a frame, or the folder where it lies prepared), the users table and the end of the data."""
-        return self._data()
-
-    def _data(self) -> tuple[pl.LazyFrame | Path, pl.DataFrame | None, str | None]:
-        """Find the log (a frame, or the folder where it lies prepared), the users table and the end of the data."""
         about = self._read()["about"]
         if "events" not in about:
             from engagekit.simulation import load_sample
@@ -267,7 +263,7 @@ class Session:
 
         if progress is None:
             progress = bar("Reading the log") if in_notebook() else False
-        log, users, as_of = self._data()
+        log, users, as_of = self.data()
         return rollup(log, self.definition, users=users, as_of=as_of, progress=progress)
 
     def planned(self) -> list[str]:
@@ -291,6 +287,11 @@ def _as_drafts(state: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     }
     plan = state["plan"] | ({"draft": True} if state["plan"] else {})
     return state | {"decisions": decisions, "plan": plan}
+
+
+def is_team(folder: str | os.PathLike[str]) -> bool:
+    """Tell whether a folder holds a team's session."""
+    return (Path(folder) / FILE).is_file()
 
 
 def _is_sound(state: Any) -> bool:

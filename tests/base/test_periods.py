@@ -50,8 +50,11 @@ def plain_start(moment, calendar):
     day = local.date()
     if calendar.period == "month":
         return day.replace(day=1)
-    into = day.weekday() if calendar.week_start == "monday" else day.isoweekday() % 7
-    return day - timedelta(days=into) if calendar.period == "week" else day
+    if calendar.period == "quarter":
+        return day.replace(day=1, month=1 + (day.month - 1) // 3 * 3)
+    while calendar.period == "week" and day.strftime("%A").lower() != calendar.week_start:
+        day -= timedelta(days=1)
+    return day
 
 
 @given(calendars, moments)
@@ -129,7 +132,7 @@ def test_a_time_inside_a_skipped_day_is_passed_at_the_skip():
 
 
 def test_all_faults_of_a_calendar_are_named():
-    faults = calendar_faults("weeks", "Europe/Berln", "tuesday")
+    faults = calendar_faults("weeks", "Europe/Berln", "tusday")
     assert len(faults) == 3
     assert "'week'" in faults[0]
     assert "Europe/Berlin" in faults[1]

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 from cohort_logs import DAILY, LOG, column, log_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import engagekit as ek
@@ -280,7 +282,7 @@ WRONG = [
     ({"by": ["event", "event"]}, "twice"),
     ({"by": 3}, "by is 3"),
     ({"timezone": "Europe/Berln"}, "Europe/Berlin"),
-    ({"week_start": "tuesday"}, "monday"),
+    ({"week_start": "dienstag"}, "monday"),
     ({"since": "2027-01-01"}, "since"),
     ({"since": "soon"}, "since"),
     ({"as_of": "2026-13-01"}, "as_of"),
@@ -408,3 +410,90 @@ def test_days_of_a_log_of_dates_are_local_ones(zone, since, as_of):
     assert local["cohort"].unique().to_list() == [date(2026, 3, 3), date(2026, 3, 4)]
     assert local.filter(pl.col("period") == 0)["complete"].all()
     assert ek.retention(days, **asked | {"since": since, "as_of": as_of}).equals(local)
+
+
+def test_whose_value_counts_where_it_varies():
+    rows = [
+        ("a", "s", 1, "web"), ("a", "r", 2, "app"), ("b", "s", 1, "web"), ("b", "r", 2, "web"), ("c", "s", 1, None), ("c", "r", 2, "app"),
+        ("d", "s", 1, "app"),
+    ]  # fmt: skip
+    log = pl.DataFrame(
+        [(u, e, date(2026, 1, d), v) for u, e, d, v in rows],
+        schema=["user_id", "event", "at", "on"],
+        orient="row",
+    )
+    asked = {
+        "start": "s",
+        "back": "r",
+        "period": "day",
+        "periods": 2,
+        "by": "on",
+        "as_of": "2026-01-10",
+        "since": "2026-01-01",
+    }
+
+    def returned(**more):
+        found = ek.retention(log, **asked, **more).filter(
+            pl.col("cohort") == date(2026, 1, 1), pl.col("period") == 1
+        )
+        return {on: (n, of) for on, n, of in found.select("on", "n", "of").rows()}
+
+    assert (
+        returned() == returned(attribution="same") == {"app": (0, 1), "web": (1, 2), None: (0, 1)}
+    )
+    assert returned(attribution="start") == {"app": (0, 1), "web": (2, 2), None: (1, 1)}
+    assert returned(attribution="first") == {"app": (1, 2), "web": (2, 2)}
+    assert returned(attribution="last") == {"app": (2, 3), "web": (1, 1)}
+    with pytest.raises(ek.EngagekitError, match="needs one start"):
+        ek.retention(log, **asked, cohorts="each", attribution="start")
+    with pytest.raises(ek.EngagekitError, match="attribution is 'begin'"):
+        ek.retention(log, **asked, attribution="begin")
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3),
+            st.sampled_from("sr"),
+            st.integers(1, 6),
+            st.sampled_from([None, "p", "q"]),
+        ),
+        min_size=1,
+        max_size=14,
+    ),
+    st.sampled_from(["start", "first", "last"]),
+)
+def test_attributed_retention_is_that_of_a_log_with_one_value_per_user(rows, attribution):
+    value = {}
+    for user in {r[0] for r in rows}:
+        mine = sorted(
+            (r for r in rows if r[0] == user), key=lambda r: (r[2], r[3] is None, r[3] or "")
+        )
+        told = [r for r in mine if (r[1] == "s" if attribution == "start" else r[3] is not None)]
+        edge = (
+            max((r[2] for r in told), default=0)
+            if attribution == "last"
+            else min((r[2] for r in told), default=0)
+        )
+        value[user] = next((r[3] for r in told if r[2] == edge), None)
+    schema = ["user_id", "event", "at", "on"]
+    log, fixed = (
+        pl.DataFrame(
+            [(u, e, date(2026, 1, d), valued(u, v)) for u, e, d, v in rows],
+            schema=schema, orient="row", schema_overrides={"on": pl.String},
+        )
+        for valued in (lambda _, own: own, lambda user, _: value[user])
+    )  # fmt: skip
+    asked = {
+        "start": "s",
+        "back": "r",
+        "period": "day",
+        "periods": 3,
+        "by": "on",
+        "as_of": "2026-01-12",
+        "since": "2026-01-01",
+        "people": True,
+        "missing": "allow",
+    }
+    assert ek.retention(log, **asked, attribution=attribution).equals(ek.retention(fixed, **asked))

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
+import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -74,7 +77,7 @@ def test_each_fault_is_named(changes, words):
 
 def test_all_faults_come_at_once():
     with pytest.raises(DefinitionError, match="3 faults"):
-        dataclasses.replace(FULL, habit_days=0, week_start="friday", targets={"habit": 2})
+        dataclasses.replace(FULL, habit_days=0, week_start="freitag", targets={"habit": 2})
 
 
 def test_a_single_name_where_a_list_belongs_is_a_list_of_one():
@@ -191,3 +194,93 @@ def test_a_file_counts_its_faults_and_the_definitions_together():
     assert "4 faults" in str(error.value)
     for named in ("'foo'", "activation is missing", "core: 3", "habit_days is -1"):
         assert named in str(error.value)
+
+
+# How the log is read, and the schema of the file ------------------------------------------------------------------------
+
+
+def schema():
+    from engagekit.definition import schema_path
+
+    return json.loads(schema_path().read_text(encoding="utf-8"))
+
+
+def test_the_schema_knows_every_key_and_nothing_else():
+    known = schema()["properties"]
+    assert set(known) == {f.name for f in dataclasses.fields(ek.Definition)} | {"schema_version"}
+    assert set(known["read"]["properties"]) == {f.name for f in dataclasses.fields(ek.Read)}
+
+
+SOUND = [
+    ek.Definition(activation="a", core=["a", ek.Match("b", c=1)]),
+    ek.Definition(activation=ek.Match("a", times=3), core=ek.Match("b", c=ek.Not("x", None)), advanced=["c", ["d", "e"]]),
+    ek.Definition(activation=ek.All("a", ek.Match("b", c=[True, None])), core="a", steps=[ek.Step("S", "x", "y")], targets={"habit": 0.5}),
+    ek.Definition(activation="a", core="b", read=ek.Read(user="Customer ID", at=["date", "time"], event="=purchase", dedupe="insert_id"), guessed=True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sound", SOUND)
+def test_the_schema_takes_what_is_sound(sound):
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.validate(sound.to_table(), schema())
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"core": "a"}, {"activation": "a", "core": ""}, {"activation": "a", "core": "b", "colour": 1},
+        {"activation": "a", "core": {"event": "b", "times": 2}}, {"activation": {"all": ["a"]}, "core": "b"},
+        {"activation": "a", "core": "b", "targets": {"habit": 50}}, {"activation": "a", "core": "b", "read": {"usr": "x"}},
+    ],
+)  # fmt: skip
+def test_schema_and_library_refuse_alike(broken):
+    jsonschema = pytest.importorskip("jsonschema")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(broken, schema())
+    with pytest.raises(ek.EngagekitError):
+        ek.Definition.from_table(broken)
+
+
+def test_the_definitions_of_the_shared_logs_fit_the_schema():
+    jsonschema = pytest.importorskip("jsonschema")
+    for path in (Path(__file__).parents[1] / "definitions").glob("*.toml"):
+        jsonschema.validate(tomllib.loads(path.read_text(encoding="utf-8")), schema())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"usr": "x"},
+        {"skip": -1},
+        {"columns": []},
+        {"timezone": "Mars"},
+        {"identities": "file"},
+        3,
+        {"user": ""},
+    ],
+)
+def test_how_a_log_is_read_must_mean_something(wrong):
+    with pytest.raises(DefinitionError, match="read"):
+        ek.Definition.from_table({"activation": "a", "core": "b", "read": wrong})
+
+
+def test_a_log_is_read_as_its_definition_says(tmp_path):
+    rows = ["Customer ID,When,What,plan"] + [
+        f"u{n},2026-03-0{d} 09:00,{e},pro" for n in range(3) for d, e in ((1, "join"), (2, "make"))
+    ]
+    (tmp_path / "log.csv").write_text("\n".join(rows))
+    made = ek.Definition(
+        signup="join", activation="make", core=ek.Match("make", plan="pro"), timezone="Europe/Berlin",
+        read=ek.Read(user="Customer ID", at="When", event="What"),
+    )  # fmt: skip
+    made.save(tmp_path / "d.toml")
+    assert ek.Definition.load(tmp_path / "d.toml").to_table() == made.to_table()
+    log = ek.scan_events(tmp_path / "log.csv", definition=made, cache=tmp_path / "c").collect()
+    assert log.columns == ["user_id", "event", "at", "plan"]
+    assert log["at"].min().isoformat() == "2026-03-01T08:00:00+00:00"
+    elsewhere = ek.scan_events(
+        tmp_path / "log.csv", definition=made, timezone="UTC", cache=tmp_path / "c"
+    ).collect()
+    assert elsewhere["at"].min().hour == 9
+    journeys = ek.rollup(str(tmp_path / "log.csv"), tmp_path / "d.toml")
+    assert journeys.users["core_days"].to_list() == [1, 1, 1]

@@ -169,7 +169,7 @@ def test_logs_of_days():
     [
         ("lifecycle", {"period": "weekly"}, ["period is 'weekly'", "Did you mean 'week'"]),
         ("lifecycle", {"timezone": "Berlin"}, ["timezone is 'Berlin'"]),
-        ("lifecycle", {"week_start": "friday", "period": "x", "timezone": "y"}, ["3 faults"]),
+        ("lifecycle", {"week_start": "freitag", "period": "x", "timezone": "y"}, ["3 faults"]),
         ("lifecycle", {"event": 3}, ["event", "names no event"]),
         ("lifecycle", {"event": "visits"}, ["no event is named 'visits'", "Did you mean 'visit'"]),
         ("lifecycle", {"event": ek.Match("visit", pln=1)}, ["no column 'pln'"]),
@@ -222,7 +222,7 @@ PLACES = {
     "America/Havana": (datetime(2026, 3, 7, tzinfo=UTC), datetime(2026, 10, 31, tzinfo=UTC)),
     "Africa/Cairo": (datetime(2026, 4, 23, tzinfo=UTC), datetime(2026, 10, 29, tzinfo=UTC)),
 }
-SPANS = {"hour": 24, "day": 8 * 24, "week": 6 * 7 * 24, "month": 100 * 24}
+SPANS = {"hour": 24, "day": 8 * 24, "week": 6 * 7 * 24, "month": 100 * 24, "quarter": 300 * 24}
 
 
 @st.composite
@@ -240,7 +240,7 @@ def asked_rhythms(draw):
     asked = {
         "period": period,
         "timezone": timezone,
-        "week_start": draw(st.sampled_from(["monday", "sunday"])),
+        "week_start": draw(st.sampled_from(["monday", "sunday", "wednesday", "saturday"])),
         "since": since,
         "as_of": as_of,
     }
@@ -339,7 +339,7 @@ def test_whole_weeks_change_nothing_in_utc(asked_rhythm, weeks):
     shift = timedelta(weeks=weeks)
     asked |= {
         "timezone": "UTC",
-        "period": "week" if asked["period"] == "month" else asked["period"],
+        "period": "week" if asked["period"] in {"month", "quarter"} else asked["period"],
         "since": None,
     }
     moved = asked | {"as_of": asked["as_of"] + shift}

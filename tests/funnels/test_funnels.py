@@ -128,13 +128,15 @@ def test_columns_and_numbers():
     found = ek.funnel(
         log, ["A", ["B", "b"], ek.Match("C")], within="30m", as_of=BEGIN + timedelta(minutes=110)
     )
-    assert found.select(pl.exclude("rate", "low", "high", "overall")).to_dict(as_series=False) == {
+    apart = ("rate", "low", "high", "overall", "overall_low", "overall_high")
+    assert found.select(pl.exclude(apart)).to_dict(as_series=False) == {
         "step": [0, 1, 2],
         "event": ["A", "B or b", "C"],
         "n": [4, 3, 1],
         "of": [None, 4, 3],
         "median_seconds": [None, 240.0, 120.0],
         "mean_seconds": [None, 300.0, 120.0],
+        "median_seconds_from_entry": [None, 240.0, 360.0],
         "open": [1, 1, 0],
         "waiting": [0, 1, 0],
     }
@@ -147,6 +149,37 @@ def test_columns_and_numbers():
         [ek.intervals.wilson(3, 4)[1], ek.intervals.wilson(1, 3)[1]]
     )
     assert found.schema["n"] == found.schema["of"] == pl.Int64
+
+
+def test_a_clock_that_lags_behind_is_borne():
+    log = pl.concat([log_of("B0 A1 C2", user="a"), log_of("A0 C3 B4", user="b"), log_of("A0 B1 C2", user="c")])  # fmt: skip
+    asked = {"within": "1h", "as_of": END}
+    assert ek.funnel(log, ["A", "B", "C"], **asked)["n"].to_list() == [3, 2, 1]
+    borne = ek.funnel(log, ["A", "B", "C"], **asked, tolerance="1m")
+    assert borne["n"].to_list() == [3, 3, 3]
+    # What lies before the step before it took no time; the other two took one minute, and three.
+    people = ek.funnel(log, ["A", "B", "C"], **asked, tolerance="1m", people=True)
+    seconds = people.filter(pl.col("step") > 0).select("step", "user_id", "seconds").rows()
+    assert seconds == [(1, "a", 0.0), (1, "b", 240.0), (1, "c", 60.0), (2, "a", 120.0), (2, "b", 0.0), (2, "c", 60.0)]  # fmt: skip
+    assert ek.funnel(log, ["A", "B", "C"], **asked, tolerance="59s")["n"].to_list() == [3, 2, 1]
+    # It does not add up from step to step: C lies two minutes before A.
+    back = log_of("C0 B1 A2")
+    assert ek.funnel(back, ["A", "B", "C"], **asked, tolerance="1m")["n"].to_list() == [1, 1, 0]
+    # The same event is no second step.
+    assert ek.funnel(log_of("A0"), ["A", "A"], **asked, tolerance="1m")["n"].to_list() == [1, 0]
+    assert ek.funnel(log_of("A0 A1"), ["A", "A"], **asked, tolerance="1m")["n"].to_list() == [1, 1]
+
+
+def test_an_attempt_that_is_open_counts_whichever_it_is():
+    # The first attempt got further and is over; the second, from minute 50, may still go on to C.
+    log = log_of("A0 B5 A50")
+    asked = {"within": "20m", "as_of": BEGIN + timedelta(minutes=60)}
+    found = ek.funnel(log, ["A", "B", "C"], **asked, missing="allow")
+    assert found.select("n", "open", "waiting").rows() == [(1, 1, 0), (1, 1, 1), (0, 0, 0)]
+    first = ek.funnel(log, ["A", "B", "C"], **asked, missing="allow", entry="first")
+    assert first["open"].to_list() == [0, 0, 0]
+    closed = ek.funnel(log, ["A", "B", "C"], **asked, missing="allow", only_closed=True)
+    assert closed.select("n", "open").rows() == [(1, 0), (1, 0), (0, 0)]
 
 
 def test_a_window_that_ends_at_as_of_is_open():
@@ -249,13 +282,13 @@ def test_a_stray_event_moves_neither_end():
 
 def test_by_an_event_property():
     log = log_of("A1 B2 A3 B4").with_columns(shop=pl.Series(["x", "y", None, None]))
-    found = ek.funnel(log, ["A", "B"], by="shop", as_of=END)
+    found = ek.funnel(log, ["A", "B"], by="shop", attribution="same", as_of=END)
     # The A of x and the B of y do not belong together; null is a shop of its own.
     assert found.select("shop", "step", "n", "of").rows() == [
         ("x", 0, 1, None), ("x", 1, 0, 1), (None, 0, 1, None), (None, 1, 1, 1),
     ]  # fmt: skip
     assert found["overall"].to_list() == [1.0, 0.0, 1.0, 1.0]
-    people = ek.funnel(log, ["A", "B"], by=["shop"], as_of=END, people=True)
+    people = ek.funnel(log, ["A", "B"], by=["shop"], attribution="same", as_of=END, people=True)
     assert people.select("shop", "step", "user_id").rows() == [
         ("x", 0, "u"),
         (None, 0, "u"),
@@ -354,6 +387,9 @@ def test_event_names_of_every_kind():
     ("asked", "words"),
     [
         ({"steps": []}, ["steps", "list"]),
+        ({"tolerance": "soon"}, ["tolerance is 'soon'", "span"]),
+        ({"tolerance": "1mo"}, ["tolerance is '1mo'", "no fixed length"]),
+        ({"tolerance": "2s", "order": "any"}, ["tolerance", "order='any'"]),
         ({"steps": "A"}, ["steps", "list"]),
         ({"steps": ["A", 3]}, ["step 1", "names no event"]),
         ({"order": "orderd"}, ["order is 'orderd'", "Did you mean 'ordered'"]),

@@ -161,8 +161,8 @@ def test_one_clock_years_ahead_is_counted(folder):
 
 def test_missing_columns_are_told_with_the_nearest_names(refused):
     says(
-        refused("User_ID,evnt,timestamp,plan\nann,open,2026-03-01,pro\n", keep="plann"),
-        "4 faults", "user='...'", "Did you mean 'User_ID'?", "Did you mean 'evnt'?", "Is it 'timestamp'?", "Did you mean 'plan'?", "Its columns are",
+        refused("Users_ID,evnt,timestamp,plan\nann,open,2026-03-01,pro\n", keep="plann"),
+        "4 faults", "user='...'", "Did you mean 'Users_ID'?", "Did you mean 'evnt'?", "Is it 'timestamp'?", "Did you mean 'plan'?", "Its columns are",
     )  # fmt: skip
 
 
@@ -300,7 +300,7 @@ def test_one_broken_file_among_good_ones_is_named(refused):
         "text.ndjson": '{"user_id":"ann","event":"open","at":"2026-03-01 09:30:00"}\nError: too many requests\n',
         "cut.parquet": b"PAR1" + bytes(100),
         "cut.csv.gz": gzip.compress(random.Random(1).randbytes(2000).hex().encode())[:500],
-        "list.json": "[{}]",
+        "list.json": "[1]",
         "page.html": "<html>Log in first</html>",
     }
     for name, content in broken.items():

@@ -14,7 +14,6 @@ import walking
 
 import engagekit as ek
 from engagekit.cli import main
-from engagekit.workshop.starter import event_table, starter_definition
 
 VERDICTS = {"named", "undecided", "none broken", "no targets"}
 START = datetime(2026, 1, 5, 8)
@@ -74,7 +73,7 @@ REAL += [("gcc_contributor", None, n, d) for n, d in GCC.items()]
 def test_real_logs(shared, tmp_path, capsys, log, signup, name, given):
     path = shared / "data" / f"{log}_events.parquet"
     if given is None:
-        definition = starter_definition(event_table(ek.scan_events(path, at="timestamp")))
+        definition = ek.draft(path).definition
     else:
         definition = real_logs.definition(given) if isinstance(given, str) else plain(signup=signup, **given)  # fmt: skip
     ends_well(capsys, tmp_path, path, definition, "--at", "timestamp")
@@ -158,7 +157,7 @@ def test_logs_made_from_their_description(name, tmp_path, capsys):
     log = pl.DataFrame(list(make()), schema=["user_id", "event", "at"], orient="row").sort("at")
     text = log.with_columns(pl.col("at").dt.to_string("%Y-%m-%d %H:%M:%S"))
     text.write_csv(tmp_path / "log.csv")
-    found = definition or starter_definition(event_table(log.with_columns(pl.col("at").dt.replace_time_zone("UTC"))))  # fmt: skip
+    found = definition or ek.draft(log).definition  # fmt: skip
     ends_well(capsys, tmp_path, tmp_path / "log.csv", found)
 
 

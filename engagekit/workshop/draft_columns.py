@@ -1,0 +1,163 @@
+"""Finding which columns of a file or table hold the user, the event and the time, by their names and by what they hold."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from engagekit.definition import Read
+from engagekit.errors import ParameterError, listing
+from engagekit.ingest import is_path, likely_preset, sample_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+SAMPLE = 5000
+# What columns of each role are called, likeliest first, as words joined by _.
+CALLED = {
+    "user": [
+        "user_id", "userid", "uid", "user", "distinct_id", "person_id", "customer_id", "customerid", "customer", "client_id",
+        "member_id", "visitor_id", "student_id", "player_id", "subscriber_id", "username", "user_name", "email", "account_id",
+        "kunde", "kunden_id", "kundennummer", "kunden_nr", "benutzer", "benutzer_id", "nutzer_id", "usuario", "usuario_id",
+        "cliente", "cliente_id", "utilisateur", "utilisateur_id", "client", "actor", "person", "visitor", "member", "id",
+    ],
+    "event": [
+        "event", "event_name", "event_type", "eventname", "action_name", "action", "activity", "activity_name", "event_action",
+        "name", "verb", "type", "ereignis", "aktion", "evento", "accion", "evenement", "operation", "what", "description",
+    ],
+    "at": [
+        "at", "timestamp", "event_time", "event_timestamp", "time", "ts", "occurred_at", "event_at", "created_at", "datetime",
+        "date_time", "event_date", "date", "occurred", "created", "time_stamp", "logged_at", "sent_at", "received_at", "when",
+        "zeit", "zeitpunkt", "zeitstempel", "datum", "fecha", "fecha_hora", "hora", "data", "date_heure", "horodatage",
+    ],
+}  # fmt: skip
+USUAL = {"user": "user_id", "event": "event", "at": "at"}
+MEANS = {"user": "the user's id", "event": "the event's name", "at": "the event's time"}
+UTC_SAID = re.compile(r"[\s_(\[]+(utc|gmt)[)\]]?$", re.IGNORECASE)
+TIME = re.compile(
+    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}:\d{2}|^\d{9,19}(\.\d+)?$|\d{1,2} \w{3,9} \d{4}|^\w{3} \w{3} \d"
+)
+MOST_NAMES = 1000
+
+
+def found_columns(source: Any, given: Mapping[str, Any]) -> tuple[Read, list[str]]:
+    """Find how a log is read, and say so in sentences; what is `given` stands.
+
+    Raises
+    ------
+    ParameterError
+        A role has several likely columns, or none: what to say, for all of them.
+    """
+    said = {k: v for k, v in given.items() if v is not None}
+    if "preset" in said or {"user", "event", "at"} <= set(said):
+        return Read(**said), []
+    rows = sample_of(source, most=SAMPLE) if is_path(source) else _head(source)
+    preset = likely_preset(rows.columns) if is_path(source) else None
+    if preset is not None and not {"user", "event", "at"} & set(said):
+        return Read(**said, preset=preset), [f"The columns are those of {preset}: read with preset {preset!r}."]  # fmt: skip
+    found: dict[str, Any] = dict(said)
+    notes, faults = [], []
+    for role in ("at", "user", "event"):
+        if role in said:
+            continue
+        ranked = _ranked(rows, role, taken=[str(v) for v in found.values()])
+        if not ranked:
+            faults.append(f"no column looks like {MEANS[role]}; say which it is: --{role} NAME{_constant(role)}. Columns: {listing(rows.columns)}.")  # fmt: skip
+        elif len(ranked) > 1 and ranked[1][0] == ranked[0][0]:
+            names = [name for score, name in ranked if score == ranked[0][0]]
+            ways = listing([f"--{role} {_quoted(name)}" for name in names[:4]], last="or")
+            faults.append(f"{MEANS[role]} may be in {listing(names[:4], last='or')}; say which: {ways}.")  # fmt: skip
+        else:
+            found[role] = ranked[0][1]
+            notes.append(f"{MEANS[role].capitalize()}: {ranked[0][1]!r}.")
+    if faults:
+        raise ParameterError.from_faults("The columns cannot be told", faults)
+    if "timezone" not in found and UTC_SAID.search(str(found["at"])):
+        found["timezone"] = "UTC"
+        notes.append(f"Times are in UTC, as the column's name {found['at']!r} says.")
+    plain = {k: v for k, v in found.items() if USUAL.get(k) != v}
+    return Read(**plain), notes
+
+
+def _head(source: Any) -> pl.DataFrame:
+    from engagekit.log import as_lazy
+
+    frame = source
+    if type(source).__module__.split(".")[0] == "pandas":
+        frame = pl.from_pandas(source.head(SAMPLE))
+    elif hasattr(source, "to_arrow_table"):
+        frame = pl.DataFrame(source.limit(SAMPLE).to_arrow_table())
+    return as_lazy(frame).head(SAMPLE).collect()
+
+
+def _quoted(name: str) -> str:
+    return name if re.fullmatch(r"[\w.-]+", name) else f'"{name}"'
+
+
+def _constant(role: str) -> str:
+    return " (a log of one kind of event: --event '=purchase')" if role == "event" else ""
+
+
+def _plain(name: str) -> str:
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", UTC_SAID.sub("", name))
+    return re.sub(r"[\W_]+", "_", words).strip("_").casefold()
+
+
+def _ranked(rows: pl.DataFrame, role: str, taken: list[str]) -> list[tuple[int, str]]:
+    """Order the columns that may play a role: by a known name, then by a known last or first word, then by content alone."""
+    fits = FITS[role]
+    found = []
+    if USUAL[role] in rows.columns and USUAL[role] not in taken:
+        return [(1000, USUAL[role])]  # it says itself what it is, whatever the few rows hold
+    for name in rows.columns:
+        if name in taken or not fits(rows[name]):
+            continue
+        plain, called = _plain(name), CALLED[role]
+        words = plain.split("_")
+        if plain in called:
+            score = 1000 - called.index(plain)
+        elif any(word in called[:12] for word in words):
+            score = 500
+        else:
+            score = 100
+        found.append((score, name))
+    found.sort(key=lambda f: -f[0])
+    if found and found[0][0] == 100 and len(found) > 1:
+        return found  # ambiguous by content alone: all stand equal
+    return found
+
+
+def _is_time(column: pl.Series) -> bool:
+    if isinstance(column.dtype, (pl.Datetime, pl.Date)):
+        return True
+    known = column.drop_nulls()
+    if not len(known):
+        return False
+    if column.dtype.is_numeric():
+        low = known.cast(pl.Float64).min()
+        return isinstance(low, float) and low > 6e8 and column.n_unique() > 1
+    if column.dtype != pl.String:
+        return False
+    text = [str(t).strip() for t in known.head(200).to_list() if str(t).strip()]
+    return bool(text) and sum(bool(TIME.search(t)) for t in text) >= 0.9 * len(text)
+
+
+def _is_id(column: pl.Series) -> bool:
+    if not (column.dtype.is_integer() or column.dtype in (pl.String, pl.Categorical)) or isinstance(column.dtype, pl.Enum):  # fmt: skip
+        return False
+    known = column.drop_nulls()
+    return known.n_unique() > 1 and not _is_time(column)
+
+
+def _is_name(column: pl.Series) -> bool:
+    if column.dtype not in (pl.String, pl.Categorical) and not isinstance(column.dtype, pl.Enum):
+        return False
+    known = column.drop_nulls().cast(pl.String)
+    if not 1 <= known.n_unique() <= min(MOST_NAMES, max(2, len(known) // 2)) or _is_time(known):
+        return False
+    return not known.head(200).str.contains(r"^-?\d+([.,]\d+)?$").all()
+
+
+FITS: dict[str, Callable[[pl.Series], bool]] = {"user": _is_id, "event": _is_name, "at": _is_time}

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from engagekit.cohorts import cohort_curves as cohort_curves
     from engagekit.cohorts import pooled_curve as pooled_curve
     from engagekit.cohorts import retention as retention
+    from engagekit.definition import Assignment as Assignment
     from engagekit.definition import Definition as Definition
     from engagekit.definition import Read as Read
     from engagekit.definition import Step as Step
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from engagekit.journeys import suggest_windows as suggest_windows
     from engagekit.journeys import usual_period as usual_period
     from engagekit.matchers import All as All
-    from engagekit.matchers import Assignment as Assignment
     from engagekit.matchers import Match as Match
     from engagekit.matchers import Not as Not
     from engagekit.measures import metrics as metrics
@@ -81,7 +81,7 @@ __version__ = "0.1.0"
 # Public name -> the module that holds it. A module's own name stands for the module.
 _HOMES = {
     "All": "matchers",
-    "Assignment": "matchers",
+    "Assignment": "definition",
     "Definition": "definition",
     "Draft": "workshop",
     "EngagekitError": "errors",

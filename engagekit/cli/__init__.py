@@ -7,15 +7,15 @@ import os
 import sys
 import traceback
 import warnings
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
 import engagekit as ek
 from engagekit import errors
-from engagekit._base import many, plain
+from engagekit._base import many
 from engagekit.cli.reading import (
     DEFAULT,
     Reading,
@@ -29,13 +29,11 @@ from engagekit.cli.reading import (
     scan,
     users_in,
 )
+from engagekit.cli.saying import HIDDEN_IDS, ids_in_warnings, own_fault, refuse, say
 from engagekit.errors import EngagekitError, ParameterError, listing
 from engagekit.ingest import EVERY
 from engagekit.log import COLUMNS
 from engagekit.workshop import DEFINITION_FILE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["run"]
 
@@ -46,8 +44,6 @@ app = App(
     help_flags=["--help", "-h"],
 )
 PLURALS = {"journeys": "journeys", "journeys of accounts": "journeys of accounts"}
-HIDDEN_IDS = "Ids of users are not shown; --show-ids shows them."
-FAULT = 70  # exit status of a fault of engagekit's own, as sysexits.h has it
 
 
 @app.command
@@ -103,7 +99,7 @@ def diagnose(
     handed = hand_on(priority, by=by, diagnosis=diagnosis)  # what is printed may be handed on
     priority, diagnosis = handed.priority, handed.diagnosis
     if json_:
-        _say(
+        say(
             json.dumps(
                 answers(journeys, notes, priority, diagnosis)
                 | {"change": rows_of(change), "suggested_targets": rows_of(suggested)},
@@ -112,7 +108,7 @@ def diagnose(
             )
         )
     else:
-        _say(
+        say(
             terminal.screen(
                 journeys,
                 terminal.worth_saying(notes),
@@ -124,7 +120,7 @@ def diagnose(
             )
         )
         if report is not None:
-            _say(f"The report stands in {report}.")
+            say(f"The report stands in {report}.")
     return 0
 
 
@@ -152,7 +148,7 @@ def check(
     frame = frame_of(log)
     zone = definition.timezone if definition else reading.at_timezone or "UTC"
     held, found = overview(frame), ek.check_events(frame, definition, as_of=as_of or end)
-    _say(f"{terminal.contents(held, zone)}\n{terminal.checks(found)}")
+    say(f"{terminal.contents(held, zone)}\n{terminal.checks(found)}")
     return 0
 
 
@@ -178,7 +174,7 @@ def prepare(source: str, folder: Path, /, *, reading: Reading = DEFAULT) -> int:
     kept = [name for name in frame_of(folder).collect_schema() if name not in COLUMNS]
     told = f" with the properties {listing(kept)}" if kept else ", without properties"
     defined = " --definition DEFINITION.toml" if definition is None else ""
-    _say(f"Prepared{told}. Now: engagekit diagnose {folder}{defined}")
+    say(f"Prepared{told}. Now: engagekit diagnose {folder}{defined}")
     return 0
 
 
@@ -220,7 +216,7 @@ def start(
     if definition is None and events is not None:
         drafted = drafted_from(events, reading)
         definition = drafted.definition
-        _say(str(drafted))
+        say(str(drafted))
     log = None if events is None else scan(events, reading, definition, keep=keep or ())
     people = None
     if users is not None:
@@ -239,12 +235,12 @@ def start(
     for path in made:
         if drafted is not None and path not in there:
             explain(drafted, path / DEFINITION_FILE)
-        _say(f"ready: {path}")
+        say(f"ready: {path}")
     if drafted is not None:
-        _say(
+        say(
             "The definition is guessed from the log and nobody has confirmed it: notebook 01, or the file itself."
         )
-    _say(f"Open it with: engagekit lab {folder}")
+    say(f"Open it with: engagekit lab {folder}")
     return 0
 
 
@@ -274,10 +270,10 @@ def draft(
 
         source = load_sample().events
     drafted = drafted_from(source, reading, name=name)
-    _say(str(drafted))
+    say(str(drafted))
     if out is not None:
         drafted.save(out)
-        _say(f"\nThe definition stands in {out}. Now: engagekit diagnose {events or ''} -d {out}")
+        say(f"\nThe definition stands in {out}. Now: engagekit diagnose {events or ''} -d {out}")
     return 0
 
 
@@ -329,7 +325,7 @@ def compare(folder: Path, /) -> int:
     """
     from engagekit.workshop import compare as side_by_side
 
-    _say(f"All decisions stand in {side_by_side(folder)}.")
+    say(f"All decisions stand in {side_by_side(folder)}.")
     return 0
 
 
@@ -374,10 +370,10 @@ def experiment(
     if any(arm < MIN_GROUP for arm in found.table["users"]):
         raise ParameterError(f"An arm has fewer than {MIN_GROUP} users; it is not shown.")
     if json_:
-        _say(json.dumps(found.to_dict(), default=plain_value, indent=1))
+        say(json.dumps(found.to_dict(), default=plain_value, indent=1))
     else:
         remarks = map(str, found.remarks)
-        _say("\n".join([found.sentence, *remarks, "", str(tables.experiment(found))]))
+        say("\n".join([found.sentence, *remarks, "", str(tables.experiment(found))]))
     return 0
 
 
@@ -399,22 +395,13 @@ def forget(user: str, folder: Path, /, *, cache: Path | None = None) -> int:
 
     removed = remove(user, folder, cache=cache)
     told = [f"{many(n, kind, PLURALS.get(kind))}" for kind, n in removed.items() if n]
-    _say(f"Removed from {' and '.join(told)}." if told else "That user was in none of it.")
+    say(f"Removed from {' and '.join(told)}." if told else "That user was in none of it.")
     if OF_ACCOUNTS in removed:
-        _say(
+        say(
             "Journeys of accounts hold what their members did together: make them anew from the log."
         )
-    _say("The files that a log was read from are yours: the user is in them as before.")
+    say("The files that a log was read from are yours: the user is in them as before.")
     return 0
-
-
-def _say(text: str) -> None:
-    from engagekit.reporting import encodable
-
-    if sys.stdout is None:
-        raise OSError("standard output is closed, so nothing can be printed")
-    shown = "\n".join(map(plain, text.split("\n")))  # paths too may hold what a terminal obeys
-    print(encodable(shown, sys.stdout.encoding))
 
 
 @app.meta.default
@@ -433,7 +420,7 @@ def _launch(
         Where something fails, show where in the code, for a report to us; it may hold ids of users.
     """
     try:
-        with _ids_in_warnings() if show_ids else nullcontext():
+        with ids_in_warnings() if show_ids else nullcontext():
             return app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError:
         raise
@@ -452,62 +439,20 @@ def main(arguments: list[str] | None = None) -> int:
             arguments, exit_on_error=False, print_error=False, result_action="return_value"
         )
     except CycloptsError as error:
-        return _refuse(str(error), hint="See engagekit --help.")
+        return refuse(str(error), hint="See engagekit --help.")
     except EngagekitError as error:
         hint = "" if error.with_ids == str(error) else HIDDEN_IDS
-        return _refuse(str(error), hint=hint)
+        return refuse(str(error), hint=hint)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return 130
     except (OSError, ImportError) as error:
-        return _refuse(f"{type(error).__name__}: {error}")
+        return refuse(f"{type(error).__name__}: {error}")
     except Exception as error:
-        return _own_fault(error)
+        return own_fault(error)
     return status if isinstance(status, int) else 0
-
-
-@contextmanager
-def _ids_in_warnings() -> Iterator[None]:
-    shown = warnings.showwarning
-
-    def show(message: Warning | str, *args: Any, **kwargs: Any) -> None:
-        if isinstance(message, errors.EngagekitWarning):
-            errors.show_ids(message)
-        shown(message, *args, **kwargs)
-
-    with warnings.catch_warnings():
-        warnings.showwarning = show
-        yield
-
-
-def _own_fault(error: Exception) -> int:
-    """Say that something broke that is not the user's to mend; what the error says may hold ids, so it is not shown."""
-    package = Path(__file__).parents[1]
-    frames = traceback.extract_tb(error.__traceback__)
-    inside = [f for f in frames if Path(f.filename).is_relative_to(package)]
-    place = ""
-    if inside:
-        file = Path(inside[-1].filename).relative_to(package).as_posix()
-        place = f" in {file}, line {inside[-1].lineno}"
-    _refuse(
-        f"something broke inside engagekit ({type(error).__name__}{place}). The fault is ours to mend, not yours.",
-        hint="Please report it: the same command with --debug shows where; look it over first, ids of users may stand in it.",
-    )
-    return FAULT
-
-
-def _refuse(message: str, *, hint: str = "") -> int:
-    from engagekit.reporting import encodable
-
-    if (
-        sys.stderr is not None
-    ):  # closed by whoever started the command: the exit status says it alone
-        lines = [plain(line) for line in message.splitlines()]
-        text = "engagekit: " + "\n".join([*lines, *([hint] if hint else [])])
-        print(encodable(text, sys.stderr.encoding), file=sys.stderr)
-    return 2
 
 
 def run() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from engagekit._base import WeekStart, write_whole
+from engagekit.definition.assignment import Assignment, assignment_of, share_faults
 from engagekit.definition.checks import (
     MOST_DAYS,
     OUR_COLUMNS,
@@ -33,11 +34,9 @@ from engagekit.errors import (
 from engagekit.instants import zone
 from engagekit.matchers import (
     All,
-    Assignment,
     Goal,
     Match,
     Matcher,
-    assignment_of,
     at_once_faults,
     event_names,
     is_goal,
@@ -50,7 +49,17 @@ from engagekit.matchers import (
 if TYPE_CHECKING:
     import os
 
-__all__ = ["LINKS", "OUR_COLUMNS", "Definition", "Read", "Step", "property_faults", "schema_path"]
+__all__ = [
+    "LINKS",
+    "OUR_COLUMNS",
+    "Assignment",
+    "Definition",
+    "Read",
+    "Step",
+    "property_faults",
+    "schema_path",
+    "share_faults",
+]
 
 LINKS = ("activation", "habit", "depth", "advocacy")
 ONE_MATCHER = (

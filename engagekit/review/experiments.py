@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from engagekit._base import Remark, many
+from engagekit.definition import share_faults
 from engagekit.diagnosis import defined_links
 from engagekit.errors import ParameterError, check_choice, listing, nearest
 from engagekit.journeys import check_journeys, gathered, group_names
-from engagekit.matchers import share_faults
 from engagekit.review.arm_rows import COLUMNS, GUARDS, Arm, arm_row, counted, guard_rows, split_of
 from engagekit.review.arms import CORE_DAYS, arms_of
 from engagekit.review.experiment_words import sentence_of

@@ -14,8 +14,7 @@ from engagekit.matchers import matches
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engagekit.definition import Definition
-    from engagekit.matchers import Assignment
+    from engagekit.definition import Assignment, Definition
 
 
 def check_people(columns: Sequence[str], definition: Definition) -> None:

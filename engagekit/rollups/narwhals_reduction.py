@@ -25,8 +25,8 @@ from engagekit.rollups.user_properties import hidden, portable_values
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engagekit.definition import Definition, Step
-    from engagekit.matchers import Assignment, Condition, Goal
+    from engagekit.definition import Assignment, Definition, Step
+    from engagekit.matchers import Condition, Goal
 
 Lazy: TypeAlias = "nw.LazyFrame[Any]"
 DAY_US = 86_400_000_000

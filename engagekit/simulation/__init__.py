@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from engagekit.definition import LINKS, Definition, Step
+from engagekit.definition import LINKS, Assignment, Definition, Step
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import instant, zone
-from engagekit.matchers import Assignment
 from engagekit.simulation import events as play
 from engagekit.simulation.course import course, rates_now, weights_of
 from engagekit.simulation.course import planted as planted_course

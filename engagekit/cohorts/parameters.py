@@ -140,11 +140,6 @@ def by_names(by: str | Sequence[str] | None) -> tuple[list[str], list[str]]:
         for name in dict.fromkeys(names)
         if name in TAKEN
     ]
-    faults += [
-        f"by names {name!r}, which begins like the columns that are made while counting; rename the log's."
-        for name in dict.fromkeys(names)
-        if name.startswith("_")
-    ]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         faults.append(f"by names {listing(twice)} twice.")
     return names, faults

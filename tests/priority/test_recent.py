@@ -146,7 +146,7 @@ def test_diagnose_counts_recent_sign_ups_and_all_on_request():
     journeys = rolled(weekly([STEADY] * 4, per_week=10), WITH_TARGETS, 13 * 7 * 4)
     counted = ek.diagnose(journeys)
     everyone = ek.diagnose(journeys, recent=None)
-    since = at(13 * 7 * 4 - (3 + 6 + 91))
+    since = at(13 * 7 * 4 - (6 + 91))
     recent = journeys.users.filter(pl.col("signed_up_at") >= since).height
     assert counted["n"].sum() == recent < everyone["n"].sum() == 10 * 52
     rate = pl.col("metric") == "activation rate"

@@ -17,7 +17,7 @@ from engagekit.workshop.starter import event_table
 
 # Public names that answer nothing about a log: they read, make, keep or describe.
 NO_ANSWERS = {
-    "Assignment", "Definition", "EngagekitError", "Journeys", "METRICS", "Match", "PLAYS", "Priority", "REVIEWS", "Session", "Step",
+    "All", "Assignment", "Definition", "Draft", "Not", "Read", "EngagekitError", "Journeys", "METRICS", "Match", "PLAYS", "Priority", "REVIEWS", "Session", "Step",
     "load_sample", "prepare_events", "pseudonymize", "read_users", "report", "rollup", "rollup_sql", "scan_events",
     "simulate", "to_csv", "use_offline_charts", "check_events", "usual_period",
 }  # fmt: skip
@@ -83,6 +83,7 @@ OF_JOURNEYS = {
 OF_EVENTS = {
     "check_events": lambda log: ek.check_events(log.events, log.definition),
     "event_table": lambda log: event_table(log.events),
+    "draft": lambda log: ek.draft(log.events).definition.to_table(),
     "lifecycle": lambda log: ek.lifecycle(log.events),
     "lifecycle core": lambda log: ek.lifecycle(log.events, event="make", period="month"),
     "stickiness": lambda log: ek.stickiness(log.events, period="week", cumulative=True),

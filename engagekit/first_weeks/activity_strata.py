@@ -107,12 +107,21 @@ def _known(
 
     first_days, start = journeys.definition.first_days, 0
     volume = np.zeros((first_days, people.height), np.uint16)
-    for part, mine in zip(journeys.parts(), rows, strict=True):
-        each = part.users.lazy().select(EARLY_EVENTS).collect()[EARLY_EVENTS]
+    for part, places in zip(journeys.parts(), rows, strict=True):
+        mine: Any = places
+        if isinstance(part.users, pl.DataFrame):
+            each = part.users[EARLY_EVENTS]
+        else:  # a part on disk gives its rows in any order
+            users = people.slice(start, len(places)).lazy().select("user_id")
+            told = part.users.select("user_id", EARLY_EVENTS)
+            found = users.join(told, on="user_id", how="left", maintain_order="left")
+            each, mine = found.collect()[EARLY_EVENTS], slice(None)
         counts = each.explode().to_numpy().reshape(len(each), first_days)
         for day in range(first_days):
-            volume[day, start : start + len(mine)] = np.minimum(counts[mine, day], MOST_EVENTS)
-        start += len(mine)
+            volume[day, start : start + len(counts[mine])] = np.minimum(
+                counts[mine, day], MOST_EVENTS
+            )
+        start += len(counts[mine])
     signed_up = people["signed_up_at"].to_physical().to_numpy().astype(np.float64) / DAY_US
     return UserDays(
         volume, people["retained"].to_numpy(), signed_up, _numbered(people, adjust),

@@ -44,18 +44,22 @@ def attributed(
 def _values(
     log: pl.LazyFrame, known: pl.DataFrame, name: str, asked: Asked, end: datetime
 ) -> pl.DataFrame:
-    at, value = pl.col("at").to_physical(), pl.col(name)
-    mine = log.filter(pl.col("at") < end).join(known.lazy(), on="user_id")
+    # Only what is needed: the log's columns may bear any name, those of the units too.
+    steps = asked.steps if asked.order == "any" else asked.steps[:1]
+    opening = pl.any_horizontal(*[expression(step) for step in steps]).alias("opening")
+    events = log.filter(pl.col("at") < end)
+    events = events.select("user_id", "at", pl.col(name).alias("value"), opening)
+    places = known.lazy().select("_unit", "user_id", "_entered", "_until")
+    mine = events.join(places, on="user_id")
+    at, value = pl.col("at").to_physical(), pl.col("value")
     if asked.attribution == "start":
-        steps = asked.steps if asked.order == "any" else asked.steps[:1]
-        opening = pl.any_horizontal(*[expression(step) for step in steps])
-        mine = mine.filter(opening, at == pl.col("_entered"))
+        mine = mine.filter("opening", at == pl.col("_entered"))
         found = mine.group_by("_unit").agg(value.sort(nulls_last=True).first())
     elif asked.attribution == "first":
-        mine = mine.filter(value.is_not_null())
-        found = mine.sort("at", name).group_by("_unit", maintain_order=True).agg(value.first())
+        mine = mine.filter(value.is_not_null()).sort("at", "value")
+        found = mine.group_by("_unit", maintain_order=True).agg(value.first())
     else:
         mine = mine.filter(value.is_not_null(), at <= pl.col("_until"))
         order = pl.struct(at.alias("at"), value.rank("dense", descending=True).alias("place"))
         found = mine.group_by("_unit").agg(value.sort_by(order).last())
-    return found.collect()
+    return found.rename({"value": name}).collect()

@@ -20,7 +20,7 @@ ASSIGNED: dict[str, Any] = {
 
 def assigned_before(users: pl.LazyFrame, moment: datetime) -> pl.LazyFrame:
     """Take back the arms of users who were only assigned later; who moved on to a second arm stays known."""
-    if "assigned_at" not in users.collect_schema():
+    if users.collect_schema().get("assigned_at") != AT:
         return users
     known = pl.col("assigned_at") < moment
     return users.with_columns(

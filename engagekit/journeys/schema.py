@@ -8,8 +8,11 @@ import polars as pl
 
 from engagekit.errors import ColumnError, nearest
 from engagekit.instants import AT
+from engagekit.journeys.assigned import ASSIGNED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engagekit.log import Frame
 
 # What each table holds; `user_id` has the log's own type, `users` has the properties behind these columns.
@@ -76,10 +79,17 @@ def landed(frame: Frame, name: str) -> Frame:
     if name == "users":
         columns += [pl.col(c) for c in have.names() if c != "user_id" and c not in declared]
     found = lazy.select(columns)
-    if name == "users" and "assigned_at" in have:
+    if name == "users" and arms_in(have):
         seen = pl.col("variants_seen").fill_null(0).cast(pl.UInt32)
         found = found.with_columns(cast_to("assigned_at", have["assigned_at"], AT), seen)
     return as_before(found, frame)
+
+
+def arms_in(have: Mapping[str, pl.DataType]) -> bool:
+    """Tell whether users were put into the arms of a test; a property may bear one of the names by itself."""
+    return all(c in have for c in ASSIGNED) and (
+        have["assigned_at"].is_temporal() or have["assigned_at"].is_integer()
+    )
 
 
 def early_names(first_days: int) -> list[str]:

@@ -139,7 +139,9 @@ def test_the_pooled_curve_of_the_golden_cases(shared):
             expected["period"], expected["n"], expected["retained"],
         )  # fmt: skip
         assert row["rate"] == pytest.approx(expected["rate"], abs=1e-9)
-        assert wilson(row["n"], row["of"]) == pytest.approx((expected["low"], expected["high"]), abs=1e-9)
+        assert wilson(row["n"], row["of"]) == pytest.approx(
+            (expected["low"], expected["high"]), abs=1e-9
+        )
         # Cohorts that differ tell less than as many users of one: the interval is that of fewer.
         assert row["low"] <= expected["low"] + 1e-9
         assert row["high"] >= expected["high"] - 1e-9

@@ -9,6 +9,7 @@ import pytest
 from planted_weeks import journeys_of, noisy, planted
 
 import engagekit as ek
+from engagekit.errors import ParameterError
 from engagekit.first_weeks.activity_strata import halves
 from engagekit.first_weeks.comparison import compare_first_weeks, strongest
 from engagekit.views.first_weeks_table import dumbbell
@@ -151,12 +152,14 @@ def test_a_property_may_bear_any_name_but_that_of_a_column():
         "exposure",
         "a",
         "did",
-        "_asked",
     ]:
         named = dataclasses.replace(made.journeys, users=people.rename({"plan": name}))
         found = compare_first_weeks(named, by=name)
         assert found.drop("sentence").rename({name: "plan"}).equals(wanted.drop("sentence"))
         assert found["sentence"].str.contains(f"({name}: paid)", literal=True).any()
+    named = dataclasses.replace(made.journeys, users=people.rename({"plan": "_asked"}))
+    with pytest.raises(ParameterError, match="'_asked' begins like the columns"):
+        compare_first_weeks(named, by="_asked")
 
 
 def test_halves_are_fixed_even_and_blind_to_parity():

@@ -111,7 +111,9 @@ def test_the_road_ends_in_a_verdict_whose_numbers_are_right(shared, name):
     # Without targets nothing is broken; where half are lost is said.
     assert (priority.verdict, priority.link, priority.play) == ("no targets", None, None)
     half = next(r for r in priority.table.to_dicts() if r["reached"] < 0.5)
-    assert f"half are gone by {half['link']}: {half['reached']:.0%} get that far" in priority.sentence
+    assert (
+        f"half are gone by {half['link']}: {half['reached']:.0%} get that far" in priority.sentence
+    )
     # With them, what lies far below its own is named.
     targets = {half["link"]: min(0.95, half["rate"] + 0.3)}
     found = ek.prioritize(journeys, targets=targets)

@@ -135,7 +135,10 @@ def test_real_logs_are_drafted_as_an_expert_would_begin(shared, tmp_path, name):
     wise = expert(name)
     assert judged(made, wise) == (True, True, True)
     assert made.definition.core in event_names(wise.core)
-    assert set(event_names(made.definition.activation)) <= set(event_names(wise.activation))
+    # What an expert would take is among the first three; a count or a pair may go with coming back more closely.
+    told = next(c for c in made.choices if c.role == "activation")
+    first_three = {*event_names(told.value), *(o.split(" (")[0] for o in told.others[:2])}
+    assert first_three & set(event_names(wise.activation))
     assert made.definition.read == ek.Read(at="timestamp")
     made.save(tmp_path / "d.toml")
     assert ek.Definition.load(tmp_path / "d.toml").to_table() == made.definition.to_table()

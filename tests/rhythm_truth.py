@@ -11,7 +11,7 @@ from rhythm_worlds import RHYTHMS, at, made, mailed, stationary
 import engagekit as ek
 from engagekit.diagnosis.labels import QUIET, REPEATED, SILENCE, USUAL_GAP
 from engagekit.diagnosis.user_state import standing
-from engagekit.journeys.tables import on_days
+from engagekit.journeys.days import on_days
 
 DAYS = 480
 # Where it matters: on days in a shutdown of two weeks and just after it.

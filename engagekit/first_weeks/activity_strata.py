@@ -245,6 +245,38 @@ def launches(journeys: Journeys, early: Early) -> pl.DataFrame:
     span = days(journeys.definition.first_days)
     signed_up = early.people.select((pl.col("signed_up_at") + span).alias("over")).sort("over")
     known = pl.lit(signed_up["over"].min(), AT)
+    candidates = _launched_late(early, known)
+    if candidates.is_empty():
+        return candidates
+    before = signed_up["over"].search_sorted(candidates["launched_at"], side="right")
+    exposed = pl.col("signed_up_at") >= pl.col("launched_at")
+    over_by_then = pl.col("signed_up_at") + span <= pl.col("launched_at")
+    people = early.people.lazy().select("person", "signed_up_at")
+    seen = early.asked(
+        lambda did: (
+            did.join(candidates.lazy(), on="event")
+            .join(people, on="person")
+            .group_by("event")
+            .agg(exposed.sum().alias("later"), over_by_then.sum().alias("seen"))
+        )
+    )
+    seen_in_all = seen.group_by("event").agg(pl.col("later", "seen").sum()).collect()
+    starts = early.people["signed_up_at"].sort()
+    able = starts.len() - starts.search_sorted(candidates["launched_at"], side="left")
+    expected = pl.col("before") * pl.col("later") / pl.col("able")
+    return (
+        candidates.with_columns(before.alias("before"), able.alias("able"))
+        .join(seen_in_all, on="event")
+        .filter(
+            pl.col("able") > 0, expected >= LATE_EXPECTED, pl.col("seen") <= LATE_SEEN * expected
+        )
+        .select("event", "launched_at")
+        .sort("event")
+    )
+
+
+def _launched_late(early: Early, known: pl.Expr) -> pl.DataFrame:
+    """Find the hour by which the first hundredth of an action's users had done it, where that is after `known`."""
     # A launch before anybody's first days were over cannot be seen, so most actions need no second look.
     counts = early.asked(
         lambda did: did.group_by("event").agg(
@@ -273,34 +305,7 @@ def launches(journeys: Journeys, early: Early) -> pl.DataFrame:
         .collect()
     )
     # Only users whose first days were over before the launch show that it was not there.
-    candidates = candidates.filter(pl.col("launched_at") >= known)
-    if candidates.is_empty():
-        return candidates
-    before = signed_up["over"].search_sorted(candidates["launched_at"], side="right")
-    exposed = pl.col("signed_up_at") >= pl.col("launched_at")
-    over_by_then = pl.col("signed_up_at") + span <= pl.col("launched_at")
-    people = early.people.lazy().select("person", "signed_up_at")
-    seen = early.asked(
-        lambda did: (
-            did.join(candidates.lazy(), on="event")
-            .join(people, on="person")
-            .group_by("event")
-            .agg(exposed.sum().alias("later"), over_by_then.sum().alias("seen"))
-        )
-    )
-    seen_in_all = seen.group_by("event").agg(pl.col("later", "seen").sum()).collect()
-    starts = early.people["signed_up_at"].sort()
-    able = starts.len() - starts.search_sorted(candidates["launched_at"], side="left")
-    expected = pl.col("before") * pl.col("later") / pl.col("able")
-    return (
-        candidates.with_columns(before.alias("before"), able.alias("able"))
-        .join(seen_in_all, on="event")
-        .filter(
-            pl.col("able") > 0, expected >= LATE_EXPECTED, pl.col("seen") <= LATE_SEEN * expected
-        )
-        .select("event", "launched_at")
-        .sort("event")
-    )
+    return candidates.filter(pl.col("launched_at") >= known)
 
 
 def _only_names(matcher: object) -> Sequence[str]:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit.errors import shape
-from engagekit.ingest.files import head_of
+from engagekit.errors import private, shape
+from engagekit.ingest.containers import around_a_list, one_list
+from engagekit.ingest.file_heads import head_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from engagekit.ingest.column_mapping import Reading, Where
     from engagekit.ingest.files import LogFile
 
 BAD = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, ValueError)
@@ -209,3 +211,27 @@ def _keys(line: bytes) -> Iterator[str]:
         yield key
         if isinstance(value, dict):
             yield from (f"{key}.{inner}" for inner in value)
+
+
+def around_lists(groups: Sequence[Any]) -> list[str]:
+    """Say of files of JSON that hold one list inside an object how to read them."""
+    files = [file for group in groups for file in group.files if file.kind == "ndjson"]
+    found = {file.shown: around_a_list(head_of(file.path)) for file in files}
+    return [one_list(shown, key) for shown, key in found.items() if key]
+
+
+def id_faults(
+    profile: dict[str, Any], log: pl.LazyFrame, reading: Reading, where: Where
+) -> list[str]:
+    """Say that ids are written as whole numbers and as decimals."""
+    if not (profile["decimal ids"] and profile["whole ids"]):
+        return []
+    kinds = []
+    for pattern in (r"^\d+$", r"^\d+\.0$"):
+        rows = log.filter(pl.col("user_id").str.contains(pattern)).head(1)
+        kinds.append(rows.select("user_id").collect().item())
+    there = where(log, pl.col("user_id").str.contains(r"^\d+\.0$"), 1).rsplit(":", 1)[0]
+    whole, decimal = private(repr(kinds[0]), "'7'"), private(repr(kinds[1]), "'7.0'")
+    return [
+        f"{reading.called('user')} holds whole numbers such as {whole} and decimals such as {decimal} ({there}), so one user may stand under two ids. Write the ids in one form in all files."
+    ]

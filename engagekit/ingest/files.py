@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import fnmatch
 import glob
 import gzip
@@ -16,8 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import unquote
-
-import polars as pl
 
 from engagekit.errors import (
     EngagekitError,
@@ -34,6 +31,7 @@ from engagekit.ingest.elsewhere_files import (
     refuse_address,
     refuse_tables,
 )
+from engagekit.ingest.file_heads import has_header, head_of, separator_of
 from engagekit.log import COLUMNS
 
 if TYPE_CHECKING:
@@ -60,7 +58,6 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 DEEPEST = 3  # an export zip may hold zips of gzip files, not more
-HEAD = 1 << 16
 MANY = 50  # files of an archive that are rather read as one
 
 
@@ -243,11 +240,11 @@ def _text(path: Path, shown: str, how: Opening) -> LogFile:
     if kind is None and not headless:
         kind = _kind_by_content(path, shown)
     path = _as_utf8(path, shown, how.encoding, how.workdir)
-    if headless and how.preset is not None and not _has_header(path, how.preset):
+    if headless and how.preset is not None and not has_header(path, how.preset):
         return _headless(path, shown, how.preset)
     if kind == "ndjson":
         return LogFile(_as_lines(path, shown, how), shown, "ndjson")
-    separator = _separator(path, shown, how.skip)
+    separator = separator_of(path, shown, how.skip)
     return LogFile(path, shown, "csv", separator, header=not how.columns, skip=how.skip)
 
 
@@ -295,29 +292,6 @@ def _kind_by_content(path: Path, shown: str) -> Kind:
     if b"\x00" not in head[:1000] and any(mark in line for mark in (b",", b"\t", b";", b"|")):
         return "csv"
     raise EventLogError(f"{shown!r} is no kind of file that can be read: {READS}.")
-
-
-def head_of(path: Path) -> bytes:
-    """Read the start of a file, unpacked."""
-    with path.open("rb") as file:
-        start = file.read(HEAD)
-    if start.startswith(b"\x1f\x8b"):
-        with gzip.open(path, "rb") as packed:
-            return packed.read(HEAD)
-    if start.startswith(b"\x28\xb5\x2f\xfd"):
-        return _head_of_zst(path)
-    return start
-
-
-def _head_of_zst(path: Path) -> bytes:
-    # Python reads no zstd before 3.14, polars does.
-    try:
-        lines = pl.scan_lines(path).head(50).collect().to_series()
-    except pl.exceptions.PolarsError as error:
-        raise EventLogError(
-            f"{str(path)!r} cannot be unpacked as zstd: {str(error)[:200]}."
-        ) from None
-    return "\n".join(line or "" for line in lines).encode()[:HEAD]
 
 
 def _unzip(path: Path, shown: str, how: Opening, *, depth: int) -> list[LogFile]:
@@ -428,17 +402,6 @@ def _plain(path: Path, shown: str) -> Any:
     return path.open("rb")
 
 
-def _has_header(path: Path, preset: Preset) -> bool:
-    """Tell a table with a header, as warehouses write it, from the export without one."""
-    line = head_of(path).split(b"\n")[0].decode("utf-8", "replace").strip("\ufeff\r")
-    known = {name.casefold() for name in preset.columns}
-    for mark in ",;\t|":
-        fields = [field.strip('"').casefold() for field in line.split(mark)]
-        if len(fields) > 2 and sum(field in known for field in fields) > len(fields) / 2:
-            return not (mark == "\t" and len(fields) == len(preset.columns))
-    return False
-
-
 def _headless(path: Path, shown: str, preset: Preset) -> LogFile:
     first = head_of(path).split(b"\n")[0].decode("utf-8", "replace").lstrip("\ufeff")
     fields = first.rstrip("\r").split("\t")
@@ -449,20 +412,3 @@ def _headless(path: Path, shown: str, preset: Preset) -> LogFile:
     # Formats without a header are given one now and then.
     header = fields[:3] == list(preset.columns[:3])
     return LogFile(path, shown, "csv", "\t", header=header, quoted=preset.quoted)
-
-
-def _separator(path: Path, shown: str, skip: int = 0) -> str:
-    head = b"\n".join(head_of(path).split(b"\n")[skip:])
-    if b"\r" in head and b"\n" not in head:
-        raise EventLogError(
-            f"{shown!r} ends its lines with a lone carriage return, as old Macs did; save it with ordinary line ends."
-        )
-    suffixes = [suffix.lower() for suffix in Path(shown).suffixes]
-    if {".tsv", ".tab"} & set(suffixes):
-        return "\t"
-    line = head.lstrip(b"\r\n").split(b"\n")[0].decode("utf-8", "replace").strip("\ufeff\r")
-    try:
-        counts = {mark: len(next(csv.reader([line], delimiter=mark), [])) for mark in ",;\t|"}
-    except csv.Error as error:
-        raise EventLogError(f"the header of {shown!r} cannot be read: {error}.") from None
-    return max(counts, key=lambda mark: counts[mark])

@@ -11,7 +11,8 @@ import polars as pl
 
 from engagekit.errors import EngagekitError
 from engagekit.ingest.file_errors import BAD
-from engagekit.ingest.files import find_files, head_of, hive_of, is_path, is_remote, open_files
+from engagekit.ingest.file_heads import head_of
+from engagekit.ingest.files import find_files, hive_of, is_path, is_remote, open_files
 from engagekit.ingest.typed_tables import is_parquet
 from engagekit.log import COLUMNS, as_lazy
 

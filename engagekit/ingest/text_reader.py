@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.errors import EngagekitError, EventLogError, listing, private, shape
+from engagekit.errors import EngagekitError, EventLogError, listing, shape
 from engagekit.ingest import column_mapping, file_errors, nested_fields, timestamps
 from engagekit.ingest.column_mapping import ALIAS, ALL_OF_IT, FILE, MORE, RAW
-from engagekit.ingest.containers import around_a_list, one_list
-from engagekit.ingest.files import LogFile, head_of, open_files
+from engagekit.ingest.files import LogFile, open_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -347,7 +346,7 @@ def _finish(parts: list[Part], reading: Reading, target: Path, faults: list[str]
     else:
         later, found = column_mapping.settle_times(log, next(iter(kinds), None), reading, where)
         faults = faults + found
-    faults = faults + _id_faults(profile, log, reading, where)
+    faults = faults + file_errors.id_faults(profile, log, reading, where)
     _raise(faults)
     kept = [name for name in reading.keep if name not in _lacked(profile, groups, reading)]
     casts = column_mapping.narrowed(profile, kept)
@@ -417,7 +416,7 @@ def _empty_faults(profile: dict[str, Any], groups: list[Group], reading: Reading
     if not profile["rows"]:
         return [f"{everywhere} holds no events."]
     if not any(profile[role] for role in column_mapping.ROLES) and (
-        around := _around_lists(groups)
+        around := file_errors.around_lists(groups)
     ):
         return around
     known = file_errors.keys_of([file for g in groups for file in g.files])
@@ -435,25 +434,3 @@ def _empty_faults(profile: dict[str, Any], groups: list[Group], reading: Reading
                 f"no row of {everywhere} holds a property {name!r} to keep.{column_mapping.near_property(name, known)}"
             )
     return faults
-
-
-def _around_lists(groups: list[Group]) -> list[str]:
-    files = [file for group in groups for file in group.files if file.kind == "ndjson"]
-    found = {file.shown: around_a_list(head_of(file.path)) for file in files}
-    return [one_list(shown, key) for shown, key in found.items() if key]
-
-
-def _id_faults(
-    profile: dict[str, Any], log: pl.LazyFrame, reading: Reading, where: column_mapping.Where
-) -> list[str]:
-    if not (profile["decimal ids"] and profile["whole ids"]):
-        return []
-    kinds = []
-    for pattern in (r"^\d+$", r"^\d+\.0$"):
-        rows = log.filter(pl.col("user_id").str.contains(pattern)).head(1)
-        kinds.append(rows.select("user_id").collect().item())
-    there = where(log, pl.col("user_id").str.contains(r"^\d+\.0$"), 1).rsplit(":", 1)[0]
-    whole, decimal = private(repr(kinds[0]), "'7'"), private(repr(kinds[1]), "'7.0'")
-    return [
-        f"{reading.called('user')} holds whole numbers such as {whole} and decimals such as {decimal} ({there}), so one user may stand under two ids. Write the ids in one form in all files."
-    ]

@@ -6,6 +6,7 @@ from engagekit.journeys import storage
 from engagekit.journeys.assigned import ASSIGNED
 from engagekit.journeys.clock import MILLION, at_instant, days_until, product_clock, up_to
 from engagekit.journeys.coverage import FIRST_EVENT, NOT_DEFINED, Basis, basis
+from engagekit.journeys.days import on_advanced_days, on_days, silence_days
 from engagekit.journeys.gaps import interval_of, own_intervals
 from engagekit.journeys.groups import MIN_GROUP, check_journeys, group_names, names_and_faults
 from engagekit.journeys.resolving import counts_of, late_counted, resolved, set_apart
@@ -29,9 +30,6 @@ from engagekit.journeys.tables import (
     gathered,
     late_of,
     left_out_of,
-    on_advanced_days,
-    on_days,
-    silence_days,
 )
 from engagekit.journeys.windows import suggest_windows, usual_period, windows_of
 

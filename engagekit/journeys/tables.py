@@ -430,31 +430,3 @@ def _pair(signed_up: object) -> Sequence[Instant | None]:
 
 def _instant(frame: Frame, column: str) -> pl.Expr:
     return cast_to(column, frame.lazy().collect_schema()[column], AT)
-
-
-def on_days(journeys: Journeys, role: str) -> pl.LazyFrame:
-    """Take the days of one role: ``user_id, day, first_at, last_at, times``."""
-    return journeys.days.lazy().filter(pl.col("role") == role).drop("role")
-
-
-def on_advanced_days(journeys: Journeys) -> pl.LazyFrame:
-    """Take the days of advanced actions: ``user_id, action, day, first_at, last_at, times``."""
-    advanced = journeys.days.lazy().filter(
-        pl.col("role").cast(pl.String).str.starts_with("advanced:")
-    )
-    return advanced.select(
-        "user_id",
-        pl.col("role").cast(pl.String).str.strip_prefix("advanced:").alias("action"),
-        "day",
-        "first_at",
-        "last_at",
-        "times",
-    )
-
-
-def silence_days(journeys: Journeys) -> pl.Expr:
-    """Count the local days from a user's last core day to the last day before `as_of`."""
-    end = pl.lit(journeys.as_of, AT) - pl.duration(microseconds=1)
-    return (
-        local_day(end, journeys.timezone) - local_day(pl.col("last_core_at"), journeys.timezone)
-    ).dt.total_days()

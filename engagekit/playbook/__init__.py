@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engagekit.playbook.frames import as_table
 from engagekit.playbook.plays import (
     ADVOCACY_FORMS,
     AGREE_FIRST,
@@ -24,7 +25,6 @@ from engagekit.playbook.plays import (
     WORKING_SIGNS,
     Item,
     Play,
-    as_table,
     metric_for,
     play_for,
     play_named,

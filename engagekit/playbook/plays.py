@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import polars as pl
+from typing import TYPE_CHECKING, TypeVar
 
 from engagekit.errors import ParameterError, listing, nearest
 from engagekit.playbook.guidance import (
@@ -53,7 +50,6 @@ __all__ = [
     "USER_VERSUS_CUSTOMER",
     "WORKING_SIGNS",
     "Item",
-    "as_table",
     "metric_for",
     "play_for",
     "play_named",
@@ -424,38 +420,3 @@ def _pick(rows: Iterable[Row], key: str, wanted: str) -> Row:
     raise ParameterError(
         f"there is no {key} {wanted!r} in the playbook.{nearest(wanted, names)} It has {listing(names)}."
     )
-
-
-def as_table(rows: Iterable[Any]) -> pl.DataFrame:
-    """Show rows of the playbook as a table.
-
-    Parameters
-    ----------
-    rows
-        Any of the playbook's tables, such as `PLAYS`, `METRICS` or ``REVIEWS[0].look_at``.
-
-    Returns
-    -------
-    DataFrame
-        One row each, one column per field; a list stands in one cell, its parts apart by ``"; "``.
-
-    Examples
-    --------
-    >>> as_table(BENCHMARKS).select("metric", "value").rows()
-    [('activation rate', 0.32), ('time to value', 38.0)]
-    """
-    return pl.DataFrame(
-        [
-            {f.name: _cell(getattr(row, f.name)) for f in dataclasses.fields(row)}
-            if dataclasses.is_dataclass(row)
-            else {"name": row}
-            for row in rows
-        ],
-        infer_schema_length=None,
-    )
-
-
-def _cell(value: Any) -> Any:
-    if not isinstance(value, tuple):
-        return value
-    return "; ".join(part.text if isinstance(part, Item) else str(part) for part in value)

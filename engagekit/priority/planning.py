@@ -165,29 +165,11 @@ def plan(
         visible = later(start, 7 * weeks + window) if carried and weeks is not None else None
     open_between = priority.problem_candidates if chosen == priority.link else ()
     told = _sentence(
-        chosen,
-        playbook,
-        open_between,
-        row,
-        aim,
-        needed,
-        signups,
-        per_week,
-        weeks,
-        window,
-        visible,
-        had,
-        test,
-    )
+        chosen, playbook, open_between, row, aim, needed, signups, per_week, weeks, window, visible, had, test,
+    )  # fmt: skip
     return Plan(
         verdict=priority.verdict,
-        play=playbook.name if playbook else None,
-        problem=playbook.problem if playbook else priority.problem,
-        lead=playbook.primary_lead if playbook else None,
-        partners=playbook.key_partners if playbook else (),
-        review_trigger=playbook.review_trigger if playbook else None,
-        watch_for=playbook.watch_for if playbook else None,
-        metrics=playbook.metrics if playbook else (),
+        **_of_play(playbook, priority.problem),
         link=chosen,
         **{name: row[name] for name in ("n", "of", "rate", "low", "high")},
         goal=float(aim),
@@ -202,6 +184,21 @@ def plan(
         sentence=told,
         test=test,
     )
+
+
+def _of_play(play: Play | None, problem: str | None) -> dict[str, Any]:
+    """Take over what the playbook says of the play; without one only the problem is known."""
+    if play is None:
+        return {"play": None, "problem": problem, "lead": None, "partners": (), "review_trigger": None, "watch_for": None, "metrics": ()}  # fmt: skip
+    return {
+        "play": play.name,
+        "problem": play.problem,
+        "lead": play.primary_lead,
+        "partners": play.key_partners,
+        "review_trigger": play.review_trigger,
+        "watch_for": play.watch_for,
+        "metrics": play.metrics,
+    }
 
 
 def _without_link(

@@ -30,11 +30,11 @@ from engagekit.simulation.samples import load_sample
 from engagekit.simulation.users import draw_fates, spec_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from engagekit.instants import Instant
-    from engagekit.simulation.events import Chunk
-    from engagekit.simulation.users import Floats, Mix, Spec, Whole
+    from engagekit.simulation.events import Chunk, Visits
+    from engagekit.simulation.users import Fates, Floats, Mix, Spec, Whole
 
 __all__ = ["PlantedTest", "load_sample", "simulate"]
 
@@ -226,41 +226,30 @@ def simulate(
     lot = drawn(stream["experiment"], signed, members, experiment)
     moved = lifted(moves.drawn[signed.astype(np.int64)], lot, experiment)
     habit = float(definition.habit_days or 14)
+    longest = habit / 3 if rates is not None else 40.0
+    planted_at = weights_of([first, *others], _spec_index(people, signed, later, segments), moved)
     fates = draw_fates(
-        stream["fates"],
-        *weights_of([first, *others], _spec_index(people, signed, later, segments), moved),
-        signed,
-        luck,
-        cadence_days=cadence_days,
-        cadence_spread=cadence_spread,
-        noise=noise,
-        hot_step=play.STEP_NAMES.index(hot_step),
-        in_time=rates is not None,
-        longest_cadence=habit / 3 if rates is not None else 40.0,
-    )
+        stream["fates"], *planted_at, signed, luck, cadence_days=cadence_days, cadence_spread=cadence_spread, noise=noise,
+        hot_step=play.STEP_NAMES.index(hot_step), in_time=rates is not None, longest_cadence=longest,
+    )  # fmt: skip
     ids = _ids(stream["users"], users)
     quiet = span.on_weekend() if weekend < 1 else None
     visits, missing = play.draw_visits(stream["visits"], fates, days, habit, quiet)
-    chunks: list[Chunk] = list(play.before_activation(stream["paths"], fates))
+    mails: list[Chunk] = []
     if outreach:
         visits, missing, mails = play.outreach(stream["outreach"], fates, visits, missing, habit)
-        chunks += mails
-    chunks += play.at_visits(stream["core"], visits)
     deep = list(play.going_deep(stream["depth"], fates, visits, late_feature, tries))
-    chunks += deep
-    if advocacy:
-        chunks += play.speaking_for_it(stream["advocacy"], fates, visits)
-    chunks += play.noise_at_visits(stream["noise"], fates, visits, _names(null_events))
-    chunks += play.telling_early(stream["telling"], fates, telling or {})
-    chunks += play.feedback(stream["feedback"], fates, visits) if feedback else []
-    chunks += play.errors(stream["errors"], fates, visits) if errors else []
-    chunks += play.exposure(fates, lot) if experiment else []
+    asked = {"advocacy": advocacy, "feedback": feedback, "errors": errors}
+    chunks = [
+        *play.before_activation(stream["paths"], fates), *mails, *play.at_visits(stream["core"], visits), *deep,
+        *_along(stream, fates, visits, _names(null_events), telling or {}, asked),
+        *(play.exposure(fates, lot) if experiment else ()),
+    ]  # fmt: skip
     events = log_of(chunks, ids, span, stream["devices"])
     told = truth_of(fates, visits, missing, chunks, deep, ids, span)
     if experiment:
         events, told = with_variant(events, told, ids, lot)
-        test = Assignment(EXPOSED, property=VARIANT)
-        definition = dataclasses.replace(definition, experiment=test)
+        definition = dataclasses.replace(definition, experiment=Assignment(EXPOSED, property=VARIANT))  # fmt: skip
     along = planted_course(moves, first.rates, span.midnight)
     planted = rates_now(along) if moves.moves else first.rates
     return Simulation(
@@ -273,6 +262,25 @@ def simulate(
         planted_link=next((k for k in LINKS if k in goals and planted[k] < goals[k]), None),
         course=along,
     )
+
+
+def _along(
+    stream: Mapping[str, np.random.Generator],
+    fates: Fates,
+    visits: Visits,
+    nulls: tuple[str, ...],
+    telling: Mapping[str, tuple[float, float]],
+    asked: Mapping[str, bool],
+) -> Iterator[Chunk]:
+    """Make what happens along the way: advocacy, events that mean nothing, telling ones, surveys, errors."""
+    if asked["advocacy"]:
+        yield from play.speaking_for_it(stream["advocacy"], fates, visits)
+    yield from play.noise_at_visits(stream["noise"], fates, visits, nulls)
+    yield from play.telling_early(stream["telling"], fates, telling)
+    if asked["feedback"]:
+        yield from play.feedback(stream["feedback"], fates, visits)
+    if asked["errors"]:
+        yield from play.errors(stream["errors"], fates, visits)
 
 
 def _check(

@@ -59,19 +59,6 @@ def target_vote(session: Session, journeys: Journeys) -> Panel:
         session.set(REVEALED, value=True)
         panel.refresh()
 
-    def take() -> None:
-        agreed = medians(_votes(session), links)
-        if not agreed or not session.get(REVEALED, default=False):
-            panel.say("Reveal the votes first.")
-            return
-        session.define(dataclasses.replace(session.definition, targets=agreed))
-        said = ", ".join(
-            f"{LINK_NAMES[link].lower()} {percent(rate)}" for link, rate in agreed.items()
-        )
-        panel.say(
-            f"Written to definition.toml: {said}. Run the notebook again from the top, and every answer stands on them."
-        )
-
     def again() -> None:
         session.set(VOTES, {})
         session.set(REVEALED, value=False)
@@ -80,13 +67,23 @@ def target_vote(session: Session, journeys: Journeys) -> Panel:
     buttons = [
         button("Cast the vote", cast),
         button("Reveal the votes", reveal),
-        button("Set the medians as targets", take),
+        button("Set the medians as targets", lambda: panel.say(_taken(session, links))),
         button("Start over", again),
     ]
     panel = Panel(
         "Vote: at which rate would you stop worrying?", controls, answer, session, buttons=buttons
     )
     return panel
+
+
+def _taken(session: Session, links: list[str]) -> str:
+    """Make the medians of the votes the targets of the definition, once they are revealed; say so."""
+    agreed = medians(_votes(session), links)
+    if not agreed or not session.get(REVEALED, default=False):
+        return "Reveal the votes first."
+    session.define(dataclasses.replace(session.definition, targets=agreed))
+    said = ", ".join(f"{LINK_NAMES[link].lower()} {percent(rate)}" for link, rate in agreed.items())
+    return f"Written to definition.toml: {said}. Run the notebook again from the top, and every answer stands on them."
 
 
 def _votes(session: Session) -> dict[str, Any]:

@@ -106,11 +106,7 @@ def profiled(events: Any) -> pl.DataFrame:
             pl.col("place").median(),
         )
     )
-    shapes = by_day.group_by("event").agg(
-        (pl.col("first") == pl.col("start")).filter(pl.col("kinds") > 1).mean().alias("opens"),
-        (pl.col("kinds") == 1).mean().alias("alone"),
-        (pl.len() / max(1, days.height)).alias("everywhere"),
-    )
+    shapes = _shapes(by_day, days.height)
     found = counted.join(shapes, on="event").with_columns(pl.col("opens").fill_null(0.0))
     # Days without times of day have no first event.
     clocked = not dates_only and rows.select((pl.col("at").dt.time() != pl.time(0)).mean()).item()
@@ -130,3 +126,12 @@ def profiled(events: Any) -> pl.DataFrame:
         )
         .sort("score", "users", "event", descending=[True, True, False])
     )  # fmt: skip
+
+
+def _shapes(by_day: pl.DataFrame, active_days: int) -> pl.DataFrame:
+    """Say of each event how often it opens a day, is alone on it, and on how many of all active days it is."""
+    return by_day.group_by("event").agg(
+        (pl.col("first") == pl.col("start")).filter(pl.col("kinds") > 1).mean().alias("opens"),
+        (pl.col("kinds") == 1).mean().alias("alone"),
+        (pl.len() / max(1, active_days)).alias("everywhere"),
+    )

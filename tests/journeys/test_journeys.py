@@ -9,8 +9,8 @@ import pytest
 
 import engagekit as ek
 from engagekit.errors import ColumnError, ParameterError, StoredFileError
+from engagekit.journeys.days import silence_days
 from engagekit.journeys.schema import REDUCED, TABLES
-from engagekit.journeys.tables import silence_days
 
 DEFINITION = ek.Definition(
     signup="signup",

@@ -11,8 +11,9 @@ import pytest
 from engagekit import guidance, playbook
 from engagekit.definition import LINKS
 from engagekit.errors import ParameterError
+from engagekit.playbook.frames import as_table
 from engagekit.playbook.guidance import Item
-from engagekit.playbook.plays import METRICS, PLAYS, as_table, metric_for, play_for, play_named
+from engagekit.playbook.plays import METRICS, PLAYS, metric_for, play_for, play_named
 
 TABLES = [
     name for name in playbook.__all__ if name.isupper() and name not in {"NO_PLAY", "QUICKSTART"}

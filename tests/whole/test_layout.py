@@ -185,8 +185,31 @@ def test_files_are_small():
         p: p.read_text(encoding="utf-8").count("\n")
         for p in [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
     }
-    assert [name for name, count in lengths.items() if count > 500] == []
+    assert [name for name, count in lengths.items() if count > (450 if PACKAGE in name.parents else 500)] == []  # fmt: skip
     assert median(lengths[p] for p in PACKAGE.rglob("*.py")) <= 210
+
+
+# Functions longer than 50 lines, docstrings aside, and why.
+LONG = {
+    "simulate": "the plan of a whole log: each line plants one thing, in the order of its random numbers"
+}
+
+
+def test_functions_are_short():
+    def lines(function: ast.FunctionDef) -> int:
+        first, *rest = function.body
+        told = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+        body = rest if told else [first]
+        body = [*body, *(() if told else rest)]
+        return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+    found = {
+        node.name: lines(node)
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name for name, count in found.items() if count > 50} == set(LONG)
 
 
 def test_nothing_but_the_command_line_prints():

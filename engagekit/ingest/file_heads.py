@@ -1,0 +1,69 @@
+"""The first bytes of a file, and what they tell of it: its separator, and whether names of columns stand above."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engagekit.errors import EventLogError
+
+if TYPE_CHECKING:
+    from engagekit.ingest.presets import Preset
+
+HEAD = 1 << 16
+
+
+def head_of(path: Path) -> bytes:
+    """Read the start of a file, unpacked."""
+    with path.open("rb") as file:
+        start = file.read(HEAD)
+    if start.startswith(b"\x1f\x8b"):
+        with gzip.open(path, "rb") as packed:
+            return packed.read(HEAD)
+    if start.startswith(b"\x28\xb5\x2f\xfd"):
+        return _head_of_zst(path)
+    return start
+
+
+def _head_of_zst(path: Path) -> bytes:
+    # Python reads no zstd before 3.14, polars does.
+    try:
+        lines = pl.scan_lines(path).head(50).collect().to_series()
+    except pl.exceptions.PolarsError as error:
+        raise EventLogError(
+            f"{str(path)!r} cannot be unpacked as zstd: {str(error)[:200]}."
+        ) from None
+    return "\n".join(line or "" for line in lines).encode()[:HEAD]
+
+
+def has_header(path: Path, preset: Preset) -> bool:
+    """Tell a table with a header, as warehouses write it, from the export without one."""
+    line = head_of(path).split(b"\n")[0].decode("utf-8", "replace").strip("\ufeff\r")
+    known = {name.casefold() for name in preset.columns}
+    for mark in ",;\t|":
+        fields = [field.strip('"').casefold() for field in line.split(mark)]
+        if len(fields) > 2 and sum(field in known for field in fields) > len(fields) / 2:
+            return not (mark == "\t" and len(fields) == len(preset.columns))
+    return False
+
+
+def separator_of(path: Path, shown: str, skip: int = 0) -> str:
+    """Tell by which character the first line is cut into most fields."""
+    head = b"\n".join(head_of(path).split(b"\n")[skip:])
+    if b"\r" in head and b"\n" not in head:
+        raise EventLogError(
+            f"{shown!r} ends its lines with a lone carriage return, as old Macs did; save it with ordinary line ends."
+        )
+    suffixes = [suffix.lower() for suffix in Path(shown).suffixes]
+    if {".tsv", ".tab"} & set(suffixes):
+        return "\t"
+    line = head.lstrip(b"\r\n").split(b"\n")[0].decode("utf-8", "replace").strip("\ufeff\r")
+    try:
+        counts = {mark: len(next(csv.reader([line], delimiter=mark), [])) for mark in ",;\t|"}
+    except csv.Error as error:
+        raise EventLogError(f"the header of {shown!r} cannot be read: {error}.") from None
+    return max(counts, key=lambda mark: counts[mark])

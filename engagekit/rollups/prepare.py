@@ -27,7 +27,7 @@ from engagekit.rollups.prepared_log import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from engagekit._base import Progress
     from engagekit.definition import Definition
@@ -160,11 +160,20 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def _is_gone(error: Exception, folder: Path) -> bool:
-    if isinstance(error, FileNotFoundError):
-        return str(folder) in f"{error.filename} {error}"
-    # Written by polars in many threads, such an error does not always say which file it is about.
-    left = any((folder / name).is_dir() for name in (PIECES, "buckets"))
-    return "(os error 2)" in str(error) and (str(folder) in str(error) or not left)
+    told = f"{getattr(error, 'filename', '')} {error}"
+    missing = isinstance(error, FileNotFoundError) or "(os error 2)" in told
+    return missing and str(folder) in told
+
+
+@contextmanager
+def _kept(places: Sequence[Path], folder: Path) -> Iterator[None]:
+    """Say it as it is where somebody else took away what is being written: polars does not always name the file."""
+    try:
+        yield
+    except (FileNotFoundError, PolarsError) as error:
+        if not all(place.exists() for place in places):
+            raise StoredFileError(BUSY.format(str(folder))) from error
+        raise
 
 
 def _opened(source: Any, definition: Definition | None, keep: Keep | None) -> pl.LazyFrame:
@@ -315,12 +324,24 @@ def _split(
         bucket = (pl.col("user_id").hash() % plan["count"]).cast(pl.UInt32).alias(key)
         kind = pl.Enum(plan["names"])
         at = pl.col("at").dt.date() if plan["dates_only"] else pl.col("at")
-        log.with_columns(pl.col("event").cast(kind), at, bucket).sink_parquet(
-            pl.PartitionBy(part, key=key, include_key=False),
-            compression="lz4",
-            statistics=False,
-        )
-        part.rename(place)
+        with _kept([part], folder):
+            log.with_columns(pl.col("event").cast(kind), at, bucket).sink_parquet(
+                pl.PartitionBy(part, key=key, include_key=False),
+                compression="lz4",
+                statistics=False,
+            )
+            part.rename(place)
+
+
+def _sort(pieces: Sequence[Path], target: Path) -> None:
+    if target.exists() or not pieces:
+        return
+    bucket = pl.read_parquet(pieces, glob=False, hive_partitioning=False).sort("user_id", "at")
+    part = target.with_suffix(".part")
+    bucket.write_parquet(part, compression="zstd", compression_level=1)
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    part.replace(target)
 
 
 def _finish(plan: dict[str, Any], folder: Path, *, progress: Progress) -> None:
@@ -331,15 +352,8 @@ def _finish(plan: dict[str, Any], folder: Path, *, progress: Progress) -> None:
     for number in ticking(range(plan["count"]), progress=progress, what="Sorting"):
         target = place / f"{number:05d}.parquet"
         pieces = sorted((folder / PIECES).glob(f"*/bucket*={number}/*.parquet"))
-        if not target.exists() and pieces:
-            bucket = pl.read_parquet(pieces, glob=False, hive_partitioning=False).sort(
-                "user_id", "at"
-            )
-            part = target.with_suffix(".part")
-            bucket.write_parquet(part, compression="zstd", compression_level=1)
-            with part.open("rb+") as file:
-                os.fsync(file.fileno())
-            part.replace(target)
+        with _kept([place, *pieces], folder):
+            _sort(pieces, target)
         if target.exists():
             rows[target.name] = (
                 pl.scan_parquet(target, glob=False).select(pl.len()).collect().item()

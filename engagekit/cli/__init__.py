@@ -1,4 +1,4 @@
-"""The command line: engagekit diagnose, check, draft, prepare, start, lab, compare, experiment, forget."""
+"""The command line: engagekit diagnose, check, draft, prepare, start, lab, compare, experiment, forget, mcp."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ app = App(
     name="engagekit",
     help="Find where a product's engagement breaks earliest, how sure that is, and what to do first.",
     version=ek.__version__,
+    version_flags=["--version", "-V"],
     help_flags=["--help", "-h"],
 )
 PLURALS = {"journeys": "journeys", "journeys of accounts": "journeys of accounts"}
@@ -84,25 +85,21 @@ def diagnose(
     json_
         Print all answers as JSON, for machines.
     """
-    from engagekit.cli.answers import answers, beside, plain_value, rows_of
+    from engagekit.cli.answers import answered, answers, plain_value, rows_of
     from engagekit.first_weeks import strongest
-    from engagekit.reporting import hand_on, terminal
+    from engagekit.reporting import terminal
 
     journeys, notes = journeys_of(events, reading, users=users, as_of=as_of, by=by)
     if signed_up_since is not None:
         journeys = journeys.where(signed_up=(signed_up_since, None))
-    priority = ek.prioritize(journeys, by=by)
-    diagnosis = ek.diagnose(journeys, by=by)
-    change, suggested = beside(journeys, priority, since, by)
+    found = answered(journeys, by=by, since=since)  # what is printed may be handed on
     if report is not None:
         ek.report(journeys, report, by=by, notes=notes, since=since)
-    handed = hand_on(priority, by=by, diagnosis=diagnosis)  # what is printed may be handed on
-    priority, diagnosis = handed.priority, handed.diagnosis
     if json_:
         say(
             json.dumps(
-                answers(journeys, notes, priority, diagnosis)
-                | {"change": rows_of(change), "suggested_targets": rows_of(suggested)},
+                answers(journeys, notes, found.priority, found.diagnosis)
+                | {"change": rows_of(found.change), "suggested_targets": rows_of(found.suggested)},
                 default=plain_value,
                 indent=1,
             )
@@ -112,11 +109,11 @@ def diagnose(
             terminal.screen(
                 journeys,
                 terminal.worth_saying(notes),
-                priority,
-                diagnosis,
+                found.priority,
+                found.diagnosis,
                 strongest(journeys).drop_nulls("question").head(3),
-                change=change,
-                suggested=suggested,
+                change=found.change,
+                suggested=found.suggested,
             )
         )
         if report is not None:
@@ -401,6 +398,23 @@ def forget(user: str, folder: Path, /, *, cache: Path | None = None) -> int:
             "Journeys of accounts hold what their members did together: make them anew from the log."
         )
     say("The files that a log was read from are yours: the user is in them as before.")
+    return 0
+
+
+@app.command
+def mcp(folder: Path, /, *, min_group: int = 10) -> int:
+    """Let an assistant ask, over the Model Context Protocol, about what lies in one folder: counts only, nothing written.
+
+    Parameters
+    ----------
+    folder
+        What may be read; nothing outside of it is, also not behind a link.
+    min_group
+        Groups with fewer users are not shown; 10 or more.
+    """
+    from engagekit.cli import agent_tools
+
+    agent_tools.run(folder, least=min_group)
     return 0
 
 

@@ -44,8 +44,8 @@ def ids_in_warnings() -> Iterator[None]:
         yield
 
 
-def own_fault(error: Exception) -> int:
-    """Say that something broke that is not the user's to mend; what the error says may hold ids, so it is not shown."""
+def broken(error: Exception) -> str:
+    """Word that something broke that is not the user's to mend; what the error says may hold ids, so it is not shown."""
     package = Path(__file__).parents[1]
     frames = traceback.extract_tb(error.__traceback__)
     inside = [f for f in frames if Path(f.filename).is_relative_to(package)]
@@ -53,8 +53,13 @@ def own_fault(error: Exception) -> int:
     if inside:
         file = Path(inside[-1].filename).relative_to(package).as_posix()
         place = f" in {file}, line {inside[-1].lineno}"
+    return f"something broke inside engagekit ({type(error).__name__}{place}). The fault is ours to mend, not yours."
+
+
+def own_fault(error: Exception) -> int:
+    """Say that something broke inside; the exit status that goes with it."""
     refuse(
-        f"something broke inside engagekit ({type(error).__name__}{place}). The fault is ours to mend, not yours.",
+        broken(error),
         hint="Please report it: the same command with --debug shows where; look it over first, ids of users may stand in it.",
     )
     return FAULT

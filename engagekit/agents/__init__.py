@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engagekit.agents.folder import definition_inside, inside, started_on, without
-from engagekit.agents.names import LONGEST, inert, shortened, texts_in
+from engagekit.agents.names import LONGEST, inert, short_quotes, shortened, texts_in
 from engagekit.errors import ParameterError, listing, nearest
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ __all__ = [
     "inside",
     "refuse_arguments",
     "serve",
+    "short_quotes",
     "shortened",
     "started_on",
     "texts_in",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from engagekit._base import plain
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 LONGEST = 60  # characters of a name; what is longer reads like a letter, not like a name
 LONGEST_TEXT = 2000  # of a sentence of ours with such names in it
 MOST_ROWS = 200
+# As `repr` quotes: where a quote opens, up to the next one that is not escaped.
+QUOTED = re.compile(rf"""(?<![^\s(=:\[])(['"])((?:\\.|(?!\1)[^\\\n]){{{LONGEST + 1},}})\1""")
 
 
 def shortened(name: str) -> str:
@@ -24,6 +27,17 @@ def shortened(name: str) -> str:
     """
     told = plain(name)
     return told if len(told) <= LONGEST else told[: LONGEST - 1] + "…"
+
+
+def short_quotes(message: str) -> str:
+    """Shorten what a message of ours quotes, as it quotes every name.
+
+    Examples
+    --------
+    >>> len(short_quotes("There is no event '" + "x" * 500 + "'."))
+    81
+    """
+    return QUOTED.sub(lambda found: f"{found[1]}{shortened(found[2])}{found[1]}", message)
 
 
 def texts_in(value: Any) -> Iterator[str]:

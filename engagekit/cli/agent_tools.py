@@ -22,6 +22,7 @@ from engagekit.agents import (
     inside,
     refuse_arguments,
     serve,
+    short_quotes,
     shortened,
     started_on,
     texts_in,
@@ -110,7 +111,7 @@ def reply(place: Place, name: str, given: Mapping[str, Any]) -> Reply:
         said = f"Something in the folder cannot be read ({type(error).__name__})."
     except Exception as error:
         said = broken(error)
-    lines = [inert(line, foreign) for line in without(place.folder, said).split("\n")]
+    lines = [short_quotes(inert(x, foreign)) for x in without(place.folder, said).split("\n")]
     return Reply("\n".join(lines), refused=True)
 
 
@@ -150,9 +151,29 @@ def _journeys(
     if reading.definition is None:
         raise ParameterError("What success is in this product is not said: ask draft for a definition, let a person correct it and save it in the folder, and name it: definition.")  # fmt: skip
     foreign |= set(texts_in(ek.Definition.load(reading.definition).to_table()))
-    journeys, notes = journeys_of(str(source), reading, users=people, as_of=as_of, by=by)
+    try:
+        journeys, notes = journeys_of(str(source), reading, users=people, as_of=as_of, by=by)
+    except EngagekitError as error:
+        raise ParameterError(_unnamed(str(error), source, reading, place.least, foreign)) from None
     _refuse_few(journeys.users.lazy().select(pl.len()).collect().item(), place.least)
     return journeys, notes
+
+
+def _unnamed(message: str, source: Path, reading: Reading, least: int, foreign: set[str]) -> str:
+    """Leave out of a refusal the events of the log that may not be named, as where it says which is near."""
+    from engagekit.ingest import overview
+
+    try:
+        log, *_ = log_of(str(source), reading, needs_definition=False)
+        held = overview(frame_of(log))
+    except EngagekitError:  # the log itself is what cannot be read
+        return message
+    foreign |= set(held.events["event"])
+    named = _nameable(held.events, held.users, least)["event"]
+    hidden = set(held.events["event"]) - set(named)
+    for event in hidden:
+        message = message.replace(repr(event), "(an event of few users)")
+    return message
 
 
 def _refuse_few(users: int, least: int) -> None:

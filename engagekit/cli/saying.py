@@ -6,6 +6,7 @@ import sys
 import traceback
 import warnings
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,33 @@ def say(text: str) -> None:
         raise OSError("standard output is closed, so nothing can be printed")
     shown = "\n".join(map(plain, text.split("\n")))  # paths too may hold what a terminal obeys
     print(encodable(shown, sys.stdout.encoding))
+
+
+_QUIET = ContextVar("quiet", default=False)
+
+
+def is_quiet() -> bool:
+    """Tell whether only answers and refusals are wanted."""
+    return _QUIET.get()
+
+
+@contextmanager
+def quietly(quiet: bool) -> Iterator[None]:  # noqa: FBT001 - what --quiet said
+    """Say answers and refusals only, where that is wanted."""
+    before = _QUIET.set(quiet or is_quiet())
+    try:
+        with warnings.catch_warnings():
+            if quiet:
+                warnings.simplefilter("ignore", errors.EngagekitWarning)
+            yield
+    finally:
+        _QUIET.reset(before)
+
+
+def note(text: str) -> None:
+    """Print what is no answer: what was written, what to do next."""
+    if not is_quiet():
+        say(text)
 
 
 @contextmanager

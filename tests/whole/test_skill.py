@@ -7,6 +7,7 @@ import re
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import polars as pl
 import pytest
@@ -15,12 +16,13 @@ import engagekit as ek
 from engagekit.cli import app
 from engagekit.cli.agent_tools import BY_NAME, Place, reply
 from engagekit.journeys import MIN_GROUP
+from engagekit.priority.earliest import Verdict
 
 ROOT = Path(__file__).parents[2]
 SKILL = ROOT / "engagekit" / "agents" / "SKILL.md"
 TEXT = SKILL.read_text(encoding="utf-8")
 QUOTED = re.findall(r"`([^`]+)`", TEXT.replace("\n", " "))
-VERDICTS = {"named", "undecided", "none broken", "no targets"}
+VERDICTS = {*get_args(Verdict)}
 
 
 def test_its_head_says_what_it_is_for():

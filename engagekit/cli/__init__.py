@@ -41,6 +41,7 @@ from engagekit.cli.saying import (
 )
 from engagekit.errors import EngagekitError, ParameterError, listing
 from engagekit.ingest import EVERY
+from engagekit.journeys import MIN_GROUP
 from engagekit.log import COLUMNS
 from engagekit.workshop import DEFINITION_FILE
 
@@ -353,7 +354,6 @@ def experiment(
     """
     from engagekit import tables
     from engagekit.cli.answers import plain_value
-    from engagekit.journeys import MIN_GROUP
 
     journeys, _ = journeys_of(events, reading, users=users, as_of=as_of, by=variant)
     found = ek.experiment(journeys, variant=variant, control=control, link=link)
@@ -395,7 +395,7 @@ def forget(user: str, folder: Path, /, *, cache: Path | None = None) -> int:
 
 
 @app.command
-def mcp(folder: Path, /, *, min_group: int = 10) -> int:
+def mcp(folder: Path, /, *, min_group: int = MIN_GROUP) -> int:
     """Let an assistant ask, over the Model Context Protocol, about what lies in one folder: counts only, nothing written.
 
     Parameters

@@ -48,6 +48,7 @@ def test_the_wheel_carries_notebooks_sample_and_types(built):
     names = set(zipfile.ZipFile(next(built.glob("*.whl"))).namelist())
     for wanted in (
         "engagekit/py.typed",
+        "engagekit/agents/SKILL.md",
         "engagekit/_data/trailhead.toml",
         "engagekit/_data/GCC-NOTICE.txt",
         "engagekit/_notebooks/00-start-here.ipynb",

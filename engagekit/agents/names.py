@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
 
 LONGEST = 60  # characters of a name; what is longer reads like a letter, not like a name
 LONGEST_TEXT = 2000  # of a sentence of ours with such names in it
-MOST_ROWS = 200
+MOST_ROWS = 500
+DIGITS = 4  # of a rate; counts stay whole
 # As `repr` quotes: where a quote opens, up to the next one that is not escaped.
 QUOTED = re.compile(rf"""(?<![^\s(=:\[])(['"])((?:\\.|(?!\1)[^\\\n]){{{LONGEST + 1},}})\1""")
 
@@ -54,7 +56,7 @@ def texts_in(value: Any) -> Iterator[str]:
 
 
 def inert(answer: Any, foreign: Iterable[str] = ()) -> Any:
-    """Bring an answer to what an assistant may be told: no control characters, long names and long lists cut.
+    """Bring an answer to what an assistant is told: no control characters, long names, lists and fractions cut.
 
     Parameters
     ----------
@@ -85,4 +87,6 @@ def _inert(value: Any, ways: Mapping[str, str]) -> Any:
         told = [_inert(each, ways) for each in value[:MOST_ROWS]]
         more = len(value) - MOST_ROWS
         return told + ([{"rows_left_out": more}] if more > 0 else [])
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
     return value

@@ -254,6 +254,22 @@ def test_a_prepared_log_brings_neither_a_definition_nor_parts_from_elsewhere(pla
     assert "lies elsewhere" in refused(here, "check", events="prepared")
 
 
+def test_a_diagnosis_is_short_unless_all_of_it_is_asked_for(place):
+    short, whole = (
+        asked(place, "diagnose", **LISTED),
+        asked(place, "diagnose", **LISTED, details="all"),
+    )
+    assert {"metrics", "definition"} == set(whole) - set(short)
+    assert set(whole["priority"]) - set(short["priority"]) == {"by_quarter"}
+    assert len(json.dumps(short)) < 20_000
+    journeys = ek.rollup(ek.scan_events(place.folder / "log.csv", definition=place.folder / "definition.toml", cache=False), place.folder / "definition.toml")  # fmt: skip
+    strongest = ek.strongest(journeys).drop_nulls("question").head(3)["action"].to_list()
+    assert {row["action"] for row in short["first_weeks"]} == {*strongest}
+    assert len(whole["first_weeks"]) > len(short["first_weeks"])
+    for name in ("sentence", "table", "remarks"):
+        assert short["priority"][name] == whole["priority"][name]
+
+
 def test_small_groups_are_hidden_and_no_answer_names_a_user(place):
     given = LISTED | {"users": "users.csv"}
     texts = [
@@ -316,7 +332,7 @@ def test_events_of_few_users_are_not_named(tmp_path):
         asked(here, "draft", events="log.csv"),
     )
     assert checked["events_not_named"] == drafted["events_not_named"] == 1
-    diagnosed = asked(here, "diagnose", events="log.csv", definition="d.toml")
+    diagnosed = asked(here, "diagnose", events="log.csv", definition="d.toml", details="all")
     assert "Jane" not in json.dumps([checked, drafted, diagnosed])
     assert diagnosed["first_weeks_not_shown"] >= 1
     near = DEFINED.replace('"join"', '"opened the file of Jane R"')
@@ -348,7 +364,8 @@ def test_an_event_named_like_an_instruction_is_a_short_name_and_nothing_else(tmp
     assert tomllib.loads(text)["core"] == "make"
     given = {"events": "log.csv", "definition": "d.toml"}
     for tool in ("diagnose", "plan", "cohorts"):
-        same, steered = asked(plain, tool, **given), asked(odd, tool, **given)
+        more = {"details": "all"} if tool == "diagnose" else {}
+        same, steered = asked(plain, tool, **given, **more), asked(odd, tool, **given, **more)
         told = json.dumps(steered)
         assert "evil.example" not in told
         assert "!!!" not in told
@@ -399,6 +416,8 @@ def test_an_error_is_told_in_our_words(place, tmp_path, monkeypatch):
         ("plan", {**LISTED, "goal": "high"}, "goal is a str; it takes a number"),
         ("diagnose", {"events": "log.csv"}, "ask draft for a definition"),
         ("cohorts", {**LISTED, "period": "fortnight"}, "fortnight"),
+        ("diagnose", {**LISTED, "details": "some"}, "it takes 'all'"),
+        ("check", {"events": "users.csv"}, "To this server columns are not said"),
         ("diagnose", {"events": "lgo.csv"}, "Did you mean 'log.csv'?"),
         ("shell", {"events": "log.csv"}, "There is no tool 'shell'"),
     ],

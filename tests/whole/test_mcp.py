@@ -199,6 +199,20 @@ def test_of_what_lies_outside_not_even_the_existence_is_told(place):
     assert there.replace("secret", "nobody") == not_there
 
 
+def test_links_that_lead_nowhere_are_borne_and_outside_not_even_followed(tmp_path):
+    here = Place(tmp_path / "product", tmp_path / "cache")
+    here.folder.mkdir()
+    for place in (tmp_path, here.folder):
+        (place / "loop").symlink_to(place / "loop")
+    assert "leads out" in refused(here, "check", events="../loop")
+    assert "'loop'" in refused(here, "check", events="loop")
+    (here.folder / "gone").symlink_to(here.folder / "nobody.csv")
+    assert "no such file" in refused(here, "check", events="gone")
+    (here.folder / "inner").mkdir()
+    (here.folder / "inner" / "log.csv").symlink_to(tmp_path / "nobody.csv")
+    assert "a link leads elsewhere" in refused(here, "check", events="inner")
+
+
 READ = {
     "member": 'member = "../../secret.csv"',
     "encoding": 'encoding = "/etc/passwd"',

@@ -6,6 +6,7 @@ Names load on first use, so that importing this package costs no more than impor
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from engagekit.workshop import event_table as event_table
 
 __version__ = "0.1.0"
+logging.getLogger("engagekit").addHandler(logging.NullHandler())  # heard by whoever listens
 
 # Public name -> the module that holds it. A module's own name stands for the module.
 _HOMES = {

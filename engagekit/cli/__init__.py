@@ -1,4 +1,4 @@
-"""The command line: engagekit diagnose, check, draft, prepare, start, lab, compare, experiment, forget."""
+"""The command line: engagekit diagnose, check, draft, prepare, start, lab, compare, experiment, forget, mcp."""
 
 from __future__ import annotations
 
@@ -29,9 +29,19 @@ from engagekit.cli.reading import (
     scan,
     users_in,
 )
-from engagekit.cli.saying import HIDDEN_IDS, ids_in_warnings, own_fault, refuse, say
+from engagekit.cli.saying import (
+    HIDDEN_IDS,
+    ids_in_warnings,
+    is_quiet,
+    note,
+    own_fault,
+    quietly,
+    refuse,
+    say,
+)
 from engagekit.errors import EngagekitError, ParameterError, listing
 from engagekit.ingest import EVERY
+from engagekit.journeys import MIN_GROUP
 from engagekit.log import COLUMNS
 from engagekit.workshop import DEFINITION_FILE
 
@@ -41,7 +51,11 @@ app = App(
     name="engagekit",
     help="Find where a product's engagement breaks earliest, how sure that is, and what to do first.",
     version=ek.__version__,
+    version_flags=["--version", "-V"],
     help_flags=["--help", "-h"],
+)
+app.register_install_completion_command(
+    help="Have the shell complete commands and options (bash, zsh, fish)."
 )
 PLURALS = {"journeys": "journeys", "journeys of accounts": "journeys of accounts"}
 
@@ -84,25 +98,21 @@ def diagnose(
     json_
         Print all answers as JSON, for machines.
     """
-    from engagekit.cli.answers import answers, beside, plain_value, rows_of
+    from engagekit.cli.answers import answered, answers, plain_value, rows_of
     from engagekit.first_weeks import strongest
-    from engagekit.reporting import hand_on, terminal
+    from engagekit.reporting import terminal
 
     journeys, notes = journeys_of(events, reading, users=users, as_of=as_of, by=by)
     if signed_up_since is not None:
         journeys = journeys.where(signed_up=(signed_up_since, None))
-    priority = ek.prioritize(journeys, by=by)
-    diagnosis = ek.diagnose(journeys, by=by)
-    change, suggested = beside(journeys, priority, since, by)
+    found = answered(journeys, by=by, since=since)  # what is printed may be handed on
     if report is not None:
         ek.report(journeys, report, by=by, notes=notes, since=since)
-    handed = hand_on(priority, by=by, diagnosis=diagnosis)  # what is printed may be handed on
-    priority, diagnosis = handed.priority, handed.diagnosis
     if json_:
         say(
             json.dumps(
-                answers(journeys, notes, priority, diagnosis)
-                | {"change": rows_of(change), "suggested_targets": rows_of(suggested)},
+                answers(journeys, notes, found.priority, found.diagnosis)
+                | {"change": rows_of(found.change), "suggested_targets": rows_of(found.suggested)},
                 default=plain_value,
                 indent=1,
             )
@@ -112,15 +122,15 @@ def diagnose(
             terminal.screen(
                 journeys,
                 terminal.worth_saying(notes),
-                priority,
-                diagnosis,
+                found.priority,
+                found.diagnosis,
                 strongest(journeys).drop_nulls("question").head(3),
-                change=change,
-                suggested=suggested,
+                change=found.change,
+                suggested=found.suggested,
             )
         )
         if report is not None:
-            say(f"The report stands in {report}.")
+            note(f"The report stands in {report}.")
     return 0
 
 
@@ -168,13 +178,13 @@ def prepare(source: str, folder: Path, /, *, reading: Reading = DEFAULT) -> int:
     definition = definition_in(reading)
     keep = EVERY if definition is None and reading.preset is None else ()
     log = scan(source, reading, definition, keep=keep)
-    ek.prepare_events(log, folder)
+    ek.prepare_events(log, folder, progress=not is_quiet())
     if definition is not None:  # beside the log, so that it need not be named again
         definition.save(folder / DEFINITION_FILE)
     kept = [name for name in frame_of(folder).collect_schema() if name not in COLUMNS]
     told = f" with the properties {listing(kept)}" if kept else ", without properties"
     defined = " --definition DEFINITION.toml" if definition is None else ""
-    say(f"Prepared{told}. Now: engagekit diagnose {folder}{defined}")
+    note(f"Prepared{told}. Now: engagekit diagnose {folder}{defined}")
     return 0
 
 
@@ -216,7 +226,7 @@ def start(
     if definition is None and events is not None:
         drafted = drafted_from(events, reading)
         definition = drafted.definition
-        say(str(drafted))
+        note(str(drafted))
     log = None if events is None else scan(events, reading, definition, keep=keep or ())
     people = None
     if users is not None:
@@ -230,17 +240,17 @@ def start(
         definition=definition,
         teams=team or (),
         as_of=as_of,
-        progress=True,
+        progress=not is_quiet(),
     )
     for path in made:
         if drafted is not None and path not in there:
             explain(drafted, path / DEFINITION_FILE)
-        say(f"ready: {path}")
+        note(f"ready: {path}")
     if drafted is not None:
-        say(
+        note(
             "The definition is guessed from the log and nobody has confirmed it: notebook 01, or the file itself."
         )
-    say(f"Open it with: engagekit lab {folder}")
+    note(f"Open it with: engagekit lab {folder}")
     return 0
 
 
@@ -270,10 +280,10 @@ def draft(
 
         source = load_sample().events
     drafted = drafted_from(source, reading, name=name)
-    say(str(drafted))
+    (say if out is None else note)(str(drafted))
     if out is not None:
         drafted.save(out)
-        say(f"\nThe definition stands in {out}. Now: engagekit diagnose {events or ''} -d {out}")
+        note(f"\nThe definition stands in {out}. Now: engagekit diagnose {events or ''} -d {out}")
     return 0
 
 
@@ -290,28 +300,9 @@ def lab(folder: Path = Path(), /, *, browser: bool = True, port: int = 8888) -> 
     port
         Where it listens on this machine; the next free one if taken.
     """
-    import importlib.util
-    import subprocess
+    from engagekit.cli.opening import open_lab
 
-    if importlib.util.find_spec("jupyterlab") is None:
-        raise ParameterError(
-            "JupyterLab is not installed; install it with: pip install 'engagekit[lab]'"
-        )
-    if not folder.is_dir():
-        raise ParameterError(
-            f"There is no folder {str(folder)!r}; make a workshop with: engagekit start {folder}"
-        )
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        f"--ServerApp.root_dir={folder.resolve()}",
-        f"--port={port}",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    ]
-    if not browser:
-        command.append("--no-browser")
-    return subprocess.run(command, check=False).returncode  # noqa: S603
+    return open_lab(folder, browser=browser, port=port)
 
 
 @app.command
@@ -325,7 +316,7 @@ def compare(folder: Path, /) -> int:
     """
     from engagekit.workshop import compare as side_by_side
 
-    say(f"All decisions stand in {side_by_side(folder)}.")
+    note(f"All decisions stand in {side_by_side(folder)}.")
     return 0
 
 
@@ -363,7 +354,6 @@ def experiment(
     """
     from engagekit import tables
     from engagekit.cli.answers import plain_value
-    from engagekit.journeys import MIN_GROUP
 
     journeys, _ = journeys_of(events, reading, users=users, as_of=as_of, by=variant)
     found = ek.experiment(journeys, variant=variant, control=control, link=link)
@@ -397,10 +387,27 @@ def forget(user: str, folder: Path, /, *, cache: Path | None = None) -> int:
     told = [f"{many(n, kind, PLURALS.get(kind))}" for kind, n in removed.items() if n]
     say(f"Removed from {' and '.join(told)}." if told else "That user was in none of it.")
     if OF_ACCOUNTS in removed:
-        say(
+        note(
             "Journeys of accounts hold what their members did together: make them anew from the log."
         )
-    say("The files that a log was read from are yours: the user is in them as before.")
+    note("The files that a log was read from are yours: the user is in them as before.")
+    return 0
+
+
+@app.command
+def mcp(folder: Path, /, *, min_group: int = MIN_GROUP) -> int:
+    """Let an assistant ask, over the Model Context Protocol, about what lies in one folder: counts only, nothing written.
+
+    Parameters
+    ----------
+    folder
+        What may be read; nothing outside of it is, also not behind a link.
+    min_group
+        Groups with fewer users are not shown; 10 or more.
+    """
+    from engagekit.cli import agent_tools
+
+    agent_tools.run(folder, least=min_group)
     return 0
 
 
@@ -409,6 +416,7 @@ def _launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     debug: Annotated[bool, Parameter(negative="")] = False,
     show_ids: Annotated[bool, Parameter(negative="")] = False,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False,
 ) -> Any:
     """Run one command.
 
@@ -418,9 +426,11 @@ def _launch(
         Name in refusals and warnings the ids of users that they are about.
     debug
         Where something fails, show where in the code, for a report to us; it may hold ids of users.
+    quiet
+        Say the answer and refusals only: no advice, no progress, nothing about files written.
     """
     try:
-        with ids_in_warnings() if show_ids else nullcontext():
+        with ids_in_warnings() if show_ids else nullcontext(), quietly(quiet):
             return app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError:
         raise

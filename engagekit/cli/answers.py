@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import engagekit as ek
+from engagekit.journeys import MIN_GROUP
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,6 +25,28 @@ def beside(
     else:
         change = what_changed_lately(journeys, by=by) if bare else None
     return change, ek.suggest_targets(journeys) if bare else None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The answers to one log, as they may be handed on."""
+
+    priority: ek.Priority
+    diagnosis: pl.DataFrame
+    change: pl.DataFrame | None
+    suggested: pl.DataFrame | None
+
+
+def answered(
+    journeys: ek.Journeys, *, by: str | None, since: str | None, least: int = MIN_GROUP
+) -> Answered:
+    """Answer, and leave out what is about few users."""
+    from engagekit.reporting import hand_on
+
+    priority = ek.prioritize(journeys, by=by)
+    change, suggested = beside(journeys, priority, since, by)
+    handed = hand_on(priority, by=by, diagnosis=ek.diagnose(journeys, by=by), least=least)
+    return Answered(handed.priority, handed.diagnosis, change, suggested)
 
 
 def answers(

@@ -278,7 +278,9 @@ def drafted_from(source: Any, reading: Reading, *, name: str = "this product") -
     said = reading.said()
     columns = {role: said.pop(role, None) for role in ("user", "event", "at", "preset")}
     zone = reading.at_timezone or "UTC"
-    return ek.draft(source, name=name, timezone=zone, read=ek.Read(**said), **columns)
+    return ek.draft(
+        source, name=name, timezone=zone, read=ek.Read(**said), cache=reading.cache, **columns
+    )
 
 
 def explain(drafted: ek.Draft, path: Path) -> None:

@@ -6,6 +6,7 @@ import sys
 import traceback
 import warnings
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,33 @@ def say(text: str) -> None:
     print(encodable(shown, sys.stdout.encoding))
 
 
+_QUIET = ContextVar("quiet", default=False)
+
+
+def is_quiet() -> bool:
+    """Tell whether only answers and refusals are wanted."""
+    return _QUIET.get()
+
+
+@contextmanager
+def quietly(quiet: bool) -> Iterator[None]:  # noqa: FBT001 - what --quiet said
+    """Say answers and refusals only, where that is wanted."""
+    before = _QUIET.set(quiet or is_quiet())
+    try:
+        with warnings.catch_warnings():
+            if quiet:
+                warnings.simplefilter("ignore", errors.EngagekitWarning)
+            yield
+    finally:
+        _QUIET.reset(before)
+
+
+def note(text: str) -> None:
+    """Print what is no answer: what was written, what to do next."""
+    if not is_quiet():
+        say(text)
+
+
 @contextmanager
 def ids_in_warnings() -> Iterator[None]:
     """Let warnings name the ids that they are about."""
@@ -44,8 +72,8 @@ def ids_in_warnings() -> Iterator[None]:
         yield
 
 
-def own_fault(error: Exception) -> int:
-    """Say that something broke that is not the user's to mend; what the error says may hold ids, so it is not shown."""
+def broken(error: Exception) -> str:
+    """Word that something broke that is not the user's to mend; what the error says may hold ids, so it is not shown."""
     package = Path(__file__).parents[1]
     frames = traceback.extract_tb(error.__traceback__)
     inside = [f for f in frames if Path(f.filename).is_relative_to(package)]
@@ -53,8 +81,13 @@ def own_fault(error: Exception) -> int:
     if inside:
         file = Path(inside[-1].filename).relative_to(package).as_posix()
         place = f" in {file}, line {inside[-1].lineno}"
+    return f"something broke inside engagekit ({type(error).__name__}{place}). The fault is ours to mend, not yours."
+
+
+def own_fault(error: Exception) -> int:
+    """Say that something broke inside; the exit status that goes with it."""
     refuse(
-        f"something broke inside engagekit ({type(error).__name__}{place}). The fault is ours to mend, not yours.",
+        broken(error),
         hint="Please report it: the same command with --debug shows where; look it over first, ids of users may stand in it.",
     )
     return FAULT

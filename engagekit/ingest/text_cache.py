@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
-import sys
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +20,7 @@ from engagekit.errors import EventLogError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+_LOGGER = logging.getLogger(__name__)
 VERSION = 3  # of what lies in the cache; raised whenever the same text would be read differently
 ENTRY = re.compile(
     r"[0-9a-f]{24}-[0-9a-f]{24}(?:\.(\d+))?\.parquet"
@@ -34,12 +35,9 @@ def cache_folder(cache: str | os.PathLike[str] | None) -> Path:
         return Path(cache).expanduser()
     if os.environ.get("ENGAGEKIT_CACHE"):
         return Path(os.environ["ENGAGEKIT_CACHE"]).expanduser()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-        return base / "engagekit" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "engagekit"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "engagekit"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("engagekit", appauthor=False)
 
 
 def cached(
@@ -59,11 +57,13 @@ def cached(
     entry = folder / f"{log}-{state}.{VERSION}.parquet"
     if _is_whole(entry):
         _for_its_owner(entry)
+        _LOGGER.info("text read before, taken from the cache: %s", entry.name)
         return entry
     with working_folder(folder) as workdir:
         made = workdir / "made.parquet"
         make(made, workdir)
         put(made, entry)
+    _LOGGER.info("text of %d files read into the cache: %s", len(paths), entry.name)
     _forget(folder, log, entry)
     return entry
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engagekit.priority import Priority
     from engagekit.review import Experiment
 
-__all__ = ["curves_by", "encodable", "hand_on", "mind", "report", "terminal", "to_csv"]
+__all__ = ["cohorts", "curves_by", "encodable", "hand_on", "mind", "report", "terminal", "to_csv"]
 
 STYLE = (
     "body{font:16px/1.55 system-ui,sans-serif;color:#1b1f24;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1.2rem}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,8 @@ __all__ = [
     "rollup_sql",
     "users_bent",
 ]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def rollup(
@@ -210,6 +213,7 @@ def _rolled(
             kept.append(whole)
         else:
             put.append(keep(whole, number=number))
+        _LOGGER.info("rolled up: part %d", number)
     stored = storage.joined(put) if put else None
     found: Mapping[str, Any]
     if stored is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import shutil
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from engagekit.definition import Definition
     from engagekit.ingest import Keep
 
+_LOGGER = logging.getLogger(__name__)
 BUCKET = 1_000_000  # events in one bucket, about
 MOST_BUCKETS = 256
 SLICE = 10_000_000  # events split at a time, of a log of few columns
@@ -106,6 +108,7 @@ def prepare_events(
     """
     folder = Path(folder)
     done = read_manifest(folder, DONE)
+    _LOGGER.info("prepared log: %s", "to be made" if done is None else "there already")
     definition = None if definition is None else definition_of(definition)
     files = _files_of(source, definition, keep)
     if done is None or files is None or done.get("files") != files:

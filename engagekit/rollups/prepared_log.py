@@ -66,6 +66,8 @@ def open_prepared(folder: str | os.PathLike[str]) -> Prepared:
             f"Preparing {str(folder)!r} was interrupted; call ek.prepare_events again with the same source to finish it."
         )
     try:
+        if any(Path(name).name != name for name in known["buckets"]):
+            raise ValueError("a part of it lies elsewhere")
         rows = {folder / "buckets" / name: count for name, count in known["buckets"].items()}
         found = {path: _rows_of(path) for path in rows}
         prepared = Prepared(

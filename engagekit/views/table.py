@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit._base import in_html
+from engagekit.errors import ParameterError
 
 if TYPE_CHECKING:
     from engagekit.views.sheet import Sheet
@@ -35,14 +36,25 @@ class Table:
     def _repr_html_(self) -> str:
         """Show the table in a notebook; as preformatted text where great_tables is not installed."""
         try:
-            page: str = self.great_table().as_raw_html()
+            page: str = as_great_table(self.sheet, self.name).as_raw_html()
         except ImportError:
             return f"<pre>{in_html(as_text(self.sheet))}</pre>"
         return page
 
     def great_table(self) -> Any:
-        """Return the table as great_tables has it, all names inert, its id the same every time."""
-        return as_great_table(self.sheet, self.name)
+        """Return the table as great_tables has it, all names inert, its id the same every time.
+
+        Raises
+        ------
+        ParameterError
+            great_tables is not installed.
+        """
+        try:
+            return as_great_table(self.sheet, self.name)
+        except ImportError:
+            raise ParameterError(
+                "great_tables is not installed; install it with: pip install 'engagekit[tables]'. Without it, a notebook shows the table as text."
+            ) from None
 
     @property
     def frame(self) -> pl.DataFrame:

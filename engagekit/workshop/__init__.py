@@ -25,6 +25,7 @@ from engagekit.matchers import label
 from engagekit.workshop.alternatives import activation_candidates, compare_activations
 from engagekit.workshop.decision_record import STYLE, record
 from engagekit.workshop.draft import Draft, draft
+from engagekit.workshop.draft_columns import found_columns
 from engagekit.workshop.forgetting import OF_ACCOUNTS, forget
 from engagekit.workshop.session import DEFINITION_FILE, Session, is_team
 from engagekit.workshop.session import FILE as SESSION_FILE
@@ -50,6 +51,7 @@ __all__ = [
     "draft",
     "event_table",
     "forget",
+    "found_columns",
     "is_team",
     "start",
     "teams_in",

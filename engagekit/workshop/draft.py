@@ -6,7 +6,7 @@ import dataclasses
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
@@ -73,6 +73,7 @@ def draft(
     at: str | Sequence[str] | None = None,
     preset: str | None = None,
     read: Read | None = None,
+    cache: str | os.PathLike[str] | Literal[False] | None = None,
 ) -> Draft:
     """Draft a definition from a log: what may be sign-up, core action, activation, steps and advanced actions, and why.
 
@@ -90,6 +91,8 @@ def draft(
         Columns, or the export, that are known; they are not searched for.
     read
         What else is known of how the log is read: an `ek.Read`.
+    cache
+        Folder for text once read, as in `scan_events`.
 
     Returns
     -------
@@ -122,7 +125,7 @@ def draft(
     given = ({} if read is None else read.options()) | {
         k: v for k, v in named.items() if v is not None
     }
-    log, found, notes = _opened(events, given, timezone)
+    log, found, notes = _opened(events, given, timezone, cache)
     plain, _ = open_log(log)
     rows = plain.select("user_id", pl.col("event").cast(pl.String), "at").collect(
         engine="streaming"
@@ -158,13 +161,13 @@ def draft(
 
 
 def _opened(
-    events: Any, given: dict[str, Any], timezone: str
+    events: Any, given: dict[str, Any], timezone: str, cache: Any
 ) -> tuple[pl.LazyFrame, Read | None, list[str]]:
     if is_path(events) and is_prepared(events):
         return open_prepared(events).log, None, []
     read, notes = found_columns(events, given)
     options = {"timezone": timezone} | read.options()
-    log = scan_events(events, **options)
+    log = scan_events(events, cache=cache, **options)
     return log, (read if read.options() else None), notes
 
 

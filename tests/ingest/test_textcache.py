@@ -8,8 +8,12 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 
+import platformdirs
 import polars as pl
 import pytest
+from platformdirs.macos import MacOS
+from platformdirs.unix import Unix
+from platformdirs.windows import Windows
 
 import engagekit as ek
 from engagekit.ingest import text_cache
@@ -93,17 +97,26 @@ def test_the_cache_can_lie_elsewhere_or_nowhere(tmp_path):
 
 
 def test_the_cache_lies_where_the_platform_keeps_caches(monkeypatch, tmp_path):
-    monkeypatch.delenv("ENGAGEKIT_CACHE")
-    for platform, variable, end in [
-        ("linux", "XDG_CACHE_HOME", "engagekit"),
-        ("win32", "LOCALAPPDATA", "Cache"),
+    for variable in ("ENGAGEKIT_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    asked = {}
+
+    def user_cache_path(name, **more):
+        asked.update(more)
+        return tmp_path / name
+
+    monkeypatch.setattr(platformdirs, "user_cache_path", user_cache_path)
+    assert text_cache.cache_folder(None) == tmp_path / "engagekit"
+    for kind, variable, end in [
+        (Unix, "XDG_CACHE_HOME", ("engagekit",)),
+        (Windows, "LOCALAPPDATA", ("engagekit", "Cache")),
+        (MacOS, "HOME", ("Library", "Caches", "engagekit")),
     ]:
-        monkeypatch.setattr(sys, "platform", platform)
         monkeypatch.setenv(variable, str(tmp_path))
-        assert text_cache.cache_folder(None).is_relative_to(tmp_path)
-        assert text_cache.cache_folder(None).name == end
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert text_cache.cache_folder(None).parts[-3:] == ("Library", "Caches", "engagekit")
+        if kind is Windows:
+            monkeypatch.setattr("platformdirs.windows.get_win_folder", lambda _: str(tmp_path))
+        assert kind("engagekit", **asked).user_cache_path == tmp_path.joinpath(*end)
+        monkeypatch.delenv(variable)
 
 
 def test_a_failed_reading_leaves_nothing(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from chart_cases import ALL, NAMED, PLAIN, drawn
 
 from engagekit import charts, tables
+from engagekit.errors import ParameterError
 from engagekit.views.sheet import group_columns, group_labels, labels, spoken
 from engagekit.views.table import MOST_ROWS, as_text
 
@@ -94,6 +95,8 @@ def test_without_great_tables_the_text_is_shown(monkeypatch):
     page = tables.funnel(frames.funnel(("<b>", "buy", "pay")))._repr_html_()
     assert page.startswith("<pre>")
     assert "1. &lt;b&gt;" in page
+    with pytest.raises(ParameterError, match=r"pip install 'engagekit\[tables\]'"):
+        tables.loop(frames.priority()).great_table()
 
 
 def test_long_tables_are_cut_and_say_so():

@@ -33,7 +33,7 @@ PACKAGES = {name_of(path) for path in PACKAGE.glob("*/__init__.py")}
 
 # From the top down. A room imports only rooms that stand further down.
 ORDER = [
-    "__main__", "cli", "widgets", "workshop", "reporting", "charts", "tables", "views", "review", "priority", "measures",
+    "__main__", "cli", "agents", "widgets", "workshop", "reporting", "charts", "tables", "views", "review", "priority", "measures",
     "first_weeks", "diagnosis", "survival", "funnels", "engagement", "cohorts", "simulation", "rollups", "playbook", "ingest",
     "journeys", "strata", "sequential", "intervals", "definition", "matchers", "log", "_base", "instants", "errors",
 ]  # fmt: skip
@@ -52,6 +52,7 @@ HEAVY = {
     "ibis",
     "pyspark",
     "pandas",
+    "mcp",
 }
 
 
@@ -160,6 +161,7 @@ def test_no_module_stands_on_itself():
         ("altair", ("chart", "offline", "widget", "report", "views")),
         ("great_tables", ("table", "views.table")),
         ("ipywidgets", ("widget", "_base.notebook_progress")),
+        ("mcp", ("agents",)),
         ("narwhals", ("portable", "engines", "elsewhere", "sql", "rollups")),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 UV = [sys.executable, "-m", "uv"]
 INSTALLED_LIMIT_MB = 750
+BARE_LIMIT_MB = 570  # without extras, byte code included
 
 
 def run(*command: object, **options: object) -> str:
@@ -44,10 +46,52 @@ def python(built, tmp_path_factory) -> Path:
     return found
 
 
+@pytest.fixture(scope="module")
+def bare(built, tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("bare") / "venv"
+    run(*UV, "venv", "--quiet", "--python", sys.executable, place)
+    found = place / ("Scripts" if os.name == "nt" else "bin") / "python"
+    wheel = next(built.glob("*.whl")).as_uri()
+    run(*UV, "pip", "install", "--quiet", "--compile-bytecode", "--python", found, f"engagekit @ {wheel}")  # fmt: skip
+    return found
+
+
+def test_without_extras_it_is_light_and_says_which_extra_is_missing(bare, tmp_path):
+    site = next(bare.parent.parent.glob("lib*/**/site-packages"))
+    assert sum(p.stat().st_size for p in site.rglob("*") if p.is_file()) / 1e6 < BARE_LIMIT_MB
+    assert not (site / "great_tables").exists()
+    answers = json.loads(run(bare, "-m", "engagekit", "diagnose", "--json", cwd=tmp_path))
+    assert answers["priority"]["link"] == "habit"
+    for words, extra in [(["mcp", "."], "mcp"), (["lab", "."], "lab")]:
+        done = subprocess.run([str(bare), "-m", "engagekit", *words], capture_output=True, text=True, check=False, cwd=tmp_path)  # fmt: skip
+        assert done.returncode == 2
+        assert f"pip install 'engagekit[{extra}]'" in done.stderr
+
+
+def test_with_the_extra_the_installed_server_answers_a_client(bare, built, tmp_path):
+    import asyncio
+
+    from mcp import Client, StdioServerParameters
+
+    wheel = next(built.glob("*.whl")).as_uri()
+    run(*UV, "pip", "install", "--quiet", "--python", bare, f"engagekit[mcp] @ {wheel}")
+    shutil.copy(ROOT / "data" / "gcc_events.parquet", tmp_path)
+    server = StdioServerParameters(command=str(bare), args=["-m", "engagekit", "mcp", "."], cwd=tmp_path)  # fmt: skip
+
+    async def checked() -> str:
+        async with Client(server) as client:
+            found = await client.call_tool("check", {"events": "gcc_events.parquet"})
+        assert not found.is_error
+        return found.content[0].text
+
+    assert json.loads(asyncio.run(checked()))["users"] > 100
+
+
 def test_the_wheel_carries_notebooks_sample_and_types(built):
     names = set(zipfile.ZipFile(next(built.glob("*.whl"))).namelist())
     for wanted in (
         "engagekit/py.typed",
+        "engagekit/agents/SKILL.md",
         "engagekit/_data/trailhead.toml",
         "engagekit/_data/GCC-NOTICE.txt",
         "engagekit/_notebooks/00-start-here.ipynb",

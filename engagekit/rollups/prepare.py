@@ -336,7 +336,7 @@ def _split(
             part.rename(place)
 
 
-def _sort(pieces: Sequence[Path], target: Path) -> None:
+def _sort(pieces: list[Path], target: Path) -> None:
     if target.exists() or not pieces:
         return
     bucket = pl.read_parquet(pieces, glob=False, hive_partitioning=False).sort("user_id", "at")

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import re
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +108,15 @@ def _scripts() -> str:
 
 
 def mimebundle(spec: Mapping[str, Any], **_: Any) -> dict[str, str]:
-    """Turn a chart's specification into what a notebook stores: HTML, and its description as text."""
-    return {"text/html": chart_html(spec), "text/plain": description(spec)}
+    """Turn a chart's specification into what a notebook stores: HTML, a picture, and its description as text.
+
+    The picture is for whatever takes no HTML from a notebook: GitHub's preview, PDF, Word, slides.
+    """
+    return {
+        "text/html": chart_html(spec),
+        "image/png": base64.b64encode(png(spec, scale=1)).decode(),
+        "text/plain": description(spec),
+    }
 
 
 def chart_html(spec: Mapping[str, Any]) -> str:
@@ -197,6 +205,11 @@ def svg(chart: Any) -> str:
     return drawn.replace("<svg ", f'<svg role="img" aria-label="{in_html(description(spec))}" ', 1)
 
 
+def png(spec: Mapping[str, Any], *, scale: float = 2) -> bytes:
+    """Draw a specification as PNG: letters and all, so that it looks alike where other fonts are installed."""
+    return _png(_source(spec), scale)
+
+
 def title(spec: Mapping[str, Any]) -> str:
     """Return a chart's title on one line."""
     found = spec.get("title", "")
@@ -260,3 +273,27 @@ def _svg(source: str) -> str:
             f"This chart cannot be drawn: {said}. Charts are drawn without internet, so all that they show must be in them."
         ) from error
     return drawn
+
+
+@functools.lru_cache(maxsize=64)
+def _png(source: str, scale: float) -> bytes:
+    import vl_convert
+
+    return _smaller(vl_convert.svg_to_png(_svg(source), scale=scale))
+
+
+def _smaller(picture: bytes) -> bytes:
+    """Pack the points of a PNG as tightly as zlib can: the renderer is quick about it, and four times as large."""
+    at, points = 8, b""
+    before, after = [picture[:8]], list[bytes]()
+    while at < len(picture):
+        end = at + 12 + int.from_bytes(picture[at : at + 4], "big")
+        kind = picture[at + 4 : at + 8]
+        if kind == b"IDAT":
+            points += picture[at + 8 : end - 4]
+        else:
+            (after if points else before).append(picture[at:end])
+        at = end
+    body = b"IDAT" + zlib.compress(zlib.decompress(points), 9)
+    packed = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    return b"".join([*before, packed, *after])

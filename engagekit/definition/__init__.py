@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from engagekit._base import WeekStart, write_whole
+from engagekit._base import WeekStart, as_plain, as_text_html, write_whole
 from engagekit.definition.assignment import Assignment, assignment_of, share_faults
 from engagekit.definition.checks import (
     MOST_DAYS,
@@ -381,6 +381,19 @@ class Definition:
             "read": self.read.to_table() if self.read and self.read.options() else None,
         }
         return table | {name: part for name, part in parts.items() if part}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same as plain values that JSON can hold; `from_table` takes it back."""
+        return {name: as_plain(value) for name, value in self.to_table().items()}
+
+    def __repr__(self) -> str:
+        """Name the product and what counts in it."""
+        return f"<Definition: {self.name!r}, activation {self.activation!r}, core {self.core!r}>"
+
+    def _repr_html_(self) -> str:
+        import tomli_w
+
+        return as_text_html(tomli_w.dumps(self.to_table()))
 
     def resolved(self, usage_interval_days: float) -> Definition:
         """Fill the windows that are None from the product's usage interval (days)."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from engagekit._base import in_html, write_whole
 from engagekit.errors import ParameterError
+from engagekit.views.letters import fitted
 
 if TYPE_CHECKING:
     import os
@@ -123,7 +124,7 @@ def chart_html(spec: Mapping[str, Any]) -> str:
     """Write a chart as HTML: its picture, its specification, its numbers; the same for the same specification."""
     source = _source(spec)
     # What is invisible in it carries tooltips, which a picture does not have.
-    seen = re.sub(r'<path [^<>]*\bopacity="0"/>', "", _svg(source))
+    seen = re.sub(r'<path [^<>]*\bopacity="0"/>', "", _fitted(source))
     picture = base64.b64encode(seen.encode()).decode()
     box = "background:#fff;color:#1b1f24;max-width:100%;overflow-x:auto"
     return "\n".join(
@@ -200,7 +201,7 @@ def svg(chart: Any) -> str:
     drawn = re.sub(
         r"<[^<>]*>",
         lambda tag: re.sub(r'(\bid="|url\(#|href="#)', rf"\1{own}-", tag[0]),
-        _svg(_source(spec)),
+        _fitted(_source(spec)),
     )
     return drawn.replace("<svg ", f'<svg role="img" aria-label="{in_html(description(spec))}" ', 1)
 
@@ -273,6 +274,11 @@ def _svg(source: str) -> str:
             f"This chart cannot be drawn: {said}. Charts are drawn without internet, so all that they show must be in them."
         ) from error
     return drawn
+
+
+@functools.lru_cache(maxsize=64)
+def _fitted(source: str) -> str:
+    return fitted(_svg(source))
 
 
 @functools.lru_cache(maxsize=64)

@@ -54,6 +54,11 @@ blockquote { border-left: .25rem solid var(--rule); margin: 0; padding: 0 1rem; 
 footer { color: var(--quiet); font-size: .9rem; padding: 2rem 1rem; }
 @media print { nav, footer { display: none; } }
 """
+# Prompts and numbers in exported notebooks are too pale to read.
+PROMPTS = """
+.jp-InputPrompt, .jp-OutputPrompt { color: #57606a !important; opacity: 1 !important; }
+.highlight .mf, .highlight .mi { color: #060 !important; }
+"""
 
 
 def build(site: Path) -> None:
@@ -98,6 +103,7 @@ def from_markdown(text: str, folder: Path) -> str:
                 if found := part.attrGet(name):
                     part.attrSet(name, _moved(str(found), folder))
     html = reader.renderer.render(tokens, reader.options, {})
+    html = html.replace("<pre>", '<pre tabindex="0">')  # what scrolls can be scrolled with keys
     return html.replace("<table>", '<div class="wide" tabindex="0"><table>').replace("</table>", "</table></div>")  # fmt: skip
 
 
@@ -144,6 +150,7 @@ def notebooks(folder: Path) -> None:
         html = page.read_text(encoding="utf-8")
         back = '<nav aria-label="Site" style="padding:.8rem 1rem"><a href="../course.html">The course</a> · <a href="../index.html">engagekit</a></nav>'
         html = re.sub(r"(<body[^>]*>)", rf"\1{back}", html, count=1)
+        html = html.replace("</head>", f"<style>{PROMPTS}</style></head>", 1)
         page.write_text(re.sub(r'(href="[\w-]+)\.ipynb', r"\1.html", html), encoding="utf-8")
 
 

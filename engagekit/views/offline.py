@@ -44,6 +44,8 @@ window.engagekitDraw = function () {
       place.style.display = "block";
       var drawing = place.querySelector("svg.marks");
       drawing.style.maxWidth = "100%"; drawing.style.height = "auto";
+      var menu = place.querySelector("summary");
+      if (menu) { menu.setAttribute("aria-label", "Save this picture"); }
       picture.replaceWith(place);
       box.setAttribute("data-drawn", "live");
     }, function (error) { box.setAttribute("data-drawn", "no"); console.warn(String(error)); });

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import as_html, plain_fields
 from engagekit.errors import ParameterError
 from engagekit.intervals import z_of
 
@@ -38,6 +39,17 @@ class Stratified:
     chi2_corrected: float
     p_corrected: float
 
+    def __repr__(self) -> str:
+        """Say the figures that are read first."""
+        return f"<Stratified: risk ratio {self.risk_ratio:.3g} ({self.risk_low:.3g} to {self.risk_high:.3g}), p {self.p:.2g}>"
+
+    def _repr_html_(self) -> str:
+        return as_html(repr(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all figures as JSON can hold them; None where the tables cannot say."""
+        return plain_fields(self)
+
 
 @dataclass(frozen=True)
 class Association:
@@ -53,6 +65,17 @@ class Association:
     reach: float
     odds_ratio: float
     overlap: float
+
+    def __repr__(self) -> str:
+        """Say the figures that are read first."""
+        return f"<Association: phi {self.phi:.3g}, lift {self.lift:.3g}, reach {self.reach:.3g}>"
+
+    def _repr_html_(self) -> str:
+        return as_html(repr(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all figures as JSON can hold them; None where the tables cannot say."""
+        return plain_fields(self)
 
 
 def mantel_haenszel(

@@ -28,6 +28,7 @@ STAGES: dict[str, list[list[str]]] = {
     "oldest": [[*PYTHON, "-m", "tests.oldest"]],
     "spark": [[*PYTHON, *PYTEST, "-m", "spark"]],
     "notebooks": [[*PYTHON, "-m", "tests.notebooks"]],
+    "site": [[*PYTHON, "-m", "tests.website"]],
     "browser": [[*PYTHON, *PYTEST, "-m", "browser"]],
 }
 

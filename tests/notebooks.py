@@ -1,7 +1,8 @@
 """Run the notebooks: python -m tests.notebooks [--store | --thrice] [NAME ...]
 
 Without options, each notebook runs once under strict nbval, on a copy, with a fresh session, and its outputs must be
-the stored ones. --thrice does so with three hash seeds. --store runs them and stores what they put out.
+the stored ones. --thrice does so with three hash seeds. --store runs them and stores what they put out, and draws
+README's picture anew.
 """
 
 from __future__ import annotations
@@ -12,9 +13,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import engagekit as ek
+from engagekit.views import offline
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = ROOT / "notebooks"
+PICTURES = NOTEBOOKS / "pictures"
 SANITIZE = ROOT / "tests" / "nbval_sanitize.cfg"
 
 
@@ -82,7 +88,22 @@ def store(names: list[str]) -> int:
             }
             nbformat.write(notebook, NOTEBOOKS / path.name)
             print(f"stored {path.name}", flush=True)
+    store_picture()
     return 0
+
+
+def store_picture() -> None:
+    """Draw README's picture: the loop of the bundled sample, with its verdict."""
+    PICTURES.mkdir(exist_ok=True)
+    (PICTURES / "loop.png").write_bytes(offline.png(loop_of_the_sample()))
+    print("stored pictures/loop.png", flush=True)
+
+
+def loop_of_the_sample() -> dict[str, Any]:
+    """Return the specification of README's picture."""
+    sample = ek.load_sample()
+    journeys = ek.rollup(sample.events, sample.definition, users=sample.users, as_of=sample.as_of)
+    return ek.charts.loop(ek.prioritize(journeys)).to_dict()
 
 
 def stored(cell) -> list:

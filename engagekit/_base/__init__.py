@@ -35,6 +35,7 @@ from engagekit._base.formatting import (
 from engagekit._base.notebook_progress import bar, in_notebook
 from engagekit._base.progress import Progress, ticking
 from engagekit._base.remarks import Remark
+from engagekit._base.showing import as_html, as_plain, as_text_html, plain_fields
 
 __all__ = [
     "A_DAY",
@@ -45,6 +46,9 @@ __all__ = [
     "Remark",
     "Span",
     "WeekStart",
+    "as_html",
+    "as_plain",
+    "as_text_html",
     "bar",
     "calendar_faults",
     "calendar_for",
@@ -65,6 +69,7 @@ __all__ = [
     "period_start",
     "period_table",
     "plain",
+    "plain_fields",
     "since_index",
     "span_of",
     "sure",

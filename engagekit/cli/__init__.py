@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-import traceback
-import warnings
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import Parameter
 
 import engagekit as ek
-from engagekit import errors
 from engagekit._base import many
 from engagekit.cli.launching import app, main, run
 from engagekit.cli.reading import (
@@ -30,17 +24,8 @@ from engagekit.cli.reading import (
     scan,
     users_in,
 )
-from engagekit.cli.saying import (
-    HIDDEN_IDS,
-    ids_in_warnings,
-    is_quiet,
-    note,
-    own_fault,
-    quietly,
-    refuse,
-    say,
-)
-from engagekit.errors import EngagekitError, ParameterError, listing
+from engagekit.cli.saying import is_quiet, note, say
+from engagekit.errors import ParameterError, listing
 from engagekit.ingest import EVERY
 from engagekit.journeys import MIN_GROUP
 from engagekit.log import COLUMNS

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from engagekit._base import WeekStart, write_whole
+from engagekit._base import WeekStart, as_plain, as_text_html, write_whole
 from engagekit.definition.assignment import Assignment, assignment_of, share_faults
 from engagekit.definition.checks import (
+    LONGEST_FIRST_DAYS,
     MOST_DAYS,
     OUR_COLUMNS,
     SCHEMA_VERSION,
+    day_faults,
     listed,
     outcome_faults,
     property_faults,
@@ -81,7 +83,6 @@ HABIT_LADDER = (
     61,
     91,
 )  # days: the habit window is the first at or above the usage interval
-LONGEST_FIRST_DAYS = 31  # the early days of a user are kept as the bits of one 32-bit number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,29 +254,7 @@ class Definition:
         if not isinstance(self.guessed, bool):
             faults.append(f"guessed is {self.guessed!r}; it takes true or false.")
         faults += check_choice("week_start", self.week_start, get_args(WeekStart))
-        for name in (*WHOLE_DAYS, "depth_uses", "first_days"):
-            value = getattr(self, name)
-            least = 0 if name == "burn_in_days" else 1
-            optional = name in {"habit_days", "depth_days", "depth_within_days", "burn_in_days"}
-            if value is None and optional:
-                continue
-            if type(value) is not int or not least <= value <= MOST_DAYS:
-                faults.append(
-                    f"{name} is {value!r}; it takes a whole number of at least {least}, and at most {MOST_DAYS:,}."
-                )
-        if isinstance(self.first_days, int) and self.first_days > LONGEST_FIRST_DAYS:
-            faults.append(
-                f"first_days is {self.first_days}; it can be at most {LONGEST_FIRST_DAYS}."
-            )
-        interval = self.usage_interval_days
-        if interval is not None and (
-            isinstance(interval, bool)
-            or not isinstance(interval, (int, float))
-            or not 0 < interval <= MOST_DAYS
-        ):
-            faults.append(
-                f"usage_interval_days is {interval!r}; it takes a number above 0, and at most {MOST_DAYS:,}."
-            )
+        faults += day_faults({name: getattr(self, name) for name in (*WHOLE_DAYS, "depth_uses", "first_days")}, self.usage_interval_days)  # fmt: skip
         return faults + outcome_faults(self.outcome_days, self.first_days)
 
     @classmethod
@@ -381,6 +360,19 @@ class Definition:
             "read": self.read.to_table() if self.read and self.read.options() else None,
         }
         return table | {name: part for name, part in parts.items() if part}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same as plain values that JSON can hold; `from_table` takes it back."""
+        return {name: as_plain(value) for name, value in self.to_table().items()}
+
+    def __repr__(self) -> str:
+        """Name the product and what counts in it."""
+        return f"<Definition: {self.name!r}, activation {self.activation!r}, core {self.core!r}>"
+
+    def _repr_html_(self) -> str:
+        import tomli_w
+
+        return as_text_html(tomli_w.dumps(self.to_table()))
 
     def resolved(self, usage_interval_days: float) -> Definition:
         """Fill the windows that are None from the product's usage interval (days)."""

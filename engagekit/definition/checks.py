@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA_VERSION = 2  # of a definition's file; those of version 1 mean the same
+LONGEST_FIRST_DAYS = 31  # the early days of a user are kept as the bits of one 32-bit number
 MOST_DAYS = 36_500  # a hundred years: what is longer is a slip
 # Columns of a log, of journeys and of a users table, which no event property can be called by.
 OUR_COLUMNS = (
@@ -108,3 +109,29 @@ def refuse_newer(path: Path) -> None:
         raise StoredFileError(
             f"{str(path)!r} was written by a newer engagekit (schema {version}) and is left as it is; install that one."
         )
+
+
+def day_faults(days: Mapping[str, object], interval: object) -> list[str]:
+    """Name windows that are no whole number of days in reach, and a usage interval that is no number."""
+    faults = []
+    for name, value in days.items():
+        least = 0 if name == "burn_in_days" else 1
+        optional = name in {"habit_days", "depth_days", "depth_within_days", "burn_in_days"}
+        if value is None and optional:
+            continue
+        if type(value) is not int or not least <= value <= MOST_DAYS:
+            faults.append(
+                f"{name} is {value!r}; it takes a whole number of at least {least}, and at most {MOST_DAYS:,}."
+            )
+    first = days["first_days"]
+    if isinstance(first, int) and first > LONGEST_FIRST_DAYS:
+        faults.append(f"first_days is {first}; it can be at most {LONGEST_FIRST_DAYS}.")
+    if interval is not None and (
+        isinstance(interval, bool)
+        or not isinstance(interval, (int, float))
+        or not 0 < interval <= MOST_DAYS
+    ):
+        faults.append(
+            f"usage_interval_days is {interval!r}; it takes a number above 0, and at most {MOST_DAYS:,}."
+        )
+    return faults

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import Remark, many
+from engagekit._base import Remark, as_html, as_plain, many
 from engagekit.definition import Definition
 from engagekit.errors import ColumnError, ParameterError, StoredFileError, listing, nearest
 from engagekit.instants import (
@@ -170,6 +170,15 @@ class Journeys:
         when = f" who signed up {first} to {last}" if n else ""
         end = self.as_of.astimezone(zone(self.timezone))
         return f"Journeys of {many(n, self.unit)}{when}; data complete up to {end:%Y-%m-%d %H:%M} ({self.timezone})"
+
+    def _repr_html_(self) -> str:
+        return as_html(repr(self), self.remarks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what they stand on as plain values that JSON can hold: the definition and counts, nothing of one user."""
+        facts = ("unit", "as_of", "log_start", "dates_only", "definition", "left_out", "remarks")
+        users = self.users.lazy().select(pl.len()).collect().item()
+        return {"users": users} | {name: as_plain(getattr(self, name)) for name in facts}
 
     @property
     def timezone(self) -> str:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engagekit._base import count, day, many, percent
+from engagekit._base import as_html, count, day, many, percent, plain_fields
 from engagekit.definition import LINKS
 from engagekit.diagnosis import span_days
 from engagekit.errors import ParameterError, check_choice
@@ -70,6 +70,18 @@ class Plan:
     def __str__(self) -> str:
         """Return the sentence."""
         return self.sentence
+
+    def __repr__(self) -> str:
+        """Say what is planned in a line."""
+        what = self.play or self.link or "nothing to mend"
+        return f"<Plan: {what}, look again {self.look_again or 'on no date'}>"
+
+    def _repr_html_(self) -> str:
+        return as_html(self.sentence)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as plain values that JSON can hold."""
+        return plain_fields(self)
 
 
 def plan(

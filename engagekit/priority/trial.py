@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import count, day, many, percent
+from engagekit._base import as_html, count, day, many, percent, plain_fields
 from engagekit.priority.instead import USEFUL_WEEKS
 from engagekit.sequential import smallest_any_time, users_any_time
 
@@ -38,6 +38,21 @@ class Trial:
     ends_on: date | None
     smallest_effect: float | None
     sentence: str
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return self.sentence
+
+    def __repr__(self) -> str:
+        """Say how large the test is in a line."""
+        return f"<Trial: {self.users_per_arm} users per arm, until {self.ends_on}>"
+
+    def _repr_html_(self) -> str:
+        return as_html(self.sentence)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as plain values that JSON can hold."""
+        return plain_fields(self)
 
 
 def trial(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import Remark, in_html
+from engagekit._base import Remark, as_html, plain_fields
 from engagekit.diagnosis import UNSET
 from engagekit.errors import ParameterError
 from engagekit.journeys import Basis, check_journeys
@@ -111,30 +110,11 @@ class Priority:
         return f"<Priority: {self.verdict}{what}, probability {self.probability:.2f}>"
 
     def _repr_html_(self) -> str:
-        return f"<p>{in_html(self.sentence)}</p>"
+        return as_html(self.sentence, self.remarks)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as plain values that JSON can hold: tables as lists of rows, days and instants as text."""
-        told = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-        basis = {each.name: getattr(self.basis, each.name) for each in dataclasses.fields(Basis)}
-        return {
-            name: _plain(value)
-            for name, value in told.items()
-        } | {
-            "warnings": list(self.warnings),
-            "basis": {name: _plain(value) for name, value in basis.items()},
-            "definition": self.definition.to_table(),
-        }  # fmt: skip
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, pl.DataFrame):
-        return [{k: _plain(v) for k, v in row.items()} for row in value.to_dicts()]
-    if isinstance(value, (tuple, list)):
-        return [_plain(each) for each in value]
-    if isinstance(value, Remark):
-        return value.to_dict()
-    return value.isoformat() if isinstance(value, (datetime, date)) else value
+        return plain_fields(self) | {"warnings": list(self.warnings)}
 
 
 def prioritize(

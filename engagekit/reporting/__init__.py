@@ -12,6 +12,7 @@ from engagekit.journeys import MIN_GROUP
 from engagekit.matchers import label
 from engagekit.reporting.csv import to_csv
 from engagekit.reporting.disclosure import cohorts, curves_by, hand_on
+from engagekit.reporting.page import page, section, wide
 from engagekit.reporting.terminal import encodable, mind
 
 if TYPE_CHECKING:
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
     from engagekit.review import Experiment
 
 __all__ = ["cohorts", "curves_by", "encodable", "hand_on", "mind", "report", "terminal", "to_csv"]
-
-STYLE = (
-    "body{font:16px/1.55 system-ui,sans-serif;color:#1b1f24;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1.2rem}"
-    "h1{font-size:1.9rem;margin:0 0 .2rem}h2{font-size:1.35rem;margin:2.4rem 0 .4rem}p.lead{font-size:1.2rem}"
-    ".muted{color:#57606a}table{border-collapse:collapse;margin:.6rem 0;font-size:.92rem}"
-    "td,th{padding:.25rem .7rem;border-bottom:1px solid #d0d7de;text-align:left;vertical-align:top}"
-    "td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}svg{max-width:100%;height:auto}"
-    "summary{cursor:pointer;color:#0969da}figure{margin:1rem 0}@media print{details{display:none}}"
-)
 
 
 def report(
@@ -83,8 +75,8 @@ def report(
     'report.html'
     """
     path = Path(path)
-    page = _page(journeys, by=by, notes=notes, since=since, min_group=min_group)
-    write_whole(path, page.encode())
+    written = _page(journeys, by=by, notes=notes, since=since, min_group=min_group)
+    write_whole(path, written.encode())
     return path
 
 
@@ -107,30 +99,28 @@ def _page(
     shown = cohorts(cohort_curves(journeys), min_group)
     few = f"with fewer than {min_group} users are not shown."
     title = f"Where momentum breaks: {in_html(journeys.definition.name)}"
+    head = _lead(journeys, priority)
     parts = [
-        f"<h1>{title}</h1><p class=muted>{in_html(repr(journeys))}</p>",
-        f"<p class=lead>{in_html(priority.sentence)}</p>",
-        *[f"<p class=muted>{in_html(w)}</p>" for w in priority.warnings],
-        _section(
+        section(
             "The loop",
             "The share of users who passed each link, of those whose time for it is over.",
             _chart("loop", priority),
         ),
         _beside_the_loop(journeys, priority, since, by),
-        _section(
+        section(
             "The diagnosis",
             "Where users stand; the first rule that fits counts. Shares are of judged users.",
             _chart("diagnosis", diagnose(journeys)),
         ),
-        _section("The play", "", _play(priority)),
-        _section(
+        section("The play", "", _play(priority)),
+        section(
             "Cohort curves",
             f"A blank cell is a period that has not fully passed: unknown, not zero. Cohorts {few}",
             (_chart("heatmap", shown, period="week") if shown.height else "")
             + _chart("curve", pooled_curve(shown), period="week"),
         ),
         _steps(step_drop_off(journeys)),
-        _section(
+        section(
             "The first two weeks",
             "Associations, not causes.",
             _chart("dumbbell", compare_first_weeks(journeys)) + _table(outcomes(journeys)),
@@ -139,13 +129,21 @@ def _page(
         "" if by is None else _by(priority, by, few),
         _experiment(journeys, min_group),
         _replay(journeys),
-        _section("The ten metrics", "", _chart("metrics", metrics(journeys))),
-        _section("What is not counted", "", _table(journeys.left_out)),
-        "" if notes is None else _section("Data notes", "", _notes(notes)),
-        _section("What success means here", "", _definition(journeys.definition)),
+        section("The ten metrics", "", _chart("metrics", metrics(journeys))),
+        section("What is not counted", "", _table(journeys.left_out)),
+        "" if notes is None else section("Data notes", "", _notes(notes)),
+        section("What success means here", "", _definition(journeys.definition)),
     ]
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title><style>{STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+    foot = "Counts only; no user is named. This page asks nothing of the network."
+    return page(title, head, parts, foot)
+
+
+def _lead(journeys: Journeys, priority: Priority) -> list[str]:
+    return [
+        f"<p class=muted>{in_html(repr(journeys))}</p>",
+        f"<p class=lead>{in_html(priority.sentence)}</p>",
+        *[f"<p class=muted>{in_html(w)}</p>" for w in priority.warnings],
+    ]
 
 
 def _beside_the_loop(
@@ -160,20 +158,10 @@ def _beside_the_loop(
         change = explain_change(journeys, since=since, by=by)
     elif bare:
         change = what_changed_lately(journeys, by=by)
-    parts = [] if change is None else [_section("What changed", "", _chart("change", change))]
+    parts = [] if change is None else [section("What changed", "", _chart("change", change))]
     if bare:
-        parts.append(
-            _section("Suggested targets", "", _chart("targets", suggest_targets(journeys)))
-        )
+        parts.append(section("Suggested targets", "", _chart("targets", suggest_targets(journeys))))
     return "".join(parts)
-
-
-def _section(title: str, lead: str, body: str) -> str:
-    return (
-        f"<section><h2>{title}</h2>{f'<p>{lead}</p>' if lead else ''}{body}</section>"
-        if body
-        else ""
-    )
 
 
 def _chart(name: str, answer: Any, **options: str) -> str:
@@ -187,13 +175,13 @@ def _chart(name: str, answer: Any, **options: str) -> str:
     except EngagekitError as error:
         return f"<p class=muted>{in_html(error)}</p>"
     numbers = chart.to_dict().get("usermeta", {}).get("engagekit")
-    return f"<figure>{charts.svg(chart)}{table_html(numbers)}</figure>"
+    return f"<figure tabindex=0>{charts.svg(chart)}{table_html(numbers)}</figure>"
 
 
 def _steps(steps: pl.DataFrame) -> str:
     if steps.height == 0:
         return ""
-    return _section(
+    return section(
         "Steps",
         "Of the users who reached a step, how many did not complete it.",
         _chart("step_drop_off", steps),
@@ -204,13 +192,13 @@ def _quarters(priority: Priority, few: str) -> str:
     if priority.by_quarter.height == 0:
         return ""
     chart = _chart("loop_by_quarter", priority)
-    return _section("By quarter of sign-up", f"Quarters {few}", chart)
+    return section("By quarter of sign-up", f"Quarters {few}", chart)
 
 
 def _by(priority: Priority, by: str, few: str) -> str:
     some = priority.segments is not None and priority.segments.height > 0
     chart = _chart("segments", priority) if some else ""
-    return _section(f"By {in_html(by)}", "", f"<p>Groups {few}</p>{chart}")
+    return section(f"By {in_html(by)}", "", f"<p>Groups {few}</p>{chart}")
 
 
 def _experiment(journeys: Journeys, least: int) -> str:
@@ -222,15 +210,15 @@ def _experiment(journeys: Journeys, least: int) -> str:
     try:
         found = _read_test(journeys)
     except EngagekitError as error:
-        return _section("The test", "", f"<p class=muted>{in_html(error)}</p>")
+        return section("The test", "", f"<p class=muted>{in_html(error)}</p>")
     if any(of < least for of in found.table["of"]):
         told = f"<p>Not shown until {least} users of every arm can be judged.</p>"
-        return _section("The test", "", told)
+        return section("The test", "", told)
     said = "".join(f"<p class=muted>{in_html(remark.text)}</p>" for remark in found.remarks)
     guards = found.guardrails.filter(pl.col("of") >= least)
     beside = f"<p>What else moved, later links, errors and support:</p>{_table(guards)}"
     body = _chart("experiment", found) + said + (beside if guards.height else "")
-    return _section("The test", in_html(found.sentence), body)
+    return section("The test", in_html(found.sentence), body)
 
 
 def _read_test(journeys: Journeys) -> Experiment:
@@ -252,7 +240,7 @@ def _replay(journeys: Journeys) -> str:
     if record["came_out"].null_count() == record.height:
         return ""
     lead = "What this page would have said at earlier month ends, and whether it came out."
-    return _section("How such claims came out here", lead, _chart("replay", record))
+    return section("How such claims came out here", lead, _chart("replay", record))
 
 
 def _play(priority: Priority) -> str:
@@ -276,11 +264,10 @@ def _play(priority: Priority) -> str:
 
 
 def _rows(rows: list[tuple[str, str]]) -> str:
-    return (
-        "<table>"
-        + "".join(f"<tr><th scope=row>{in_html(a)}</th><td>{in_html(b)}</td></tr>" for a, b in rows)
-        + "</table>"
+    body = "".join(
+        f"<tr><th scope=row>{in_html(a)}</th><td>{in_html(b)}</td></tr>" for a, b in rows
     )
+    return wide(f"<table>{body}</table>")
 
 
 def _table(frame: pl.DataFrame) -> str:
@@ -297,7 +284,7 @@ def _table(frame: pl.DataFrame) -> str:
         + "</tr>"
         for row in frame.iter_rows()
     )
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return wide(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
 
 
 def _cell(value: Any) -> str:

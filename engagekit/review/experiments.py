@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit._base import Remark, many
+from engagekit._base import Remark, as_html, many, plain_fields
 from engagekit.definition import share_faults
 from engagekit.diagnosis import defined_links
 from engagekit.errors import ParameterError, check_choice, listing, nearest
@@ -79,12 +79,12 @@ class Experiment:
             f"Experiment({self.variant!r} against {self.control!r} on {self.link}: {self.verdict})"
         )
 
+    def _repr_html_(self) -> str:
+        return as_html(self.sentence, self.remarks)
+
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain values."""
-        plain: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in ("table", "guardrails", "segments"):
-            plain[name] = None if plain[name] is None else plain[name].to_dicts()
-        return plain | {"remarks": [remark.to_dict() for remark in self.remarks]}
+        """Return all fields as plain values that JSON can hold."""
+        return plain_fields(self)
 
 
 def experiment(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit._base import Remark, day
+from engagekit._base import Remark, as_html, day, plain_fields
 from engagekit.diagnosis import FLAGS, defined_links, span_days
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import AT, beside_log, day_of
@@ -93,16 +93,12 @@ class Tracked:
         """Say what was found, in short."""
         return f"Tracked({self.link}: {self.verdict})"
 
+    def _repr_html_(self) -> str:
+        return as_html(self.sentence, self.remarks)
+
     def to_dict(self) -> dict[str, Any]:
-        """Return everything but the priority as plain values."""
-        plain: dict[str, Any] = {
-            f.name: getattr(self, f.name) for f in fields(self) if f.name != "priority"
-        }
-        return plain | {
-            "table": self.table.to_dicts(),
-            "weeks": self.weeks.to_dicts(),
-            "remarks": [remark.to_dict() for remark in self.remarks],
-        }
+        """Return all fields but the priority, which has its own, as plain values that JSON can hold."""
+        return plain_fields(self, without=["priority"])
 
 
 def track(

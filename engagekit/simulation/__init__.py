@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+from engagekit._base import as_html, many, plain_fields
 from engagekit.definition import LINKS, Assignment, Definition, Step
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import instant, zone
@@ -75,6 +76,18 @@ class Simulation:
     rates: Mapping[str, float]
     planted_link: str | None
     course: pl.DataFrame
+
+    def __repr__(self) -> str:
+        """Say how large the log is, and what is planted."""
+        size = f"{many(self.events.height, 'event')} of {many(self.users.height, 'user')}"
+        return f"<Simulation: {size}, broken link planted: {self.planted_link or 'none'}>"
+
+    def _repr_html_(self) -> str:
+        return as_html(repr(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is planted as plain values that JSON can hold, without the tables of events and users."""
+        return plain_fields(self, without=["events", "users", "truth"])
 
 
 def simulate(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from engagekit._base import as_html, plain_fields
 from engagekit.definition import Definition
 from engagekit.errors import ParameterError, StoredFileError, listing, nearest
 from engagekit.instants import instant
@@ -25,6 +27,17 @@ class Sample:
     users: pl.DataFrame | None
     definition: Definition
     as_of: str
+
+    def __repr__(self) -> str:
+        """Name the log."""
+        return f"<Sample: {self.name}, data complete up to {self.as_of}>"
+
+    def _repr_html_(self) -> str:
+        return as_html(repr(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what it stands on as plain values that JSON can hold, without its events and users."""
+        return plain_fields(self, without=["events", "users"])
 
 
 def sample_folder() -> Path:

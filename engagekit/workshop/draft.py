@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit._base import write_whole
+from engagekit._base import as_text_html, many, plain_fields, write_whole
 from engagekit.definition import Definition
 from engagekit.errors import EngagekitError
 from engagekit.ingest import is_path, scan_events
@@ -52,7 +52,16 @@ class Draft:
         """Show the events and what is proposed."""
         return in_words(self)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        """Say what is proposed in a line."""
+        return f"<Draft: {self.definition!r}, {many(len(self.choices), 'choice')} explained>"
+
+    def _repr_html_(self) -> str:
+        return as_text_html(str(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as plain values that JSON can hold."""
+        return plain_fields(self)
 
     def toml(self) -> str:
         """Return the definition as TOML, each choice explained in a comment."""

@@ -163,10 +163,15 @@ def test_outputs_name_no_user(name, user_ids):
 def test_each_chart_is_stored_as_a_picture_with_its_numbers(name):
     pages = ["".join(o["data"].get("text/html", "")) for o in outputs(name)]
     charts = [page for page in pages if "data-engagekit-chart" in page]
-    assert bool(charts) is (name != "06-prioritize"), (
-        "the verdict is covered until a room has voted"
-    )
+    assert charts
     for page in charts:
         assert "data:image/svg+xml;base64," in page
         assert "The same numbers as a table" in page
         assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_the_main_notebook_ends_with_a_loop_and_its_verdict_for_whoever_only_reads_it():
+    told = [o["data"] for cell in cells("06-prioritize", "code")[-2:] for o in cell["outputs"]]
+    assert "earliest broken link" in "".join(told[0]["text/plain"])
+    assert "".join(told[0]["image/png"]).startswith("iVBORw0KGgo")
+    assert "Momentum breaks earliest at habit" in "".join(told[1]["text/plain"])

@@ -22,7 +22,7 @@ def sections(found, tmp_path, definition=None, **more):
         found.events, definition or found.definition, users=found.users, as_of=found.as_of
     )
     page = ek.report(journeys, tmp_path / "report.html", **more).read_text(encoding="utf-8")
-    parts = re.findall(r"<section><h2>(.*?)</h2>(.*?)</section>", page, flags=re.DOTALL)
+    parts = re.findall(r"<section[^>]*><h2>(.*?)</h2>(.*?)</section>", page, flags=re.DOTALL)
     return journeys, dict(parts)
 
 

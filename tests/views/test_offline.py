@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
 import subprocess
 import sys
+import zlib
 from configparser import RawConfigParser
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import altair as alt
 import chart_frames as frames
 import nbformat
 import pytest
+import vl_convert
 from chart_cases import ALL, drawn
 
 from engagekit import charts
@@ -78,6 +81,30 @@ def test_a_chart_carries_its_numbers_and_its_words():
     assert "<summary>The same numbers as a table</summary>" in html
     assert html.count("<tr>") == 1 + len(table.sheet.rows)
     assert offline.mimebundle(spec)["text/plain"] == spec["description"]
+
+
+def test_a_chart_carries_a_png_for_whatever_takes_no_html():
+    spec, _ = drawn("diagnosis")
+    picture = base64.b64decode(offline.mimebundle(spec)["image/png"])
+    size = [int.from_bytes(picture[at : at + 4], "big") for at in (16, 20)]
+    raw = vl_convert.svg_to_png(offline._svg(offline._source(spec)), scale=1)
+    assert size == [int.from_bytes(raw[at : at + 4], "big") for at in (16, 20)]
+    assert points(picture) == points(raw)
+    assert len(picture) < len(raw) / 2
+
+
+def points(png: bytes) -> bytes:
+    """Read a PNG's points as the format says, its checksums included."""
+    at, found = 8, b""
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    while at < len(png):
+        size = int.from_bytes(png[at : at + 4], "big")
+        kind, body = png[at + 4 : at + 8], png[at + 8 : at + 8 + size]
+        assert zlib.crc32(kind + body) == int.from_bytes(png[at + 8 + size : at + 12 + size], "big")
+        found += body if kind == b"IDAT" else b""
+        at += size + 12
+    assert kind == b"IEND"
+    return zlib.decompress(found)
 
 
 def test_a_long_table_is_cut_and_says_so():

@@ -1,4 +1,4 @@
-"""README's own code, run block by block as a stranger would, on a log made from README's words."""
+"""README's own code and the handbook's, run block by block as a stranger would, on a log made from README's words."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ import pytest
 import engagekit as ek
 from engagekit.cli import main
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+HANDBOOK = (ROOT / "engagekit" / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(kind: str) -> list[str]:
-    return re.findall(rf"(?ms)^```{kind}\n(.*?)^```$", README)
+    return re.findall(rf"(?ms)^```{kind}\n(.*?)^```$", f"{README}\n{HANDBOOK}")
 
 
 def lines(word: str) -> list[str]:
@@ -152,6 +154,33 @@ def test_a_log_prepared_without_a_definition_can_be_used_with_any(stranger, caps
     ek.prepare_events("huge.csv", "again", progress=False)
     of_prepared = ek.prioritize(ek.rollup("again", "definition.toml"))
     assert of_prepared.table.equals(ek.prioritize(ek.rollup(log, "definition.toml")).table)
+
+
+def test_readme_shows_what_the_sample_says_and_stays_short():
+    assert len(README.splitlines()) < 200
+    sample = ek.load_sample()
+    journeys = ek.rollup(sample.events, sample.definition, users=sample.users, as_of=sample.as_of)
+    priority = ek.prioritize(journeys)
+    quoted = " ".join(line[2:] for line in README.splitlines() if line.startswith("> "))
+    assert len(quoted) > 150
+    assert priority.sentence.startswith(quoted)
+    ((words, picture),) = re.findall(r"!\[(.*?)\]\((.*?)\)", README)
+    title = ek.charts.loop(priority).to_dict()["title"]["text"]
+    assert words == " ".join([title] if isinstance(title, str) else title)
+    assert (ROOT / picture).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("page", ["README.md", "engagekit/README.md"])
+def test_links_lead_to_files_and_headings_that_are_there(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = re.findall(r"\]\(([^)#]*)(?:#([\w-]+))?\)", text)
+    assert found or page != "README.md"
+    for path, heading in found:
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.is_file(), path
+        if heading:
+            heads = re.findall(r"(?m)^#+ (.+)$", target.read_text(encoding="utf-8"))
+            assert heading in [re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in heads]
 
 
 def test_paths_will_do_for_log_and_definition(stranger):

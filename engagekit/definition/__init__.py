@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, get_args
 from engagekit._base import WeekStart, as_plain, as_text_html, write_whole
 from engagekit.definition.assignment import Assignment, assignment_of, share_faults
 from engagekit.definition.checks import (
-    MOST_DAYS,
     OUR_COLUMNS,
     SCHEMA_VERSION,
     day_faults,

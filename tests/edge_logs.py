@@ -233,7 +233,8 @@ def nobody_left() -> Log:
     table = BARE.to_table()
     table.pop("signup")
     rows = [(f"u{k}", "make", START + timedelta(days=k % 5)) for k in range(40)]
-    rows.append(("u0", "look", START + timedelta(days=60)))
+    # So many that the end of the log is theirs, and no stray event's.
+    rows += [(f"u{k}", "look", START + timedelta(days=60)) for k in range(8)]
     return Log(_events(rows), ek.Definition.from_table(table))
 
 

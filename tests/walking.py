@@ -87,9 +87,9 @@ OF_EVENTS = {
     "lifecycle": lambda log: ek.lifecycle(log.events),
     "lifecycle core": lambda log: ek.lifecycle(log.events, event="make", period="month"),
     "stickiness": lambda log: ek.stickiness(log.events, period="week", cumulative=True),
-    "retention": lambda log: ek.retention(log.events, start="join", back="make"),
+    "retention": lambda log: ek.retention(log.events, start=pl.col("event") == "join", back="make"),
     "retention each": lambda log: ek.retention(log.events, start="make", cohorts="each", mode="on_or_after"),
-    "funnel": lambda log: ek.funnel(log.events, ["join", pl.col("event") != "join", "make"]),
+    "funnel": lambda log: ek.funnel(log.events, [pl.col("event") == "join", pl.col("event") != "join", "make"]),
     "compare_activations": lambda log: ek.compare_activations(log.events, log.definition, {"make": "make", "look": "look"}, as_of=log.as_of),
 }  # fmt: skip
 # Which charts and tables show an answer.

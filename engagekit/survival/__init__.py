@@ -209,7 +209,9 @@ def compare_survival(
     >>> compare_survival(journeys, quiet_days=7, by="plan").select("plan", "users", "quiet", "rmst").rows()
     [('free', 2, 2, 1.5), ('paid', 1, 1, 19.0)]
     """
-    keys, faults = names_and_faults(journeys, by, taken=[*COMPARISON, *ON_THE_WAY])
+    keys, faults = names_and_faults(
+        journeys, by, taken=[*COMPARISON, *ON_THE_WAY, "time", "events"]
+    )
     faults += day_faults("quiet_days", quiet_days)
     faults += check_choice("clock", clock, CLOCKS)
     refuse("Survival", faults + ([] if until is None else day_faults("until", until)))

@@ -108,7 +108,9 @@ def test_labels_are_right_on_planted_truth(world):
     assert accuracy >= 0.94
     assert min(recall.values()) >= 0.88
     assert worst <= 0.05
-    if world != "re_engagement":  # who drifts away goes no deeper either, so depth is low where drift is planted
+    if (
+        world != "re_engagement"
+    ):  # who drifts away goes no deeper either, so depth is low where drift is planted
         assert ek.prioritize(journeys).link in {BROKEN[world], None}
 
 

@@ -16,6 +16,7 @@ import pytest
 import engagekit as ek
 from engagekit import workshop
 from engagekit.errors import StoredFileError
+from engagekit.journeys import storage
 from engagekit.rollups.prepared_log import open_prepared
 from engagekit.workshop.session import Session
 
@@ -110,7 +111,9 @@ def test_journeys_are_the_old_or_the_new(killer, tmp_path):
         seen.add(int(found.definition.name))
     assert len(seen) > 1
     found.save(tmp_path)
-    assert len([*tmp_path.glob("*.parquet")]) == 4, "what was left behind is cleared away"
+    assert len([*tmp_path.glob("*.parquet")]) == len(storage.NAMES), (
+        "what was left behind is cleared away"
+    )
 
 
 def test_a_prepared_log_is_whole_or_goes_on(killer, tmp_path):

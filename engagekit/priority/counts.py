@@ -309,6 +309,6 @@ def totals(cells: pl.DataFrame, keys: Sequence[str] = ()) -> pl.DataFrame:
         )
         .with_columns(pl.max_horizontal("weeks_effect", "accounts_effect").alias("design_effect"))
         # The last digits of a sum depend on how it was cut up.
-        .with_columns(pl.col("^.*_effect$").round_sig_figs(12))
+        .with_columns(pl.col("weeks_effect", "accounts_effect", "design_effect").round_sig_figs(12))
         .collect()
     )

@@ -118,3 +118,9 @@ def _before_tail(body: Any, days: Any, gaps: Any, there: Any) -> Any:
     edge = thin.order_by("d").limit(1).select(edge_t="last_t")
     found = body.left_join(edge, True)  # noqa: FBT003 -- whatever the one row of the other holds
     return found.select("start_t", last_t=i.coalesce(found.edge_t, found.end_t))
+
+
+def ends_of(log: Any, end: Any = None) -> Any:
+    """Say where a log begins and ends, stray events included: `start_t` and `last_t`."""
+    seen = log if end is None else log.filter(log.t < end)
+    return seen.aggregate(start_t=seen.t.min(), last_t=seen.t.max())

@@ -19,12 +19,12 @@ from engagekit.rollups.sql_dialects import (
     micros,
     shaped,
 )
-from engagekit.rollups.sql_edges import body_of
+from engagekit.rollups.sql_edges import body_of, ends_of
 from engagekit.rollups.user_properties import own_properties
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from engagekit.definition import Definition
     from engagekit.instants import Instant
@@ -34,6 +34,7 @@ EVENTS, USERS = (
     "engagekit_users",
 )  # stand for the tables until their names are filled in
 KINDS: dict[type, str] = {str: "string", bool: "boolean", int: "int64", float: "float64"}
+KEEPS_STRAYS = ("spark", "databricks")  # whose planner takes minutes for the search for edges
 
 
 def rollup_sql(
@@ -68,7 +69,9 @@ def rollup_sql(
         ``"user"`` or ``"account"``, as in `rollup`.
     as_of
         The instant up to which the log is complete (exclusive). Default: just after the last event of the
-        log's body, found anew at each run; stray events at either end are left out as by `rollup`.
+        log's body, found anew at each run; stray events at either end are left out as by `rollup`. Spark and
+        Databricks plan the search for them over and over, so there they are kept: see to it that no clock runs
+        astray, or give the frame itself to `rollup`, which leaves them out in Spark too.
     dates_only
         Whether ``at`` is a date.
 
@@ -129,7 +132,8 @@ def rollup_sql(
         zone,
         [name for name in kinds if name not in COLUMNS],
     )
-    bounds = _bounds(log, as_of, definition.timezone, dates_only=dates_only)
+    look = ends_of if dialect in KEEPS_STRAYS else body_of
+    bounds = _bounds(log, as_of, definition.timezone, look, dates_only=dates_only)
     carried = ["user_id", *(c for c in users_columns if c != "user_id")]
     people = (
         None
@@ -179,13 +183,20 @@ def _users_kind(column: str, at: str) -> str:
     return at if column == "signed_up_at" else "string"
 
 
-def _bounds(log: Any, as_of: Instant | None, timezone: str, *, dates_only: bool) -> Any:
+def _bounds(
+    log: Any,
+    as_of: Instant | None,
+    timezone: str,
+    look: Callable[..., Any],
+    *,
+    dates_only: bool,
+) -> Any:
     if as_of is None:
-        body = body_of(log)
+        body = look(log)
         return body.select("start_t", end_t=body.last_t + (DAY_US if dates_only else 1))
     moment = beside_log(as_of, timezone=timezone, dates_only=dates_only)
     end = ibis().literal(int(moment.timestamp()) * 1_000_000 + moment.microsecond, "int64")
-    return body_of(log, end).select("start_t", end_t=end)
+    return look(log, end).select("start_t", end_t=end)
 
 
 def _stray(log: Any, bounds: Any, *, asked: bool) -> list[Any]:

@@ -110,7 +110,9 @@ def test_the_road_ends_in_a_verdict_whose_numbers_are_right(shared, name):
     assert set(diagnosis.drop_nulls("share")["of"]) == {len(users) - labels["too_early"]}
     # Without targets nothing is broken; where half are lost is said.
     assert (priority.verdict, priority.link, priority.play) == ("no targets", None, None)
-    half = next(r for r in priority.table.to_dicts() if r["reached"] < 0.5)
+    half = next(
+        r for r in priority.table.to_dicts() if r["reached"] is not None and r["reached"] < 0.5
+    )
     assert (
         f"half are gone by {half['link']}: {half['reached']:.0%} get that far" in priority.sentence
     )

@@ -110,12 +110,13 @@ def test_the_road_ends_in_a_verdict_whose_numbers_are_right(shared, name):
     assert set(diagnosis.drop_nulls("share")["of"]) == {len(users) - labels["too_early"]}
     # Without targets nothing is broken; where half are lost is said.
     assert (priority.verdict, priority.link, priority.play) == ("no targets", None, None)
-    half = next(
-        r for r in priority.table.to_dicts() if r["reached"] is not None and r["reached"] < 0.5
-    )
-    assert (
-        f"half are gone by {half['link']}: {half['reached']:.0%} get that far" in priority.sentence
-    )
+    known = [r for r in priority.table.to_dicts() if r["reached"] is not None]
+    gone = [r for r in known if r["reached"] < 0.5]
+    assert ("half are gone by" in priority.sentence) == bool(gone)
+    if gone:
+        said = f"half are gone by {gone[0]['link']}: {gone[0]['reached']:.0%} get that far"
+        assert said in priority.sentence
+    half = min(known, key=lambda r: r["rate"])
     # With them, what lies far below its own is named.
     targets = {half["link"]: min(0.95, half["rate"] + 0.3)}
     found = ek.prioritize(journeys, targets=targets)

@@ -187,29 +187,33 @@ def other_activations(session: Session) -> Panel:
     from engagekit import charts
 
     table = event_table(session.events())
-    definition = session.definition
-    own, *others = activation_candidates(table, definition)
+    _, *others = activation_candidates(table, session.definition)
     names = [(plain(event), event) for event in table["event"]]
     controls = {
         f"candidate {number}": choice(f"Candidate {number}", names, event)
         for number, event in enumerate(others, 2)
     }
     tried: dict[str, Any] = {}  # one roll-up per event, however often the choice moves
+    under = [session.definition]  # which the picker may change meanwhile
 
-    def asked(event: str) -> Any:
+    def asked(event: str, own: str) -> Any:
         if event not in tried:
             log, users, as_of = session.data()
-            matcher = definition.activation if event == own else event
+            matcher = under[0].activation if event == own else event
             tried[event] = compare_activations(
-                log, definition, {event: matcher}, users=users, as_of=as_of
+                log, under[0], {event: matcher}, users=users, as_of=as_of
             )
         return tried[event]
 
     def answer(state: dict[str, Any]) -> Shown:
         import polars as pl
 
+        if session.definition != under[0]:
+            tried.clear()
+            under[0] = session.definition
+        own, *_ = activation_candidates(table, under[0])
         events = list(dict.fromkeys([own, *state.values()]))
-        found = pl.concat([asked(event) for event in events])
+        found = pl.concat([asked(event, own) for event in events])
         first = pl.struct("verdict", "link")
         found = found.with_columns(
             pl.when(pl.col("verdict").is_not_null()).then(first == first.first()).alias("same")

@@ -140,15 +140,9 @@ def rollup_sql(
         if users is None
         else ibis().table({c: _users_kind(c, kinds["at"]) for c in carried}, name=USERS)
     )
+    asked = as_of is not None
     found = _reduced(
-        log,
-        people,
-        bounds,
-        definition,
-        dialect,
-        unit,
-        dates_only=dates_only,
-        asked=as_of is not None,
+        log, people, bounds, definition, dialect, unit, dates_only=dates_only, asked=asked
     )
     found["about"] = bounds.select(
         as_of=instant(bounds.end_t, dialect), log_start=instant(bounds.start_t, dialect)

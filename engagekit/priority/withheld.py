@@ -41,9 +41,13 @@ def withheld(priority: Priority, journeys: Journeys) -> Priority:
     nothing, undecided = pl.lit(None, pl.String), pl.lit("undecided").alias("verdict")
     quarters, segments = priority.by_quarter, priority.segments
     if segments is not None:
-        unnamed = [nothing.alias("link"), nothing.alias("problem")]
         segments = segments.with_columns(
-            undecided, *unnamed, pl.lit(value=False).alias("elsewhere")
+            undecided,
+            nothing.alias("link"),
+            nothing.alias("problem"),
+            pl.lit(0.0).alias("probability"),
+            pl.lit([], pl.List(pl.String)).alias("candidates"),
+            pl.lit(value=False).alias("elsewhere"),
         )
     return dataclasses.replace(
         priority,
@@ -51,11 +55,15 @@ def withheld(priority: Priority, journeys: Journeys) -> Priority:
         link=None,
         problem=None,
         play=None,
+        p_problem=None,
+        problem_candidates=(),
         probability=0.0,
         holds_from=None,
         holds_to=None,
         candidates=(),
         more_users=None,
+        more_users_low=None,
+        more_users_high=None,
         by_quarter=quarters.with_columns(
             undecided, nothing.alias("named"), pl.lit(value=False).alias("changed")
         ),

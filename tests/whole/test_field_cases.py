@@ -46,6 +46,8 @@ def withheld(journeys, kind):
     """The verdict names nothing, and gives the remark as its reason; so do groups, and what is handed on."""
     found, remark = ek.prioritize(journeys), kinds(journeys)[kind]
     assert (found.verdict, found.link, found.play) == ("undecided", None, None)
+    assert (found.probability, found.p_problem, found.problem_candidates) == (0.0, None, ())
+    assert (found.candidates, found.more_users, found.more_users_high) == ((), None, None)
     assert found.sentence.startswith(f"No link is named: {remark.text}")
     assert remark.text in found.warnings
     return remark

@@ -21,6 +21,7 @@ from engagekit.journeys import (
     group_names,
     windows_of,
 )
+from engagekit.playbook import NO_PLAY, PLAYS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,17 +68,24 @@ PLATEAUED = ~QUIET & ~DEEP
 HAD_TIME = ACTIVATED & (RETURNED | HABIT_OVER)
 ANYONE_ELSE = pl.lit(value=True)
 
-# The first rule that a user meets is theirs; who meets none is too early to judge.
+
+def _of_play(label: str, among: pl.Expr, when: pl.Expr) -> Rule:
+    """Take the words of a rule from the play that mends its problem."""
+    play = next(play for play in PLAYS if play.label == label)
+    return Rule(play.if_users, play.problem, play.name, label, among, when)
+
+
+# The first rule that a user meets is theirs; who meets none is too early to judge. What the problem is and which play
+# mends it stands in the playbook.
 # fmt: off
 RULES = (
-    #     If users ...                 then the problem is ...       so start with the play   label            among                  when
-    Rule("Activate once and vanish",   "Repeat value",               "Repeat Value",          "vanished",      HAD_TIME,              VANISHED),
-    Rule("Start but stall",            "Progress",                   "Progress & Momentum",   "stalled",       MISSED_START,          STALLED),
-    Rule("Abandon specific steps",     "Friction",                   "Contextual Guidance",   "friction",      MISSED_START,          STEP_OPEN),
-    Rule("Plateau",                    "Discovery",                  "Feature Discovery",     "plateau",       REPEATED & DEPTH_OVER, PLATEAUED),
-    Rule("Drift away quietly",         "Re-engagement",              "Re-engagement",         "drift",         REPEATED,              QUIET),
-    Rule("Come back and go deeper",    None,                         None,                    "healthy",       REPEATED,              DEEP),
-    Rule("Never start",                "acquisition or tracking",    None,                    "never_started", MISSED_START,          ANYONE_ELSE),
+    _of_play("vanished",      HAD_TIME,               VANISHED),
+    _of_play("stalled",       MISSED_START,           STALLED),
+    _of_play("friction",      MISSED_START,           STEP_OPEN),
+    _of_play("plateau",       REPEATED & DEPTH_OVER,  PLATEAUED),
+    _of_play("drift",         REPEATED,               QUIET),
+    Rule("Come back and go deeper", None,    None, "healthy",       REPEATED,     DEEP),
+    Rule("Never start",             NO_PLAY, None, "never_started", MISSED_START, ANYONE_ELSE),
 )
 # fmt: on
 RHYTHM = ("silence_days", "silence", "usual_gap", "longest_gap", "times_usual")
@@ -375,19 +383,3 @@ def _in_order(table: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     place = pl.col("label").replace_strict(LABELS, range(len(LABELS)), return_dtype=pl.Int8)
     ids = [c for c in ("user_id",) if c in table.columns]
     return table.sort(*groups, place, *ids)
-
-
-def largest_early_problem(labels: pl.DataFrame) -> Rule:
-    """Pick what stopped most of those who never activated: of friction, stalled and never started.
-
-    Parameters
-    ----------
-    labels
-        `label` and `n`, as `diagnose` gives them.
-    """
-    early = {"friction": 0, "stalled": 1, "never_started": 2}
-    found = labels.filter(pl.col("label").is_in(list(early))).with_columns(
-        pl.col("label").replace_strict(early, return_dtype=pl.Int8).alias("_place")
-    )
-    first = found.sort("n", "_place", descending=[True, False])["label"][0]
-    return next(rule for rule in RULES if rule.label == first)

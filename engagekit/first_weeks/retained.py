@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import whole_faults
 from engagekit.errors import ColumnError, EngagekitWarning, ParameterError, nearest, private
 from engagekit.instants import AT, days
 from engagekit.intervals import RATE, wilson_columns
@@ -231,8 +232,8 @@ def _classed(
 ) -> pl.LazyFrame:
     """Give every user of the journeys an outcome."""
     check_journeys(journeys)
-    if not isinstance(core_days, int) or isinstance(core_days, bool) or core_days < 1:
-        raise ParameterError(f"core_days is {core_days!r}; it takes a whole number of at least 1.")
+    if faults := whole_faults("core_days", core_days):
+        raise ParameterError(*faults)
     if outcome is not None and core_days != 1:
         raise ParameterError(
             f"core_days={core_days} and outcome both say who was retained; leave one of them out."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import LINK_NAMES, day, plain
+from engagekit._base import LINK_NAMES, day, plain, sure
 from engagekit.definition import LINKS
 from engagekit.instants import day_of
 from engagekit.priority import OWN_PAST
@@ -23,7 +23,6 @@ from engagekit.views.sheet import (
     latest,
     rated,
     sheet,
-    sure,
     whole,
 )
 

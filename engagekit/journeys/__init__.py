@@ -7,9 +7,12 @@ from engagekit.journeys.assigned import ASSIGNED
 from engagekit.journeys.clock import MILLION, at_instant, days_until, product_clock, up_to
 from engagekit.journeys.coverage import FIRST_EVENT, NOT_DEFINED, Basis, basis
 from engagekit.journeys.days import on_advanced_days, on_days, silence_days
+from engagekit.journeys.facts import ANSWER_DAYS, FACTS, advanced_roles, facts_of, users_with
 from engagekit.journeys.gaps import interval_of, own_intervals
 from engagekit.journeys.groups import MIN_GROUP, check_journeys, group_names, names_and_faults
+from engagekit.journeys.recent_days import RECENT_DAYS, recent_start
 from engagekit.journeys.resolving import counts_of, late_counted, resolved, set_apart
+from engagekit.journeys.rhythm_before import clock_before, rhythm_before
 from engagekit.journeys.schema import (
     DAYS,
     EARLY,
@@ -30,20 +33,24 @@ from engagekit.journeys.tables import (
     gathered,
     late_of,
     left_out_of,
+    once,
 )
 from engagekit.journeys.windows import suggest_windows, usual_period, windows_of
 
 __all__ = [
+    "ANSWER_DAYS",
     "ASSIGNED",
     "DAYS",
     "EARLY",
     "EARLY_EVENTS",
+    "FACTS",
     "FIRST_EVENT",
     "LEFT_OUT",
     "LONGEST",
     "MILLION",
     "MIN_GROUP",
     "NOT_DEFINED",
+    "RECENT_DAYS",
     "REDUCED",
     "STEPS",
     "TABLES",
@@ -51,12 +58,15 @@ __all__ = [
     "Basis",
     "Journeys",
     "about",
+    "advanced_roles",
     "at_instant",
     "basis",
     "check_journeys",
+    "clock_before",
     "counts_of",
     "days_until",
     "early_names",
+    "facts_of",
     "folded",
     "gathered",
     "group_names",
@@ -68,14 +78,18 @@ __all__ = [
     "names_and_faults",
     "on_advanced_days",
     "on_days",
+    "once",
     "own_intervals",
     "product_clock",
+    "recent_start",
     "resolved",
+    "rhythm_before",
     "set_apart",
     "silence_days",
     "storage",
     "suggest_windows",
     "up_to",
+    "users_with",
     "usual_period",
     "windows_of",
 ]

@@ -89,20 +89,20 @@ def loop_facts(
         counts=counts,
         early=early_counts(journeys, counts.spans["activation"], groups),
         drift=_drift(journeys, recent),
-        basis=basis(_among(journeys, counts)),
+        basis=_basis(journeys, counts),
         definition=journeys.definition,
         timezone=journeys.timezone,
         signups_per_week=_signups_per_week(journeys),
     )
 
 
-def _among(journeys: Journeys, counts: LoopCounts) -> Journeys:
-    """Narrow to the sign-ups that any link is judged on."""
+def _basis(journeys: Journeys, counts: LoopCounts) -> Basis:
+    """Say what the sign-ups that any link is judged on are."""
     spans = [s for s in counts.spans.values() if s.since is not None and s.until is not None]
     if counts.width is None or not spans:
-        return journeys
+        return basis(journeys)
     since, until = min(s.since for s in spans), max(s.until for s in spans)  # type: ignore[type-var]
-    return journeys.where(signed_up=(since, just_after(journeys, until)))  # type: ignore[arg-type]
+    return basis(journeys, since=since, until=just_after(journeys, until))  # type: ignore[arg-type]
 
 
 def _drift(journeys: Journeys, recent: Recent) -> pl.DataFrame:

@@ -49,14 +49,16 @@ def early_counts(journeys: Journeys, span: Span, groups: Sequence[str]) -> pl.Da
     DataFrame
         The groups, `label` (friction, stalled, never_started) and `n`.
     """
+    at, among = pl.col("signed_up_at"), pl.lit(value=True)
     if span.days is not None and (span.since is None or span.until is None):
-        journeys = journeys.where(users=pl.lit(value=False))
+        among = pl.lit(value=False)
     elif span.days is not None and span.since is not None and span.until is not None:
-        journeys = journeys.where(signed_up=(span.since, just_after(journeys, span.until)))
+        among = (at >= span.since) & (at < just_after(journeys, span.until))
+    own = [pl.col(f"by:{name}").alias(name) for name in groups]
 
     def stopped(part: Journeys) -> pl.LazyFrame:
-        users = labelled(part).filter(pl.col("label").is_in(EARLY)).select("user_id", "label")
-        return users.join(part.users.lazy().select("user_id", *groups), on="user_id")
+        users = labelled(part, keep=groups).filter(pl.col("label").is_in(EARLY), among)
+        return users.select(*own, pl.col("label").cast(pl.String))
 
     counted = gathered(journeys, stopped).group_by(*groups, "label")
     return counted.agg(pl.len().cast(pl.Int64).alias("n")).sort(*groups, "label").collect()

@@ -49,11 +49,10 @@ class DayArrays:
 
     def of(self, role: str) -> DayArrays:
         """Keep the rows of one role."""
-        if role not in self.roles:
-            return self.among(slice(0))  # type: ignore[arg-type]
         import numpy as np
 
-        return self.among(np.flatnonzero(self.role == self.roles.index(role)))
+        number = self.roles.index(role) if role in self.roles else -1
+        return self.among(np.flatnonzero(self.role == number))
 
     def among_roles(self, chosen: list[bool]) -> Flags:
         """Flag the rows of some roles, given a truth for each of `roles`."""
@@ -132,12 +131,21 @@ def places(ids: pl.Series, known: pl.Series) -> tuple[NDArray[Any], Flags]:
     import numpy as np
 
     begins = (ids != ids.shift(1)).fill_null(value=True).arg_true()
-    runs = ids.gather(begins).alias("user_id").to_frame()
-    ranked = known.alias("user_id").to_frame().with_row_index("place")
-    found = runs.join(ranked, on="user_id", how="left", maintain_order="left")["place"]
+    place, there = _ranked(ids.gather(begins), known)
     lengths = np.diff(np.append(begins.to_numpy(), ids.len()))
-    place = np.repeat(found.fill_null(0).to_numpy().astype(np.int64), lengths)
-    return place, np.repeat(found.is_not_null().to_numpy(), lengths)
+    return np.repeat(place, lengths), np.repeat(there, lengths)
+
+
+def _ranked(ids: pl.Series, known: pl.Series) -> tuple[NDArray[Any], Flags]:
+    import numpy as np
+
+    if known.len() and known.dtype.is_integer() and known.is_sorted():
+        place = np.minimum(np.searchsorted(known.to_numpy(), ids.to_numpy()), known.len() - 1)
+        return place, known.to_numpy()[place] == ids.to_numpy()
+    ranked = known.alias("user_id").to_frame().with_row_index("place")
+    runs = ids.alias("user_id").to_frame()
+    found = runs.join(ranked, on="user_id", how="left", maintain_order="left")["place"]
+    return found.fill_null(0).to_numpy().astype(np.int64), found.is_not_null().to_numpy()
 
 
 def instants(column: pl.Series) -> Ints:

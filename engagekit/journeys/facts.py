@@ -97,16 +97,15 @@ def _facts(journeys: Journeys) -> pl.DataFrame:
     people = _people(journeys)
     activated = instants(people["activated_at"])
     days = day_arrays(journeys)
+    core = days.of("core")
     size, definition = people.height, journeys.definition
     columns: dict[str, Any] = {
-        "returned_at": _returned_at(days, people, size),
-        **own_gaps(days.of("core"), product_times(journeys.clock), size),
+        "returned_at": _returned_at(core, people, size),
+        **own_gaps(core, product_times(journeys.clock), size),
         **_steps(journeys, people["user_id"]),
         **_depth(days.advanced(), activated, definition, size),
         "advocated": _advocated(days, activated, definition, size),
-        "outcome_days": _outcome_days(
-            days.of("core"), instants(people["signed_up_at"]), definition
-        ),
+        "outcome_days": _outcome_days(core, instants(people["signed_up_at"]), definition),
         **_feedback(days, size),
         **recent_counts(days, journeys, size),
     }
@@ -141,15 +140,14 @@ def _people(journeys: Journeys) -> pl.DataFrame:
     return pl.concat(both).collect().rechunk()
 
 
-def _returned_at(days: DayArrays, people: pl.DataFrame, size: int) -> Ints:
+def _returned_at(core: DayArrays, people: pl.DataFrame, size: int) -> Ints:
     """Find the first core action on a later local day than the activation's."""
     import numpy as np
 
     far = np.iinfo(np.int32).max  # the day of who never activated, which none is later than
     activated_day = people["activated_day"].to_physical().fill_null(far).to_numpy()
-    core = days.of("core")
-    core = core.among(core.day > activated_day[core.user])
-    return least(core.user, core.first, size)
+    later = np.flatnonzero(core.day > activated_day[core.user])
+    return least(core.user[later], core.first[later], size)
 
 
 def least(user: NDArray[Any], moments: Ints, size: int) -> Ints:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.diagnosis import FLAGS, UNSET, diagnose
+from engagekit.diagnosis import FLAGS, UNSET, diagnose, recent_days
 from engagekit.instants import AT, days
 from engagekit.intervals import wilson_columns
-from engagekit.journeys import Basis, basis, group_names
+from engagekit.journeys import Basis, basis, group_names, once
 from engagekit.priority.breakdowns import SEGMENT
 from engagekit.priority.counts import (
     ACCOUNT,
@@ -55,7 +55,7 @@ class LoopFacts:
 def loop_facts(
     journeys: Journeys, *, by: str | Sequence[str] | None = None, recent: Recent = UNSET
 ) -> LoopFacts:
-    """Count all that `priority_of` needs, whatever the targets.
+    """Count all that `priority_of` needs, whatever the targets; kept with the journeys, so that they are counted once.
 
     Parameters
     ----------
@@ -84,11 +84,16 @@ def loop_facts(
         ACCOUNT,
     ]
     groups = group_names(journeys, by, taken=taken)
-    counts = count_links(journeys, groups=groups, recent=recent)
+    width = recent_days(recent, journeys.definition)
+    return once(journeys, ("loop", *groups, width), lambda whole: _loop_facts(whole, groups, width))
+
+
+def _loop_facts(journeys: Journeys, groups: Sequence[str], width: int | None) -> LoopFacts:
+    counts = count_links(journeys, groups=groups, recent=width)
     return LoopFacts(
         counts=counts,
         early=early_counts(journeys, counts.spans["activation"], groups),
-        drift=_drift(journeys, recent),
+        drift=once(journeys, ("drift", width), lambda whole: _drift(whole, width)),
         basis=_basis(journeys, counts),
         definition=journeys.definition,
         timezone=journeys.timezone,

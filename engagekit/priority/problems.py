@@ -14,7 +14,7 @@ from engagekit.priority.counts import just_after
 from engagekit.priority.earliest import SURE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from engagekit.diagnosis import Rule
     from engagekit.journeys import Journeys
@@ -76,6 +76,20 @@ def problem_of(link: str | None, early: pl.DataFrame, *, steps: bool) -> Problem
     steps
         Whether the definition has steps: without, Friction cannot be told from Progress.
     """
+    return problem_from(link, dict(early.select("label", "n").iter_rows()), steps=steps)
+
+
+def problem_from(
+    link: str | None,
+    early: Mapping[str, int],
+    *,
+    steps: bool,
+    seen: dict[tuple[int, ...], list[float]] | None = None,
+) -> Problem | None:
+    """Say what the problem behind a broken link is, from how many users show each label.
+
+    `seen` keeps what `largest` has said: many small groups have the same counts.
+    """
     if link is None:
         return None
     if link == "advocacy":
@@ -83,11 +97,13 @@ def problem_of(link: str | None, early: pl.DataFrame, *, steps: bool) -> Problem
     if link != "activation":
         rule = _rule(LABEL_OF[link])
         return Problem(rule.problem, rule.play)
-    counted = dict(early.select("label", "n").iter_rows())
-    counts = {label: counted.get(label, 0) for label in EARLY}
+    counts = {label: early.get(label, 0) for label in EARLY}
     if not steps:  # then "stalled" is either of them
         counts.pop("friction")
-    p = dict(zip(counts, largest(list(counts.values())), strict=True))
+    shape, seen = tuple(counts.values()), {} if seen is None else seen
+    if shape not in seen:
+        seen[shape] = largest(shape)
+    p = dict(zip(counts, seen[shape], strict=True))
     first, second, *_ = sorted(p, key=lambda label: (-p[label], EARLY.index(label)))
     shown = tuple((label, counts[label]) for label in (first, second))
     if p[first] < SURE:

@@ -93,6 +93,12 @@ def users_with(journeys: Journeys, properties: Sequence[str] = ()) -> pl.LazyFra
     return users.hstack(users_in_order(journeys)[0].select(named)).lazy()
 
 
+def properties_of(journeys: Journeys, names: Sequence[str]) -> pl.DataFrame:
+    """Take properties of everybody in the order of `facts_of`; the late have those that are known of them."""
+    numbered = [pl.col(name).alias(str(place)) for place, name in enumerate(names)]
+    return pl.concat([table.select(numbered) for table in users_in_order(journeys)])
+
+
 def _facts(journeys: Journeys) -> pl.DataFrame:
     people = _people(journeys)
     activated = instants(people["activated_at"])

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from engagekit.journeys.day_arrays import DayArrays, Ints
@@ -66,7 +65,7 @@ def own_gaps(core: DayArrays, times: tuple[date, pl.Series] | None, size: int) -
     median, longest = np.full(size, np.nan), np.full(size, NEVER)
     begins = first_rows(user)
     if len(begins):
-        gap = _sorted_within(user, gap)
+        gap = sorted_within(user, gap)
         ends = np.append(begins[1:], len(user)) - 1
         who, middle = user[begins], begins + ends
         median[who] = (gap[middle // 2] + gap[(middle + 1) // 2]) / 2
@@ -74,14 +73,18 @@ def own_gaps(core: DayArrays, times: tuple[date, pl.Series] | None, size: int) -
     return {"median_gap": median, "longest_gap": longest}
 
 
-def _sorted_within(user: NDArray[np.int32], gap: Ints) -> Ints:
-    """Sort the gaps of each user, users standing in order."""
+def sorted_within(group: NDArray[Any], values: Ints) -> Ints:
+    """Put whole numbers in the order of their groups, which are numbered from 0, and within them in their own."""
     import numpy as np
 
-    bits = max(1, int(gap.max()).bit_length())
-    if int(gap.min()) < 0 or bits + int(user[-1]).bit_length() > 62:
-        ordered: Ints = gap[np.lexsort((gap, user))]
+    if not len(values):
+        return values
+    bits = max(1, int(values.max()).bit_length())
+    if int(values.min()) < 0 or bits + int(group.max()).bit_length() > 62:
+        ordered: Ints = values[np.lexsort((values, group))]
         return ordered
-    packed = (user.astype(np.int64) << bits) | gap  # numbers sort several times as fast as pairs
+    packed = (
+        group.astype(np.int64) << bits
+    ) | values  # numbers sort several times as fast as pairs
     packed.sort()
     return packed & ((1 << bits) - 1)

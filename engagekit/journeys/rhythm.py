@@ -73,7 +73,7 @@ def own_gaps(core: DayArrays, times: tuple[date, pl.Series] | None, size: int) -
     return {"median_gap": median, "longest_gap": longest}
 
 
-def sorted_within(group: NDArray[Any], values: Ints) -> Ints:
+def sorted_within(group: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
     """Put whole numbers in the order of their groups, which are numbered from 0, and within them in their own."""
     import numpy as np
 
@@ -81,10 +81,10 @@ def sorted_within(group: NDArray[Any], values: Ints) -> Ints:
         return values
     bits = max(1, int(values.max()).bit_length())
     if int(values.min()) < 0 or bits + int(group.max()).bit_length() > 62:
-        ordered: Ints = values[np.lexsort((values, group))]
-        return ordered
+        return values[np.lexsort((values, group))]
     packed = (
         group.astype(np.int64) << bits
     ) | values  # numbers sort several times as fast as pairs
     packed.sort()
-    return packed & ((1 << bits) - 1)
+    ordered: NDArray[Any] = packed & ((1 << bits) - 1)
+    return ordered

@@ -205,13 +205,16 @@ def median_of(values: pl.Series) -> tuple[float | None, float | None, float | No
     return middle, low, high
 
 
-def medians_of(values: Counts, group: Counts, groups: int) -> tuple[Numbers, Numbers, Numbers]:
+def medians_of(
+    values: NDArray[Any], group: Counts, groups: int
+) -> tuple[Numbers, Numbers, Numbers]:
     """Give the median of each group with its bounds, as `median_of` does of one; not-a-number where there is none."""
     import numpy as np
     from scipy.special import bdtr, bdtrik
 
     size = np.bincount(group, minlength=groups)
-    ordered = sorted_within(group, values.astype(np.int64))
+    whole = values.dtype.kind in "iu"
+    ordered = sorted_within(group, values) if whole else values[np.lexsort((values, group))]
     begins = np.cumsum(size) - size
     k = np.where(size > 5, np.maximum(0, np.ceil(bdtrik(0.025, size, 0.5))), 0).astype(np.int64)
     k -= (k > 0) & (bdtr(np.maximum(k - 1, 0), size, 0.5) >= 0.025)

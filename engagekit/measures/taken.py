@@ -41,7 +41,7 @@ class Taken:
         """Sum shares and means up: one row per group, in order."""
         every = self.groups.lazy().select(pl.int_range(pl.len()).alias("g"))
         sums = self.users.lazy().group_by("g").agg(sums_of(shares, means))
-        found = every.join(sums, on="g", how="left")
+        found = every.join(sums, on="g", how="left").with_columns(pl.exclude("g").fill_null(0))
         if ACCOUNT in self.users.columns:
             alike = accounts_effects(self.users.lazy(), ["g"], len(shares), len(means))
             found = found.join(alike, on="g", how="left")

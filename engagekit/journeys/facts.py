@@ -17,6 +17,7 @@ from engagekit.journeys.day_arrays import (
     NEVER,
     DayArrays,
     day_arrays,
+    everybody,
     first_rows,
     instants,
     places,
@@ -26,7 +27,7 @@ from engagekit.journeys.days import silence_days
 from engagekit.journeys.recent_days import recent_counts
 from engagekit.journeys.rhythm import own_gaps, silence_of
 from engagekit.journeys.schema import DAY_US
-from engagekit.journeys.tables import once
+from engagekit.journeys.tables import FACTS_KEPT, WIDER_FACTS, once
 from engagekit.journeys.windows import windows_of
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def facts_of(journeys: Journeys) -> pl.DataFrame:
     -----
     Of journeys on disk, ask part by part (see `gathered`).
     """
-    return once(journeys, "facts", _facts)
+    return once(journeys, FACTS_KEPT, _facts)
 
 
 def users_with(journeys: Journeys, properties: Sequence[str] = ()) -> pl.LazyFrame:
@@ -100,6 +101,14 @@ def properties_of(journeys: Journeys, names: Sequence[str]) -> pl.DataFrame:
 
 
 def _facts(journeys: Journeys) -> pl.DataFrame:
+    wider = journeys._kept.get(WIDER_FACTS)  # noqa: SLF001
+    if wider is None:
+        return _made(journeys)
+    here = everybody(journeys).to_frame("user_id")
+    return here.join(wider, on="user_id", how="left", maintain_order="left")
+
+
+def _made(journeys: Journeys) -> pl.DataFrame:
     people = _people(journeys)
     activated = instants(people["activated_at"])
     days = day_arrays(journeys)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+FACTS_KEPT, WIDER_FACTS = "facts", "facts of more users"  # kept with journeys; see `once`
 
 
 @dataclass(frozen=True)
@@ -241,6 +242,8 @@ class Journeys:
             return self
         chosen = {"users": self.users.lazy().filter(*keep), "late": self._late_where(keep)}
         whole = self._narrowed(**chosen)
+        if FACTS_KEPT in self._kept:
+            whole._kept[WIDER_FACTS] = self._kept[FACTS_KEPT]  # noqa: SLF001 -- facts are of one user each
         if not self.pieces:
             return whole
         # A condition may look at all users, so each part is told who is left.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engagekit._base import Remark, count, day, many, percent
-from engagekit.instants import day_of, zone
+from engagekit.instants import AT, day_of, zone
 from engagekit.journeys.clock import quiet_product
 
 if TYPE_CHECKING:
@@ -51,8 +51,10 @@ class Basis:
         return f"{local:%Y-%m-%d %H:%M}"
 
 
-def basis(journeys: Journeys) -> Basis:
-    """Say what an answer from these journeys stands on.
+def basis(
+    journeys: Journeys, *, since: datetime | None = None, until: datetime | None = None
+) -> Basis:
+    """Say what an answer from these journeys stands on, or from their sign-ups from `since` on and before `until`.
 
     Returns
     -------
@@ -62,7 +64,9 @@ def basis(journeys: Journeys) -> Basis:
     at = pl.col("signed_up_at")
     at_once = (at == pl.col("activated_at")).sum().alias("at_once")
     span = pl.len(), at.min().alias("first"), at.max().alias("last"), at_once
-    users, first, last, same = journeys.users.lazy().select(span).collect().row(0)
+    kept = [at >= pl.lit(since, AT)] if since is not None else []
+    kept += [at < pl.lit(until, AT)] if until is not None else []
+    users, first, last, same = journeys.users.lazy().filter(*kept).select(span).collect().row(0)
     place = journeys.timezone
     return Basis(
         users=users,

@@ -130,7 +130,7 @@ def chances(broken: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def sure_enough(
-    chance: np.ndarray[Any, Any], of: ArrayLike, marks: ArrayLike, sure: float = SURE
+    chance: np.ndarray[Any, Any], of: ArrayLike, marks: ArrayLike, sure: ArrayLike = SURE
 ) -> np.ndarray[Any, Any]:
     """Say along the last axis which answer is the likeliest, and -1 where it is not sure enough.
 
@@ -144,7 +144,7 @@ def sure_enough(
     of, marks
         Judged users and mark per link; a link without a mark takes no part.
     sure
-        From which probability on an answer is one.
+        From which probability on an answer is one; may differ from case to case.
     """
     unseen = ~np.isnan(np.asarray(marks, float)) & (np.asarray(of, float) <= 0)
     unseen = np.broadcast_to(unseen, chance[..., :-1].shape)

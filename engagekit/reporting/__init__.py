@@ -169,14 +169,15 @@ def _chart(name: str, answer: Any, **options: str) -> str:
     """Draw one answer, with its numbers beneath; where it holds nothing to draw, say so."""
     from engagekit import charts
     from engagekit.errors import EngagekitError
-    from engagekit.views import table_html
+    from engagekit.views import svg_of, table_html
 
     try:
         chart = getattr(charts, name)(answer, **options)
     except EngagekitError as error:
         return f"<p class=muted>{in_html(error)}</p>"
-    numbers = chart.to_dict().get("usermeta", {}).get("engagekit")
-    return f"<figure tabindex=0>{charts.svg(chart)}{table_html(numbers)}</figure>"
+    spec = chart.to_dict()  # once: it takes longer than the drawing
+    numbers = spec.get("usermeta", {}).get("engagekit")
+    return f"<figure tabindex=0>{svg_of(spec)}{table_html(numbers)}</figure>"
 
 
 def _steps(steps: pl.DataFrame) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from engagekit.views.changes_table import change_title, moved, targets_title
-from engagekit.views.offline import table_html, use_offline_charts
+from engagekit.views.offline import svg_of, table_html, use_offline_charts
 
 __all__ = [
     "change_title",
     "changes_table",
     "moved",
+    "svg_of",
     "table_html",
     "targets_title",
     "use_offline_charts",

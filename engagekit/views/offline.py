@@ -198,7 +198,11 @@ def svg(chart: Any) -> str:
     str
         One ``<svg>`` element.
     """
-    spec = chart.to_dict()
+    return svg_of(chart.to_dict())
+
+
+def svg_of(spec: Mapping[str, Any]) -> str:
+    """Draw a specification as `svg` draws a chart."""
     own = identity(spec)
     drawn = re.sub(
         r"<[^<>]*>",

@@ -200,6 +200,8 @@ def _about(
 
 def _with_windows(folder: Path, definition: Definition | None, about: dict[str, str]) -> Definition:
     """Resolve the windows once for all teams, so that they stand in every team's definition."""
+    from engagekit.rollups import rollup
+
     with tempfile.TemporaryDirectory(dir=folder, prefix=".windows-") as beside:
         sweep(".windows-*", Path(beside))
         session = Session(beside)
@@ -208,7 +210,8 @@ def _with_windows(folder: Path, definition: Definition | None, about: dict[str, 
             definition = draft(session.events()).definition
         if definition is not None:
             session.define(definition)
-        return session.journeys().definition
+        log, people, as_of = session.data()  # not kept: they are of a definition that no team has
+        return rollup(log, session.definition, users=people, as_of=as_of).definition
 
 
 def _team_folder(path: Path, team: str, about: dict[str, str], definition: Definition) -> None:

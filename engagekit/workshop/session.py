@@ -254,17 +254,17 @@ class Session:
         return folder, read_users(self.folder / users, ids=ids), end
 
     def journeys(self, *, progress: Progress | None = None) -> Journeys:
-        """Roll the log up under the team's definition, as it stands now.
+        """Roll the log up under the team's definition, as it stands now, or open what was kept of that.
 
         Where that takes several parts, a notebook shows a bar meanwhile, unless `progress` says otherwise.
         """
         from engagekit._base import bar, in_notebook
-        from engagekit.rollups import rollup
+        from engagekit.workshop.kept_journeys import rolled_up
 
         if progress is None:
             progress = bar("Reading the log") if in_notebook() else False
         log, users, as_of = self.data()
-        return rollup(log, self.definition, users=users, as_of=as_of, progress=progress)
+        return rolled_up(log, self.definition, users=users, as_of=as_of, progress=progress)
 
     def planned(self) -> list[str]:
         """Say the plan in lines for a review: play, owner, target, when to look again, what would change our mind."""

@@ -19,6 +19,7 @@ from engagekit.views import (
     funnels_table,
     metrics_table,
     rhythm_table,
+    timeline_table,
 )
 from engagekit.views.table import Table
 
@@ -29,31 +30,11 @@ if TYPE_CHECKING:
     from engagekit.review import Experiment
 
 __all__ = [
-    "Table",
-    "activations",
-    "change",
-    "curve",
-    "day_map",
-    "diagnosis",
-    "dumbbell",
-    "engagement_matrix",
-    "experiment",
-    "funnel",
-    "heatmap",
-    "lifecycle",
-    "loop",
-    "loop_by_quarter",
-    "metrics",
-    "product_clock",
-    "replay",
-    "segments",
-    "step_drop_off",
-    "stickiness",
-    "survival",
-    "targets",
-    "threshold_grid",
-    "usage_interval",
-]
+    "Table", "activations", "change", "curve", "day_map", "diagnosis", "dumbbell", "engagement_matrix",
+    "experiment", "funnel", "heatmap", "lifecycle", "loop", "loop_by_quarter", "metrics",
+    "product_clock", "replay", "segments", "step_drop_off", "stickiness", "survival", "targets",
+    "threshold_grid", "timeline", "usage_interval",
+]  # fmt: skip
 
 
 def heatmap(curves: pl.DataFrame, *, period: str | None = None, most: int = 40) -> Table:
@@ -440,3 +421,21 @@ def replay(record: pl.DataFrame) -> Table:
         The numbers of the chart of that name.
     """
     return Table("replay", experiment_table.replay(record))
+
+
+def timeline(days: pl.DataFrame, *, most: int = 200) -> Table:
+    """Tabulate what `timeline` returns: what one user did, day by day, and the rule that labelled them.
+
+    Parameters
+    ----------
+    days
+        What `engagekit.timeline` returns.
+    most
+        How many days to show: the latest with something on them.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
+    return Table("timeline", timeline_table.timeline(days, most=most))

@@ -20,6 +20,7 @@ from engagekit.diagnosis.links import (
     span_days,
 )
 from engagekit.diagnosis.recent import UNSET, Recent, recent_days, recent_signups, recent_since
+from engagekit.diagnosis.timeline import timeline
 from engagekit.diagnosis.watching import watch_list
 
 __all__ = [
@@ -41,5 +42,6 @@ __all__ = [
     "recent_signups",
     "recent_since",
     "span_days",
+    "timeline",
     "watch_list",
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engagekit.journeys import MIN_GROUP
 from engagekit.views import (
     cadence_table,
     changes_table,
@@ -37,7 +38,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-def heatmap(curves: pl.DataFrame, *, period: str | None = None, most: int = 40) -> Table:
+def heatmap(
+    curves: pl.DataFrame, *, period: str | None = None, most: int = 40, min_group: int = MIN_GROUP
+) -> Table:
     """Tabulate what `cohort_curves` or `retention` returns: one row per cohort.
 
     Parameters
@@ -48,13 +51,16 @@ def heatmap(curves: pl.DataFrame, *, period: str | None = None, most: int = 40) 
         What to call a period; None: read off the cohorts (hour, day, week, month).
     most
         How many rows to show: the latest cohorts.
+    min_group
+        Cohorts of fewer users are blank.
 
     Returns
     -------
     Table
         The numbers of the chart of that name.
     """
-    return Table("heatmap", cohorts_table.heatmap(curves, period=period, most=most))
+    page = cohorts_table.heatmap(curves, period=period, most=most, min_group=min_group)
+    return Table("heatmap", page)
 
 
 def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Table:

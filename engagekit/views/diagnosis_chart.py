@@ -26,6 +26,7 @@ from engagekit.views.theme import (
     INK,
     LATER,
     PALE,
+    PAPER,
     TEXT,
     VERMILLION,
     data,
@@ -165,7 +166,7 @@ def loop_by_quarter(priority: Priority, *, most: int = 16) -> Any:
             "ink": "white" if row["named"] == row["link"] else INK,
         }
         for row in frame.to_dicts()
-        if row["rate"] is not None
+        if words.quarter_cell(row)
     ]
     verdicts = dict(zip([row[0] for row in page.rows], [row[-1] for row in page.rows], strict=True))
     return finished(_grid(rows, verdicts, [LINK_WORDS[link] for link in LINKS]), page)
@@ -261,7 +262,7 @@ def _grid(
         ),
     )
     base = alt.Chart(data(rows), width=GRID, height=alt.Step(44)).encode(y=y, x=x)
-    boxes = base.mark_rect(stroke="white", strokeWidth=3).encode(
+    boxes = base.mark_rect(stroke=PAPER, strokeWidth=3).encode(
         color=alt.Color("tone:N", scale=None), tooltip=tips(name="Who", link="Link", text="Passes")
     )
     text = base.mark_text(fontSize=TEXT).encode(text="text:N", color=alt.Color("ink:N", scale=None))

@@ -46,7 +46,7 @@ def funnel(funnel: pl.DataFrame) -> Any:
     page = words.funnel(funnel)
     frame = checked(funnel, words.FUNNEL, "ek.funnel")
     steps = words.step_names(frame)
-    worst = (words.hottest(frame) or {}).get("name")
+    worst = words.clearly_worst(frame)
     rows = [
         {
             "name": name,
@@ -83,7 +83,7 @@ def nested(rows: Sequence[dict[str, Any]], *, title: str, shown: list[alt.Toolti
         color=alt.Color("tone:N", scale=None),
         tooltip=shown,
     )
-    text = base.mark_text(align="left", fontSize=TEXT + 1, limit=BESIDE).encode(
+    text = base.mark_text(align="left", fontSize=TEXT + 1, limit=BESIDE + 40).encode(
         x=alt.value(WIDTH + 12), text="text:N", fill=alt.Fill("ink:N", scale=None)
     )
     return alt.layer(pale, bar, text)
@@ -117,7 +117,9 @@ def step_drop_off(steps: pl.DataFrame) -> Any:
         for name, row in zip(labels(frame["step"].to_list()), frame.to_dicts(), strict=True)
     ]
     shown = tips(name="Step", text="Stuck", interval="95% interval")
-    return finished(bars(rows, title="Did not complete it", tips=shown), page)
+    return finished(
+        bars(rows, title="Did not complete it", tips=shown, width=400, beside=255), page
+    )
 
 
 def _stuck(row: dict[str, Any]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from engagekit.views.changes_table import change_title, moved, targets_title
-from engagekit.views.offline import table_html, use_offline_charts
+from engagekit.views.offline import chart_identity, table_html, use_offline_charts
 
 __all__ = [
     "change_title",
     "changes_table",
+    "chart_identity",
     "moved",
     "table_html",
     "targets_title",

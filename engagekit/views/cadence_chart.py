@@ -49,6 +49,7 @@ def usage_interval(interval: pl.DataFrame) -> Any:
     frame, _ = words.shown_days(interval)
     rows = [
         {
+            "mark": r["days"] - 1,
             "days": r["days"],
             "rate": r["rate"],
             "low": r["low"],
@@ -106,6 +107,7 @@ def engagement_matrix(matrix: pl.DataFrame) -> Any:
     frame = checked(matrix, words.MATRIX, "ek.engagement_matrix")
     rows = [
         {
+            "mark": mark,
             "name": name,
             "rate": row["rate"],
             "days": row["days"],
@@ -115,7 +117,9 @@ def engagement_matrix(matrix: pl.DataFrame) -> Any:
             "times": decimals(row["times"], 1),
             "core": bool(row.get("core")),
         }
-        for name, row in zip(labels(frame["event"].to_list()), frame.to_dicts(), strict=True)
+        for mark, (name, row) in enumerate(
+            zip(labels(frame["event"].to_list()), frame.to_dicts(), strict=True)
+        )
         if row["rate"] is not None and row["days"] is not None  # the table has the others
     ]
     # One day per user is the least possible: the axis begins there.

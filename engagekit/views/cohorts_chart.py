@@ -65,6 +65,7 @@ def heatmap(
     shown = frame.with_columns(_names(names)).filter(words.worth_showing(frame))
     rows = [
         {
+            "mark": row["_mark"],
             "name": row["name"],
             "period": words.span(row),
             "rate": row["rate"],
@@ -145,6 +146,7 @@ def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Any:
     low = words.low_curve(frame)
     rows = [
         {
+            "mark": mark,
             "group": group,
             "x": row["period"],
             "at": words.span(row),
@@ -156,7 +158,7 @@ def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Any:
             "count": f"{whole(row['n'])} of {whole(row['of'])}",
             "fill": 0.0 if row.get("thin") else 1.0,
         }
-        for group, row in zip(groups, frame.to_dicts(), strict=True)
+        for mark, (group, row) in enumerate(zip(groups, frame.to_dicts(), strict=True))
         if row["rate"] is not None and (row["period"] > 0 or not low)
     ]
     shown = tips(group="Group", at=word, text="Rate", interval="95% interval", count="Users")

@@ -20,6 +20,7 @@ from engagekit.views.sheet import (
     known,
     latest,
     moment,
+    numbered,
     rated,
     sheet,
     whole,
@@ -61,7 +62,7 @@ def heatmap(
 
 def latest_cohorts(curves: pl.DataFrame, most: int) -> tuple[pl.DataFrame, str]:
     """Keep the latest cohorts: a picture of all the weeks of ten years is read by nobody."""
-    frame = checked(curves, CURVES, "ek.cohort_curves", most=LONGEST)
+    frame = numbered(checked(curves, CURVES, "ek.cohort_curves", most=LONGEST))
     groups = group_columns(frame, CURVES)
     each = max(1, most // max(1, frame.select(groups).n_unique())) if groups else most
     return latest(frame, "cohort", each, noun="cohorts")

@@ -61,8 +61,8 @@ def diagnosis(diagnosis: pl.DataFrame) -> Any:
     keys = group_columns(frame, words.DIAGNOSIS)
     groups = group_labels(frame, keys)
     rows = [
-        _rule(row, group)
-        for row, group in zip(frame.to_dicts(), groups, strict=True)
+        _rule(row, group) | {"mark": mark}
+        for mark, (row, group) in enumerate(zip(frame.to_dicts(), groups, strict=True))
         if row["label"] != "too_early"
     ]
     shown = tips(name="Users who", problem="Problem", group="Group", text="Share", count="Users")
@@ -102,7 +102,9 @@ def loop(priority: Priority) -> Any:
         One bar per link with interval and target; the link to mend first is marked.
     """
     page = words.loop(priority)
-    rows = [_link(row, priority) for row in priority.table.to_dicts()]
+    rows = [
+        _link(row, priority) | {"mark": mark} for mark, row in enumerate(priority.table.to_dicts())
+    ]
     title = "Users who pass the link"
     shown = tips(
         name="Link",
@@ -159,6 +161,7 @@ def loop_by_quarter(priority: Priority, *, most: int = 16) -> Any:
     frame, _ = words.latest_quarters(priority, most)
     rows = [
         {
+            "mark": row["_mark"],
             "name": words.quarter(row["quarter"]),
             "link": LINK_WORDS[row["link"]],
             "text": ("← " if row["named"] == row["link"] else "") + words.quarter_cell(row),

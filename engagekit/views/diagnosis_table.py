@@ -22,6 +22,7 @@ from engagekit.views.sheet import (
     joined,
     known,
     latest,
+    numbered,
     rated,
     sheet,
     sure,
@@ -221,7 +222,7 @@ def loop_by_quarter(priority: Priority, *, most: int = 16) -> Sheet:
 
 def latest_quarters(priority: Priority, most: int) -> tuple[pl.DataFrame, str]:
     """Keep the latest quarters of sign-up."""
-    frame = checked(priority.by_quarter, QUARTERS, "ek.prioritize")
+    frame = numbered(checked(priority.by_quarter, QUARTERS, "ek.prioritize"))
     return latest(frame, "quarter", most, noun="quarters")
 
 

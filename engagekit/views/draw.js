@@ -84,6 +84,7 @@
     place.engagekitDrawn = made;
     fresh.style.display = "block";
     place.replaceChildren(fresh);
+    (place.closest("[data-engagekit-chart]") || place).dispatchEvent(new CustomEvent("engagekit-drawn", {bubbles: true}));
     return made;
   }
 
@@ -114,6 +115,7 @@
       render(place, spec, box.clientWidth).then(function () {
         picture.replaceWith(place);
         box.setAttribute("data-drawn", "live");
+        box.dispatchEvent(new CustomEvent("engagekit-drawn", {bubbles: true}));
         follow(box, function () { render(place, spec, box.clientWidth); });
       }, function (error) { box.setAttribute("data-drawn", "no"); console.warn(String(error)); });
     });

@@ -55,7 +55,10 @@ def dumbbell(compared: pl.DataFrame, *, most: int = 14) -> Any:
     frame = checked(compared, words.COMPARED, "ek.compare_first_weeks", most=LONGEST).head(most)
     found = frame.to_dicts()
     ends = _ends(found)
-    rows = [_row(n, r, ends) for n, r in zip(words.action_names(frame), found, strict=True)]
+    rows = [
+        _row(name, row, ends) | {"mark": mark}
+        for mark, (name, row) in enumerate(zip(words.action_names(frame), found, strict=True))
+    ]
     order = [row["name"] for row in rows]
     panels = alt.hconcat(_shares(rows, order), _ratios(rows, order, ends), spacing=28)
     # Each panel has marks of its own, or the legends would mix.

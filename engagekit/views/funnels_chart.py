@@ -49,6 +49,7 @@ def funnel(funnel: pl.DataFrame) -> Any:
     worst = words.clearly_worst(frame)
     rows = [
         {
+            "mark": mark,
             "name": name,
             "value": row["n"],
             "before": row["of"],
@@ -60,7 +61,7 @@ def funnel(funnel: pl.DataFrame) -> Any:
             "tone": VERMILLION if name == worst else BAR,
             "ink": WORST_INK if name == worst else INK,
         }
-        for name, row in zip(steps, frame.to_dicts(), strict=True)
+        for mark, (name, row) in enumerate(zip(steps, frame.to_dicts(), strict=True))
     ]
     shown = tips(name="Step", text="Users", rate="Of the step before", interval="95% interval", overall="Of the first step", median="Median time")  # fmt: skip
     return finished(nested(rows, title="Users at the step", shown=shown), page)
@@ -106,6 +107,7 @@ def step_drop_off(steps: pl.DataFrame) -> Any:
     frame = checked(steps, words.DROP_OFF, "ek.step_drop_off")
     rows = [
         {
+            "mark": mark,
             "name": name,
             "value": row["rate"],
             "low": row["low"],
@@ -114,7 +116,9 @@ def step_drop_off(steps: pl.DataFrame) -> Any:
             "interval": between(row["low"], row["high"]),
             "tone": VERMILLION if row["hot"] else BAR,
         }
-        for name, row in zip(labels(frame["step"].to_list()), frame.to_dicts(), strict=True)
+        for mark, (name, row) in enumerate(
+            zip(labels(frame["step"].to_list()), frame.to_dicts(), strict=True)
+        )
     ]
     shown = tips(name="Step", text="Stuck", interval="95% interval")
     return finished(

@@ -215,6 +215,11 @@ def identity(spec: Mapping[str, Any]) -> str:
     return f"engagekit-{hashlib.sha256(_source(spec).encode()).hexdigest()[:12]}"
 
 
+def chart_identity(chart: Any) -> str:
+    """Return the id that a chart bears on a page."""
+    return identity(chart.to_dict(context={"pre_transform": False}))
+
+
 def _tables(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Find the numbers of a chart, or of each chart it was joined of."""
     found = (spec.get("usermeta") or {}).get("engagekit") or []

@@ -55,6 +55,7 @@ def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Any:
     few = frame.height <= MOST_NUMBERS
     rows = [
         {
+            "mark": len(STACK) * row["_mark"] + place,
             "period": moment(row["period_start"]) + words.under_way(row),
             "state": words.STATE_WORDS[state],
             "order": place,
@@ -123,6 +124,7 @@ def stickiness(stickiness: pl.DataFrame, *, most: int = 40) -> Any:
     frame = frame.head(most)
     rows = [
         {
+            "mark": number,
             "place": row["intervals"],
             "name": page.rows[number][0],
             "share": row["share"],

@@ -62,17 +62,10 @@ def drawer(
         (why nobody is shown, or nothing), and if open `properties` (name, and rows of value, share inside, share in the
         rest), `timelines` (name and chart), and with `show_ids` `ids` and `more`.
     """
+    told = counts(source, number, rest=rest, least=least) | {"may_take": show_ids}
+    if told["closed"]:
+        return told
     row = source.mark(number)
-    of = row.get("of")
-    both = source.everyone is not None and of is not None
-    shown = row["n"] if not rest else (of or 0) - row["n"]
-    told = {
-        "mark": number, "rest": rest, "said": source.said(row), "count": shown, "of": of, "both": both,
-        "text": counted(row, rest=rest), "closed": "", "may_take": show_ids,
-    }  # fmt: skip
-    if 0 <= shown < least:
-        few = "Nobody" if shown == 0 else f"Groups of fewer than {least} users stay closed"
-        return told | {"closed": f"{few}."}
     users = members(source, number, rest=rest)
     others = _others(source, row, users)
     mine = (
@@ -87,6 +80,21 @@ def drawer(
     if show_ids:
         told |= {"ids": [str(user) for user in users.head(MOST_IDS)], "more": max(0, users.len() - MOST_IDS)}  # fmt: skip
     return told
+
+
+def counts(
+    source: Behind, number: int, *, rest: bool = False, least: int = MIN_GROUP
+) -> dict[str, Any]:
+    """Say how many a mark stands for: known from the answer, before anybody is looked up."""
+    row = source.mark(number)
+    of = row.get("of")
+    shown = row["n"] if not rest else (of or 0) - row["n"]
+    few = "Nobody." if shown == 0 else f"Groups of fewer than {least} users stay closed."
+    return {
+        "mark": number, "rest": rest, "said": source.said(row), "count": shown, "of": of,
+        "both": source.everyone is not None and of is not None, "text": counted(row, rest=rest),
+        "closed": few if shown < least else "",
+    }  # fmt: skip
 
 
 def counted(row: dict[str, Any], *, rest: bool) -> str:

@@ -73,15 +73,17 @@ function render({model, el}) {
 
   function show(told) {
     if (!asked || told.mark !== asked.mark || told.rest !== asked.rest) { return; }
+    // The counts come first and take the focus; what follows leaves it where it is.
+    const held = place.querySelector("h4") && place.contains(document.activeElement) && told.kind === "drawer";
     const head = tag("h4", told.said + ": " + told.text, {tabindex: "-1", "data-count": told.count});
     const acts = tag("div", "", {class: "engagekit-acts"});
     if (told.both) {
       acts.append(button(told.rest ? "Those who did" : "Those who did not", () => open(told.mark, !told.rest)));
     }
     const parts = [head, acts];
-    const status = tag("p", told.closed || "", {role: "status"});
-    parts.push(status);
-    if (!told.closed) {
+    const looking = told.kind === "counts" && !told.closed;
+    parts.push(tag("p", looking ? "Looking up who they are…" : told.closed, {role: "status"}));
+    if (!told.closed && !looking) {
       acts.append(button("Make this a group", () => ask({kind: "group", mark: told.mark, rest: told.rest})));
       if (told.may_take) {
         acts.append(button("CSV", () => ask({kind: "csv", mark: told.mark, rest: told.rest})));
@@ -101,12 +103,13 @@ function render({model, el}) {
     }
     acts.append(button("Close", shut));
     place.replaceChildren(...parts);
-    place.removeAttribute("aria-busy");
-    head.focus();
+    if (held) { head.focus({preventScroll: true}); }
+    if (!looking) { place.removeAttribute("aria-busy"); }
+    if (looking || told.closed || !held) { head.focus({preventScroll: true}); }
   }
 
   model.on("msg:custom", told => {
-    if (told.kind === "drawer") { show(told); }
+    if (told.kind === "drawer" || told.kind === "counts") { show(told); }
     else if (told.kind === "csv") { save(told.text); }
     else {
       const status = place.querySelector("[role=status]");

@@ -16,7 +16,7 @@ import traitlets
 from engagekit.errors import EngagekitError
 from engagekit.views import chart_identity
 from engagekit.widgets.behind import Behind, behind
-from engagekit.widgets.drawer import answered, narrowed, spoken
+from engagekit.widgets.drawer import answered, counts, narrowed, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class LinkedChart:
         self._told: list[Callable[[LinkedChart], None]] = []
         self._shown: Any = None
         self.opener = Opener()
-        self.opener.on_msg(lambda _, content, __: self.opener.send(self.receive(content)))
+        self.opener.on_msg(self._heard)
         self.show(source)
 
     @property
@@ -71,6 +71,18 @@ class LinkedChart:
     def on_group(self, act: Callable[[LinkedChart], None]) -> None:
         """Have something done whenever a group is made here."""
         self._told.append(act)
+
+    def _heard(self, _: Any, content: dict[str, Any], __: Any) -> None:
+        """Say at once how many, which is known; then who, which takes a look."""
+        if content.get("kind") == "open":
+            try:
+                known = counts(
+                    self.source, content.get("mark", -1), rest=content.get("rest") is True
+                )
+                self.opener.send({"kind": "counts"} | known)
+            except EngagekitError:
+                pass  # said in the answer below
+        self.opener.send(self.receive(content))
 
     def receive(self, content: dict[str, Any]) -> dict[str, Any]:
         """Answer a message of the browser."""

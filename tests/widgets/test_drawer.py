@@ -257,3 +257,13 @@ def test_another_chart_takes_its_place(journeys, tmp_path):
     chart.show(behind("loop", journeys.where(users=pl.col("plan") == "free")))
     assert chart.opener.chart != before
     assert chart.receive({"kind": "open", "mark": 0})["count"] == chart.source.mark(0)["n"]
+
+
+def test_the_counts_come_before_anybody_is_looked_up(journeys, tmp_path, monkeypatch):
+    chart, sent = linked_chart(ek.Session(tmp_path), journeys, "loop"), []
+    monkeypatch.setattr(chart.opener, "send", sent.append)
+    chart._heard(None, {"kind": "open", "mark": 2}, None)
+    assert [told["kind"] for told in sent] == ["counts", "drawer"]
+    assert sent[0]["count"] == sent[1]["count"] == chart.source.mark(2)["n"]
+    chart._heard(None, {"kind": "open", "mark": 77}, None)
+    assert [told["kind"] for told in sent[2:]] == ["refused"]

@@ -37,6 +37,28 @@
     return y.type === "quantitative" || (node.layer || []).some(measured);
   }
 
+  var pen = document.createElement("canvas").getContext("2d");
+
+  // Break the words of a heading anew, so that they take the room there is and no more.
+  function broken(lines, font, room) {
+    var made = [], line = "";
+    pen.font = font;
+    [].concat(lines || []).join(" ").split(" ").forEach(function (word) {
+      var longer = line ? line + " " + word : word;
+      if (line && pen.measureText(longer).width > room) { made.push(line); line = word; } else { line = longer; }
+    });
+    return line ? made.concat(line) : made;
+  }
+
+  function headed(spec, room) {
+    var title = spec.title, looks = (spec.config && spec.config.title) || {};
+    var family = (spec.config && spec.config.font) || "sans-serif";
+    if (!title || typeof title !== "object") { return spec; }
+    title.text = broken(title.text, "bold " + (looks.fontSize || 20) + "px " + family, room);
+    title.subtitle = broken(title.subtitle, (looks.subtitleFontSize || 14) + "px " + family, room);
+    return spec;
+  }
+
   // Make views wider by so many pixels in all; what stands beside a view moves along.
   function stretch(node, more) {
     var beside = node.hconcat || node.concat;
@@ -63,6 +85,7 @@
     var more = 0, made = null, fresh = null;
     for (var turn = 0; turn < 4; turn += 1) {
       var next = stretch(JSON.parse(JSON.stringify(base)), more);
+      if (width >= 2 * LEAST) { headed(next, width - ROOM - 24); }
       if (dark) { next.config = Object.assign({}, next.config, {background: "transparent"}); }
       var spot = document.createElement("div");
       var drawn = await embed(spot, next, Object.assign({

@@ -87,7 +87,7 @@ def behind(
     answer
         The answer, where it is known already; it must be of these journeys and options.
     options
-        What the answer takes, such as `period`, or `targets`.
+        What the answer takes, such as `period`, or `targets`; of the heatmap also `most`, how many cohorts to draw.
 
     Raises
     ------
@@ -163,11 +163,12 @@ def _diagnosis(journeys: Journeys, _: Any, answer: Any, options: dict[str, Any])
 
 
 def _heatmap(journeys: Journeys, _: Any, answer: Any, options: dict[str, Any]) -> Behind:
+    drawn = {"period": options.get("period", "week"), "most": options.pop("most", 40)}
     table = cohort_curves(journeys, **options) if answer is None else answer
     people = cache(lambda: cohort_curves(journeys, **options, people=True))
     keys = table.columns[: table.columns.index("period")]
     return Behind(
-        "heatmap", charts.heatmap(table, period=options.get("period", "week")), journeys, table.to_dicts(),
+        "heatmap", charts.heatmap(table, **drawn), journeys, table.to_dicts(),
         lambda row: _ids(people().filter(_same([*keys, "period"], row))),
         lambda row: _ids(people().filter(_same(keys, row), pl.col("period") == 0)),
         lambda row: f"Came back in period {row['period']}, of the cohort of {row['cohort']}",

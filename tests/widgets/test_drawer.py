@@ -12,7 +12,7 @@ from engagekit.errors import ParameterError
 from engagekit.journeys import MIN_GROUP
 from engagekit.widgets.behind import OF_EVENTS, OPENINGS, behind
 from engagekit.widgets.drawer import answered, as_file, compared, drawer, members, narrowed
-from engagekit.widgets.linked_chart import linked_chart
+from engagekit.widgets.linked import linked_chart
 
 
 @pytest.fixture(scope="module")
@@ -213,10 +213,10 @@ def test_what_cannot_be_done_comes_back_in_words(journeys, content):
 def test_no_user_is_part_of_a_widgets_state_or_of_what_is_stored(journeys, tmp_path):
     chart = linked_chart(ek.Session(tmp_path), journeys, "loop")
     sent = []
-    chart.opener.send = sent.append
-    assert chart.receive({"kind": "open", "mark": 1})["kind"] == "drawer"
-    assert chart.receive({"kind": "group", "mark": 1})["kind"] == "grouped"
-    state = json.dumps(chart.opener.get_state(), default=str)
+    chart.opener.desk.send = sent.append
+    assert chart.opener.receive({"kind": "open", "mark": 1})["kind"] == "drawer"
+    assert chart.opener.receive({"kind": "group", "mark": 1})["kind"] == "grouped"
+    state = json.dumps(chart.opener.desk.get_state(), default=str)
     bundle = json.dumps(chart.source.chart._repr_mimebundle_())
     for user in journeys.users["user_id"]:
         assert user not in state
@@ -226,8 +226,8 @@ def test_no_user_is_part_of_a_widgets_state_or_of_what_is_stored(journeys, tmp_p
 
 def test_a_group_is_handed_to_who_asks_for_it(journeys, tmp_path):
     chart, heard = linked_chart(ek.Session(tmp_path), journeys, "loop"), []
-    chart.on_group(lambda made: heard.append(made.group.users.height))
-    assert chart.receive({"kind": "group", "mark": 0})["text"].startswith("A group of")
+    chart.opener.on_group(lambda: heard.append(chart.group.users.height))
+    assert chart.opener.receive({"kind": "group", "mark": 0})["text"].startswith("A group of")
     assert heard == [chart.source.mark(0)["n"]]
 
 
@@ -236,34 +236,34 @@ def test_a_session_shows_ids_only_when_told_to(tmp_path, journeys):
     shy, open_one = (
         linked_chart(ek.Session(tmp_path, show_ids=s), journeys, "loop") for s in (False, True)
     )
-    assert "ids" not in shy.receive({"kind": "open", "mark": 0})
-    assert open_one.receive({"kind": "open", "mark": 0})["ids"]
-    assert shy.receive({"kind": "csv", "mark": 0})["kind"] == "refused"
-    assert open_one.receive({"kind": "csv", "mark": 0})["text"].startswith("user_id")
+    assert "ids" not in shy.opener.receive({"kind": "open", "mark": 0})
+    assert open_one.opener.receive({"kind": "open", "mark": 0})["ids"]
+    assert shy.opener.receive({"kind": "csv", "mark": 0})["kind"] == "refused"
+    assert open_one.opener.receive({"kind": "csv", "mark": 0})["text"].startswith("user_id")
 
 
 def test_each_mark_has_words_for_who_cannot_see(journeys, tmp_path):
     chart = linked_chart(ek.Session(tmp_path), journeys, "loop")
     row = chart.source.mark(1)
     assert (
-        chart.opener.marks["1"]
+        chart.opener.desk.charts[0]["marks"]["1"]
         == f"Passed habit: {row['n']} of {row['of']} users ({row['rate']:.0%})"
     )
 
 
 def test_another_chart_takes_its_place(journeys, tmp_path):
     chart = linked_chart(ek.Session(tmp_path), journeys, "loop")
-    before = chart.opener.chart
+    before = chart.opener.desk.charts[0]["id"]
     chart.show(behind("loop", journeys.where(users=pl.col("plan") == "free")))
-    assert chart.opener.chart != before
-    assert chart.receive({"kind": "open", "mark": 0})["count"] == chart.source.mark(0)["n"]
+    assert chart.opener.desk.charts[0]["id"] != before
+    assert chart.opener.receive({"kind": "open", "mark": 0})["count"] == chart.source.mark(0)["n"]
 
 
 def test_the_counts_come_before_anybody_is_looked_up(journeys, tmp_path, monkeypatch):
     chart, sent = linked_chart(ek.Session(tmp_path), journeys, "loop"), []
-    monkeypatch.setattr(chart.opener, "send", sent.append)
-    chart._heard(None, {"kind": "open", "mark": 2}, None)
+    monkeypatch.setattr(chart.opener.desk, "send", sent.append)
+    chart.opener._heard(None, {"kind": "open", "mark": 2}, None)
     assert [told["kind"] for told in sent] == ["counts", "drawer"]
     assert sent[0]["count"] == sent[1]["count"] == chart.source.mark(2)["n"]
-    chart._heard(None, {"kind": "open", "mark": 77}, None)
+    chart.opener._heard(None, {"kind": "open", "mark": 77}, None)
     assert [told["kind"] for told in sent[2:]] == ["refused"]

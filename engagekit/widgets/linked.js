@@ -34,19 +34,21 @@ function tableOf(property) {
   return table;
 }
 
-function render({model, el}) {
-  const box = () => Array.from(document.querySelectorAll("#" + CSS.escape(model.get("chart"))));
+// Listens to the marks of one chart, and shows the drawer of one below it. `item` says the chart's id and its marks.
+function opening(model, el, item, number, alone) {
+  const box = () => Array.from(document.querySelectorAll("#" + CSS.escape(item.id)));
   const place = tag("section", "", {class: "engagekit-drawer", "aria-live": "polite", hidden: "", [OWN]: "true"});
   let back = null, asked = null;
   el.append(place);
 
   function near() {
+    if (alone) { return alone; }
     const charts = box();
     const cell = el.closest(".jp-Cell, .cell");
     return charts.find(chart => cell && cell.contains(chart)) || charts[0] || null;
   }
 
-  function ask(content) { model.send(content); }
+  function ask(content) { model.send(Object.assign({chart: number}, content)); }
 
   function open(mark, rest, from) {
     if (from) { back = from; }
@@ -108,15 +110,15 @@ function render({model, el}) {
     if (looking || told.closed || !held) { head.focus({preventScroll: true}); }
   }
 
-  model.on("msg:custom", told => {
+  function hear(told) {
     if (told.kind === "drawer" || told.kind === "counts") { show(told); }
     else if (told.kind === "csv") { save(told.text); }
-    else {
+    else if (told.text) {
       const status = place.querySelector("[role=status]");
       if (status) { status.textContent = told.text; } else { place.replaceChildren(tag("p", told.text), button("Close", shut)); }
       place.removeAttribute("aria-busy");
     }
-  });
+  }
   place.addEventListener("keydown", event => { if (event.key === "Escape") { event.stopPropagation(); shut(); } });
 
   // One stop of the Tab key per chart; arrows go from mark to mark.
@@ -143,9 +145,9 @@ function render({model, el}) {
 
   function ready(chart) {
     const svg = chart.querySelector("svg.marks");
-    if (!svg || svg.engagekitOpens === model) { return; }
-    svg.engagekitOpens = model;
-    const words = model.get("marks"), seen = new Set(), nodes = [];
+    if (!svg || svg.engagekitOpens === place) { return; }
+    svg.engagekitOpens = place;
+    const words = item.marks, seen = new Set(), nodes = [];
     svg.querySelectorAll("*").forEach(node => {
       const mark = datumOf(node);
       if (mark === null || !(mark in words)) { return; }
@@ -161,9 +163,11 @@ function render({model, el}) {
       node.setAttribute("tabindex", nodes.length === 1 ? "0" : "-1");
       node.setAttribute(OWN, "true");
     });
+    let dragged = false;
+    if (item.drags) { dragging(svg, (mark, rate) => { dragged = true; setTimeout(() => { dragged = false; }, 50); ask({kind: "what if", mark, rate}); }); }
     svg.addEventListener("click", event => {
       const mark = datumOf(event.target);
-      if (mark !== null && mark in words) { open(mark, false, mark); }
+      if (!dragged && mark !== null && mark in words) { open(mark, false, mark); }
     });
     svg.addEventListener("keydown", event => {
       const node = event.target, mark = datumOf(node);
@@ -182,14 +186,108 @@ function render({model, el}) {
   }
 
   function look() { const chart = near(); if (chart && chart.isConnected) { ready(chart); } }
+  return {look, hear, shut};
+}
+
+// A bar dragged to the side says what if its share were another.
+function dragging(svg, act) {
+  const bars = Array.from(svg.querySelectorAll("[data-engagekit-mark]"));
+  bars.forEach(bar => { bar.style.cursor = "ew-resize"; });
+  svg.style.touchAction = "none"; svg.style.userSelect = "none";
+  svg.addEventListener("pointerdown", event => {
+    // The line of an interval lies over its bar: whatever is taken hold of, the bar is meant.
+    const mark = datumOf(event.target);
+    const bar = mark === null ? null : bars.find(each => datumOf(each) === mark);
+    if (!bar || event.button) { return; }
+    const value = bar.__data__.datum.value, from = bar.getBoundingClientRect();
+    if (!value || !from.width) { return; }
+    const start = event.clientX, label = tag("div", "", {class: "engagekit-dragged", role: "status"});
+    const rate = x => Math.min(1, Math.max(0, value * (1 + (x - start) / from.width)));
+    let moved = false;
+    function move(now) {
+      moved = moved || Math.abs(now.clientX - start) >= 4;
+      if (!moved) { return; }
+      label.textContent = "What if " + Math.round(100 * rate(now.clientX)) + "%?";
+      label.style.left = now.clientX + 12 + "px"; label.style.top = now.clientY - 34 + "px";
+      if (!label.isConnected) { document.body.append(label); }
+    }
+    function drop(now) {
+      window.removeEventListener("pointermove", move); window.removeEventListener("pointerup", drop);
+      label.remove();
+      if (moved) { act(mark, Math.round(100 * rate(now.clientX)) / 100); }
+    }
+    window.addEventListener("pointermove", move); window.addEventListener("pointerup", drop);
+  });
+}
+
+// What draws is on the page once; where it is not, it is asked for, and nothing comes from elsewhere.
+function scripts(model) {
+  if (window.engagekitRender) { return Promise.resolve(); }
+  if (!window.engagekitScripts) {
+    window.engagekitScripts = new Promise(done => {
+      const heard = told => {
+        if (told.kind !== "scripts") { return; }
+        model.off("msg:custom", heard);
+        const script = tag("script", told.text);
+        document.head.append(script);
+        done();
+      };
+      model.on("msg:custom", heard);
+      model.send({kind: "scripts"});
+    });
+  }
+  return window.engagekitScripts;
+}
+
+function render({model, el}) {
+  let open = [];
+  const grid = tag("div", "", {class: "engagekit-desk"});
+  el.append(grid);
+
+  // A chart that is the same stays; one that is another is drawn in its place, its drawer shut.
+  function lay() {
+    const items = model.get("charts");
+    open = items.map((item, number) => {
+      const before = open[number];
+      if (before && before.name === item.name && before.id === item.id) { return before; }
+      if (!item.spec) {
+        if (before) { before.part.shut(); before.holder.remove(); }
+        const holder = tag("div"); grid.append(holder);
+        return {id: item.id, name: item.name, holder, part: opening(model, holder, item, number, null)};
+      }
+      const same = before && before.name === item.name;
+      const holder = same ? before.holder : tag("div", "", {class: "engagekit-chart", role: "figure"});
+      const fresh = tag("div", "", {"data-engagekit-chart": "", "data-drawn": "waiting", id: item.id, "data-name": item.name});
+      holder.setAttribute("aria-label", item.label);
+      if (!same) { if (before) { before.holder.replaceWith(holder); } else { grid.append(holder); } }
+      const place = tag("div"); fresh.append(place);
+      const old = holder.querySelector("[data-engagekit-chart]");
+      if (!old) { holder.append(fresh); }
+      const part = opening(model, holder, item, number, fresh);
+      scripts(model).then(() => {
+        const width = () => holder.clientWidth || 800;
+        return window.engagekitRender(place, item.spec, width()).then(() => {
+          if (old) { holder.querySelectorAll(".engagekit-drawer").forEach((each, k, all) => { if (k < all.length - 1) { each.remove(); } }); old.replaceWith(fresh); }
+          fresh.setAttribute("data-drawn", "live");
+          part.look();
+          window.engagekitFollow(holder, () => window.engagekitRender(place, item.spec, width()).then(() => part.look()));
+        });
+      });
+      return {id: item.id, name: item.name, holder, part};
+    });
+    Array.from(grid.children).slice(items.length).forEach(each => each.remove());
+    look();
+  }
+
+  function look() { open.forEach(each => each.part.look()); }
+  model.on("msg:custom", told => { const each = open[told.chart || 0]; if (each && told.kind !== "scripts") { each.part.hear(told); } });
+  model.on("change:charts", lay);
   // A chart may be drawn before this runs, after it, or again in another width or color.
-  const drawn = event => { if (event.target.id === model.get("chart")) { look(); } };
-  document.addEventListener("engagekit-drawn", drawn);
-  model.on("change:chart", () => { shut(); look(); });
+  document.addEventListener("engagekit-drawn", look);
   const first = setInterval(look, 400);
   setTimeout(() => clearInterval(first), 30000);
-  look();
-  return () => { document.removeEventListener("engagekit-drawn", drawn); clearInterval(first); };
+  lay();
+  return () => { document.removeEventListener("engagekit-drawn", look); clearInterval(first); };
 }
 
 export default { render };

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engagekit.definition import Step as Step
     from engagekit.diagnosis import diagnose as diagnose
     from engagekit.diagnosis import label_users as label_users
+    from engagekit.diagnosis import timeline as timeline
     from engagekit.diagnosis import watch_list as watch_list
     from engagekit.engagement import engagement_matrix as engagement_matrix
     from engagekit.engagement import lifecycle as lifecycle
@@ -147,6 +148,7 @@ _HOMES = {
     "suggest_windows": "journeys",
     "survival": "survival",
     "to_csv": "reporting",
+    "timeline": "diagnosis",
     "track": "review",
     "usage_interval": "engagement",
     "use_offline_charts": "views",

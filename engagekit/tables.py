@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engagekit.journeys import MIN_GROUP
 from engagekit.views import (
     cadence_table,
     changes_table,
@@ -19,6 +20,7 @@ from engagekit.views import (
     funnels_table,
     metrics_table,
     rhythm_table,
+    timeline_table,
 )
 from engagekit.views.table import Table
 
@@ -29,34 +31,16 @@ if TYPE_CHECKING:
     from engagekit.review import Experiment
 
 __all__ = [
-    "Table",
-    "activations",
-    "change",
-    "curve",
-    "day_map",
-    "diagnosis",
-    "dumbbell",
-    "engagement_matrix",
-    "experiment",
-    "funnel",
-    "heatmap",
-    "lifecycle",
-    "loop",
-    "loop_by_quarter",
-    "metrics",
-    "product_clock",
-    "replay",
-    "segments",
-    "step_drop_off",
-    "stickiness",
-    "survival",
-    "targets",
-    "threshold_grid",
-    "usage_interval",
-]
+    "Table", "activations", "change", "curve", "day_map", "diagnosis", "dumbbell", "engagement_matrix",
+    "experiment", "funnel", "heatmap", "lifecycle", "loop", "loop_by_quarter", "metrics",
+    "product_clock", "replay", "segments", "step_drop_off", "stickiness", "survival", "targets",
+    "threshold_grid", "timeline", "usage_interval",
+]  # fmt: skip
 
 
-def heatmap(curves: pl.DataFrame, *, period: str | None = None, most: int = 40) -> Table:
+def heatmap(
+    curves: pl.DataFrame, *, period: str | None = None, most: int = 40, min_group: int = MIN_GROUP
+) -> Table:
     """Tabulate what `cohort_curves` or `retention` returns: one row per cohort.
 
     Parameters
@@ -67,13 +51,16 @@ def heatmap(curves: pl.DataFrame, *, period: str | None = None, most: int = 40) 
         What to call a period; None: read off the cohorts (hour, day, week, month).
     most
         How many rows to show: the latest cohorts.
+    min_group
+        Cohorts of fewer users are blank.
 
     Returns
     -------
     Table
         The numbers of the chart of that name.
     """
-    return Table("heatmap", cohorts_table.heatmap(curves, period=period, most=most))
+    page = cohorts_table.heatmap(curves, period=period, most=most, min_group=min_group)
+    return Table("heatmap", page)
 
 
 def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Table:
@@ -440,3 +427,21 @@ def replay(record: pl.DataFrame) -> Table:
         The numbers of the chart of that name.
     """
     return Table("replay", experiment_table.replay(record))
+
+
+def timeline(days: pl.DataFrame, *, most: int = 200) -> Table:
+    """Tabulate what `timeline` returns: what one user did, day by day, and the rule that labelled them.
+
+    Parameters
+    ----------
+    days
+        What `engagekit.timeline` returns.
+    most
+        How many days to show: the latest with something on them.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
+    return Table("timeline", timeline_table.timeline(days, most=most))

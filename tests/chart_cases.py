@@ -45,6 +45,7 @@ PLAIN = {
     "replay": pair("replay", frames.replayed()),
     "metrics": pair("metrics", frames.metrics()),
     "product_clock": pair("product_clock", frames.clock()),
+    "timeline": pair("timeline", frames.timeline()),
     "lifecycle": pair("lifecycle", frames.lifecycle()),
     "stickiness": pair("stickiness", frames.stickiness()),
     "dumbbell": pair("dumbbell", frames.compared()),
@@ -67,6 +68,7 @@ EMPTY = {
     "segments": pair("segments", frames.priority(segments=frames.segments().clear())),
     "metrics": pair("metrics", frames.metrics().clear()),
     "product_clock": pair("product_clock", frames.clock().clear()),
+    "timeline": pair("timeline", frames.timeline().clear()),
     "lifecycle": pair("lifecycle", frames.lifecycle().clear()),
     "stickiness": pair("stickiness", frames.stickiness().clear()),
     "dumbbell": pair("dumbbell", frames.compared().clear()),
@@ -92,6 +94,7 @@ NAMED = {
     "engagement_matrix": pair("engagement_matrix", frames.matrix(HOSTILE)),
     "day_map": pair("day_map", frames.daily(HOSTILE)),
     "threshold_grid": pair("threshold_grid", frames.grid(HOSTILE)),
+    "timeline": pair("timeline", frames.timeline(HOSTILE[1])),
     "dumbbell": pair("dumbbell", frames.compared(HOSTILE, ["more in retained"] * len(HOSTILE))),
 }
 ALL = (

@@ -431,3 +431,21 @@ def clock(days=28):
         row = {"day": monday + timedelta(days=k), "active": 0 if shut else 100, "expected": 65.0}
         rows.append(row | {"weight": 3 / 68 if shut else 103 / 68})
     return pl.DataFrame(rows)
+
+
+def timeline(what="report"):
+    """One user of three days who drifted: the last core day decides."""
+    rows = [
+        ("2026-03-01", 0, "sign-up", "sign-up", 1, False, None),
+        ("2026-03-01", 0, "step reached", "Connect", 1, False, "not completed so far"),
+        ("2026-03-02", 1, "activation", "activation", 1, False, None),
+        ("2026-03-02", 1, "core", "core", 2, False, None),
+        ("2026-03-05", 4, "core", "core", 1, True, None),
+        ("2026-03-05", 4, "advanced", what, 5, False, None),
+        ("2026-03-09", 8, "event", what, 1, False, "on days 8, 9 since sign-up"),
+        ("2026-05-31", 91, "label", "drift", None, True, "Drift away quietly: silent since 2026-03-05."),
+    ]  # fmt: skip
+    columns = ["day", "days_in", "kind", "what", "times", "decides", "note"]
+    return pl.DataFrame(rows, schema=columns, orient="row").with_columns(
+        pl.col("day").str.to_date()
+    )

@@ -54,6 +54,8 @@ OF_JOURNEYS = {
     "diagnose": lambda j, log: ek.diagnose(j),
     "diagnose by": _grouped(ek.diagnose),
     "watch_list": lambda j, log: ek.watch_list(j),
+    "timeline": lambda j, log: _somebody(j) and ek.timeline(j, _somebody(j)),
+    "timeline events": lambda j, log: _somebody(j) and ek.timeline(j, _somebody(j), events=log.events),
     "compare_first_weeks": lambda j, log: ek.compare_first_weeks(j),
     "compare_first_weeks by": _grouped(ek.compare_first_weeks),
     "strongest": lambda j, log: strongest(j),
@@ -99,8 +101,13 @@ SHOWN = {
     "metrics": "metrics", "diagnose": "diagnosis", "compare_first_weeks": "dumbbell", "strongest": "dumbbell",
     "find_threshold": "threshold_grid", "day_by_day": "day_map", "lifecycle": "lifecycle", "stickiness": "stickiness",
     "funnel": "funnel", "prioritize": "loop", "suggest_targets": "targets", "explain_change": "change",
-    "compare_activations": "activations", "experiment": "experiment", "replay": "replay",
+    "compare_activations": "activations", "experiment": "experiment", "replay": "replay", "timeline": "timeline",
 }  # fmt: skip
+
+
+def _somebody(journeys):
+    users = journeys.users.lazy().select("user_id").sort("user_id").collect()["user_id"]
+    return None if users.is_empty() else users[users.len() // 2]
 
 
 def _later(journeys):

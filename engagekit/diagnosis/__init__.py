@@ -19,6 +19,7 @@ from engagekit.diagnosis.links import (
     span_days,
 )
 from engagekit.diagnosis.recent import UNSET, Recent, recent_days, recent_signups, recent_since
+from engagekit.diagnosis.timeline import timeline
 from engagekit.diagnosis.watching import watch_list
 
 __all__ = [
@@ -39,5 +40,6 @@ __all__ = [
     "recent_signups",
     "recent_since",
     "span_days",
+    "timeline",
     "watch_list",
 ]

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from engagekit.instants import days
 from engagekit.intervals import RATE, wilson_columns
 from engagekit.journeys import check_journeys, own_intervals
+from engagekit.matchers import as_matches
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys
 
 INTERVAL = {"days": pl.Int32} | RATE | {"usage_interval_days": pl.Float64}
-MATRIX = {"event": pl.String} | RATE
+MATRIX: dict[str, Any] = {"event": pl.String} | RATE
 MATRIX |= {
     "days": pl.Float64,
     "times": pl.Float64,
     "median_rate": pl.Float64,
     "median_days": pl.Float64,
     "quadrant": pl.String,
+    "core": pl.Boolean,
 }
 
 
@@ -129,7 +131,8 @@ def engagement_matrix(journeys: Journeys, *, people: bool = False) -> pl.DataFra
         - `days` (mean number of own days on which its users did it) and `times` (mean number of times);
         - `median_rate`, `median_days`: the medians over all events, where the quadrants meet;
         - `quadrant`: ``"many, often"``, ``"many, rarely"``, ``"few, often"`` or ``"few, rarely"``; at the median counts
-          as many and as often.
+          as many and as often, on one day only never;
+        - `core`: whether the event is the definition's core action, or one of those that are.
 
         With ``people=True`` a row per event and user of `n`: `event, user_id, days, times`.
 
@@ -158,7 +161,7 @@ def engagement_matrix(journeys: Journeys, *, people: bool = False) -> pl.DataFra
     ... })
     >>> journeys = rollup(log, Definition(signup="join", activation="edit", core="edit"), as_of="2026-03-01")
     >>> engagement_matrix(journeys).select("event", "n", "of", "days", "quadrant").rows()
-    [('join', 2, 2, 1.0, 'many, often'), ('edit', 1, 2, 2.0, 'many, often'), ('share', 1, 2, 1.0, 'many, often')]
+    [('join', 2, 2, 1.0, 'many, rarely'), ('edit', 1, 2, 2.0, 'many, often'), ('share', 1, 2, 1.0, 'many, rarely')]
     """
     check_journeys(journeys)
     over = pl.col("signed_up_at") + days(journeys.definition.first_days) <= journeys.as_of
@@ -178,10 +181,12 @@ def engagement_matrix(journeys: Journeys, *, people: bool = False) -> pl.DataFra
     counts = done.group_by("event").agg(
         pl.len().cast(pl.Int64).alias("n"), pl.col("days", "times").mean()
     )
+    core = sorted({match.event for match in as_matches(journeys.definition.core)})
     everyone = judged.select(pl.len().cast(pl.Int64).alias("of"))
     table = counts.join(everyone, how="cross").collect().with_columns(*wilson_columns())
     many = pl.col("rate") >= pl.col("rate").median()
-    often = pl.col("days") >= pl.col("days").median()
+    # One day is the least anybody can have, so nobody is there often for it, whatever the median.
+    often = (pl.col("days") >= pl.col("days").median()) & (pl.col("days") > 1)
     quadrant = pl.format(
         "{}, {}",
         pl.when(many).then(pl.lit("many")).otherwise(pl.lit("few")),
@@ -192,6 +197,7 @@ def engagement_matrix(journeys: Journeys, *, people: bool = False) -> pl.DataFra
             pl.col("rate").median().alias("median_rate"),
             pl.col("days").median().alias("median_days"),
             quadrant.alias("quadrant"),
+            pl.col("event").is_in(core).alias("core"),
         )
         .select(*MATRIX)
         .sort("rate", "event", descending=[True, False])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from statistics import median
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from engagekit.instants import days
-from engagekit.intervals import RATE, wilson_columns
+from engagekit.intervals import RATE, newcombe, wilson_columns
 from engagekit.journeys import check_journeys
 
 if TYPE_CHECKING:
@@ -38,7 +37,8 @@ def step_drop_off(journeys: Journeys, *, people: bool = False) -> pl.DataFrame:
         - `step` (its name) and `position` (Int32, from 0);
         - `n` users who reached it and did not complete it, `of` users who reached it, `rate` (the drop-off) with
           its 95 % interval `low`, `high`; null where nobody judged reached it;
-        - `hot`: whether `low` lies above the median drop-off of the other steps; false where there is no other;
+        - `hot`: whether the step stands out: its drop-off lies above that of all other steps together by more than the
+          definition's `margin`, with the whole 95 % interval of the difference (Newcombe); false where there is no other;
         - `too_early`: users who reached it too, but are not judged.
 
         With ``people=True`` a row per step and user of `n`: `step, position, user_id, reached_at`.
@@ -56,7 +56,7 @@ def step_drop_off(journeys: Journeys, *, people: bool = False) -> pl.DataFrame:
 
     References
     ----------
-    The guide's equation of step-level drop-off; Wilson (1927) for the interval.
+    The guide's equation of step-level drop-off; Wilson (1927) for the interval, Newcombe (1998) for the difference.
 
     Examples
     --------
@@ -99,7 +99,8 @@ def step_drop_off(journeys: Journeys, *, people: bool = False) -> pl.DataFrame:
         .with_columns(*wilson_columns())
         .sort("position")
     )
-    hot = pl.Series("hot", _hot(table["rate"].to_list(), table["low"].to_list()), pl.Boolean)
+    counts_of = table.select("n", "of").rows()
+    hot = pl.Series("hot", _hot(counts_of, journeys.definition.margin), pl.Boolean)
     return table.with_columns(hot).select(*DROP_OFF)
 
 
@@ -111,9 +112,11 @@ def _step_names(journeys: Journeys) -> pl.DataFrame:
     )
 
 
-def _hot(rates: list[float | None], lows: list[float | None]) -> list[bool]:
+def _hot(counts: list[tuple[int, int]], margin: float) -> list[bool]:
+    """Say which steps lose clearly more than the others together: a count over thousands makes any difference clear."""
     found = []
-    for place, low in enumerate(lows):
-        others = [r for k, r in enumerate(rates) if k != place and r is not None]
-        found.append(bool(low is not None and others and low > median(others)))
+    for n, of in counts:
+        others = sum(k for k, _ in counts) - n, sum(k for _, k in counts) - of
+        low = newcombe(n, of, *others)[1] if of and others[1] else None
+        found.append(low is not None and low > margin)
     return found

@@ -7,17 +7,19 @@ from engagekit.priority.counts import accounts_of, counted_flags, link_cells, to
 from engagekit.priority.earliest import earliest_broken
 from engagekit.priority.explained_change import explain_change, what_changed_lately
 from engagekit.priority.instead import later
-from engagekit.priority.loop_facts import loop_facts
+from engagekit.priority.loop_facts import LoopFacts, loop_facts
 from engagekit.priority.planning import SOONER, Plan, plan
 from engagekit.priority.reference_targets import OWN_PAST
 from engagekit.priority.suggested_targets import suggest_targets
 from engagekit.priority.trial import Trial
 from engagekit.priority.verdict import ELSEWHERE, Priority, prioritize, priority_of
+from engagekit.priority.what_if import what_if
 
 __all__ = [
     "ELSEWHERE",
     "OWN_PAST",
     "SOONER",
+    "LoopFacts",
     "Plan",
     "Priority",
     "Trial",
@@ -35,4 +37,5 @@ __all__ = [
     "suggest_targets",
     "totals",
     "what_changed_lately",
+    "what_if",
 ]

@@ -10,8 +10,8 @@ import polars as pl
 from engagekit._base import LINK_NAMES, count, in_html, percent, sure, table_in_html, write_whole
 from engagekit.journeys import MIN_GROUP
 from engagekit.matchers import label
-from engagekit.reporting.csv import to_csv
-from engagekit.reporting.disclosure import cohorts, curves_by, hand_on
+from engagekit.reporting.csv import as_csv, to_csv
+from engagekit.reporting.disclosure import cohorts, curves_by, hand_on, together
 from engagekit.reporting.page import page, section, wide
 from engagekit.reporting.terminal import encodable, mind
 
@@ -25,7 +25,18 @@ if TYPE_CHECKING:
     from engagekit.priority import Priority
     from engagekit.review import Experiment
 
-__all__ = ["cohorts", "curves_by", "encodable", "hand_on", "mind", "report", "terminal", "to_csv"]
+__all__ = [
+    "as_csv",
+    "cohorts",
+    "curves_by",
+    "encodable",
+    "hand_on",
+    "mind",
+    "report",
+    "terminal",
+    "to_csv",
+    "together",
+]
 
 
 def report(

@@ -54,13 +54,18 @@ def to_csv(frame: pl.DataFrame | pl.LazyFrame, path: str | os.PathLike[str]) -> 
     >>> to_csv(answer, tempfile.mkdtemp() + "/answer.csv").read_text(encoding="utf-8-sig").split()
     ['action,difference', "'=1+1,-0.5", 'share,']
     """
+    write_whole(path, as_csv(frame).encode("utf-8-sig"))
+    return Path(path)
+
+
+def as_csv(frame: pl.DataFrame | pl.LazyFrame) -> str:
+    """Write an answer as CSV text in which nothing can run."""
     table = frame.lazy().collect()
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow([in_spreadsheet(name) for name in table.columns])
     writer.writerows([_cell(value) for value in row] for row in table.iter_rows())
-    write_whole(path, out.getvalue().encode("utf-8-sig"))
-    return Path(path)
+    return out.getvalue()
 
 
 def _cell(value: Any) -> str:

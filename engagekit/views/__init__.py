@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from engagekit.views.changes_table import change_title, moved, targets_title
-from engagekit.views.offline import svg_of, table_html, use_offline_charts
+from engagekit.views.offline import (
+    chart_html,
+    chart_identity,
+    drawing_script,
+    svg_of,
+    table_html,
+    use_offline_charts,
+)
+
+if TYPE_CHECKING:  # loads altair, which who reads a title does not need
+    from engagekit.views import cockpit_charts  # noqa: TC004
 
 __all__ = [
     "change_title",
     "changes_table",
+    "chart_html",
+    "chart_identity",
+    "cockpit_charts",
+    "drawing_script",
     "moved",
     "svg_of",
     "table_html",

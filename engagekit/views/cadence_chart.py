@@ -49,6 +49,7 @@ def usage_interval(interval: pl.DataFrame) -> Any:
     frame, _ = words.shown_days(interval)
     rows = [
         {
+            "mark": r["days"] - 1,
             "days": r["days"],
             "rate": r["rate"],
             "low": r["low"],
@@ -106,6 +107,7 @@ def engagement_matrix(matrix: pl.DataFrame) -> Any:
     frame = checked(matrix, words.MATRIX, "ek.engagement_matrix")
     rows = [
         {
+            "mark": mark,
             "name": name,
             "rate": row["rate"],
             "days": row["days"],
@@ -113,12 +115,17 @@ def engagement_matrix(matrix: pl.DataFrame) -> Any:
             "text": rated(row["rate"]),
             "often": decimals(row["days"], 1),
             "times": decimals(row["times"], 1),
+            "core": bool(row.get("core")),
         }
-        for name, row in zip(labels(frame["event"].to_list()), frame.to_dicts(), strict=True)
+        for mark, (name, row) in enumerate(
+            zip(labels(frame["event"].to_list()), frame.to_dicts(), strict=True)
+        )
         if row["rate"] is not None and row["days"] is not None  # the table has the others
     ]
-    x = alt.X("rate:Q", title=DID, axis=share_axis(DID), scale=alt.Scale(domain=[0, 1]))
-    y = alt.Y("days:Q", title=DAYS, scale=alt.Scale(domain=[0, _top(rows)], nice=False))
+    # One day per user is the least possible: the axis begins there.
+    across, up = alt.Scale(domain=[0, 1]), alt.Scale(domain=[1, _top(rows)], nice=False, zero=False)
+    x = alt.X("rate:Q", title=DID, axis=share_axis(DID), scale=across)
+    y = alt.Y("days:Q", title=DAYS, scale=up)
     quadrants: dict[str, Any] = {"domain": list(words.QUADRANTS)}
     legend = alt.Legend(title=None, orient="top", columns=4)
     base = alt.Chart(data(rows), width=WIDE, height=HEIGHT).encode(x=x, y=y)
@@ -127,36 +134,45 @@ def engagement_matrix(matrix: pl.DataFrame) -> Any:
         shape=alt.Shape("quadrant:N", scale=alt.Scale(**quadrants, range=list(SHAPES[:4])), legend=legend),
         tooltip=tips(name="Action", text="Share", often="Days per user", times="Times per user", quadrant="Done by"),
     )  # fmt: skip
-    named = alt.Chart(data(_with_room(rows))).mark_text(align="left", dx=10, fontSize=13, limit=170)
-    return finished(
-        alt.layer(*_medians(frame), points, named.encode(x=x, y=y, text="name:N")), page
-    )
+    own = [row for row in rows if row["core"]]
+    ring = alt.Chart(data(own)).mark_point(size=420, strokeWidth=2, color=INK, aria=False)
+    names = [row | {"weight": "bold" if row["core"] else "normal"} for row in _with_room(rows)]
+    drawn = [*_medians(frame, across, up), points, *([ring.encode(x=x, y=y)] if own else [])]
+    for weight in ("normal", "bold"):
+        some = [row for row in names if row["weight"] == weight]
+        text = alt.Chart(data(some)).mark_text(
+            align="left", dx=14, fontSize=13, limit=170, fontWeight=weight
+        )
+        drawn += [text.encode(x=x, y=y, text="name:N")] if some else []
+    return finished(alt.layer(*drawn), page)
 
 
 def _top(rows: list[dict[str, Any]]) -> float:
-    most: float = max([1.0, *[row["days"] for row in rows]])
-    return most * 1.08
+    most: float = max([1.5, *[row["days"] for row in rows]])
+    return 1 + (most - 1) * 1.08
 
 
 def _with_room(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Keep the names that have room: over no other point and no other name, the widest actions first."""
-    points = [(row["rate"] * WIDE, row["days"] / _top(rows) * HEIGHT) for row in rows]
+    """Keep the names that have room: over no other point and no other name, the core action and the widest first."""
+    rows = sorted(rows, key=lambda row: not row["core"])
+    per_day = HEIGHT / (_top(rows) - 1)
+    points = [(row["rate"] * WIDE, (row["days"] - 1) * per_day) for row in rows]
     taken: list[tuple[float, float, float]] = []
     kept = []
     for (x, y), row in zip(points, rows, strict=True):
         ends = x + 10 + LETTER * len(row["name"])
         over = [p for p in points if x < p[0] < ends and abs(p[1] - y) < LINE]
         beside = [t for t in taken if x < t[1] and t[0] < ends and abs(t[2] - y) < LINE]
-        if not over and not beside:
+        if row["core"] or (not over and not beside):
             taken.append((x, ends, y))
             kept.append(row)
     return kept
 
 
-def _medians(frame: pl.DataFrame) -> list[Any]:
+def _medians(frame: pl.DataFrame, across: alt.Scale, up: alt.Scale) -> list[Any]:
     middle = frame.select("median_rate", "median_days").head(1).to_dicts()
     rule = alt.Chart(data(middle)).mark_rule(strokeDash=[4, 4], color=MUTED)
     return [
-        rule.encode(x=alt.X("median_rate:Q", title=DID)),
-        rule.encode(y=alt.Y("median_days:Q", title=DAYS)),
+        rule.encode(x=alt.X("median_rate:Q", title=DID, scale=across)),
+        rule.encode(y=alt.Y("median_days:Q", title=DAYS, scale=up)),
     ]

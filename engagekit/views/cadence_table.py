@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import polars as pl
 
-from engagekit.views.sheet import Sheet, between, checked, decimals, labels, rated, sheet, whole
+from engagekit.views.sheet import (
+    Sheet,
+    between,
+    checked,
+    decimals,
+    known,
+    labels,
+    rated,
+    sheet,
+    whole,
+)
 
 INTERVAL = ("days", "n", "of", "rate", "low", "high", "usage_interval_days")
 MATRIX = ("event", "n", "of", "rate", "days", "times", "median_rate", "median_days", "quadrant")
@@ -61,11 +71,21 @@ def engagement_matrix(matrix: pl.DataFrame) -> Sheet:
     ]
     headers = ("Action", "Done by", "Users", "Of", "Share", "Days per user", "Times per user")
     subtitle = "In users' first days: how many did it, and on how many days those who did. Dashed: the medians over actions."
-    return sheet("Scatter chart", matrix_title(frame), subtitle, headers, rows, texts=2)
+    ringed = " Ringed: the core action." if core_rows(frame).height else ""
+    return sheet("Scatter chart", matrix_title(frame), subtitle + ringed, headers, rows, texts=2)
+
+
+def core_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    """Take the rows of the core action, where the answer says which it is."""
+    return frame.filter("core") if "core" in frame.columns else frame.clear()
 
 
 def matrix_title(frame: pl.DataFrame) -> str:
-    """Name the actions that many users do often."""
+    """Name the core action with its place, or else the actions that many users do often."""
+    own = core_rows(frame).sort("rate", descending=True, nulls_last=True).head(1)
+    for row in known(own.to_dicts()):
+        days = "on 1 day" if row["days"] == 1 else f"on {decimals(row['days'], 1)} days each"
+        return f"{labels([row['event']])[0]}, the core action: {rated(row['rate'])} of users do it, {days} ({row['quadrant']})"
     core = labels(frame.filter(frame["quadrant"] == QUADRANTS[0])["event"].to_list())
     if not core:
         return "No action is done by many and often"

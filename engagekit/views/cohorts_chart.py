@@ -6,10 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
+from engagekit.journeys import MIN_GROUP
 from engagekit.views import cohorts_table as words
 from engagekit.views.marks import dashes, few, series, shapes
 from engagekit.views.sheet import between, checked, group_columns, group_labels, known, rated, whole
-from engagekit.views.theme import SERIES, TEXT, WIDE, data, finished, inked, share_axis, tips
+from engagekit.views.theme import (
+    PAPER,
+    SERIES,
+    TEXT,
+    WIDE,
+    color_end,
+    data,
+    finished,
+    inked,
+    shades,
+    share_axis,
+    tips,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +33,13 @@ LABEL_GAP = 0.055  # of the highest value: direct labels nearer than this would 
 MOST_POINTS = 16  # of a line: more are drawn as a line alone
 
 
-def heatmap(curves: pl.DataFrame, *, period: str | None = None, most: int = 40) -> Any:
+def heatmap(
+    curves: pl.DataFrame,
+    *,
+    period: str | None = None,
+    most: int = 40,
+    min_group: int = MIN_GROUP,
+) -> Any:
     """Draw what `cohort_curves` or `retention` returns: one row per cohort, unfinished cells blank.
 
     Parameters
@@ -31,19 +50,22 @@ def heatmap(curves: pl.DataFrame, *, period: str | None = None, most: int = 40) 
         What to call a period; None: read off the cohorts (hour, day, week, month).
     most
         How many rows to draw: the latest cohorts.
+    min_group
+        Cohorts of fewer users are blank: their shares say nothing, but something of somebody.
 
     Returns
     -------
     altair chart
-        One row per cohort with its size, one column per period.
+        One row per cohort with its size, one column per period; colors begin at 0.
     """
-    page = words.heatmap(curves, period=period, most=most)
+    page = words.heatmap(curves, period=period, most=most, min_group=min_group)
     frame, _ = words.latest_cohorts(curves, most)
     word = period or words.period_word(frame)
     names = words.cohort_names(frame, word)
     shown = frame.with_columns(_names(names)).filter(words.worth_showing(frame))
     rows = [
         {
+            "mark": row["_mark"],
             "name": row["name"],
             "period": words.span(row),
             "rate": row["rate"],
@@ -52,7 +74,7 @@ def heatmap(curves: pl.DataFrame, *, period: str | None = None, most: int = 40) 
             "count": f"{whole(row['n'])} of {whole(row['of'])}",
         }
         for row in known(shown.to_dicts())
-        if row["complete"]
+        if row["complete"] and row["of"] >= min_group
     ]
     periods = [words.span(row) for row in shown.unique("period").sort("period").to_dicts()]
     return finished(_cells(rows, list(dict.fromkeys(names)), periods, word), page)
@@ -65,8 +87,9 @@ def _names(names: list[str]) -> pl.Series:
 
 
 def _cells(rows: list[dict[str, Any]], names: list[str], periods: list[str], word: str) -> Any:
+    end = color_end(row["rate"] for row in rows)
     base = alt.Chart(
-        data(inked(rows)), width=max(260, min(600, 50 * len(periods))), height=alt.Step(30)
+        data(inked(rows, end)), width=max(260, min(600, 50 * len(periods))), height=alt.Step(30)
     ).encode(
         x=alt.X(
             "period:N",
@@ -81,11 +104,11 @@ def _cells(rows: list[dict[str, Any]], names: list[str], periods: list[str], wor
             axis=alt.Axis(ticks=False, domain=False),
         ),
     )
-    boxes = base.mark_rect(stroke="white", strokeWidth=2).encode(
+    boxes = base.mark_rect(stroke=PAPER, strokeWidth=2).encode(
         color=alt.Color(
             "rate:Q",
-            scale=alt.Scale(scheme="viridis"),
-            legend=alt.Legend(title="Back", format=".0%", gradientLength=150),
+            scale=shades(end),
+            legend=alt.Legend(title="Back", format=".0%", gradientLength=150, tickCount=5),
         ),
         tooltip=tips(
             name="Cohort",
@@ -123,6 +146,7 @@ def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Any:
     low = words.low_curve(frame)
     rows = [
         {
+            "mark": mark,
             "group": group,
             "x": row["period"],
             "at": words.span(row),
@@ -134,7 +158,7 @@ def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Any:
             "count": f"{whole(row['n'])} of {whole(row['of'])}",
             "fill": 0.0 if row.get("thin") else 1.0,
         }
-        for group, row in zip(groups, frame.to_dicts(), strict=True)
+        for mark, (group, row) in enumerate(zip(groups, frame.to_dicts(), strict=True))
         if row["rate"] is not None and (row["period"] > 0 or not low)
     ]
     shown = tips(group="Group", at=word, text="Rate", interval="95% interval", count="Users")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
+from engagekit.journeys import MIN_GROUP
 from engagekit.views.sheet import (
     LONGEST,
     UNKNOWN,
@@ -19,6 +20,7 @@ from engagekit.views.sheet import (
     known,
     latest,
     moment,
+    numbered,
     rated,
     sheet,
     whole,
@@ -34,7 +36,13 @@ SURVIVAL = ("time", "survival", "low", "high", "at_risk")
 PROJECTED = ("time", "survival", "kind")
 
 
-def heatmap(curves: pl.DataFrame, *, period: str | None = None, most: int = 40) -> Sheet:
+def heatmap(
+    curves: pl.DataFrame,
+    *,
+    period: str | None = None,
+    most: int = 40,
+    min_group: int = MIN_GROUP,
+) -> Sheet:
     """Write out what `cohort_curves` or `retention` returns, one row per cohort."""
     frame, cut = latest_cohorts(curves, most)
     word = period or period_word(frame)
@@ -43,16 +51,18 @@ def heatmap(curves: pl.DataFrame, *, period: str | None = None, most: int = 40) 
     places = {r["period"]: span(r) for r in shown.sort("period").to_dicts()}
     cells: dict[str, dict[int, str]] = {name: {} for name in names}
     for r in known(shown.to_dicts()):
-        cells[r["name"]][r["period"]] = rated(r["rate"]) if r["complete"] else UNKNOWN
+        solid = r["complete"] and r["of"] >= min_group
+        cells[r["name"]][r["period"]] = rated(r["rate"]) if solid else UNKNOWN
     rows = [(name, *[row.get(p, UNKNOWN) for p in places]) for name, row in cells.items()]
     headers = ("Cohort (users)", *[f"{word} {place}" for place in places.values()])
-    subtitle = cut + heatmap_subtitle(frame, word)
-    return sheet("Heatmap", heatmap_title(shown, word), subtitle, headers, rows)
+    subtitle = cut + heatmap_subtitle(frame, word, min_group)
+    enough = shown.filter(pl.col("of") >= min_group)
+    return sheet("Heatmap", heatmap_title(enough, word), subtitle, headers, rows)
 
 
 def latest_cohorts(curves: pl.DataFrame, most: int) -> tuple[pl.DataFrame, str]:
     """Keep the latest cohorts: a picture of all the weeks of ten years is read by nobody."""
-    frame = checked(curves, CURVES, "ek.cohort_curves", most=LONGEST)
+    frame = numbered(checked(curves, CURVES, "ek.cohort_curves", most=LONGEST))
     groups = group_columns(frame, CURVES)
     each = max(1, most // max(1, frame.select(groups).n_unique())) if groups else most
     return latest(frame, "cohort", each, noun="cohorts")
@@ -69,7 +79,7 @@ def heatmap_title(shown: pl.DataFrame, word: str) -> str:
     """State what share comes back in the first period after the start, and how far cohorts differ."""
     cells = shown.filter(pl.col("complete") & (pl.col("period") > 0) & pl.col("rate").is_not_null())
     if cells.is_empty():
-        return f"No cohort has seen a whole {word} after its start yet"
+        return f"No cohort of enough users has seen a whole {word} after its start yet"
     first = cells.filter(pl.col("period") == pl.col("period").min())
     back, started = (cast("float", first[name].sum()) for name in ("n", "of"))
     share = back / started
@@ -79,7 +89,7 @@ def heatmap_title(shown: pl.DataFrame, word: str) -> str:
     return said if first.height < 2 else f"{said}; cohorts range from {lowest} to {highest}"
 
 
-def heatmap_subtitle(frame: pl.DataFrame, word: str) -> str:
+def heatmap_subtitle(frame: pl.DataFrame, word: str, min_group: int) -> str:
     """Say how many cohorts and users there are, and what a blank cell means."""
     starts = (
         frame.filter(pl.col("period") == 0)
@@ -87,7 +97,9 @@ def heatmap_subtitle(frame: pl.DataFrame, word: str) -> str:
         else frame.unique("cohort")
     )
     users = whole(cast("float", starts["of"].sum()))
-    return f"{starts.height} cohorts, {users} users. Blank: that {word} has not passed yet for the whole cohort, or nobody started."
+    few = starts.filter(pl.col("of").is_between(1, min_group - 1)).height
+    said = f", or fewer than {min_group} started ({few} of the cohorts)" if few else ", or nobody started"  # fmt: skip
+    return f"{starts.height} cohorts, {users} users. Blank: that {word} has not passed yet for the whole cohort{said}."
 
 
 def cohort_names(frame: pl.DataFrame, word: str) -> list[str]:

@@ -26,6 +26,7 @@ from engagekit.views.theme import (
     INK,
     LATER,
     PALE,
+    PAPER,
     TEXT,
     VERMILLION,
     data,
@@ -60,8 +61,8 @@ def diagnosis(diagnosis: pl.DataFrame) -> Any:
     keys = group_columns(frame, words.DIAGNOSIS)
     groups = group_labels(frame, keys)
     rows = [
-        _rule(row, group)
-        for row, group in zip(frame.to_dicts(), groups, strict=True)
+        _rule(row, group) | {"mark": mark}
+        for mark, (row, group) in enumerate(zip(frame.to_dicts(), groups, strict=True))
         if row["label"] != "too_early"
     ]
     shown = tips(name="Users who", problem="Problem", group="Group", text="Share", count="Users")
@@ -101,7 +102,9 @@ def loop(priority: Priority) -> Any:
         One bar per link with interval and target; the link to mend first is marked.
     """
     page = words.loop(priority)
-    rows = [_link(row, priority) for row in priority.table.to_dicts()]
+    rows = [
+        _link(row, priority) | {"mark": mark} for mark, row in enumerate(priority.table.to_dicts())
+    ]
     title = "Users who pass the link"
     shown = tips(
         name="Link",
@@ -158,6 +161,7 @@ def loop_by_quarter(priority: Priority, *, most: int = 16) -> Any:
     frame, _ = words.latest_quarters(priority, most)
     rows = [
         {
+            "mark": row["_mark"],
             "name": words.quarter(row["quarter"]),
             "link": LINK_WORDS[row["link"]],
             "text": ("← " if row["named"] == row["link"] else "") + words.quarter_cell(row),
@@ -165,7 +169,7 @@ def loop_by_quarter(priority: Priority, *, most: int = 16) -> Any:
             "ink": "white" if row["named"] == row["link"] else INK,
         }
         for row in frame.to_dicts()
-        if row["rate"] is not None
+        if words.quarter_cell(row)
     ]
     verdicts = dict(zip([row[0] for row in page.rows], [row[-1] for row in page.rows], strict=True))
     return finished(_grid(rows, verdicts, [LINK_WORDS[link] for link in LINKS]), page)
@@ -261,7 +265,7 @@ def _grid(
         ),
     )
     base = alt.Chart(data(rows), width=GRID, height=alt.Step(44)).encode(y=y, x=x)
-    boxes = base.mark_rect(stroke="white", strokeWidth=3).encode(
+    boxes = base.mark_rect(stroke=PAPER, strokeWidth=3).encode(
         color=alt.Color("tone:N", scale=None), tooltip=tips(name="Who", link="Link", text="Passes")
     )
     text = base.mark_text(fontSize=TEXT).encode(text="text:N", color=alt.Color("ink:N", scale=None))

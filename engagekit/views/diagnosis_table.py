@@ -9,6 +9,7 @@ import polars as pl
 from engagekit._base import LINK_NAMES, day, plain, sure
 from engagekit.definition import LINKS
 from engagekit.instants import day_of
+from engagekit.journeys import MIN_GROUP
 from engagekit.priority import OWN_PAST
 from engagekit.views.sheet import (
     LINK_WORDS,
@@ -21,6 +22,7 @@ from engagekit.views.sheet import (
     joined,
     known,
     latest,
+    numbered,
     rated,
     sheet,
     whole,
@@ -219,13 +221,15 @@ def loop_by_quarter(priority: Priority, *, most: int = 16) -> Sheet:
 
 def latest_quarters(priority: Priority, most: int) -> tuple[pl.DataFrame, str]:
     """Keep the latest quarters of sign-up."""
-    frame = checked(priority.by_quarter, QUARTERS, "ek.prioritize")
+    frame = numbered(checked(priority.by_quarter, QUARTERS, "ek.prioritize"))
     return latest(frame, "quarter", most, noun="quarters")
 
 
 def quarter_cell(row: dict[str, Any]) -> str:
-    """Write one link of one quarter with its denominator."""
-    return f"{rated(row['rate'])} of {whole(row['of'])}" if row["rate"] is not None else UNKNOWN
+    """Write one link of one quarter with its denominator; blank where hardly anybody is judged."""
+    if row["rate"] is None or row["of"] < MIN_GROUP:
+        return UNKNOWN
+    return f"{rated(row['rate'])} of {whole(row['of'])}"
 
 
 def quarter_verdict(row: dict[str, Any]) -> str:

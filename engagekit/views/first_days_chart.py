@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import polars as pl
 
+from engagekit.journeys import MIN_GROUP
 from engagekit.views import first_days_table as words
-from engagekit.views.sheet import LONGEST, checked, decimals, known, labels, rated, whole
-from engagekit.views.theme import TEXT, VERMILLION, data, finished, inked, tips
+from engagekit.views.sheet import LONGEST, checked, decimals, joined, known, labels, rated, whole
+from engagekit.views.theme import PAPER, TEXT, VERMILLION, data, finished, inked, shades, tips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CELL = 24
+CELL, GRID_CELL = 24, 150
 
 
 def day_map(daily: pl.DataFrame, *, most: int = 12) -> Any:
@@ -49,7 +50,8 @@ def day_map(daily: pl.DataFrame, *, most: int = 12) -> Any:
             }
             for row in known(frame.to_dicts())
             if row["action"] in names
-        ]
+        ],
+        1.0,
     )
     days = frame["day"].unique().sort().to_list()
     order = list(names.values())
@@ -79,15 +81,17 @@ def _panel(rows: Sequence[dict[str, Any]], group: str, order: list[str], days: l
         y=alt.Y("name:N", title=None, scale=alt.Scale(domain=order), axis=axis),
     )
     shown = tips(name="Action", group="Users", day="Day", text="Share", count="Users who did it")
-    boxes = base.mark_rect(stroke="white").encode(
-        color=alt.Color("rate:Q", scale=alt.Scale(scheme="viridis", domain=[0, 1]), legend=None),
+    boxes = base.mark_rect(stroke=PAPER).encode(
+        color=alt.Color("rate:Q", scale=shades(1.0), legend=None),
         tooltip=shown,
     )
     text = base.mark_text(fontSize=13).encode(text="short:N", fill=alt.Fill("ink:N", scale=None))
     return alt.layer(boxes, text)
 
 
-def threshold_grid(grid: pl.DataFrame, *, action: str | None = None) -> Any:
+def threshold_grid(
+    grid: pl.DataFrame, *, action: str | None = None, min_group: int = MIN_GROUP
+) -> Any:
     """Draw what `find_threshold` returns for one action: how often against within how many days.
 
     Parameters
@@ -96,6 +100,8 @@ def threshold_grid(grid: pl.DataFrame, *, action: str | None = None) -> Any:
         What `engagekit.find_threshold` returns.
     action
         Which action; None: the first, which is the strongest.
+    min_group
+        Thresholds that fewer users met are blank.
 
     Returns
     -------
@@ -112,22 +118,25 @@ def threshold_grid(grid: pl.DataFrame, *, action: str | None = None) -> Any:
                 "within": str(row["within_days"]),
                 "rate": row["precision"],
                 "text": f"{rated(row['precision'])} ({decimals(row['lift'], 1)}×)",
-                "below": "← chosen" if row["chosen"] else "",
+                "below": joined(f"n={whole(row['n'])}", "← chosen" if row["chosen"] else ""),
                 "all": rated(row["base_rate"]),
                 "count": f"{whole(row['n'])} of {whole(row['of'])}",
-                "edge": VERMILLION if row["chosen"] else "white",
+                "edge": VERMILLION if row["chosen"] else PAPER,
                 "order": int(bool(row["chosen"])),
             }
             for row in known(frame.sort("chosen", "within_days", "at_least").to_dicts(), "precision")
-        ]
+            if row["n"] >= min_group
+        ],
+        1.0,
     )  # fmt: skip
     return finished(_grid(rows, frame), page)
 
 
 def _grid(rows: list[dict[str, Any]], frame: pl.DataFrame) -> Any:
-    often = [f"{k}+" for k in frame["at_least"].unique().sort().to_list()]
+    # The least asked for at the bottom left, as on any scale.
+    often = [f"{k}+" for k in frame["at_least"].unique().sort(descending=True).to_list()]
     within = [str(d) for d in frame["within_days"].unique().sort().to_list()]
-    base = alt.Chart(data(rows), width=110 * max(len(within), 1), height=alt.Step(54)).encode(
+    base = alt.Chart(data(rows), width=GRID_CELL * max(len(within), 1), height=alt.Step(54)).encode(
         x=alt.X(
             "within:N",
             title="Within days since sign-up",
@@ -149,7 +158,7 @@ def _grid(rows: list[dict[str, Any]], frame: pl.DataFrame) -> Any:
         count="Users who did",
     )
     boxes = base.mark_rect(strokeWidth=5).encode(
-        color=alt.Color("rate:Q", scale=alt.Scale(scheme="viridis"), legend=None),
+        color=alt.Color("rate:Q", scale=shades(1.0), legend=None),
         stroke=alt.Stroke("edge:N", scale=None),
         tooltip=shown,
     )

@@ -10,7 +10,18 @@ from engagekit.first_weeks import alone_said, like_for_like
 from engagekit.views import first_weeks_table as words
 from engagekit.views.marks import names
 from engagekit.views.sheet import LONGEST, checked, decimals, rated
-from engagekit.views.theme import BLUE, INK, LATER, MUTED, TEXT, VERMILLION, data, finished, tips
+from engagekit.views.theme import (
+    BLUE,
+    INK,
+    LATER,
+    MUTED,
+    PAPER,
+    TEXT,
+    VERMILLION,
+    data,
+    finished,
+    tips,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +55,10 @@ def dumbbell(compared: pl.DataFrame, *, most: int = 14) -> Any:
     frame = checked(compared, words.COMPARED, "ek.compare_first_weeks", most=LONGEST).head(most)
     found = frame.to_dicts()
     ends = _ends(found)
-    rows = [_row(n, r, ends) for n, r in zip(words.action_names(frame), found, strict=True)]
+    rows = [
+        _row(name, row, ends) | {"mark": mark}
+        for mark, (name, row) in enumerate(zip(words.action_names(frame), found, strict=True))
+    ]
     order = [row["name"] for row in rows]
     panels = alt.hconcat(_shares(rows, order), _ratios(rows, order, ends), spacing=28)
     # Each panel has marks of its own, or the legends would mix.
@@ -80,6 +94,12 @@ def _row(name: str, row: dict[str, Any], ends: tuple[float, float]) -> dict[str,
         "to": _held(_end(row["adjusted_high"], row["adjusted_low"], most), ends),
         "alone": alone_said(row) or "",
         "beyond": _beyond(row["risk_ratio"], ends),
+        "past_from": "◂"
+        if _passes(row["adjusted_low"], row["adjusted_high"], least, low=True)
+        else "",
+        "past_to": "▸"
+        if _passes(row["adjusted_high"], row["adjusted_low"], most, low=False)
+        else "",
         "said_retained": words.of_users(row, "retained"),
         "said_churned": words.of_users(row, "churned"),
         "said_ratio": decimals(row["risk_ratio"]),
@@ -88,7 +108,7 @@ def _row(name: str, row: dict[str, Any], ends: tuple[float, float]) -> dict[str,
         "said_uncompared": rated(row["uncompared"]),
         "verdict": words.verdict(row),
         "tone": INK if clear else GREY,
-        "fill": INK if clear else "white",
+        "fill": INK if clear else PAPER,
         "side": BLUE if clear else GREY,
     }
 
@@ -96,6 +116,13 @@ def _row(name: str, row: dict[str, Any], ends: tuple[float, float]) -> dict[str,
 def _end(bound: float | None, other: float | None, edge: float) -> float | None:
     """Draw an interval of one side to the edge of the picture, one of no side not at all."""
     return edge if bound is None and other is not None else bound
+
+
+def _passes(bound: float | None, other: float | None, edge: float, *, low: bool) -> bool:
+    """Say whether an interval goes on beyond the picture."""
+    if bound is None:
+        return other is not None
+    return bound < edge if low else bound > edge
 
 
 def _held(ratio: float | None, ends: tuple[float, float]) -> float | None:
@@ -163,10 +190,23 @@ def _ratios(rows: Sequence[dict[str, Any]], order: Sequence[str], ends: tuple[fl
         _key(),
         one.encode(x=alt.X("one:Q", title=title, scale=scale, axis=axis)),
         line,
+        *_arrows(base, rows, scale),
         *[_marks(base, figure, field, scale, axis) for figure, field in FIELDS.items()],
         *([alone] if any(row["alone"] for row in rows) else []),
         *([beyond] if any(row["beyond"] for row in rows) else []),
     )
+
+
+def _arrows(base: Any, rows: Sequence[dict[str, Any]], scale: alt.Scale) -> list[Any]:
+    """Mark the ends of intervals that go on beyond the picture."""
+    tone = alt.Color("tone:N", scale=None)
+    return [
+        base.mark_text(fontSize=TEXT + 4, align=align, aria=False).encode(
+            x=alt.X(f"{end}:Q", title="Times as often retained", scale=scale), text=f"past_{end}:N", color=tone
+        )
+        for end, align in (("from", "right"), ("to", "left"))
+        if any(row[f"past_{end}"] for row in rows)
+    ]  # fmt: skip
 
 
 FIELDS = {PLAIN: "plain", FULL: "full", LIKE: "adjusted"}  # the last is drawn on top
@@ -185,7 +225,7 @@ def _marks(base: Any, figure: str, field: str, scale: alt.Scale, axis: alt.Axis)
         verdict="Verdict",
     )
     stroke: Any = alt.value(MUTED) if figure == PLAIN else alt.Stroke("tone:N", scale=None)
-    fill: Any = alt.Fill("fill:N", scale=None) if figure == LIKE else alt.value("white")
+    fill: Any = alt.Fill("fill:N", scale=None) if figure == LIKE else alt.value(PAPER)
     return (
         base.transform_calculate(figure=f"'{figure}'")
         .mark_point(size=110 if figure == LIKE else 80, opacity=1, strokeWidth=2)

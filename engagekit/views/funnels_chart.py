@@ -46,9 +46,10 @@ def funnel(funnel: pl.DataFrame) -> Any:
     page = words.funnel(funnel)
     frame = checked(funnel, words.FUNNEL, "ek.funnel")
     steps = words.step_names(frame)
-    worst = (words.hottest(frame) or {}).get("name")
+    worst = words.clearly_worst(frame)
     rows = [
         {
+            "mark": mark,
             "name": name,
             "value": row["n"],
             "before": row["of"],
@@ -60,7 +61,7 @@ def funnel(funnel: pl.DataFrame) -> Any:
             "tone": VERMILLION if name == worst else BAR,
             "ink": WORST_INK if name == worst else INK,
         }
-        for name, row in zip(steps, frame.to_dicts(), strict=True)
+        for mark, (name, row) in enumerate(zip(steps, frame.to_dicts(), strict=True))
     ]
     shown = tips(name="Step", text="Users", rate="Of the step before", interval="95% interval", overall="Of the first step", median="Median time")  # fmt: skip
     return finished(nested(rows, title="Users at the step", shown=shown), page)
@@ -83,7 +84,7 @@ def nested(rows: Sequence[dict[str, Any]], *, title: str, shown: list[alt.Toolti
         color=alt.Color("tone:N", scale=None),
         tooltip=shown,
     )
-    text = base.mark_text(align="left", fontSize=TEXT + 1, limit=BESIDE).encode(
+    text = base.mark_text(align="left", fontSize=TEXT + 1, limit=BESIDE + 40).encode(
         x=alt.value(WIDTH + 12), text="text:N", fill=alt.Fill("ink:N", scale=None)
     )
     return alt.layer(pale, bar, text)
@@ -106,6 +107,7 @@ def step_drop_off(steps: pl.DataFrame) -> Any:
     frame = checked(steps, words.DROP_OFF, "ek.step_drop_off")
     rows = [
         {
+            "mark": mark,
             "name": name,
             "value": row["rate"],
             "low": row["low"],
@@ -114,10 +116,14 @@ def step_drop_off(steps: pl.DataFrame) -> Any:
             "interval": between(row["low"], row["high"]),
             "tone": VERMILLION if row["hot"] else BAR,
         }
-        for name, row in zip(labels(frame["step"].to_list()), frame.to_dicts(), strict=True)
+        for mark, (name, row) in enumerate(
+            zip(labels(frame["step"].to_list()), frame.to_dicts(), strict=True)
+        )
     ]
     shown = tips(name="Step", text="Stuck", interval="95% interval")
-    return finished(bars(rows, title="Did not complete it", tips=shown), page)
+    return finished(
+        bars(rows, title="Did not complete it", tips=shown, width=400, beside=255), page
+    )
 
 
 def _stuck(row: dict[str, Any]) -> str:

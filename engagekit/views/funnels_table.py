@@ -67,16 +67,31 @@ def step_names(frame: pl.DataFrame) -> list[str]:
 
 def hottest(frame: pl.DataFrame) -> dict[str, Any] | None:
     """Return the step that loses the largest share of those at the step before, or None."""
-    rows = [r | {"name": n} for n, r in zip(step_names(frame), frame.to_dicts(), strict=True)]
-    judged = [r for r in known(rows) if r["rate"] < 1]
+    judged = [r for r in _judged(frame) if r["rate"] < 1]
     return min(judged, key=lambda r: r["rate"]) if judged else None
+
+
+def _judged(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    rows = [r | {"name": n} for n, r in zip(step_names(frame), frame.to_dicts(), strict=True)]
+    return known(rows)
+
+
+def clearly_worst(frame: pl.DataFrame) -> str | None:
+    """Name the step that loses most, if its interval lies apart from that of every other."""
+    worst = hottest(frame)
+    if worst is None or worst["high"] is None:
+        return None
+    lows = [r["low"] for r in _judged(frame) if r["name"] != worst["name"] and r["low"] is not None]
+    name: str = worst["name"]
+    return name if all(worst["high"] < low for low in lows) else None
 
 
 def funnel_title(frame: pl.DataFrame) -> str:
     """Name the step that loses most of those who reach the step before it."""
     worst = hottest(frame)
     if worst is not None:
-        return f"{worst['name']} loses {lost(worst['rate']).removeprefix('−')} of those who reach the step before"
+        said = f"{worst['name']} loses {lost(worst['rate']).removeprefix('−')} of those who reach the step before"
+        return said if clearly_worst(frame) else f"{said}; no step clearly loses most"
     begun = frame.filter(frame["step"] == 0)["n"].sum()
     return "No step loses anybody" if begun else "Nobody enters this funnel"
 

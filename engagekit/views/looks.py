@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 INK, MUTED, RULE = "#1b1f24", "#57606a", "#d8dee4"
+PAPER = "#ffffff"  # what is left free between marks, and what fills hollow ones
+ON = "#1b1f25"  # ink on a colored cell: it stays dark in the dark, where INK turns light
 TEXT = 14
 FONT = "Arial, Helvetica, Liberation Sans, DejaVu Sans, sans-serif"
 
 LOOKS: dict[str, Any] = {
-    "background": "white",
+    "background": PAPER,
     "font": FONT,
     "padding": 8,
     "view": {"stroke": None},
@@ -48,4 +50,18 @@ LOOKS: dict[str, Any] = {
     "header": {"labelFontSize": TEXT, "titleFontSize": TEXT, "labelLimit": 240},
     "text": {"fontSize": TEXT, "color": INK},
     "mark": {"tooltip": None},
+}
+
+# What takes the place of each color where the room is dark; other colors read on both.
+DARK = {
+    PAPER: "#111111",
+    INK: "#e6e9ec",
+    MUTED: "#a9b1ba",
+    RULE: "#3a4149",
+    "#6b7785": "#93a0ad",
+    "#b5bcc4": "#59636e",
+    "#e7eaee": "#2c333a",
+    "#8b949e": "#8b949e",
+    "#0072B2": "#2b8fd0",
+    "#A34100": "#ff9a5c",
 }

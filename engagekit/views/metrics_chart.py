@@ -43,7 +43,7 @@ def metrics(metrics: pl.DataFrame) -> Any:
         for group, row in zip(groups, frame.to_dicts(), strict=True)
         if row["unit"] == words.SHARE and row["value"] is not None
     ]
-    names = labels([words.metric_name(row) for row in found], most=38)
+    names = labels([words.metric_name(row) for row in found], most=50)
     rows = [
         {
             "name": name,
@@ -59,5 +59,5 @@ def metrics(metrics: pl.DataFrame) -> Any:
     ]
     shown = tips(name="Metric", group="Group", count="Users", interval="95% interval")
     return finished(
-        dots(rows, title="Share of each metric's own users", tips=shown, limit=270), page
+        dots(rows, title="Share of each metric's own users", tips=shown, limit=330), page
     )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from engagekit._base import in_html, table_in_html, write_whole
 from engagekit.errors import ParameterError
 from engagekit.views.letters import fitted
+from engagekit.views.looks import DARK
 
 if TYPE_CHECKING:
     import os
@@ -28,30 +29,7 @@ _NOTHING_FROM_OUTSIDE = dict.fromkeys(
     ("require_js_url", "mathjax_url", "jquery_url", "mermaid_js_url", "widget_renderer_url"), ""
 )
 
-# Draws each chart of the page once: those already there when this runs, and later ones when they ask for it.
-_DRAW = """
-window.engagekitDraw = function () {
-  document.querySelectorAll("[data-engagekit-chart]:not([data-drawn])").forEach(function (box) {
-    var source = box.querySelector("script[type='application/json']");
-    var picture = box.querySelector("img");
-    if (!source || !picture) { return; }
-    box.setAttribute("data-drawn", "waiting");
-    var place = document.createElement("div");
-    window.engagekitEmbed(place, JSON.parse(source.textContent), {
-      mode: "vega-lite", renderer: "svg", downloadFileName: "engagekit",
-      actions: {export: true, source: false, compiled: false, editor: false}
-    }).then(function () {
-      place.style.display = "block";
-      var drawing = place.querySelector("svg.marks");
-      drawing.style.maxWidth = "100%"; drawing.style.height = "auto";
-      var menu = place.querySelector("summary");
-      if (menu) { menu.setAttribute("aria-label", "Save this picture"); }
-      picture.replaceWith(place);
-      box.setAttribute("data-drawn", "live");
-    }, function (error) { box.setAttribute("data-drawn", "no"); console.warn(String(error)); });
-  });
-};
-"""
+_DRAW = Path(__file__).with_name("draw.js")
 
 
 def use_offline_charts() -> None:
@@ -99,15 +77,21 @@ def setup_html() -> str:
     return f"{ready}{_scripts()}"
 
 
-@functools.cache
 def _scripts() -> str:
+    return f"<script>{drawing_script()}</script>"
+
+
+@functools.cache
+def drawing_script() -> str:
+    """Return what draws the charts of a page: Vega and its kin, and how we want to see them drawn."""
     import vl_convert
 
     # A name of our own, so that another Vega on the page is neither used nor replaced.
     bundle = vl_convert.javascript_bundle("window.engagekitEmbed = vegaEmbed;")
-    bundle = bundle.replace("</script", "<\\/script")
-    load = f"(function () {{ if (window.engagekitDraw) {{ return; }}\n{bundle}{_DRAW}}})();"
-    return f"<script>{load}\nwindow.engagekitDraw();</script>"
+    parts = {"__BUNDLE__": bundle, "__DARK__": json.dumps(DARK)}
+    frame = _DRAW.read_text(encoding="utf-8")
+    written = re.sub("__[A-Z]+__", lambda found: parts[found[0]], frame)
+    return written.replace("</script", "<\\/script")
 
 
 def mimebundle(spec: Mapping[str, Any], **_: Any) -> dict[str, str]:
@@ -128,7 +112,8 @@ def chart_html(spec: Mapping[str, Any]) -> str:
     # What is invisible in it carries tooltips, which a picture does not have.
     seen = re.sub(r'<path [^<>]*\bopacity="0"/>', "", _fitted(source))
     picture = base64.b64encode(seen.encode()).decode()
-    box = "background:#fff;color:#1b1f24;max-width:100%;overflow-x:auto"
+    # The colors of JupyterLab, where it is one, light or dark; anywhere else ink on white.
+    box = "background:var(--jp-layout-color0,#fff);color:var(--jp-ui-font-color0,#1b1f24);max-width:100%;overflow-x:auto"
     return "\n".join(
         [
             f'<div id="{identity(spec)}" data-engagekit-chart role="figure" aria-label="{in_html(title(spec) or description(spec))}" style="{box}">',
@@ -232,6 +217,11 @@ def description(spec: Mapping[str, Any]) -> str:
 def identity(spec: Mapping[str, Any]) -> str:
     """Return the id of a chart: the same for the same specification."""
     return f"engagekit-{hashlib.sha256(_source(spec).encode()).hexdigest()[:12]}"
+
+
+def chart_identity(chart: Any) -> str:
+    """Return the id that a chart bears on a page."""
+    return identity(chart.to_dict(context={"pre_transform": False}))
 
 
 def _tables(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -13,7 +13,9 @@ from engagekit.views.theme import (
     BLUE,
     INK,
     LATER,
+    ON,
     ORANGE,
+    PAPER,
     SKY,
     TEXT,
     WIDE,
@@ -53,13 +55,14 @@ def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Any:
     few = frame.height <= MOST_NUMBERS
     rows = [
         {
+            "mark": len(STACK) * row["_mark"] + place,
             "period": moment(row["period_start"]) + words.under_way(row),
             "state": words.STATE_WORDS[state],
             "order": place,
             "users": -row[state] if state == "dormant" else row[state],
             "count": whole(row[state]),
             "text": whole(row[state]) if few and row[state] > ROOM * top else "",
-            "ink": "white" if state == "returning" and row.get("complete") is not False else INK,
+            "ink": _ink(state, over=row.get("complete") is not False),
             "solid": 0.4 if row.get("complete") is False else 1.0,
         }
         for row in frame.to_dicts()
@@ -70,7 +73,7 @@ def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Any:
         y=alt.Y("users:Q", title="Users", stack="zero", axis=alt.Axis(labelExpr="format(abs(datum.value), ',d')", tickCount=6, tickMinStep=1)),
         order=alt.Order("order:Q"),
     )  # fmt: skip
-    bars = base.mark_bar(stroke="white", strokeWidth=1).encode(
+    bars = base.mark_bar(stroke=PAPER, strokeWidth=1).encode(
         color=alt.Color(
             "state:N",
             scale=alt.Scale(
@@ -91,6 +94,13 @@ def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Any:
         alt.Chart(data([{"zero": 0}])).mark_rule(color=INK).encode(y=alt.Y("zero:Q", title="Users"))
     )
     return finished(alt.layer(bars, numbers, line), page)
+
+
+def _ink(state: str, *, over: bool) -> str:
+    """Write on a full color in what reads there, on a pale one in the ink of the page."""
+    if not over or state == "dormant":
+        return INK
+    return "white" if state == "returning" else ON
 
 
 def stickiness(stickiness: pl.DataFrame, *, most: int = 40) -> Any:
@@ -114,6 +124,7 @@ def stickiness(stickiness: pl.DataFrame, *, most: int = 40) -> Any:
     frame = frame.head(most)
     rows = [
         {
+            "mark": number,
             "place": row["intervals"],
             "name": page.rows[number][0],
             "share": row["share"],

@@ -12,6 +12,7 @@ from engagekit.views.sheet import (
     decimals,
     latest,
     moment,
+    numbered,
     rated,
     sheet,
     whole,
@@ -50,7 +51,7 @@ def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Sheet:
 
 def latest_periods(lifecycle: pl.DataFrame, most: int) -> tuple[pl.DataFrame, str]:
     """Keep the latest periods: more bars than these are no bars."""
-    frame = checked(lifecycle, LIFECYCLE, "ek.lifecycle", most=LONGEST)
+    frame = numbered(checked(lifecycle, LIFECYCLE, "ek.lifecycle", most=LONGEST))
     return latest(frame, "period_start", most, noun="periods")
 
 

@@ -98,6 +98,11 @@ def checked(
     return found
 
 
+def numbered(frame: pl.DataFrame) -> pl.DataFrame:
+    """Give each row of an answer its number as ``_mark``: so a mark of a picture says which row it shows."""
+    return frame.with_columns(pl.int_range(pl.len()).alias("_mark"))
+
+
 def latest(frame: pl.DataFrame, column: str, most: int, *, noun: str) -> tuple[pl.DataFrame, str]:
     """Keep the rows of the latest values of a column, and say so where that leaves some out."""
     values = frame[column].unique().sort()

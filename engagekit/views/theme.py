@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 INK, MUTED, TEXT = looks.INK, looks.MUTED, looks.TEXT
+PAPER, ON = looks.PAPER, looks.ON
 BAR, LATER, PALE = "#6b7785", "#b5bcc4", "#e7eaee"
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 DEEP = "#B34700"  # vermillion under white letters
@@ -73,12 +74,25 @@ def tips(**titles: str) -> list[alt.Tooltip]:
     return [alt.Tooltip(f"{field}:N", title=title) for field, title in titles.items()]
 
 
-def inked(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Give each cell's number a color that reads on its own: white on the dark part of the range."""
-    cells = [dict(row) for row in rows]
-    rates = [row["rate"] for row in cells] or [0.0]
-    middle = min(rates) + 0.5 * (max(rates) - min(rates))
-    return [row | {"ink": INK if row["rate"] > middle else "white"} for row in cells]
+def inked(rows: Iterable[Mapping[str, Any]], end: float) -> list[dict[str, Any]]:
+    """Give each cell's number a color that reads on its own, where colors run from 0 to `end`."""
+    return [dict(row) | {"ink": ON if row["rate"] > 0.5 * end else "white"} for row in rows]
+
+
+def color_end(rates: Iterable[float]) -> float:
+    """Say where the colors of shares end: they begin at 0, lest small differences look like large ones.
+
+    Examples
+    --------
+    >>> color_end([0.07, 0.19]), color_end([0.2, 0.61]), color_end([])
+    (0.5, 1.0, 0.5)
+    """
+    return 1.0 if max(rates, default=0.0) > 0.5 else 0.5
+
+
+def shades(end: float) -> alt.Scale:
+    """Make the scale of colors of shares."""
+    return alt.Scale(scheme="viridis", domain=[0, end])
 
 
 def share_axis(title: str, *, grid: bool = True) -> alt.Axis:

@@ -13,15 +13,20 @@ from engagekit.widgets.panel import Panel, Shown, choice, slider
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys
+    from engagekit.log import Frame
     from engagekit.priority import Priority
+    from engagekit.widgets.cockpit_page import Cockpit
+    from engagekit.widgets.linked import LinkedChart
     from engagekit.workshop import Session
 
 __all__ = [
     "agreement",
     "changed_since",
+    "cockpit",
     "cohort_explorer",
     "data_end",
     "definition_picker",
+    "linked_chart",
     "note",
     "other_activations",
     "play_card",
@@ -273,3 +278,19 @@ def other_activations(session: Session) -> Panel:
     from engagekit.widgets.suggested import other_activations as candidates
 
     return candidates(session)
+
+
+def linked_chart(
+    session: Session, journeys: Journeys, name: str, *, events: Frame | None = None, **options: Any
+) -> LinkedChart:
+    """Show a chart by its name, of which every mark opens on its users; `.group` is what was made a group there."""
+    from engagekit.widgets.linked import linked_chart as linked
+
+    return linked(session, journeys, name, events=events, **options)
+
+
+def cockpit(session: Session, journeys: Journeys) -> Cockpit:
+    """Show loop, what if, diagnosis, curves, cohorts and first weeks of any group and days of sign-up on one page."""
+    from engagekit.widgets.cockpit_page import Cockpit as Page
+
+    return Page(session, journeys)

@@ -46,6 +46,9 @@ class Session:
     ----------
     folder
         The team's folder; made if missing. Without a ``session.json``, the session starts empty.
+    show_ids
+        Whether an opened mark of a chart may show ids and hand them over as CSV; a choice of whoever runs the notebook,
+        stored nowhere.
 
     Raises
     ------
@@ -63,13 +66,15 @@ class Session:
     """
 
     folder: Path
+    show_ids: bool
     _lock: Any = field(init=False, repr=False, compare=False)
 
-    def __init__(self, folder: str | os.PathLike[str] = ".") -> None:
+    def __init__(self, folder: str | os.PathLike[str] = ".", *, show_ids: bool = False) -> None:
         """Open the folder and check that its session can be read."""
         from filelock import FileLock
 
         path = Path(folder)
+        object.__setattr__(self, "show_ids", show_ids)
         with writing(str(path)):
             path.mkdir(parents=True, exist_ok=True)
         object.__setattr__(self, "folder", path)

@@ -39,6 +39,7 @@ OF_JOURNEYS = {
         ek.experiment(j, variant=j.properties[0], link="activation", control="free"),
     ),
     "replay": lambda j: (ek.replay(j),),
+    "timeline": lambda j: (ek.timeline(j, j.users.sort("core_days")["user_id"][-1]),),
 }
 OF_EVENTS = {
     "activations": lambda made: (ek.compare_activations(made.events, made.definition, {"a": "first_project", "b": "connect_done"}, as_of=made.as_of),),

@@ -141,8 +141,11 @@ def nulled(frame):
     yield "all", frame.with_columns(pl.lit(None, frame.schema[c]).alias(c) for c in floats)
 
 
+NO_FRACTIONS = {"timeline"}  # counts and days only
 ANSWERED = [
-    n for n in walking.OF_JOURNEYS if n in walking.SHOWN and n not in {"prioritize", "experiment"}
+    n
+    for n in walking.OF_JOURNEYS
+    if n in walking.SHOWN and n not in {"prioritize", "experiment"} | NO_FRACTIONS
 ]
 ANSWERED += [n for n in walking.OF_EVENTS if n in walking.SHOWN]
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engagekit._base import (
-    LINK_NAMES,
     flush,
     in_html,
     in_markdown,
@@ -21,13 +20,16 @@ from engagekit._base import (
     writing,
 )
 from engagekit.errors import ParameterError, listing
-from engagekit.matchers import label
 from engagekit.workshop.alternatives import activation_candidates, compare_activations
-from engagekit.workshop.decision_record import STYLE, record
+from engagekit.workshop.ballots import LINK, TARGETS, known_as, readable
+from engagekit.workshop.decision_record import CHOICES, STYLE, agreement_rows, votes_are_open
 from engagekit.workshop.draft import Draft, draft
 from engagekit.workshop.draft_columns import found_columns
+from engagekit.workshop.drafts import entry_of, is_decided
 from engagekit.workshop.forgetting import OF_ACCOUNTS, forget
-from engagekit.workshop.session import DEFINITION_FILE, Session, is_team
+from engagekit.workshop.plan_card import NOBODY, card_facts, card_words, likelier_first
+from engagekit.workshop.plan_rows import GUESSED, decided_line, definition_rows, plan_rows
+from engagekit.workshop.session import DEFINITION_FILE, MEASURED, Session, is_team
 from engagekit.workshop.session import FILE as SESSION_FILE
 from engagekit.workshop.starter import event_table
 
@@ -38,21 +40,35 @@ if TYPE_CHECKING:
     from engagekit.definition import Definition
 
 __all__ = [
+    "CHOICES",
     "DEFINITION_FILE",
+    "GUESSED",
+    "LINK",
     "LOG",
+    "MEASURED",
+    "NOBODY",
     "OF_ACCOUNTS",
     "SESSION_FILE",
+    "TARGETS",
     "USERS",
     "Draft",
     "Session",
     "activation_candidates",
+    "card_facts",
+    "card_words",
     "compare",
     "compare_activations",
+    "decided_line",
     "draft",
+    "entry_of",
     "event_table",
     "forget",
     "found_columns",
+    "is_decided",
     "is_team",
+    "known_as",
+    "likelier_first",
+    "readable",
     "start",
     "teams_in",
 ]
@@ -62,13 +78,6 @@ COMPARED = "compare.html"
 # Names that a team's folder cannot have: taken in the workshop folder, or (whatever follows a dot) by Windows for devices.
 TAKEN = {LOG, USERS, COMPARED, "readme.md"}
 DEVICES = {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(10)}
-DEFINED = {
-    "signup": "Sign-up",
-    "activation": "Activation",
-    "core": "Core action",
-    "advanced": "Advanced actions",
-    "advocacy": "Advocacy event",
-}
 TEAM_README = """# Workshop: {team}
 
 Open the notebooks in their order, beginning with `00-start-here.ipynb`; run each from the top.
@@ -219,6 +228,7 @@ def _team_folder(path: Path, team: str, about: dict[str, str], definition: Defin
         session.update("about", {"team": team} | about)
     if not (path / DEFINITION_FILE).exists():
         session.define(definition)
+        session.set(MEASURED, definition.usage_interval_days)
     _write_once(path / "README.md", TEAM_README.format(team=in_markdown(team)))
 
 
@@ -271,10 +281,10 @@ def compare(folder: str | os.PathLike[str]) -> Path:
     teams = teams_in(folder)
     head = "".join(f"<th scope=col>{in_html(t.team)}</th>" for t in teams)
     parts = [
-        ("Decisions", [dict(record(t)["Decision"]) for t in teams]),
+        ("Decisions", [_decision(t) for t in teams]),
         ("Votes", [_tally(t) for t in teams]),
-        ("What success means to each", [_defined(t) for t in teams]),
-        ("What each agreed on", [dict(record(t)["What the team agreed on"]) for t in teams]),
+        ("What success means to each", [dict(definition_rows(t.definition)) for t in teams]),
+        ("What each agreed on", [dict(agreement_rows(t)) for t in teams]),
     ]
     tables = [
         f"<h2>{title}</h2><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>"
@@ -293,12 +303,14 @@ def compare(folder: str | os.PathLike[str]) -> Path:
 
 
 def _agreement(teams: Sequence[Session]) -> str:
-    links = [t.part("plan").get("link") for t in teams]
-    decided = {link for link in links if link is not None}
+    plans = [t.part("plan") for t in teams]
+    open_ = [plan for plan in plans if not is_decided(plan)]
+    decided = {plan.get("link") for plan in plans if is_decided(plan)}
     if len(decided) > 1:
         return "The teams chose different links: compare what success means to each."
-    if None in links:
-        return f"{links.count(None)} of {many(len(teams), 'team')} not decided yet."
+    if open_:
+        drafts = " What stands below of theirs is a draft." if any(open_) else ""
+        return f"{len(open_)} of {many(len(teams), 'team')} not decided yet.{drafts}"
     return "All teams chose the same link."
 
 
@@ -313,16 +325,22 @@ def _rows(columns: Sequence[dict[str, str]]) -> str:
     )
 
 
+def _decision(session: Session) -> dict[str, str]:
+    plan = session.part("plan")
+    rows = dict(plan_rows(plan))
+    return (
+        rows
+        if is_decided(plan)
+        else {
+            heading: f"{text} (draft)" if heading != "State" else text
+            for heading, text in rows.items()
+        }
+    )
+
+
 def _tally(session: Session) -> dict[str, str]:
-    counted = Counter(map(str, session.part("votes").values()))
-    return {LINK_NAMES.get(choice, choice): str(n) for choice, n in sorted(counted.items())}
-
-
-def _defined(session: Session) -> dict[str, str]:
-    definition = session.definition
-    told = {}
-    for key, heading in DEFINED.items():
-        value = getattr(definition, key)
-        several = value if key in {"advanced", "advocacy"} else [value] if value else []
-        told[heading] = ", ".join(map(label, several)) or "–"
-    return told
+    votes = session.votes()
+    if votes and not votes_are_open(session):
+        return {"Not revealed yet": str(len(votes))}
+    counted = Counter(map(str, votes.values()))
+    return {CHOICES.get(choice, choice): str(n) for choice, n in sorted(counted.items())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from engagekit._base import many, plain
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from engagekit.workshop import Session
 
 HOW_TO_VOTE = ", ".join(f"{number} {name}" for number, name in enumerate(CHOICES.values(), 1))
+MOST_LINES = 12  # of more votes, each choice is a line
 NEEDED = "A vote needs a name, and the number of a choice."
 
 
@@ -107,8 +109,15 @@ def tally(votes: dict[str, str], *, revealed: bool, late: list[str]) -> str:
         return (
             f"{many(len(votes), 'vote')} in, masked until revealed: {', '.join(map(plain, votes))}."
         )
-    told = [
-        f"{plain(name)}: {CHOICES.get(str(choice), plain(choice))}{' (late)' if name in late else ''}"
-        for name, choice in votes.items()
-    ]
+    marked = {name: f"{plain(name)}{' (late)' if name in late else ''}" for name in votes}
+    called = {name: CHOICES.get(str(choice), plain(choice)) for name, choice in votes.items()}
+    if len(votes) <= MOST_LINES:
+        told = [
+            f"{plain(name)}: {called[name]}{' (late)' if name in late else ''}" for name in votes
+        ]
+    else:
+        told = [
+            f"{choice}, {number}: {', '.join(marked[name] for name in votes if called[name] == choice)}."
+            for choice, number in Counter(called.values()).most_common()
+        ]
     return "\n".join([f"{many(len(votes), 'vote')}:", *told])

@@ -18,7 +18,11 @@ def standing(session: Session, journeys: Journeys) -> Panel:
 
     def answer(_: dict[str, Any]) -> Shown:
         guess = [f"{GUESSED} Notebook 01 is the place to do so."] * session.definition.guessed
-        return Shown(journeys, f"{journeys}.", warning="\n".join([*stale(session), *guess]))
+        return Shown(
+            journeys,
+            f"{journeys}.".removeprefix("Journeys of "),
+            warning="\n".join([*stale(session), *guess]),
+        )
 
     def handle(_: Message) -> Reply:
         panel.tell()

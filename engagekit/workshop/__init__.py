@@ -287,15 +287,15 @@ def compare(folder: str | os.PathLike[str]) -> Path:
         ("What each agreed on", [dict(agreement_rows(t)) for t in teams]),
     ]
     tables = [
-        f"<h2>{title}</h2><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<h2>{title}</h2><table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>"
         for title, columns in parts
         if (rows := _rows(columns))
     ]
     style = f"{STYLE}body{{max-width:80rem}}thead th{{width:auto;border-bottom:2px solid}}"
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Decisions compared</title>'
-        f"<style>{style}</style></head><body><h1>Decisions compared</h1><p>{_agreement(teams)}</p>"
-        f"{''.join(tables)}</body></html>"
+        f"<style>{style}</style></head><body><main><h1>Decisions compared</h1><p>{_agreement(teams)}</p>"
+        f"{''.join(tables)}</main></body></html>"
     )
     path = Path(folder) / COMPARED
     write_whole(path, page.encode())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engagekit._base import LINK_NAMES, in_markdown, many, percent, plain, write_whole
+from engagekit.errors import EngagekitError
 from engagekit.workshop import ballots
 from engagekit.workshop.drafts import entry_of, is_decided
 from engagekit.workshop.plan_card import card_words
@@ -39,6 +40,7 @@ STYLE = (
     ".state{border-left:4px solid #0072B2;padding:.4rem .8rem;font-weight:600}.draft{border-left-style:dashed}"
     "img{max-width:100%;background:#fff;padding:8px;box-sizing:border-box;border-radius:4px}.scroll{overflow-x:auto}"
 )
+MOST_ROWS = 12  # of more votes, each choice is a row
 Rows = list[tuple[str, str]]
 
 
@@ -101,26 +103,54 @@ def _grounds(session: Session, plan: dict[str, Any]) -> list[Section]:
             pictured="; ".join(f"{row[0]} {row[2]}" for row in loop),
         ),
         Section("What the links mean", meanings(plan)),
-        Section("What success means here", definition_rows(plan.get("definition"))),
+        Section(
+            "What success means here",
+            definition_rows(plan.get("definition")),
+            said=_moved_on(session, plan),
+        ),
     ]
+
+
+def _moved_on(session: Session, plan: dict[str, Any]) -> list[str]:
+    """Say where the team has changed its definition since."""
+    try:
+        now = session.definition
+    except EngagekitError:
+        return []
+    then = dict(definition_rows(plan.get("definition")))
+    then.pop("Guess", None)
+    changed = [name for name, text in definition_rows(now) if then.get(name, text) != text]
+    return [f"Changed since in the team's definition: {', '.join(changed)}."] * bool(changed)
 
 
 def vote_rows(session: Session) -> Rows:
     """Say who voted for what, late votes as such; nothing before the votes are revealed, unless the plan is decided."""
     if not votes_are_open(session):
         return []
+    rows = _by_choice(session) if len(session.votes()) > MOST_ROWS else _by_name(session)
+    if session.revealed(ballots.TARGETS):
+        late = session.late(ballots.TARGETS)
+        rows += [
+            (f"{name}, on targets", _targets(given) + (" (late)" if name in late else ""))
+            for name, given in session.votes(ballots.TARGETS).items()
+        ]
+    return rows
+
+
+def _by_name(session: Session) -> Rows:
     late = session.late()
-    rows = [
+    return [
         (name, _choice(choice) + (" (late, after the reveal)" if name in late else ""))
         for name, choice in session.votes().items()
     ]
-    targets, late = session.votes(ballots.TARGETS), session.late(ballots.TARGETS)
-    if session.revealed(ballots.TARGETS):
-        rows += [
-            (f"{name}, on targets", _targets(given) + (" (late)" if name in late else ""))
-            for name, given in targets.items()
-        ]
-    return rows
+
+
+def _by_choice(session: Session) -> Rows:
+    late = session.late()
+    names: dict[str, list[str]] = {}
+    for name, choice in session.votes().items():
+        names.setdefault(_choice(choice), []).append(name + (" (late)" if name in late else ""))
+    return [(choice, ", ".join(each)) for choice, each in names.items()]
 
 
 def votes_are_open(session: Session) -> bool:

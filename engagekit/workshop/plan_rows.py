@@ -8,6 +8,7 @@ from engagekit._base import count, many, percent, plain, sure
 from engagekit.definition import Definition
 from engagekit.errors import EngagekitError
 from engagekit.matchers import label
+from engagekit.playbook import PLAYS
 from engagekit.workshop.drafts import is_decided
 from engagekit.workshop.plan_card import NOBODY, after, counted, name_of, number
 
@@ -74,6 +75,7 @@ def plan_rows(plan: Mapping[str, Any]) -> Rows:
         ("The log says otherwise", _against(facts)),
         ("Problem", _text(facts, "problem")),
         ("Play", _text(facts, "play")),
+        ("It works when", _working(facts)),
         ("Owner", _text(facts, "owner")),
         ("Partners", _text(facts, "partners")),
         ("Metric", _text(facts, "metric")),
@@ -91,6 +93,11 @@ def plan_rows(plan: Mapping[str, Any]) -> Rows:
 def _text(facts: Mapping[str, Any], key: str) -> str:
     value = facts.get(key, "")
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _working(facts: Mapping[str, Any]) -> str:
+    """Say for those who do not know the playbook when this play works."""
+    return next((play.working_when for play in PLAYS if play.name == facts.get("play")), "")
 
 
 def _rate(facts: Mapping[str, Any], key: str) -> str:
@@ -208,7 +215,7 @@ def definition_rows(given: Any) -> Rows:
         several = value if key in {"advanced", "advocacy"} else [value] if value else []
         first = "each user's first event" if key == "signup" else "–"
         rows.append((heading, ", ".join(map(label, several)) or first))
-    return rows
+    return [*rows, ("Steps", ", ".join(step.name for step in found.steps))] if found.steps else rows
 
 
 __all__ = [

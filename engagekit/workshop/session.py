@@ -280,9 +280,11 @@ class Session:
         return definition
 
     def define(self, definition: Definition) -> None:
-        """Write the team's definition, whole or not at all."""
+        """Write the team's definition, whole or not at all; a record that is there says where it has changed."""
         with self._locked():
             definition.save(self.folder / DEFINITION_FILE)
+            if self._read()["plan"]:
+                self.export()
 
     def targets(self) -> dict[str, float] | None:
         """Return the targets the team set on the sliders; None where it has not touched them: the definition's hold."""

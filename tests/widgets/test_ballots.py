@@ -119,6 +119,18 @@ def test_votes_after_the_reveal_count_and_are_marked_late(session):
     assert session.late() == ["Fay", "ada"], "a vote changed after the reveal is late too"
 
 
+def test_many_votes_are_told_choice_by_choice(session):
+    ballot = widgets.vote(session)
+    for number in range(12):
+        send(ballot, "cast", name=f"p{number:02d}", choice="2")
+    send(ballot, "reveal")
+    assert ballot.text.count("\n") == 12
+    send(ballot, "cast", name="Fay", choice="1")
+    head, habit, activation = ballot.text.splitlines()
+    assert (head, activation) == ("13 votes:", "Activation, 1: Fay (late).")
+    assert habit.startswith("Habit, 12: p00, p01, ")
+
+
 def test_a_name_too_long_is_refused_in_words(session):
     ballot = widgets.vote(session)
     reply = send(ballot, "cast", name="x" * 300, choice="1")

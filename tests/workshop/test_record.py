@@ -121,6 +121,27 @@ def test_votes_stay_covered_in_the_record_and_the_comparison_until_revealed(tmp_
     assert "| Ada, on targets | 40% |" in text
 
 
+def test_many_votes_are_written_choice_by_choice(tmp_path):
+    session = Session(tmp_path)
+    for number in range(13):
+        session.vote(f"p{number:02d}", "habit" if number else "none")
+    session.reveal()
+    session.vote("Fay", "none")
+    text = session.export()[0].read_text(encoding="utf-8")
+    assert "| None is broken | Fay (late), p00 |" in text
+    assert "Habit: 12, None is broken: 2." in text
+
+
+def test_a_definition_that_changed_since_is_said_to_have(tmp_path):
+    session, then = Session(tmp_path), ek.Definition(activation="a", core="b")
+    session.define(then)
+    session.propose({"link": "habit", "definition": then.to_table()})
+    assert "Changed since" not in session.export()[0].read_text(encoding="utf-8")
+    session.define(ek.Definition(activation="a", core="c"))
+    text = (tmp_path / "decision-record.md").read_text(encoding="utf-8")
+    assert "Changed since in the team's definition: Core action." in text
+
+
 @pytest.mark.parametrize("plan", [{"loop": [1, {}], "definition": {"core": 3}, "earlier": [2], "remarks": 4, "n": "x"}, {"link": [1], "weeks": True, "look_again": 3, "users_needed": -1, "draft": "yes"}, {"decided_on": {}, "probability": "sure", "loop": {}, "verdict": ["x"]}])  # fmt: skip
 def test_a_plan_that_holds_anything_is_written_all_the_same(tmp_path, plan):
     session = Session(tmp_path / "Blue")

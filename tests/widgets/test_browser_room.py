@@ -80,7 +80,8 @@ def test_forty_votes_at_typing_speed_are_stored_before_and_after_the_reveal(room
         cast(room, name, number, by=by)
         wanted[name] = CHOICES[number - 1]
     until(room, lambda: stored(room, "votes")["votes"] == wanted)
-    assert ballot.locator(".engagekit-text").inner_text().startswith("40 votes in, masked")
+    said = ballot.locator(".engagekit-text")
+    until(room, lambda: said.inner_text().startswith("40 votes in, masked"))
 
     # The panels that follow take seconds; nobody waits for them.
     ballot.get_by_role("button", name="Reveal the votes").click()

@@ -37,10 +37,16 @@ def ballot(session: Session) -> Panel:
         ],
         vote_actions(NEEDED),
         handle,
+        key=ballot_key(session, LINK),
     )
     heading = "Vote: which link breaks earliest?"
     panel = Panel(heading, {}, answer, session, form=form, help=f"{HOW_TO_VOTE}.", pictured=False)
     return panel
+
+
+def ballot_key(session: Session, ballot: str) -> str:
+    """Name a ballot among all that one browser shows."""
+    return f"{session.folder.resolve()} {ballot}"
 
 
 def vote_actions(needed: str) -> list[dict[str, Any]]:

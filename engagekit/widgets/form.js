@@ -1,7 +1,16 @@
 // One press of a button, or Enter, is one message: all lines together. Custom messages are sent at once and in their
 // order, also while the kernel is busy; the values of ordinary widgets are held back then.
 const LOOK = "engagekit-look";  // a page has changed the definition: whoever shows answers looks whether they still hold
+// Votes that no kernel has answered yet, by ballot: a kernel that dies takes none with it, as the ballot that is drawn
+// next sends them again.
+const KEPT = window.engagekitKept ??= new Map();
 let made = 0;
+
+function keptOf(model) {
+    const key = model.get("key");
+    if (!KEPT.has(key)) KEPT.set(key, new Map());
+    return key ? KEPT.get(key) : new Map();
+}
 
 function tag(name, more = {}, children = []) {
     const node = document.createElement(name);
@@ -41,10 +50,17 @@ function watch(el, look) {
     };
 }
 
+// Lives as long as the model, also while the form is out of sight.
+function initialize({ model }) {
+    model.on("msg:custom", reply => keptOf(model).delete(reply.id));
+}
+
 function render({ model, el }) {
     const own = `engagekit-form-${Date.now()}-${made++}`;
     const inputs = new Map();
     const waiting = new Map();  // sent, not yet answered: id -> {message, action}
+    const kept = keptOf(model);
+    const leftOver = [...kept];
     let sent = 0;
     let saved = "";
 
@@ -70,8 +86,9 @@ function render({ model, el }) {
     }
 
     async function send(action, given, sure = false) {
-        const message = { id: ++sent, act: action.act, values: given, on: today(), sure };
+        const message = { id: `${own}:${++sent}`, act: action.act, values: given, on: today(), sure };
         waiting.set(message.id, { message, action });
+        if (action.clears) kept.set(message.id, { message, action });
         // Read before the first pause: what is typed next belongs to the next message.
         if (action.reads !== false && Object.keys(model.get("reads") || {}).length) {
             message.values = { ...given, ...(await others(model)) };
@@ -100,6 +117,13 @@ function render({ model, el }) {
         if (JSON.stringify(given) === saved) return;
         saved = JSON.stringify(given);
         send({ act: "draft", label: "", reads: false }, given);
+    }
+
+    // A kernel answers in order: what it has not answered before this, it never got.
+    function sendAgain() {
+        for (const [id, { message, action }] of leftOver) {
+            if (kept.delete(id)) send(action, message.values, message.sure);
+        }
     }
 
     function ask(reply, { message, action }) {
@@ -135,6 +159,7 @@ function render({ model, el }) {
         if (!about) return;
         waiting.delete(reply.id);
         if (![...waiting.values()].length || status.textContent.startsWith("On its way")) status.textContent = "";
+        if (about.action.act === "ping") { sendAgain(); return; }
         if (about.action.defines) window.dispatchEvent(new Event(LOOK));
         if (reply.ask) ask(reply, about);
         else if (!reply.kept) refused(reply, about);
@@ -167,7 +192,8 @@ function render({ model, el }) {
     model.on("msg:custom", answered);
     el.classList.add("engagekit-form");
     el.append(...rows, buttons, questions, status);
+    if (leftOver.length) send({ act: "ping", label: "", reads: false }, {});
     return () => { stop(); model.off("msg:custom", answered); };
 }
 
-export default { render };
+export default { initialize, render };

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     import ipywidgets as w
 
 
+PING = (
+    "ping"  # asks for an answer alone: whatever was sent before it has been handled, or never came
+)
+
+
 @dataclass(frozen=True)
 class Message:
     """What the browser sends: what to do, what stood in the fields, on which day there, and whether it was asked back."""
@@ -85,7 +90,7 @@ class Sender:
             sure=content.get("sure") is True,
         )
         try:
-            reply = self._handle(message)
+            reply = Reply() if message.act == PING else self._handle(message)
         except EngagekitError as error:
             reply = Reply(str(error), kept=False)
         told = {"said": reply.said, "kept": reply.kept, "ask": reply.ask}
@@ -98,12 +103,14 @@ class Form(Sender, anywidget.AnyWidget):
     What is sent is shown as on its way until Python has answered: what was not kept stands there again, so no keystroke
     is lost while a kernel is busy. With `reads`, the values of other controls come along as they stand in the browser.
     With `drafts`, what is typed is sent on leaving a line too, as ``draft``. With `watches`, the form asks, as ``look``,
-    whenever it comes into sight or a page changes the definition.
+    whenever it comes into sight or a page changes the definition. With a `key`, what no kernel has answered is sent again by
+    the form of this key that is drawn next.
     """
 
     _esm = Path(__file__).parent / "form.js"
     _css = Path(__file__).parent / "form.css"
 
+    key = traitlets.Unicode().tag(sync=True)
     fields: Any = traitlets.List().tag(sync=True)
     actions: Any = traitlets.List().tag(sync=True)
     drafts = traitlets.Bool(default_value=False).tag(sync=True)
@@ -119,10 +126,11 @@ class Form(Sender, anywidget.AnyWidget):
         reads: Mapping[str, w.Widget] | None = None,
         drafts: bool = False,
         watches: bool = False,
+        key: str = "",
     ) -> None:
-        super().__init__(
-            fields=fields, actions=actions, reads=dict(reads or {}), drafts=drafts, watches=watches
-        )
+        read = dict(reads or {})
+        super().__init__(fields=fields, actions=actions, reads=read, drafts=drafts, watches=watches)
+        self.key = key
         self.listen(handle)
 
 

@@ -11,7 +11,7 @@ from engagekit._base import LINK_NAMES, many, percent, plain
 from engagekit.diagnosis import LOSABLE, defined_links
 from engagekit.priority import explain_change, suggest_targets, what_changed_lately
 from engagekit.views import change_title, moved, targets_title
-from engagekit.widgets.ballots import handle_vote, vote_actions
+from engagekit.widgets.ballots import ballot_key, handle_vote, vote_actions
 from engagekit.widgets.form import Form, Message, Reply, action, line
 from engagekit.widgets.panel import Panel, Shown, choice, text
 from engagekit.widgets.targets import COVERED, comparable
@@ -55,6 +55,7 @@ def target_vote(session: Session, journeys: Journeys) -> Panel:
         [line("name", "Name", placeholder="who votes"), typed],
         [cast, reveal, action("take", "Set the medians as targets", defines=True), again],
         handle,
+        key=ballot_key(session, TARGETS),
     )
     heading = "Vote: at which rate would you stop worrying?"
     panel = Panel(heading, {}, answer, session, form=form)

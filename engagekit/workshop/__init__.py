@@ -84,7 +84,7 @@ Open the notebooks in their order, beginning with `00-start-here.ipynb`; run eac
 
 - `definition.toml` says what success is; notebook 01 changes it.
 - `session.json` keeps what you set, voted and decided, whole after every change; notebooks show it again.
-- `decision-record.md` and `.html` appear when you export the decision in notebook 07.
+- `decision-record.md` and `.html` say what was decided and on what it stands; they are written anew at every change.
 
 Everything stays in this folder; nothing is sent anywhere.
 """

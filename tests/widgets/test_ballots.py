@@ -157,6 +157,14 @@ def test_a_message_that_makes_no_sense_changes_nothing(session, content):
     assert session.votes() == {"Ada": "activation"}
 
 
+def test_a_ping_is_answered_and_does_nothing(session):
+    ballot = widgets.vote(session)
+    answer = ballot.form.receive({"act": "ping", "id": "one"})
+    assert (answer["id"], answer["kept"], session.votes()) == ("one", True, {})
+    other = widgets.vote(Session(session.folder.parent / "other"))
+    assert len({ballot.form.key, other.form.key, ""}) == 3, "a browser tells their votes apart"
+
+
 def test_a_vote_that_cannot_be_written_is_said_not_to_be_kept(session, monkeypatch):
     import os
 

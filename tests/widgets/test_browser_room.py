@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from itertools import cycle
 
 import pytest
@@ -32,7 +33,7 @@ OLDER = "of an older definition"
 @pytest.fixture(scope="module")
 def room(tmp_path_factory):
     place = tmp_path_factory.mktemp("room")
-    start(place / "ws", teams=["votes", "decides", "picks", "untouched"])
+    start(place / "ws", teams=["votes", "decides", "picks", "untouched", "dies"])
     (place / "home").mkdir()
     with lab(place / "ws", place / "home") as opened:
         yield opened
@@ -98,7 +99,9 @@ def test_forty_votes_at_typing_speed_are_stored_before_and_after_the_reveal(room
     question.wait_for()
     cast(room, "Zoe", 9, by="Enter")
     ballot.get_by_text("A vote needs a name, and the number of a choice.").wait_for()
-    assert ballot.get_by_label("Name", exact=True).input_value() == "Zoe", "what was refused stands there again"
+    assert ballot.get_by_label("Name", exact=True).input_value() == "Zoe", (
+        "what was refused stands there again"
+    )
     ballot.get_by_role("button", name="Start over").click()
     ballot.get_by_role("button", name="Keep them").click()
     assert stored(room, "votes")["votes"] == wanted
@@ -111,6 +114,35 @@ def test_forty_votes_at_typing_speed_are_stored_before_and_after_the_reveal(room
     words = panel_with(room, "input[type=password]").locator(".engagekit-text").inner_text()
     assert words.startswith("80 votes:")
     assert (room.outside, room.dialogs) == ([], [])
+    room.close()
+
+
+FREEZE = """() => { window.panel.sessionContext.session.kernel.requestExecute(
+    {code: 'import os, signal; os.kill(os.getpid(), signal.SIGSTOP)'}); }"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="a process cannot be frozen here")
+def test_votes_for_a_kernel_that_dies_are_stored_by_the_next_one(room):
+    room.open("dies/06-prioritize.ipynb")
+    run_all(room)
+    ballot = panel_with(room, "input[type=password]")
+    ballot.get_by_label("Name", exact=True).focus()
+    cast(room, "Ada", 1, by="Enter")
+    until(room, lambda: stored(room, "dies")["votes"] == {"Ada": "activation"})
+    room.page.evaluate(FREEZE)
+    room.page.wait_for_timeout(1000)
+    for name in ("Ben", "Cem", "Dan"):
+        cast(room, name, 2, by="Enter")
+    ballot.get_by_text("On its way, not stored yet: Ben, Cem, Dan").wait_for()
+    assert stored(room, "dies")["votes"] == {"Ada": "activation"}
+    room.restart()
+    run_all(room)
+    wanted = {"Ada": "activation", **dict.fromkeys(("Ben", "Cem", "Dan"), "habit")}
+    until(room, lambda: stored(room, "dies")["votes"] == wanted)
+    run_all(room)
+    ballot = panel_with(room, "input[type=password]")
+    assert ballot.get_by_text("has voted already").count() == 0, "none is sent twice"
+    assert stored(room, "dies")["votes"] == wanted
     room.close()
 
 

@@ -58,7 +58,8 @@ function render({ model, el }) {
             ...roles.map(role => row.event === "" && role.name !== "signup" ? tag("td") : cell(role, row)),
         ])));
         const more = rows.length - shown.length;
-        found.textContent = `${number.format(rows.length)} of ${number.format(model.get("rows").length)}${more ? `; the first ${MOST} shown` : ""}`;
+        const events = some => number.format(some.filter(row => row.event !== "").length);
+        found.textContent = `${events(rows)} of ${events(model.get("rows"))}${more ? `; the first ${MOST} shown` : ""}`;
         undo.disabled = !model.get("undoable");
         confirm.hidden = !model.get("guessed");
     }

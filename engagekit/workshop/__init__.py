@@ -311,7 +311,7 @@ def _agreement(teams: Sequence[Session]) -> str:
     if open_:
         drafts = " What stands below of theirs is a draft." if any(open_) else ""
         return f"{len(open_)} of {many(len(teams), 'team')} not decided yet.{drafts}"
-    return "All teams chose the same link."
+    return "All teams chose the same link." if any(decided) else "No team mends a link yet."
 
 
 def _rows(columns: Sequence[dict[str, str]]) -> str:

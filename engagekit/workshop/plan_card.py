@@ -89,7 +89,8 @@ def _first(facts: dict[str, Any]) -> str:
             told = "No targets are set, so the log names no link: agree on targets first, in notebook 01 or 06."
         else:
             told = plain(facts.get("instead", "The log names none."))
-        return f"We mend no link yet; {who}. {told}"
+        head = "We mend no link yet." if owner == NOBODY else f"We mend no link yet; {who}."
+        return f"{head} {told}"
     return f"We mend {name_of(facts['link'])}{_with(facts)}; {who}."
 
 

@@ -81,7 +81,7 @@ def plan_rows(plan: Mapping[str, Any]) -> Rows:
         ("Metric", _text(facts, "metric")),
         ("Today", counted(facts) or _text(facts, "baseline")),
         ("Goal of the play", _rate(facts, "target")),
-        ("The play starts on", _text(facts, "starts_on")),
+        ("The play starts on", _text(facts, "starts_on") if facts.get("link") else ""),
         ("Look again on", _look_again(facts)),
         ("Sign-ups needed to see it", _signups(facts)),
         ("Users to be judged", _judged(facts)),
@@ -126,6 +126,10 @@ def _against(facts: Mapping[str, Any]) -> str:
 
 def _look_again(facts: dict[str, Any]) -> str:
     day, weeks = _text(facts, "look_again"), after(facts)
+    if not facts.get(
+        "link"
+    ):  # no play starts; on the same day means: as soon as the team has done its part
+        return "" if day == _text(facts, "starts_on") else day
     return f"{day}, {weeks}" if day and weeks and facts.get("starts_on") else day
 
 

@@ -206,6 +206,8 @@ def test_where_the_log_names_no_link_the_card_starts_from_none(session, log, jou
     assert "link" not in session.part("plan")
     send(panel, "decide", by="Dana")
     assert "| Link to mend first | none yet |" in record(session)
+    assert "The play starts on" not in record(session)
+    assert "0 weeks" not in record(session)
     panel.controls["link"].value = "activation"
     assert "We mend Activation with" in panel.text
 

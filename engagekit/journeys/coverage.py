@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BY_CONSTRUCTION, MOSTLY = "activation by construction", 0.9
 FIRST_EVENT, NOT_DEFINED = "first event is sign-up", "not defined"  # kinds of remarks
+GUESSED = "definition guessed"  # a kind of remark too
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,9 @@ def _of_now(journeys: Journeys) -> list[Remark]:
 
 def _of_definition(definition: Definition, at_once: int, users: int) -> list[Remark]:
     found = []
+    if definition.guessed:
+        text = "The definition is guessed from the log, and nobody has confirmed it."
+        found.append(Remark(GUESSED, ("definition",), text))
     if definition.signup is None:
         found.append(
             Remark(

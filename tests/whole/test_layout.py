@@ -41,7 +41,9 @@ FACES = {"charts", "tables"}  # the two faces of `views`, which know its rooms
 HEAVY = {
     "altair",
     "great_tables",
+    "anywidget",
     "ipywidgets",
+    "jinja2",
     "IPython",
     "vl_convert",
     "narwhals",
@@ -160,7 +162,9 @@ def test_no_module_stands_on_itself():
     [
         ("altair", ("chart", "offline", "widget", "report", "views")),
         ("great_tables", ("table", "views.table")),
+        ("anywidget", ("widget",)),
         ("ipywidgets", ("widget", "_base.notebook_progress")),
+        ("jinja2", ("workshop",)),
         ("mcp", ("agents",)),
         ("narwhals", ("portable", "engines", "elsewhere", "sql", "rollups")),
     ],

@@ -17,6 +17,7 @@ from engagekit.views.funnels_chart import funnel, step_drop_off
 from engagekit.views.metrics_chart import metrics
 from engagekit.views.offline import svg, use_offline_charts
 from engagekit.views.rhythm_chart import lifecycle, stickiness
+from engagekit.views.track_chart import track
 
 __all__ = [
     "activations",
@@ -42,6 +43,7 @@ __all__ = [
     "svg",
     "targets",
     "threshold_grid",
+    "track",
     "usage_interval",
     "use_offline_charts",
 ]

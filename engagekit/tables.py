@@ -19,6 +19,7 @@ from engagekit.views import (
     funnels_table,
     metrics_table,
     rhythm_table,
+    track_table,
 )
 from engagekit.views.table import Table
 
@@ -26,34 +27,13 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engagekit.priority import Priority
-    from engagekit.review import Experiment
+    from engagekit.review import Experiment, Tracked
 
 __all__ = [
-    "Table",
-    "activations",
-    "change",
-    "curve",
-    "day_map",
-    "diagnosis",
-    "dumbbell",
-    "engagement_matrix",
-    "experiment",
-    "funnel",
-    "heatmap",
-    "lifecycle",
-    "loop",
-    "loop_by_quarter",
-    "metrics",
-    "product_clock",
-    "replay",
-    "segments",
-    "step_drop_off",
-    "stickiness",
-    "survival",
-    "targets",
-    "threshold_grid",
-    "usage_interval",
-]
+    "Table", "activations", "change", "curve", "day_map", "diagnosis", "dumbbell", "engagement_matrix", "experiment",
+    "funnel", "heatmap", "lifecycle", "loop", "loop_by_quarter", "metrics", "product_clock", "replay", "segments",
+    "step_drop_off", "stickiness", "survival", "targets", "threshold_grid", "track", "usage_interval",
+]  # fmt: skip
 
 
 def heatmap(curves: pl.DataFrame, *, period: str | None = None, most: int = 40) -> Table:
@@ -440,3 +420,19 @@ def replay(record: pl.DataFrame) -> Table:
         The numbers of the chart of that name.
     """
     return Table("replay", experiment_table.replay(record))
+
+
+def track(found: Tracked) -> Table:
+    """Tabulate what `track` returns: the rate before, since, and the goal.
+
+    Parameters
+    ----------
+    found
+        What `engagekit.track` returns.
+
+    Returns
+    -------
+    Table
+        One row per side, and one for the goal.
+    """
+    return Table("track", track_table.track(found))

@@ -99,7 +99,7 @@ SHOWN = {
     "metrics": "metrics", "diagnose": "diagnosis", "compare_first_weeks": "dumbbell", "strongest": "dumbbell",
     "find_threshold": "threshold_grid", "day_by_day": "day_map", "lifecycle": "lifecycle", "stickiness": "stickiness",
     "funnel": "funnel", "prioritize": "loop", "suggest_targets": "targets", "explain_change": "change",
-    "compare_activations": "activations", "experiment": "experiment", "replay": "replay",
+    "compare_activations": "activations", "experiment": "experiment", "replay": "replay", "track": "track",
 }  # fmt: skip
 
 

@@ -39,6 +39,7 @@ OF_JOURNEYS = {
         ek.experiment(j, variant=j.properties[0], link="activation", control="free"),
     ),
     "replay": lambda j: (ek.replay(j),),
+    "track": lambda j: (ek.track(j, since="2025-11-01", link="activation", goal=0.6),),
 }
 OF_EVENTS = {
     "activations": lambda made: (ek.compare_activations(made.events, made.definition, {"a": "first_project", "b": "connect_done"}, as_of=made.as_of),),

@@ -163,6 +163,7 @@ _MODULES = {
     "matchers": "matchers",
     "playbook": "playbook",
     "priority": "priority",
+    "room": "workshop.room",
     "strata": "strata",
     "tables": "tables",
     "widgets": "widgets",

@@ -311,7 +311,7 @@ def draft(
 
 @app.command
 def lab(folder: Path = Path(), /, *, browser: bool = True, port: int = 8888) -> int:
-    """Open JupyterLab on a workshop folder.
+    """Open JupyterLab on a workshop folder, at the first page of its team, with the verdict in place.
 
     Parameters
     ----------
@@ -324,7 +324,7 @@ def lab(folder: Path = Path(), /, *, browser: bool = True, port: int = 8888) -> 
     """
     from engagekit.cli.opening import open_lab
 
-    return open_lab(folder, browser=browser, port=port)
+    return open_lab(folder, browser=browser, port=port, say=note)
 
 
 @app.command

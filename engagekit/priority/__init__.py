@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engagekit.priority.bare_verdict import bare_verdict
 from engagekit.priority.counts import accounts_of, counted_flags, link_cells, totals
-from engagekit.priority.earliest import earliest_broken
+from engagekit.priority.earliest import NONE_BROKEN, earliest_broken
 from engagekit.priority.explained_change import explain_change, what_changed_lately
 from engagekit.priority.instead import later
 from engagekit.priority.loop_facts import loop_facts
@@ -16,6 +16,7 @@ from engagekit.priority.verdict import ELSEWHERE, Priority, prioritize, priority
 
 __all__ = [
     "ELSEWHERE",
+    "NONE_BROKEN",
     "OWN_PAST",
     "SOONER",
     "Plan",

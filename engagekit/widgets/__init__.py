@@ -24,6 +24,7 @@ __all__ = [
     "definition_picker",
     "note",
     "other_activations",
+    "own_log",
     "play_card",
     "play_tracker",
     "rule_thresholds",
@@ -83,6 +84,9 @@ def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
     return Panel("Explore the cohort curve", controls, answer, session, "cohort explorer")
 
 
+FEW = 30  # users from which a share is called one, as in the picture
+
+
 def _looked_at(state: dict[str, Any], known: int) -> str:
     period, last = state["period"], state["periods"] - 1
     if not known:
@@ -93,6 +97,8 @@ def _looked_at(state: dict[str, Any], known: int) -> str:
 
 def _came_back(row: dict[str, Any], state: dict[str, Any]) -> str:
     who = f"{group(row[state['by']])}: " if state["by"] else ""
+    if row["of"] < FEW:
+        return f"{who}{state['period'].capitalize()} {row['period']}: {count(row['n'])} of {count(row['of'])} came back, too few to call it a share."
     span = f"{percent(row['low'])} to {percent(row['high'])}"
     later = " or later" if state["mode"] == "on_or_after" else ""
     return (
@@ -223,6 +229,13 @@ def play_card(session: Session, priority: Priority, *, today: Any) -> Panel:
     from engagekit.widgets.room import card
 
     return card(session, priority, today=today)
+
+
+def own_log(session: Session) -> Panel:
+    """Look at a log of one's own and make notebooks that stand on it, without a terminal; `.value` is nothing."""
+    from engagekit.widgets.bringing import own_log as bring
+
+    return bring(session)
 
 
 def note(session: Session, section: str) -> Panel:

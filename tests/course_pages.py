@@ -62,14 +62,21 @@ def _made(log: str) -> tuple[Any, Any, ek.Definition]:
     made = ek.simulate(users=30 if log == "thirty users" else 1500, seed=4)
     definition = made.definition
     if log == "bare":
-        return made.events, None, dataclasses.replace(definition, steps=(), targets={}, advanced=(), advocacy=())
+        return (
+            made.events,
+            None,
+            dataclasses.replace(definition, steps=(), targets={}, advanced=(), advocacy=()),
+        )
     if log == "no sign-up":
         events = made.events.lazy().filter(pl.col("event") != definition.signup)
         return events, made.users, dataclasses.replace(definition, signup=None, steps=())
     if log == "undecided":
         loop = ek.prioritize(ek.rollup(made.events, definition, users=made.users)).table
         rates = dict(loop.select("link", "rate").iter_rows())
-        targets = {"activation": rates["activation"] + definition.margin, "habit": rates["habit"] + 0.01}
+        targets = {
+            "activation": rates["activation"] + definition.margin,
+            "habit": rates["habit"] + 0.01,
+        }
         return made.events, made.users, dataclasses.replace(definition, targets=targets)
     return made.events, made.users, definition
 

@@ -300,11 +300,23 @@ def tested(journeys: Journeys, link: str | None) -> Any:
 
 
 def trial_size(session: Session, priority: Priority) -> Handout:
-    """Say what a test of the plan would take, where there is a link to test."""
-    link = session.part("plan").get("link") or priority.link
+    """Say what a test of the plan would take, where there is a link to test and something left to show."""
+    made = session.part("plan")
+    link = made.get("link") or priority.link
     if link not in LINKS:
         return said("No link is planned or named, so there is no test to size.")
-    return said(plan(priority, link=link, experiment=True).sentence)
+    row = next(r for r in priority.table.to_dicts() if r["link"] == link)
+    aim = made.get("target") if made.get("link") else row["target"]
+    aim = aim if isinstance(aim, float) and 0 < aim < 1 else None
+    if (
+        aim is not None
+        and row["rate"] is not None
+        and aim - row["rate"] < priority.definition.margin
+    ):
+        return said(
+            f"{LINK_NAMES[link]} stands at {percent(row['rate'])}, the goal is {percent(aim)}: little is left for a test to show."
+        )
+    return said(plan(priority, link=link, goal=aim, experiment=True).sentence)
 
 
 def due(session: Session, journeys: Journeys) -> Handout:

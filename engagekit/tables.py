@@ -9,32 +9,22 @@ from typing import TYPE_CHECKING
 
 from engagekit.journeys import MIN_GROUP
 from engagekit.views import (
-    cadence_table,
-    changes_table,
-    clock_table,
-    cohorts_table,
-    diagnosis_table,
-    experiment_table,
-    first_days_table,
-    first_weeks_table,
-    funnels_table,
-    metrics_table,
-    rhythm_table,
-    timeline_table,
-)
+    cadence_table, changes_table, clock_table, cohorts_table, diagnosis_table, experiment_table, first_days_table,
+    first_weeks_table, funnels_table, metrics_table, rhythm_table, timeline_table, track_table,
+)  # fmt: skip
 from engagekit.views.table import Table
 
 if TYPE_CHECKING:
     import polars as pl
 
     from engagekit.priority import Priority
-    from engagekit.review import Experiment
+    from engagekit.review import Experiment, Tracked
 
 __all__ = [
     "Table", "activations", "change", "curve", "day_map", "diagnosis", "dumbbell", "engagement_matrix",
     "experiment", "funnel", "heatmap", "lifecycle", "loop", "loop_by_quarter", "metrics",
     "product_clock", "replay", "segments", "step_drop_off", "stickiness", "survival", "targets",
-    "threshold_grid", "timeline", "usage_interval",
+    "threshold_grid", "timeline", "track", "usage_interval",
 ]  # fmt: skip
 
 
@@ -445,3 +435,19 @@ def timeline(days: pl.DataFrame, *, most: int = 200) -> Table:
         The numbers of the chart of that name.
     """
     return Table("timeline", timeline_table.timeline(days, most=most))
+
+
+def track(found: Tracked) -> Table:
+    """Tabulate what `track` returns: the rate before, since, and the goal.
+
+    Parameters
+    ----------
+    found
+        What `engagekit.track` returns.
+
+    Returns
+    -------
+    Table
+        One row per side, and one for the goal.
+    """
+    return Table("track", track_table.track(found))

@@ -102,6 +102,7 @@ SHOWN = {
     "find_threshold": "threshold_grid", "day_by_day": "day_map", "lifecycle": "lifecycle", "stickiness": "stickiness",
     "funnel": "funnel", "prioritize": "loop", "suggest_targets": "targets", "explain_change": "change",
     "compare_activations": "activations", "experiment": "experiment", "replay": "replay", "timeline": "timeline",
+    "track": "track",
 }  # fmt: skip
 
 

@@ -74,7 +74,7 @@ class _Task:
     rows: int
     own: list[str]  # properties to take from events
     signups: pl.DataFrame | None = None  # first sign-up events, where they are known already
-    buckets: tuple[Path, ...] = ()
+    buckets: tuple[list[Path], ...] = ()
     spelling: dict[str, str] = field(
         default_factory=dict
     )  # names of events that are written otherwise

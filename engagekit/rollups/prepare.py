@@ -62,8 +62,8 @@ def prepare_events(
         A path that `scan_events` reads with its defaults, or a frame: what `scan_events` returned (say there
         which columns are which).
     folder
-        Where to write; new or empty, or where this very call was interrupted. It needs about twice as much disk as the
-        log as parquet.
+        Where to write; new or empty, or where this very call was interrupted. It needs somewhat more disk
+        than the log as parquet.
     definition
         A definition, or the path of its file: only the properties it asks for are kept.
     keep

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from engagekit.first_weeks import first_paths as first_paths
     from engagekit.first_weeks import how_often as how_often
     from engagekit.first_weeks import how_soon as how_soon
+    from engagekit.first_weeks import lever_test as lever_test
     from engagekit.first_weeks import outcomes as outcomes
     from engagekit.first_weeks import strongest as strongest
     from engagekit.funnels import funnel as funnel
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from engagekit.survival import compare_survival as compare_survival
     from engagekit.survival import flattening as flattening
     from engagekit.survival import project_curve as project_curve
+    from engagekit.survival import projection_error as projection_error
     from engagekit.survival import survival as survival
     from engagekit.views import use_offline_charts as use_offline_charts
     from engagekit.workshop import Draft as Draft
@@ -119,6 +121,7 @@ _HOMES = {
     "how_soon": "first_weeks",
     "label_users": "diagnosis",
     "lifecycle": "engagement",
+    "lever_test": "first_weeks",
     "load_sample": "simulation",
     "metrics": "measures",
     "outcomes": "first_weeks",
@@ -128,6 +131,7 @@ _HOMES = {
     "prioritize": "priority",
     "product_clock": "journeys",
     "project_curve": "survival",
+    "projection_error": "survival",
     "pseudonymize": "ingest",
     "read_users": "ingest",
     "replay": "review",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
+from engagekit._base import is_whole
 from engagekit.errors import DefinitionError, listing
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _settle(match: Match, event: object, where: Mapping[str, Any], times: object
     faults = (
         [] if isinstance(event, str) and event else [f"an event name is a text, not {event!r}."]
     )
-    if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= MOST_TIMES:
+    if not is_whole(times, most=MOST_TIMES):
         faults.append(
             f"times is {times!r}; it takes a whole number from 1 to {MOST_TIMES:,}. "
             "(A property of that name goes into the table where: {'event': …, 'where': {'times': …}}.)"

@@ -24,7 +24,7 @@ STAGES: dict[str, list[list[str]]] = {
         [*PYTHON, *PYTEST, *TWO_AT_A_TIME, "--cov=engagekit", "--cov-report="],
         [*PYTHON, "-m", "tests.branches"],
     ],
-    "slow": [[*PYTHON, *PYTEST, "-m", "slow and not browser and not spark"]],
+    "slow": [[*PYTHON, *PYTEST, *TWO_AT_A_TIME, "-m", "slow and not browser and not spark"]],
     "oldest": [[*PYTHON, "-m", "tests.oldest"]],
     "spark": [[*PYTHON, *PYTEST, "-m", "spark"]],
     "notebooks": [[*PYTHON, "-m", "tests.notebooks"]],

@@ -45,12 +45,9 @@ def figures(package: Path) -> dict[str, int]:
     arrows = {
         (room[a], room[b]) for a, b, _ in rows if room[a] != room[b] and room[b] not in GROUND
     }
-    users, importers = defaultdict(set), defaultdict(set)
-    for a, b, name in rows:
+    importers = defaultdict(set)
+    for a, b, _ in rows:
         importers[b].add(a)
-        if name:
-            users[b, name].add(a)
-    # A name that a room hands out counts for whoever takes it at the door.
     top = [m for m in modules if "." not in m and not m.startswith("__")]
     lines = sum(path.read_text(encoding="utf-8").count("\n") for path in package.rglob("*.py"))
     first = {p.name for p in package.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
@@ -63,8 +60,30 @@ def figures(package: Path) -> dict[str, int]:
         "files": len(modules),
         "lines": lines,
         "modules at the top with one importer": len(alone),
-        "names used by one other module only": sum(len(by) == 1 for by in users.values()),
+        "names used by one other module only": sum(
+            len(by) == 1 for by in users_of(modules, rows).values()
+        ),
     }
+
+
+def users_of(
+    modules: dict[str, ast.Module], rows: list[tuple[str, str, str]]
+) -> dict[tuple[str, str], set[str]]:
+    """Say which modules use a name of another; what a room hands out counts for whoever takes it at the door."""
+    homes = {(a, name): (b, name) for a, b, name in rows if name and b.startswith(f"{a}.")}
+    users = defaultdict(set)
+    for user, at, name in rows:
+        found = (at, name)
+        while found in homes:
+            found = homes[found]
+        handed_on = found[0].startswith(f"{user}.") and not _uses(modules[user], name)
+        if name and not handed_on:
+            users[found].add(user)
+    return users
+
+
+def _uses(tree: ast.Module, name: str) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(tree))
 
 
 if __name__ == "__main__":

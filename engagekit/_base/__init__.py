@@ -32,7 +32,9 @@ from engagekit._base.formatting import (
     sure,
     times_as_often,
 )
+from engagekit._base.html import table_in_html
 from engagekit._base.notebook_progress import bar, in_notebook
+from engagekit._base.parameters import is_number, is_share, is_whole, share_faults, whole_faults
 from engagekit._base.progress import Progress, ticking
 from engagekit._base.remarks import Remark
 from engagekit._base.showing import as_html, as_plain, as_text_html, plain_fields
@@ -60,6 +62,9 @@ __all__ = [
     "in_markdown",
     "in_notebook",
     "in_spreadsheet",
+    "is_number",
+    "is_share",
+    "is_whole",
     "last_index",
     "later",
     "local_clock",
@@ -70,13 +75,16 @@ __all__ = [
     "period_table",
     "plain",
     "plain_fields",
+    "share_faults",
     "since_index",
     "span_of",
     "sure",
     "sweep",
+    "table_in_html",
     "ticking",
     "times_as_often",
     "turns_at",
+    "whole_faults",
     "write_whole",
     "writing",
 ]

@@ -102,16 +102,6 @@ def period_start(index: pl.Expr, calendar: Calendar) -> pl.Expr:
     return (index * 7 - _INTO_WEEK[calendar.week_start]).cast(pl.Int32).cast(pl.Date)
 
 
-def start_dtype(calendar: Calendar) -> pl.DataType:
-    """Say what `period_start` gives: dates, or naive times for hours."""
-    return pl.Datetime("us") if calendar.period == "hour" else pl.Date()
-
-
-def period_floor(at: pl.Expr, calendar: Calendar) -> pl.Expr:
-    """Cut an instant to the start of its local period: a local date, or a naive local time for hours."""
-    return period_start(period_index(at, calendar), calendar)
-
-
 def index_at(moment: datetime, calendar: Calendar) -> int:
     """Give the number of the period that holds one instant."""
     found = pl.select(period_index(pl.lit(moment, AT), calendar)).item()

@@ -26,19 +26,23 @@ _FORMULA = re.compile(
 
 
 def percent(share: float | None, *, digits: int = 0) -> str:
-    """Write a share as a percentage, an unknown one as a dash.
+    """Write a share as a percentage, an unknown one as a dash; what is not none is not 0%, what is not all not 100%.
 
     Examples
     --------
     >>> percent(0.314), percent(0.0042), percent(0.0001), percent(None)
     ('31%', '0.4%', 'under 0.1%', '–')
+    >>> percent(0.996), percent(0.9999), percent(1.0)
+    ('99.6%', 'over 99.9%', '100%')
     """
     if share is None or share != share:
         return "–"
     value = 100 * share
     if 0 < value < 0.1:
         return "under 0.1%"
-    if digits == 0 and 0 < abs(value) < 1:
+    if 99.9 < value < 100:
+        return "over 99.9%"
+    if digits == 0 and (0 < abs(value) < 1 or 99 < value < 100):
         digits = 1
     return f"{value:.{digits}f}%"
 

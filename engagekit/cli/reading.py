@@ -12,7 +12,7 @@ from cyclopts import Parameter
 import engagekit as ek
 from engagekit.definition import OUR_COLUMNS, property_faults
 from engagekit.errors import ColumnError, ParameterError, listing, nearest
-from engagekit.ingest import as_defined, find_files, own_columns
+from engagekit.ingest import PresetName, as_defined, find_files, own_columns
 from engagekit.journeys import ASSIGNED
 from engagekit.log import COLUMNS
 from engagekit.rollups import is_prepared, open_prepared
@@ -22,18 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import polars as pl
-
-Preset = Literal[
-    "posthog",
-    "amplitude",
-    "mixpanel",
-    "mixpanel_before_2023",
-    "segment",
-    "ga4",
-    "snowplow",
-    "rudderstack",
-    "matomo",
-]
 
 
 @Parameter(name="*")
@@ -68,7 +56,7 @@ class Reading:
     """
 
     definition: Annotated[Path | None, Parameter(name=["--definition", "-d"])] = None
-    preset: Preset | None = None
+    preset: PresetName | None = None
     user: str | None = None
     event: str | None = None
     at: str | None = None

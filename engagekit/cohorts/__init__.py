@@ -23,7 +23,6 @@ from engagekit.cohorts.parameters import (
     moment_faults,
     refuse,
     terms_faults,
-    whole_faults,
 )
 from engagekit.cohorts.pooled import pooled_curve
 from engagekit.cohorts.returns import hits, returns
@@ -54,7 +53,6 @@ __all__ = [
     "refuse",
     "retention",
     "try_expression",
-    "whole_faults",
 ]
 
 if TYPE_CHECKING:

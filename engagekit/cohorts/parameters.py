@@ -8,7 +8,11 @@ from typing import Any, Literal, TypeAlias
 
 import polars as pl
 
-from engagekit._base import Calendar, calendar_faults
+from engagekit._base import (
+    Calendar,
+    calendar_faults,
+    whole_faults,
+)
 from engagekit.errors import EngagekitError, ParameterError, check_choice, listing
 from engagekit.instants import instant
 from engagekit.matchers import as_matches
@@ -81,13 +85,6 @@ def moment_faults(name: str, moment: object) -> list[str]:
     except ParameterError as error:
         return [str(error)]
     return []
-
-
-def whole_faults(name: str, value: object) -> list[str]:
-    """Return the fault of what should be a whole number of at least 1."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return []
-    return [f"{name} is {value!r}; it takes a whole number of at least 1."]
 
 
 def _bracket_faults(brackets: object) -> list[str]:

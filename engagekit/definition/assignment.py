@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engagekit._base import is_share
 from engagekit.errors import DefinitionError, listing
 from engagekit.matchers import Matcher, as_matches, match_of, to_plain
 
@@ -102,10 +103,7 @@ def assignment_of(table: object, faults: list[str]) -> Assignment | None:
 
 def share_faults(shares: object) -> list[str]:
     """Return what is wrong with the intended shares of a test's arms."""
-    sound = isinstance(shares, Mapping) and all(
-        isinstance(s, (int, float)) and not isinstance(s, bool) and 0 < s < 1
-        for s in shares.values()
-    )
+    sound = isinstance(shares, Mapping) and all(is_share(s) for s in shares.values())
     if sound and isinstance(shares, Mapping) and abs(sum(shares.values()) - 1) < 1e-6:
         return []
     return [f"shares is {shares!r}; it takes each arm with its share, above 0 and 1 in all."]

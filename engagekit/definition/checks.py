@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from engagekit._base import is_number, is_share, is_whole
 from engagekit.errors import StoredFileError, listing, nearest
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def outcome_faults(window: object, first_days: object) -> list[str]:
     if not (
         isinstance(window, tuple)
         and len(window) == 2
-        and all(isinstance(d, int) and not isinstance(d, bool) for d in window)
+        and all(is_whole(d, least=-math.inf) for d in window)
     ):
         return [f"outcome_days is {window!r}; it takes two whole numbers, such as [28, 42]."]
     if not window[0] < window[1]:
@@ -80,7 +82,7 @@ def outcome_faults(window: object, first_days: object) -> list[str]:
 def target_faults(targets: object, margin: object, links: Sequence[str]) -> list[str]:
     """Name what no targets and no margin can be."""
     faults = []
-    if type(margin) not in {int, float} or not 0 <= margin < 1:  # type: ignore[operator]
+    if not (is_number(margin) and 0 <= margin < 1):
         faults.append(f"margin is {margin!r}; it takes a share such as 0.02, 2 points.")
     if not isinstance(targets, Mapping):
         return [
@@ -92,7 +94,7 @@ def target_faults(targets: object, margin: object, links: Sequence[str]) -> list
             faults.append(
                 f"targets names {name!r}, which is no link.{nearest(str(name), links)} Links are {listing(links)}."
             )
-        elif isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1:
+        elif not is_share(rate):
             faults.append(
                 f"the target of {name} is {rate!r}; it takes a share between 0 and 1, such as 0.35 for 35%."
             )
@@ -119,18 +121,14 @@ def day_faults(days: Mapping[str, object], interval: object) -> list[str]:
         optional = name in {"habit_days", "depth_days", "depth_within_days", "burn_in_days"}
         if value is None and optional:
             continue
-        if type(value) is not int or not least <= value <= MOST_DAYS:
+        if not is_whole(value, least=least, most=MOST_DAYS):
             faults.append(
                 f"{name} is {value!r}; it takes a whole number of at least {least}, and at most {MOST_DAYS:,}."
             )
     first = days["first_days"]
     if isinstance(first, int) and first > LONGEST_FIRST_DAYS:
         faults.append(f"first_days is {first}; it can be at most {LONGEST_FIRST_DAYS}.")
-    if interval is not None and (
-        isinstance(interval, bool)
-        or not isinstance(interval, (int, float))
-        or not 0 < interval <= MOST_DAYS
-    ):
+    if interval is not None and (not (is_number(interval) and 0 < interval <= MOST_DAYS)):
         faults.append(
             f"usage_interval_days is {interval!r}; it takes a number above 0, and at most {MOST_DAYS:,}."
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engagekit._base import is_whole
 from engagekit.errors import DefinitionError, EngagekitError, nearest
 from engagekit.instants import zone
 from engagekit.matchers import Matcher, as_matches, to_plain
@@ -100,7 +101,7 @@ class Read:
         if name in {"columns", "unpivot", "keep"}:
             return texts
         if name == "skip":
-            return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+            return is_whole(value, least=0)
         if name == "identities":
             return bool(value == "log")
         if name == "exclude":

@@ -9,7 +9,6 @@ from engagekit.diagnosis.labels import (
     diagnose,
     label_users,
     labelled,
-    largest_early_problem,
 )
 from engagekit.diagnosis.links import (
     FLAGS,
@@ -35,7 +34,6 @@ __all__ = [
     "diagnose",
     "label_users",
     "labelled",
-    "largest_early_problem",
     "link_flags",
     "meets_depth_rule",
     "recent_days",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.diagnosis.recent import UNSET, recent_signups
-from engagekit.diagnosis.user_state import standing
+from engagekit.diagnosis.recent import UNSET, recent_since
+from engagekit.diagnosis.user_state import GAPS_NEEDED, own_rhythm, standing
 from engagekit.intervals import wilson_columns
 from engagekit.journeys import (
     FIRST_EVENT,
@@ -17,13 +17,18 @@ from engagekit.journeys import (
     NOT_DEFINED,
     basis,
     check_journeys,
+    clock_before,
+    facts_of,
     gathered,
     group_names,
+    rhythm_before,
     windows_of,
 )
+from engagekit.playbook import NO_PLAY, PLAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from engagekit._base import Remark
     from engagekit.diagnosis.recent import Recent
@@ -67,17 +72,24 @@ PLATEAUED = ~QUIET & ~DEEP
 HAD_TIME = ACTIVATED & (RETURNED | HABIT_OVER)
 ANYONE_ELSE = pl.lit(value=True)
 
-# The first rule that a user meets is theirs; who meets none is too early to judge.
+
+def _of_play(label: str, among: pl.Expr, when: pl.Expr) -> Rule:
+    """Take the words of a rule from the play that mends its problem."""
+    play = next(play for play in PLAYS if play.label == label)
+    return Rule(play.if_users, play.problem, play.name, label, among, when)
+
+
+# The first rule that a user meets is theirs; who meets none is too early to judge. What the problem is and which play
+# mends it stands in the playbook.
 # fmt: off
 RULES = (
-    #     If users ...                 then the problem is ...       so start with the play   label            among                  when
-    Rule("Activate once and vanish",   "Repeat value",               "Repeat Value",          "vanished",      HAD_TIME,              VANISHED),
-    Rule("Start but stall",            "Progress",                   "Progress & Momentum",   "stalled",       MISSED_START,          STALLED),
-    Rule("Abandon specific steps",     "Friction",                   "Contextual Guidance",   "friction",      MISSED_START,          STEP_OPEN),
-    Rule("Plateau",                    "Discovery",                  "Feature Discovery",     "plateau",       REPEATED & DEPTH_OVER, PLATEAUED),
-    Rule("Drift away quietly",         "Re-engagement",              "Re-engagement",         "drift",         REPEATED,              QUIET),
-    Rule("Come back and go deeper",    None,                         None,                    "healthy",       REPEATED,              DEEP),
-    Rule("Never start",                "acquisition or tracking",    None,                    "never_started", MISSED_START,          ANYONE_ELSE),
+    _of_play("vanished",      HAD_TIME,               VANISHED),
+    _of_play("stalled",       MISSED_START,           STALLED),
+    _of_play("friction",      MISSED_START,           STEP_OPEN),
+    _of_play("plateau",       REPEATED & DEPTH_OVER,  PLATEAUED),
+    _of_play("drift",         REPEATED,               QUIET),
+    Rule("Come back and go deeper", None,    None, "healthy",       REPEATED,     DEEP),
+    Rule("Never start",             NO_PLAY, None, "never_started", MISSED_START, ANYONE_ELSE),
 )
 # fmt: on
 RHYTHM = ("silence_days", "silence", "usual_gap", "longest_gap", "times_usual")
@@ -151,7 +163,7 @@ def label_users(journeys: Journeys) -> pl.DataFrame:
     [('ann', 'vanished', None), ('bob', 'friction', 'Setup')]
     """
     check_journeys(journeys)
-    columns = ("user_id", "label", "step", *RHYTHM)
+    columns = [pl.col("user_id"), *named(journeys), pl.col(RHYTHM)]
     found = gathered(journeys, lambda part: labelled(part).select(columns)).sort("user_id")
     # Divided last, in one order: polars' last digit depends on where in a column a number stands.
     times = (pl.col("silence") / pl.col("usual_gap")).alias(RHYTHM[-1])
@@ -159,26 +171,39 @@ def label_users(journeys: Journeys) -> pl.DataFrame:
     return found.collect().with_columns(times).with_columns(days)
 
 
-def labelled(journeys: Journeys) -> pl.LazyFrame:
-    """Label users lazily: what `label_users` gives, and ``_among_<label>`` for who could show it."""
-    facts = standing(journeys, silent_for=windows_of(journeys.definition)["habit"])
+def labelled(journeys: Journeys, *, keep: Sequence[str] = ()) -> pl.LazyFrame:
+    """Label users lazily: what `label_users` gives, ``_among_<label>`` for who could show it, and properties as ``by:<name>``.
+
+    `label` is an Enum of `LABELS`, `step` the place of a step.
+    """
+    terms = standing(journeys, silent_for=windows_of(journeys.definition)["habit"], keep=keep)
+    kind = pl.Enum(LABELS)
     first_match = pl.coalesce(
-        *[pl.when(rule.among & rule.when).then(pl.lit(rule.label)) for rule in RULES],
-        pl.lit(TOO_EARLY),
+        *[pl.when(rule.among & rule.when).then(pl.lit(rule.label, kind)) for rule in RULES],
+        pl.lit(TOO_EARLY, kind),
     )
     drifting = pl.col("label") == "drift"
-    return facts.with_columns(
+    return terms.with_columns(
         first_match.alias("label"),
         *[rule.among.alias(f"_among_{rule.label}") for rule in RULES],
     ).select(
         "user_id",
+        "signed_up_at",
         "label",
         pl.when(pl.col("label") == "friction").then("open_step").alias("step"),
         pl.when(drifting).then("silence_days").alias("silence_days"),
         *[pl.when(drifting).then(pl.col(c).clip(0)).alias(c) for c in RHYTHM[1:-1]],
         pl.when(drifting).then(SILENCE / USUAL_GAP).alias(RHYTHM[-1]),
         pl.col("^_among_.*$"),
+        *[f"by:{name}" for name in dict.fromkeys(keep)],
     )
+
+
+def named(journeys: Journeys) -> list[pl.Expr]:
+    """Write labels and steps as text."""
+    steps = dict(enumerate(step.name for step in journeys.definition.steps))
+    step = pl.col("step").replace_strict(steps, default=None, return_dtype=pl.String)
+    return [pl.col("label").cast(pl.String), step]
 
 
 def diagnose(
@@ -245,10 +270,11 @@ def diagnose(
      ('Are too new to judge', None, 1, None)]
     """
     groups = group_names(journeys, by, taken=[*ANSWER, *ON_THE_WAY])
-    counted = recent_signups(journeys, recent)
-    users = gathered(counted, lambda part: _grouped(part, groups))
+    since = recent_since(journeys, recent)
+    users = gathered(journeys, _users_of(journeys, groups, since, people=people))
     if people:
-        return _in_order(users.select(*groups, "label", "user_id", "step").collect(), groups)
+        return _in_order(users.collect(), groups)
+    users = users.collect().lazy()
     place = [*groups, "label"]
     at_steps = users.drop_nulls("step").group_by(*place, "step").agg(pl.len().alias("_at_step"))
     asked = [
@@ -259,7 +285,7 @@ def diagnose(
         users.drop_nulls("times_usual")
         .group_by(place)
         .agg(pl.col("times_usual").median().alias("_times")),
-        _flow(users, counted, groups),
+        _flow(users, groups),
     ]
     per_group = users.group_by(groups or pl.lit(1).alias("_all")).agg(
         pl.len().cast(pl.Int64).alias("_everyone"),
@@ -267,35 +293,50 @@ def diagnose(
         pl.col("^_among_.*$").sum().cast(pl.Int64),
     )
     found, steps, times, flow, totals = pl.collect_all([*asked, per_group])
+    found, steps, times, flow = (
+        part.with_columns(pl.col("label").cast(pl.String)) for part in (found, steps, times, flow)
+    )
     for part in (steps, times, flow):
         found = found.join(part, on=place, how="left", nulls_equal=True)
     if groups:  # those without recent sign-ups have their rows, too
         every = journeys.users.lazy().select(groups).unique().collect()
         totals = every.join(totals, on=groups, how="left", nulls_equal=True)
         totals = totals.with_columns(pl.exclude(groups).fill_null(0))
-    return _answer(found, totals, groups, basis(counted))
+    return _answer(found, totals, groups, basis(journeys, since=since))
 
 
-def _grouped(journeys: Journeys, groups: list[str]) -> pl.LazyFrame:
-    users = labelled(journeys).drop(RHYTHM[:-1])
-    if not groups:
-        return users
-    return users.join(journeys.users.lazy().select("user_id", *groups), on="user_id")
-
-
-def _flow(users: pl.LazyFrame, journeys: Journeys, groups: list[str]) -> pl.LazyFrame:
-    """Count who was going 28 days before, and who of them has gone quiet since."""
+def _users_of(
+    journeys: Journeys, groups: list[str], since: datetime | None, *, people: bool
+) -> Callable[[Journeys], pl.LazyFrame]:
+    """Make the question that asks a part of the journeys for its labelled users, and who of them was going before."""
+    own = [pl.col(f"by:{name}").alias(name) for name in groups]
+    recent = pl.lit(value=True) if since is None else pl.col("signed_up_at") >= since
     start = journeys.as_of - timedelta(days=FLOW_DAYS)
-    if start <= journeys.log_start:
-        going = users.filter(pl.lit(value=False))
-    else:
-        then = gathered(journeys.at(start), going_users)
-        going = users.join(then, on="user_id", how="semi")
+    known = not people and start > journeys.log_start
+    clock = clock_before(journeys, start, since=since) if known else None
+
+    def asked(part: Journeys) -> pl.LazyFrame:
+        label, step = named(part)
+        users = labelled(part, keep=groups)
+        if people:
+            return users.filter(recent).select(*own, label, "user_id", step)
+        users = users.select("signed_up_at", "label", step, RHYTHM[-1], "^_among_.*$", "^by:.*$")
+        found = users.collect()
+        then = False if clock is None else _going_before(part, start, clock)
+        found = found.with_columns(_going=pl.lit(then) if clock is None else then)
+        return found.lazy().filter(recent).select(*own, pl.exclude("signed_up_at", "^by:.*$"))
+
+    return asked
+
+
+def _flow(users: pl.LazyFrame, groups: list[str]) -> pl.LazyFrame:
+    """Count who was going 28 days before, and who of them has gone quiet since."""
     quiet = pl.col("label") == "drift"
     return (
-        going.group_by(groups or pl.lit(1).alias("_all"))
+        users.filter("_going")
+        .group_by(groups or pl.lit(1).alias("_all"))
         .agg(pl.len().cast(pl.Int64).alias("going"), quiet.sum().cast(pl.Int64).alias("went_quiet"))
-        .with_columns(pl.lit("drift").alias("label"))
+        .with_columns(pl.lit("drift", pl.Enum(LABELS)).alias("label"))
         .select(*groups, "label", "going", "went_quiet")
     )
 
@@ -305,10 +346,17 @@ def drifts_at() -> pl.Expr:
     return pl.max_horizontal(DRIFT_TIMES * USUAL_GAP, LONGEST_GAP + 1, HABIT_WINDOW)
 
 
-def going_users(journeys: Journeys) -> pl.LazyFrame:
-    """Find the users who had come back and have not drifted: `user_id`."""
-    facts = standing(journeys, silent_for=windows_of(journeys.definition)["habit"])
-    return facts.filter(REPEATED, ~QUIET.fill_null(value=False)).select("user_id")
+def _going_before(journeys: Journeys, moment: datetime, clock: pl.DataFrame) -> pl.Series:
+    """Flag the users who had come back by an instant and had not drifted then."""
+    definition = journeys.definition
+    habit = windows_of(definition)["habit"] * MILLION
+    then = rhythm_before(journeys, moment, clock, silent_for=habit, needed=GAPS_NEEDED)
+    users = facts_of(journeys).select(late="late").hstack(then).filter(~pl.col("late"))
+    gaps = users.with_columns(
+        *own_rhythm(definition.usage_interval_days), pl.lit(habit, pl.Int64).alias("habit_window")
+    )
+    going = pl.col("there") & REPEATED & ~QUIET.fill_null(value=False)
+    return gaps.select(going.alias("_going"))["_going"]
 
 
 def _answer(
@@ -375,19 +423,3 @@ def _in_order(table: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     place = pl.col("label").replace_strict(LABELS, range(len(LABELS)), return_dtype=pl.Int8)
     ids = [c for c in ("user_id",) if c in table.columns]
     return table.sort(*groups, place, *ids)
-
-
-def largest_early_problem(labels: pl.DataFrame) -> Rule:
-    """Pick what stopped most of those who never activated: of friction, stalled and never started.
-
-    Parameters
-    ----------
-    labels
-        `label` and `n`, as `diagnose` gives them.
-    """
-    early = {"friction": 0, "stalled": 1, "never_started": 2}
-    found = labels.filter(pl.col("label").is_in(list(early))).with_columns(
-        pl.col("label").replace_strict(early, return_dtype=pl.Int8).alias("_place")
-    )
-    first = found.sort("n", "_place", descending=[True, False])["label"][0]
-    return next(rule for rule in RULES if rule.label == first)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engagekit.definition import LINKS
-from engagekit.instants import AT, days, local_day
-from engagekit.journeys import on_advanced_days, on_days, windows_of
+from engagekit.instants import AT, days
+from engagekit.journeys import users_with, windows_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,22 +77,14 @@ def link_flags(journeys: Journeys, *, keep: Sequence[str] = ()) -> pl.LazyFrame:
     count from the activation on.
     """
     definition = journeys.definition
-    users = journeys.users.lazy().select("user_id", "signed_up_at", "activated_at", *keep)
-    found = users
-    for part in (
-        _returns(journeys, users),
-        _deepenings(journeys, users),
-        _advocates(journeys, users),
-    ):
-        found = found.join(part, on="user_id", how="left")
     end = pl.lit(journeys.as_of, AT)
     signed, activated = pl.col("signed_up_at"), pl.col("activated_at")
     window = {link: days(count) for link, count in windows_of(definition).items()}
     in_time = {
         "activation": activated < signed + window["activation"],
-        "habit": pl.col("_returned_at") < activated + window["habit"],
-        "depth": pl.col("_deepened").is_not_null(),
-        "advocacy": pl.col("_advocated").is_not_null(),
+        "habit": pl.col("returned_at") < activated + window["habit"],
+        "depth": pl.col("deepened"),
+        "advocacy": pl.col("advocated"),
     }
     flags: list[pl.Expr] = []
     passed = pl.lit(value=True)
@@ -108,7 +100,8 @@ def link_flags(journeys: Journeys, *, keep: Sequence[str] = ()) -> pl.LazyFrame:
             known.alias(f"{link}_reached_of"),
             (known & passed).alias(f"{link}_reached_n"),
         ]
-    return found.select("user_id", "signed_up_at", *keep, *flags)
+    kept = [pl.col(f"by:{name}").alias(name) for name in keep]
+    return users_with(journeys, keep).select("user_id", "signed_up_at", *kept, *flags)
 
 
 def meets_depth_rule(uses: pl.LazyFrame, definition: Definition) -> pl.LazyFrame:
@@ -128,40 +121,3 @@ def meets_depth_rule(uses: pl.LazyFrame, definition: Definition) -> pl.LazyFrame
         pl.col("action") == ago[1],
         (pl.col("day") - ago[2]).dt.total_days() <= windows_of(definition)["depth_within"],
     )
-
-
-def _returns(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
-    activated_day = local_day(pl.col("activated_at"), journeys.timezone)
-    return (
-        _since_activation(on_days(journeys, "core"), users)
-        .filter(pl.col("day") > activated_day)
-        .group_by("user_id")
-        .agg(pl.col("first_at").min().alias("_returned_at"))
-    )
-
-
-def _deepenings(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
-    uses = _within(
-        on_advanced_days(journeys), users, days(windows_of(journeys.definition)["depth"])
-    )
-    return _marked(meets_depth_rule(uses, journeys.definition), "_deepened")
-
-
-def _advocates(journeys: Journeys, users: pl.LazyFrame) -> pl.LazyFrame:
-    uses = _within(on_days(journeys, "advocacy"), users, days(journeys.definition.advocacy_days))
-    return _marked(uses, "_advocated")
-
-
-def _since_activation(uses: pl.LazyFrame, users: pl.LazyFrame) -> pl.LazyFrame:
-    return uses.join(users.select("user_id", "activated_at").drop_nulls(), on="user_id")
-
-
-def _within(uses: pl.LazyFrame, users: pl.LazyFrame, window: pl.Expr) -> pl.LazyFrame:
-    return _since_activation(uses, users).filter(
-        pl.col("last_at") >= pl.col("activated_at"),
-        pl.col("first_at") < pl.col("activated_at") + window,
-    )
-
-
-def _marked(rows: pl.LazyFrame, name: str) -> pl.LazyFrame:
-    return rows.select("user_id", pl.lit(value=True).alias(name)).unique()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import polars as pl
 
+from engagekit._base import is_whole
 from engagekit.errors import ParameterError
 from engagekit.journeys import check_journeys, windows_of
 
@@ -44,7 +45,7 @@ def recent_days(recent: Recent, definition: Definition) -> int | None:
         return definition.recent_days
     if recent is None:
         return None
-    if isinstance(recent, bool) or not isinstance(recent, int) or recent < 1:
+    if not is_whole(recent):
         raise ParameterError(
             f"recent is {recent!r}; it takes a whole number of days of at least 1, or None for all sign-ups."
         )

@@ -15,6 +15,7 @@ from engagekit._base import (
     period_index,
     period_table,
     since_index,
+    whole_faults,
 )
 from engagekit.cohorts import (
     chosen,
@@ -22,7 +23,6 @@ from engagekit.cohorts import (
     matcher_faults,
     moment_faults,
     try_expression,
-    whole_faults,
 )
 from engagekit.engagement.usage_intervals import engagement_matrix, usage_interval
 from engagekit.errors import ParameterError, check_choice

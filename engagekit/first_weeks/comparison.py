@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from engagekit._base import share_faults
 from engagekit.errors import ParameterError
 from engagekit.first_weeks.rows import (
     COLUMNS,
@@ -255,9 +256,7 @@ def _check(
     days: Sequence[int], q: float, controls: str | Sequence[str], thresholds: object
 ) -> None:
     faults = [] if thresholds is None else [MOVED]
-    faults += days_faults(days)
-    if isinstance(q, bool) or not isinstance(q, (int, float)) or not 0 < q < 1:
-        faults.append(f"q is {q!r}; it takes a share between 0 and 1.")
+    faults += days_faults(days) + share_faults("q", q)
     if not isinstance(controls, Sequence) or not all(isinstance(name, str) for name in controls):
         faults.append(
             f"controls is {controls!r}; it takes the name of an action or a list of them."

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import whole_faults
 from engagekit.errors import ColumnError, EngagekitWarning, ParameterError, nearest, private
 from engagekit.instants import AT, days
 from engagekit.intervals import RATE, wilson_columns
-from engagekit.journeys import check_journeys, gathered, on_days
+from engagekit.journeys import check_journeys, gathered, users_with
 from engagekit.log import as_lazy
 from engagekit.matchers import event_names
 
@@ -231,8 +232,8 @@ def _classed(
 ) -> pl.LazyFrame:
     """Give every user of the journeys an outcome."""
     check_journeys(journeys)
-    if not isinstance(core_days, int) or isinstance(core_days, bool) or core_days < 1:
-        raise ParameterError(f"core_days is {core_days!r}; it takes a whole number of at least 1.")
+    if faults := whole_faults("core_days", core_days):
+        raise ParameterError(*faults)
     if outcome is not None and core_days != 1:
         raise ParameterError(
             f"core_days={core_days} and outcome both say who was retained; leave one of them out."
@@ -244,7 +245,7 @@ def _classed(
     end = pl.lit(journeys.as_of, AT)
     if outcome is None:
         after = outcome_window(journeys)[1]
-        known = _returned(journeys, users, core_days)
+        known = _returned(journeys, core_days)
     else:
         after = journeys.definition.first_days
         known = _given(outcome, users, "outcome", ["retained"])
@@ -269,19 +270,10 @@ def _classed(
     return table.select("user_id", "signed_up_at", named.alias("outcome"), *inner, "_row")
 
 
-def _returned(journeys: Journeys, users: pl.LazyFrame, core_days: int) -> pl.LazyFrame:
+def _returned(journeys: Journeys, core_days: int) -> pl.LazyFrame:
     """Find users with enough core days in the outcome window: a day counts if its core actions reach into it."""
-    start, end = outcome_window(journeys)
-    signed_up = pl.col("signed_up_at")
-    return (
-        on_days(journeys, "core")
-        .join(users.select("user_id", "signed_up_at"), on="user_id")
-        .filter(
-            pl.col("last_at") >= signed_up + days(start), pl.col("first_at") < signed_up + days(end)
-        )
-        .group_by("user_id")
-        .agg((pl.len() >= core_days).alias("retained"))
-    )
+    facts = users_with(journeys)
+    return facts.select("user_id", (pl.col("outcome_days") >= core_days).alias("retained"))
 
 
 def _given(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import is_whole
 from engagekit.errors import ParameterError, listing, nearest
 from engagekit.first_weeks.activity_strata import (
     ACTIVE_DAYS,
@@ -114,7 +115,7 @@ def days_faults(days: object) -> list[str]:
     whole = (
         isinstance(days, Sequence)
         and not isinstance(days, str)
-        and all(isinstance(k, int) and not isinstance(k, bool) and 1 <= k <= LONGEST for k in days)
+        and all(is_whole(k, most=LONGEST) for k in days)
     )
     if whole and days:
         return []

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import many, percent
+from engagekit._base import (
+    is_number,
+    many,
+    percent,
+)
 from engagekit.errors import ParameterError, nearest
 from engagekit.instants import AT, days
 from engagekit.intervals import users_for
@@ -75,7 +79,13 @@ def lever_test(
     take_up
         Share of those who would not do it by themselves who do it when it is offered.
     signups_per_week
-        Expected rate of sign-ups. Default: that of the last eight weeks of the data.
+        Expected rate of sign-ups per week. Default: that of the last eight weeks of the data.
+
+    Returns
+    -------
+    LeverTest
+        Who is offered what, the rate now and the goal (shares of sign-ups), users per arm, weeks and days it takes, and a
+        sentence.
 
     Raises
     ------
@@ -120,10 +130,7 @@ def lever_test(
 
 
 def _number(value: object, *, most: float = math.inf) -> bool:
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool)
-        and 0 < value <= most and math.isfinite(value)
-    )  # fmt: skip
+    return is_number(value) and 0 < value <= most
 
 
 def is_lever(row: dict[str, Any]) -> bool:

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import percent
+from engagekit._base import (
+    is_whole,
+    percent,
+)
 from engagekit.errors import ColumnError, ParameterError, TooFewUsersError, listing, nearest
 from engagekit.first_weeks.activity_strata import ACTIVE_DAYS, Early, Logged, early_of, logged
 from engagekit.first_weeks.retained import (
@@ -167,9 +170,7 @@ def find_threshold(
 def _check(thresholds: Sequence[int], within: Sequence[int], span: int, actions: object) -> None:
     faults = []
     for name, values, most in (("thresholds", thresholds, None), ("within", within, span)):
-        whole = isinstance(values, Sequence) and all(
-            isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= MOST_TIMES for v in values
-        )
+        whole = isinstance(values, Sequence) and all(is_whole(v, most=MOST_TIMES) for v in values)
         if not whole or not values:
             faults.append(
                 f"{name} is {values!r}; it takes whole numbers of at least 1, up to a billion."

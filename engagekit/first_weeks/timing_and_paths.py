@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import whole_faults
 from engagekit.errors import ParameterError
 from engagekit.first_weeks.activity_strata import Early, early_of
 from engagekit.first_weeks.retained import judged_users
@@ -84,8 +85,8 @@ def first_paths(
     >>> first_paths(journeys).filter(action="(sign-up)").height > 1
     True
     """
-    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
-        raise ParameterError(f"most is {most!r}; it takes a whole number of at least 1.")
+    if faults := whole_faults("most", most):
+        raise ParameterError(*faults)
     early = _early(journeys, outcome, among, core_days)
     signing = [] if journeys.definition.signup is None else event_names(journeys.definition.signup)
     acts = early.did.lazy().select("person", pl.col("event").cast(pl.String), "first_at")

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 
-from engagekit._base import span_of
+from engagekit._base import (
+    is_whole,
+    span_of,
+)
 from engagekit.errors import ColumnError, EngagekitError, ParameterError, check_choice
 from engagekit.ingest import MISSING_CHOICES, Missing, in_known_names
 from engagekit.instants import AT, instant
@@ -170,7 +173,7 @@ def _exclusion_faults(each: Any, steps: int) -> list[str]:
         return [f"exclude holds {each!r}; {_SHAPE}"]
     event, begin, end = each
     faults = _tried(lambda: expression(event))[1]
-    whole = all(isinstance(k, int) and not isinstance(k, bool) for k in (begin, end))
+    whole = all(is_whole(k, least=0) for k in (begin, end))
     if not whole or (steps and not 0 <= begin < end < steps):
         faults.append(
             f"exclude holds {each!r}; from_step comes before to_step, and the steps are numbered 0 to {steps - 1}."

@@ -33,6 +33,7 @@ from engagekit.ingest.files import find_files, is_path
 from engagekit.ingest.id_forms import SCHEMA, forms_of, of_ids
 from engagekit.ingest.overview import Overview, overview
 from engagekit.ingest.own_columns import own_columns
+from engagekit.ingest.presets import PresetName
 from engagekit.ingest.presets import likely as likely_preset
 from engagekit.ingest.quality_checks import check_events
 from engagekit.ingest.reading import EVERY, Keep, as_defined, kept_names
@@ -59,6 +60,7 @@ __all__ = [
     "Occurrences",
     "Outskirts",
     "Overview",
+    "PresetName",
     "as_defined",
     "body_of",
     "check_events",

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from engagekit.errors import ParameterError, check_choice
 
 Path: TypeAlias = tuple[str, ...]
+# The names of `PRESETS`, as a command line and a type checker read them.
+PresetName: TypeAlias = Literal[
+    "amplitude",
+    "ga4",
+    "mixpanel",
+    "mixpanel_before_2023",
+    "posthog",
+    "segment",
+    "rudderstack",
+    "snowplow",
+    "matomo",
+]
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,7 @@ _SEGMENT = Preset(
     table=True,
 )
 
-PRESETS = {
+PRESETS: dict[PresetName, Preset] = {
     "amplitude": Preset(
         user=_paths("user_id", "amplitude_id", "device_id"),
         event=_paths("event_type"),
@@ -151,7 +163,7 @@ def preset_of(name: str | None) -> Preset | None:
     faults = check_choice("preset", folded, list(PRESETS))
     if faults:
         raise ParameterError(faults[0])
-    return PRESETS[folded]
+    return next(preset for known, preset in PRESETS.items() if known == folded)
 
 
 OWN_COLUMNS = 5  # so many names of an export's columns, and over half of a table's, are no chance

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from engagekit._base import is_whole
 from engagekit.errors import ParameterError, check_choice, listing
 from engagekit.ingest import nested_fields, timestamps
 from engagekit.ingest.column_mapping import EVENT, TIME, Reading
@@ -160,7 +161,7 @@ def _shape(columns: Any, skip: Any, member: Any, unpivot: Any) -> dict[str, Any]
         for word, given in {"columns": columns, "unpivot": unpivot}.items()
         if isinstance(given, str) or not all(isinstance(n, str) and n for n in given)
     ]
-    if not isinstance(skip, int) or isinstance(skip, bool) or skip < 0:
+    if not is_whole(skip, least=0):
         faults.append(f"skip is {skip!r}; it takes a number of lines.")
     if member is not None and not isinstance(member, str):
         faults.append(f"member is {member!r}; it takes the name of a file in an archive, or a pattern.")  # fmt: skip

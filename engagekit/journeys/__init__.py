@@ -6,10 +6,22 @@ from engagekit.journeys import storage
 from engagekit.journeys.assigned import ASSIGNED
 from engagekit.journeys.clock import MILLION, at_instant, days_until, product_clock, up_to
 from engagekit.journeys.coverage import FIRST_EVENT, NOT_DEFINED, Basis, basis
+from engagekit.journeys.day_arrays import places
 from engagekit.journeys.days import on_advanced_days, on_days, silence_days
+from engagekit.journeys.facts import (
+    ANSWER_DAYS,
+    FACTS,
+    advanced_roles,
+    facts_of,
+    properties_of,
+    users_with,
+)
 from engagekit.journeys.gaps import interval_of, own_intervals
 from engagekit.journeys.groups import MIN_GROUP, check_journeys, group_names, names_and_faults
+from engagekit.journeys.recent_days import RECENT_DAYS, recent_start
 from engagekit.journeys.resolving import counts_of, late_counted, resolved, set_apart
+from engagekit.journeys.rhythm import sorted_within
+from engagekit.journeys.rhythm_before import clock_before, rhythm_before
 from engagekit.journeys.schema import (
     DAYS,
     EARLY,
@@ -30,20 +42,24 @@ from engagekit.journeys.tables import (
     gathered,
     late_of,
     left_out_of,
+    once,
 )
 from engagekit.journeys.windows import suggest_windows, usual_period, windows_of
 
 __all__ = [
+    "ANSWER_DAYS",
     "ASSIGNED",
     "DAYS",
     "EARLY",
     "EARLY_EVENTS",
+    "FACTS",
     "FIRST_EVENT",
     "LEFT_OUT",
     "LONGEST",
     "MILLION",
     "MIN_GROUP",
     "NOT_DEFINED",
+    "RECENT_DAYS",
     "REDUCED",
     "STEPS",
     "TABLES",
@@ -51,12 +67,15 @@ __all__ = [
     "Basis",
     "Journeys",
     "about",
+    "advanced_roles",
     "at_instant",
     "basis",
     "check_journeys",
+    "clock_before",
     "counts_of",
     "days_until",
     "early_names",
+    "facts_of",
     "folded",
     "gathered",
     "group_names",
@@ -68,14 +87,21 @@ __all__ = [
     "names_and_faults",
     "on_advanced_days",
     "on_days",
+    "once",
     "own_intervals",
+    "places",
     "product_clock",
+    "properties_of",
+    "recent_start",
     "resolved",
+    "rhythm_before",
     "set_apart",
     "silence_days",
+    "sorted_within",
     "storage",
     "suggest_windows",
     "up_to",
+    "users_with",
     "usual_period",
     "windows_of",
 ]

@@ -150,12 +150,20 @@ def up_to(clock: pl.DataFrame, day: pl.Expr) -> pl.Expr:
 
     The product time between two days is the difference of theirs. Days outside the log count as its edge.
     """
-    if clock.is_empty():
+    known = product_times(clock)
+    if known is None:
         return pl.lit(0, pl.Int64)
+    first, times = known
+    place = (day - pl.lit(first, pl.Date)).dt.total_days() + 1
+    return pl.lit(times).gather(place.clip(0, clock.height))
+
+
+def product_times(clock: pl.DataFrame) -> tuple[date, pl.Series] | None:
+    """Give the log's first day, and the product time before it and up to the end of each day, in whole millionths of a day."""
+    if clock.is_empty():
+        return None
     passed = (clock["weight"] * MILLION).round().cast(pl.Int64).cum_sum()
-    times = pl.lit(pl.concat([pl.Series([0]), passed]))
-    place = (day - pl.lit(clock["day"][0], pl.Date)).dt.total_days() + 1
-    return times.gather(place.clip(0, clock.height))
+    return clock["day"][0], pl.concat([pl.Series([0]), passed])
 
 
 def at_instant(journeys: Journeys, at: pl.Expr) -> pl.Expr:

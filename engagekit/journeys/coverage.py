@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engagekit._base import Remark, count, day, many, percent
-from engagekit.instants import day_of, zone
+from engagekit.instants import AT, day_of, zone
 from engagekit.journeys.clock import quiet_product
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BY_CONSTRUCTION, MOSTLY = "activation by construction", 0.9
 FIRST_EVENT, NOT_DEFINED = "first event is sign-up", "not defined"  # kinds of remarks
+GUESSED = "definition guessed"  # a kind of remark too
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,10 @@ class Basis:
         return f"{local:%Y-%m-%d %H:%M}"
 
 
-def basis(journeys: Journeys) -> Basis:
-    """Say what an answer from these journeys stands on.
+def basis(
+    journeys: Journeys, *, since: datetime | None = None, until: datetime | None = None
+) -> Basis:
+    """Say what an answer from these journeys stands on, or from their sign-ups from `since` on and before `until`.
 
     Returns
     -------
@@ -62,7 +65,9 @@ def basis(journeys: Journeys) -> Basis:
     at = pl.col("signed_up_at")
     at_once = (at == pl.col("activated_at")).sum().alias("at_once")
     span = pl.len(), at.min().alias("first"), at.max().alias("last"), at_once
-    users, first, last, same = journeys.users.lazy().select(span).collect().row(0)
+    kept = [at >= pl.lit(since, AT)] if since is not None else []
+    kept += [at < pl.lit(until, AT)] if until is not None else []
+    users, first, last, same = journeys.users.lazy().filter(*kept).select(span).collect().row(0)
     place = journeys.timezone
     return Basis(
         users=users,
@@ -86,6 +91,9 @@ def _of_now(journeys: Journeys) -> list[Remark]:
 
 def _of_definition(definition: Definition, at_once: int, users: int) -> list[Remark]:
     found = []
+    if definition.guessed:
+        text = "The definition is guessed from the log, and nobody has confirmed it."
+        found.append(Remark(GUESSED, ("definition",), text))
     if definition.signup is None:
         found.append(
             Remark(

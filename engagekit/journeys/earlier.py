@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.instants import last_before, times_before
+from engagekit.instants import AT, last_before, times_before
 from engagekit.journeys.assigned import assigned_before
+from engagekit.journeys.schema import DAY_US, EARLY_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,3 +93,20 @@ def active_before(days: Frame, active: pl.DataFrame, moment: datetime) -> pl.Dat
         .select("day", pl.coalesce(kept, "active").cast(pl.Int64).alias("active"))
         .collect()
     )
+
+
+def days_begun(moment: datetime, first_days: int) -> pl.Expr:
+    """Take early days that had not begun at an instant as days without events."""
+    begun = (pl.lit(moment, AT) - pl.col("signed_up_at")).dt.total_microseconds() / DAY_US
+
+    def kept(both: pl.Series) -> pl.Series:
+        import numpy as np
+
+        events, age = both.struct.field(EARLY_EVENTS), both.struct.field("begun").to_numpy()
+        counts = events.explode().to_numpy().reshape(len(events), first_days)
+        there = np.where(np.arange(first_days)[None, :] < age[:, None], counts, 0)
+        table = pl.Series(there.astype(np.uint32), dtype=pl.Array(pl.UInt32, first_days))
+        return table.cast(pl.List(pl.UInt32)).alias(EARLY_EVENTS)
+
+    asked = pl.struct(EARLY_EVENTS, begun.alias("begun"))
+    return asked.map_batches(kept, return_dtype=pl.List(pl.UInt32))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
@@ -23,10 +23,9 @@ from engagekit.instants import (
     zone,
 )
 from engagekit.journeys.clock import ACTIVITY, clock_from, clock_of
-from engagekit.journeys.earlier import active_before, tables_before
+from engagekit.journeys.earlier import active_before, days_begun, tables_before
 from engagekit.journeys.resolving import counts_of, late_counted, resolved, set_apart
 from engagekit.journeys.schema import (
-    DAY_US,
     EARLY_EVENTS,
     LEFT_OUT,
     TABLES,
@@ -44,6 +43,10 @@ if TYPE_CHECKING:
     from engagekit.instants import Instant
     from engagekit.journeys.storage import Stored
     from engagekit.log import Frame
+
+
+T = TypeVar("T")
+FACTS_KEPT, WIDER_FACTS = "facts", "facts of more users"  # kept with journeys; see `once`
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Journeys:
     remarks: tuple[Remark, ...] = ()
     pieces: tuple[Mapping[str, pl.LazyFrame], ...] = ()  # the same tables, some users at a time
     stored: Stored | None = None  # the files that the tables are read from, where they lie on disk
+    _kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     if not TYPE_CHECKING:
 
@@ -238,6 +242,8 @@ class Journeys:
             return self
         chosen = {"users": self.users.lazy().filter(*keep), "late": self._late_where(keep)}
         whole = self._narrowed(**chosen)
+        if FACTS_KEPT in self._kept:
+            whole._kept[WIDER_FACTS] = self._kept[FACTS_KEPT]  # noqa: SLF001 -- facts are of one user each
         if not self.pieces:
             return whole
         # A condition may look at all users, so each part is told who is left.
@@ -307,7 +313,7 @@ class Journeys:
         return dataclasses.replace(whole, pieces=pieces)
 
     def _at(self, moment: datetime) -> Journeys:
-        early = _days_begun(moment, self.definition.first_days).alias(EARLY_EVENTS)
+        early = days_begun(moment, self.definition.first_days).alias(EARLY_EVENTS)
         cut = tables_before({name: getattr(self, name) for name in TABLES}, moment, early)
         active = active_before(self.days, self.clock.select(*ACTIVITY), moment)
         first = self.clock["day"][0]
@@ -368,6 +374,22 @@ class Journeys:
             ) from None
 
 
+def once(journeys: Journeys, what: Any, make: Callable[[Journeys], T]) -> T:
+    """Make what follows from journeys and from nothing else, and keep it with them: they never change."""
+    kept = journeys._kept  # noqa: SLF001
+    if what not in kept:
+        kept[what] = make(journeys)
+    found: T = kept[what]
+    return found
+
+
+def signed_up_ids(journeys: Journeys, since: datetime) -> pl.LazyFrame:
+    """List who signed up at or after an instant, the late among them: `user_id`."""
+    tables = (journeys.users, journeys.late)
+    at = pl.col("signed_up_at")
+    return pl.concat([t.lazy().filter(at >= since).select("user_id") for t in tables])
+
+
 def late_of(journeys: Journeys) -> pl.LazyFrame:
     """Take the users who signed up before the log, with every column of `users`; what is not known of them is null."""
     columns = journeys.users.lazy().head(0)
@@ -404,23 +426,6 @@ def gathered(journeys: Journeys, question: Callable[[Journeys], pl.LazyFrame]) -
     ):  # whoever gave something else is told so by the question
         return question(journeys)
     return pl.concat([question(part).collect() for part in journeys.parts()], rechunk=False).lazy()
-
-
-def _days_begun(moment: datetime, first_days: int) -> pl.Expr:
-    """Take early days that had not begun at an instant as days without events."""
-    begun = (pl.lit(moment, AT) - pl.col("signed_up_at")).dt.total_microseconds() / DAY_US
-
-    def kept(both: pl.Series) -> pl.Series:
-        import numpy as np
-
-        events, age = both.struct.field(EARLY_EVENTS), both.struct.field("begun").to_numpy()
-        counts = events.explode().to_numpy().reshape(len(events), first_days)
-        there = np.where(np.arange(first_days)[None, :] < age[:, None], counts, 0)
-        table = pl.Series(there.astype(np.uint32), dtype=pl.Array(pl.UInt32, first_days))
-        return table.cast(pl.List(pl.UInt32)).alias(EARLY_EVENTS)
-
-    asked = pl.struct(EARLY_EVENTS, begun.alias("begun"))
-    return asked.map_batches(kept, return_dtype=pl.List(pl.UInt32))
 
 
 def _tables(journeys: Journeys) -> dict[str, pl.LazyFrame]:

@@ -37,7 +37,7 @@ def accounts_effects(
     Parameters
     ----------
     facts
-        One row per user, as `facts_of` gives them, with `keys` and ``_account``.
+        One row per user, as `facts_of_each` gives them, with `keys` and ``_account``.
     shares, means
         How many there are.
 

@@ -10,18 +10,41 @@ import polars as pl
 
 from engagekit.instants import AT
 from engagekit.intervals import wilson, z_of
+from engagekit.journeys import sorted_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from engagekit.definition import Definition
     from engagekit.journeys import Journeys
     from engagekit.measures.prompts import Prompted
     from engagekit.measures.silences import Comparison
 
+    Counts = NDArray[np.integer[Any]]
+    Numbers = NDArray[np.float64]
+
 MICROSECONDS = 86_400_000_000  # of a day
 NOT_CONTACTED, DIFFERENCE = "of those not contacted", "difference"
 LATE_SHARE = 0.2  # above this share of late activations, a warning
+
+
+BLOCK: dict[str, Any] = {
+    "g": pl.Int64,  # number of the group
+    "place": pl.Int32,  # where the row stands among those of its group
+    "metric": pl.String,
+    "reading": pl.String,
+    "n": pl.Int64,
+    "of": pl.Int64,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "unit": pl.String,
+    "design_effect": pl.Float64,
+    "note": pl.String,
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +69,7 @@ class Mean:
     rare: bool = False
 
 
-def facts_of(shares: Sequence[Share], means: Sequence[Mean]) -> Iterator[pl.Expr]:
+def facts_of_each(shares: Sequence[Share], means: Sequence[Mean]) -> Iterator[pl.Expr]:
     """Say of each user, in few bytes, what shares and means are summed from."""
     for place, share in enumerate(shares):
         of = share.of.fill_null(value=False)
@@ -58,7 +81,7 @@ def facts_of(shares: Sequence[Share], means: Sequence[Mean]) -> Iterator[pl.Expr
 
 
 def sums_of(shares: Sequence[Share], means: Sequence[Mean]) -> Iterator[pl.Expr]:
-    """Sum up what `facts_of` says: users judged, those who did, counts and their squares."""
+    """Sum up what `facts_of_each` says: users judged, those who did, counts and their squares."""
     for place, _ in enumerate(shares):
         yield pl.col(f"share_{place}_of", f"share_{place}_n").sum().cast(pl.Int64)
     for place, _ in enumerate(means):
@@ -68,26 +91,66 @@ def sums_of(shares: Sequence[Share], means: Sequence[Mean]) -> Iterator[pl.Expr]
         yield (count * count).sum().alias(f"mean_{place}_squares")
 
 
-def share_rows(shares: Sequence[Share], found: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Write a row for each share."""
-    for place, share in enumerate(shares):
-        n, of = found[f"share_{place}_n"], found[f"share_{place}_of"]
-        effect = found.get(f"share_{place}_effect")
-        bounds = wilson(n / (effect or 1.0), of / (effect or 1.0))
-        yield _row(share.metric, share.reading, "share", n, of, bounds, effect=effect)
+def share_blocks(
+    shares: Sequence[Share], counted: pl.DataFrame, places: Sequence[int]
+) -> Iterator[pl.DataFrame]:
+    """Write the rows of each share, one for each group: `counted` has ``share_<i>_n``, ``share_<i>_of`` for each."""
+    for number, (share, place) in enumerate(zip(shares, places, strict=True)):
+        n, of = (counted[f"share_{number}_{c}"].to_numpy() for c in ("n", "of"))
+        effect = counted.get_column(f"share_{number}_effect", default=None)
+        yield share_block(share.metric, share.reading, place, n, of, effect)
 
 
-def mean_rows(means: Sequence[Mean], found: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Write a row for each mean: a normal interval for actions, that of rare events for the others."""
-    for place, mean in enumerate(means):
-        n, of, squares = (found[f"mean_{place}_{part}"] for part in ("n", "of", "squares"))
-        effect = found.get(f"mean_{place}_effect")
-        bounds: tuple[float | None, float | None] = (None, None)
-        if of > 1:
-            # Whole numbers all the way, so that the same data give the same digits.
-            variance = (of * squares - n * n) / (of * (of - 1)) * (effect or 1.0)
-            bounds = rare_events(n, of, variance) if mean.rare else around(n, of, variance)
-        yield _row(mean.metric, mean.reading, mean.unit, n, of, bounds, effect=effect)
+def share_block(
+    metric: str, reading: str, place: int, n: Counts, of: Counts, effect: pl.Series | None
+) -> pl.DataFrame:
+    """Write the rows of one share, with Wilson's interval of counts divided by the design effect."""
+    alike = 1.0 if effect is None else effect.fill_null(1.0).to_numpy()
+    bounds = wilson_bounds(n / alike, of / alike)
+    return block(metric, reading, "share", place, n, of, bounds, effect=effect)
+
+
+def wilson_bounds(n: Numbers, of: Numbers) -> tuple[Numbers, Numbers]:
+    """Give Wilson's intervals of many shares, as `wilson` gives one."""
+    import numpy as np
+
+    z = z_of(0.95)
+    known = np.maximum(of, np.finfo(float).tiny)
+    share, z2 = n / known, z * z / known
+    with np.errstate(over="ignore", invalid="ignore"):
+        half = np.sqrt(np.maximum(0.0, share * (1 - share)) * z2 + z2 * z2 / 4)
+        low = np.where(n <= 0, 0.0, (share + z2 / 2 - half) / (1 + z2))
+        high = np.where(n >= of, 1.0, (share + z2 / 2 + half) / (1 + z2))
+    return np.maximum(0.0, low), np.minimum(1.0, high)
+
+
+def mean_blocks(
+    means: Sequence[Mean], counted: pl.DataFrame, places: Sequence[int]
+) -> Iterator[pl.DataFrame]:
+    """Write the rows of each mean: a normal interval for actions, that of rare events for the others."""
+    import numpy as np
+
+    for number, (mean, place) in enumerate(zip(means, places, strict=True)):
+        columns = [counted[f"mean_{number}_{part}"] for part in ("n", "of", "squares")]
+        effect = counted.get_column(f"mean_{number}_effect", default=None)
+        effects = [None] * counted.height if effect is None else effect.to_list()
+        bounds = [
+            _around_mean(n, of, squares, alike or 1.0, rare=mean.rare)
+            for n, of, squares, alike in zip(*map(list, columns), effects, strict=True)
+        ]
+        low, high = np.array(bounds, float).reshape(-1, 2).T
+        n, of = (column.to_numpy() for column in columns[:2])
+        yield block(mean.metric, mean.reading, mean.unit, place, n, of, (low, high), effect=effect)
+
+
+def _around_mean(
+    n: int, of: int, squares: int, effect: float, *, rare: bool
+) -> tuple[float, float]:
+    if of <= 1:
+        return math.nan, math.nan
+    # Whole numbers all the way, so that the same data give the same digits.
+    variance = (of * squares - n * n) / (of * (of - 1)) * effect
+    return rare_events(n, of, variance) if rare else around(n, of, variance)
 
 
 def around(n: int, of: int, variance: float) -> tuple[float, float]:
@@ -134,18 +197,36 @@ def median_of(values: pl.Series) -> tuple[float | None, float | None, float | No
     >>> median_of(pl.Series([1, 2, 3, 4, 5, 6, 7, 8, 9]))
     (5.0, 2.0, 8.0)
     """
+    import numpy as np
+
+    found = values.drop_nulls().to_numpy()
+    each = medians_of(found, np.zeros(len(found), np.int64), 1)
+    middle, low, high = (None if math.isnan(value[0]) else float(value[0]) for value in each)
+    return middle, low, high
+
+
+def medians_of(
+    values: NDArray[Any], group: Counts, groups: int
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Give the median of each group with its bounds, as `median_of` does of one; not-a-number where there is none."""
+    import numpy as np
     from scipy.special import bdtr, bdtrik
 
-    found = values.drop_nulls().sort()
-    n = found.len()
-    if not n:
-        return None, None, None
-    middle = (found[(n - 1) // 2] + found[n // 2]) / 2
-    k = max(0, math.ceil(float(bdtrik(0.025, n, 0.5)))) if n > 5 else 0
-    if k and bdtr(k - 1, n, 0.5) >= 0.025:
-        k -= 1
-    bounds = (float(found[k - 1]), float(found[n - k])) if k else (None, None)
-    return float(middle), *bounds
+    size = np.bincount(group, minlength=groups)
+    whole = values.dtype.kind in "iu"
+    ordered = sorted_within(group, values) if whole else values[np.lexsort((values, group))]
+    begins = np.cumsum(size) - size
+    k = np.where(size > 5, np.maximum(0, np.ceil(bdtrik(0.025, size, 0.5))), 0).astype(np.int64)
+    k -= (k > 0) & (bdtr(np.maximum(k - 1, 0), size, 0.5) >= 0.025)
+
+    def at(rank: Counts, known: NDArray[np.bool_]) -> Numbers:
+        found = np.full(groups, np.nan)
+        found[known] = ordered[(begins + rank)[known]]
+        return found
+
+    some = size > 0
+    middle = (at((size - 1) // 2, some) + at(size // 2, some)) / 2
+    return middle, at(k - 1, k > 0), at(size - k, k > 0)
 
 
 def wait(journeys: Journeys) -> pl.Expr:
@@ -157,29 +238,47 @@ def wait(journeys: Journeys) -> pl.Expr:
     )
 
 
-def time_to_value(waits: pl.DataFrame, definition: Definition) -> Iterator[dict[str, Any]]:
-    """Write the row of the median among those who activate in time, of users whose window has passed: `waited`, `judged`."""
+def time_to_value(users: pl.DataFrame, groups: int, definition: Definition) -> pl.DataFrame:
+    """Write the rows of the median among those who activate in time, of users whose window has passed: `waited`, `judged`."""
+    import numpy as np
+
     window = definition.activation_days * MICROSECONDS
-    waited = waits.filter("judged")["waited"]
-    in_time = waited.filter(waited < window)
-    value, low, high = (
-        None if found is None else found / MICROSECONDS for found in median_of(in_time)
+    judged = users.filter("judged")
+    waited = judged.filter(pl.col("waited").is_not_null())
+    soon = waited.filter(pl.col("waited") < window)
+    known, n, of = (
+        np.bincount(part["g"].to_numpy(), minlength=groups) for part in (waited, soon, judged)
     )
-    late = int((waited >= window).sum())
-    known = late + in_time.len()
-    note = None if known else "No user is known to have activated in time yet."
-    if known and late / known > LATE_SHARE:
-        note = f"{late} of {known} activations come after the activation window of {definition.activation_days} days; a longer one may fit better."
+    each = medians_of(soon["waited"].to_numpy(), soon["g"].to_numpy(), groups)
+    value, low, high = (found / MICROSECONDS for found in each)
+    late, notes = known - n, pl.Series("note", [None], pl.String).new_from_index(0, groups)
+    nobody = "No user is known to have activated in time yet."
+    said = [
+        (place, nobody if not known[place] else _late_note(int(late[place]), int(known[place]), definition))
+        for place in np.flatnonzero(late > LATE_SHARE * known).tolist() + np.flatnonzero(known == 0).tolist()
+    ]  # fmt: skip
+    notes = notes.scatter([place for place, _ in said], [note for _, note in said])
     reading = f"median of those who activate within {definition.activation_days} days"
-    row = _row("time to value", reading, "days", in_time.len(), waited.len(), (low, high))
-    yield row | {"value": value, "note": row["note"] or note}
+    made = block("time to value", reading, "days", 0, n, of, (low, high), value=value)
+    return made.with_columns(pl.coalesce("note", notes))
 
 
-def depth_median(depths: pl.Series, metric: str, reading: str, unit: str) -> dict[str, Any]:
-    """Write the row of the median number of actions of active users."""
-    value, low, high = median_of(depths)
-    row = _row(metric, reading, unit, None, depths.len(), (low, high))
-    return row | {"value": value}
+def _late_note(late: int, known: int, definition: Definition) -> str | None:
+    if late / known <= LATE_SHARE:
+        return None
+    return f"{late} of {known} activations come after the activation window of {definition.activation_days} days; a longer one may fit better."
+
+
+def depth_median(users: pl.DataFrame, groups: int, reading: str) -> pl.DataFrame:
+    """Write the rows of the median number of actions of active users: `actions`."""
+    import numpy as np
+
+    active = users.filter(pl.col("actions").is_not_null())
+    group = active["g"].to_numpy()
+    value, low, high = medians_of(active["actions"].to_numpy().astype(np.int64), group, groups)
+    of = np.bincount(group, minlength=groups)
+    unit = "actions per user"
+    return block("engagement depth", reading, unit, 1, None, of, (low, high), value=value)
 
 
 def compared_rows(metric: str, contacted: str, found: Comparison) -> Iterator[dict[str, Any]]:
@@ -248,6 +347,50 @@ def _settled(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.12g}")
 
 
+def block(
+    metric: str,
+    reading: str,
+    measured_in: str,
+    place: int,
+    n: Counts | None,
+    of: Counts,
+    bounds: tuple[Numbers, Numbers],
+    *,
+    effect: pl.Series | None = None,
+    value: Numbers | None = None,
+) -> pl.DataFrame:
+    """Write one row for each group, in their order: `g` its number, `place` where it stands among all rows."""
+    import numpy as np
+
+    known = of > 0
+    if value is None:
+        value = np.full(len(of), np.nan)
+        np.divide(0 if n is None else n, of, out=value, where=known)
+    numbers = {"value": value, "low": bounds[0], "high": bounds[1]}
+    floats = [pl.Series(name, np.where(known, each, np.nan)) for name, each in numbers.items()]
+    none = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(of))
+    return pl.DataFrame(
+        {
+            "g": np.arange(len(of)),
+            "n": none.cast(pl.Int64) if n is None else n.astype(np.int64),
+            "of": of.astype(np.int64),
+            "design_effect": none if effect is None else effect,
+            "known": known,
+        }
+    ).select(
+        "g",
+        pl.lit(place, pl.Int32).alias("place"),
+        pl.lit(metric).alias("metric"),
+        pl.lit(reading).alias("reading"),
+        "n",
+        "of",
+        *[column.fill_nan(None) for column in floats],
+        pl.lit(measured_in).alias("unit"),
+        pl.when("known").then("design_effect").alias("design_effect"),
+        pl.when(~pl.col("known")).then(pl.lit("No user can be judged yet.")).alias("note"),
+    )
+
+
 def _row(
     metric: str,
     reading: str,
@@ -257,7 +400,6 @@ def _row(
     bounds: tuple[float | None, float | None],
     *,
     unit: str = "user",
-    effect: float | None = None,
 ) -> dict[str, Any]:
     known = of > 0
     return {
@@ -269,6 +411,5 @@ def _row(
         "unit": measured_in,
         "low": bounds[0] if known else None,
         "high": bounds[1] if known else None,
-        "design_effect": effect if known else None,
         "note": None if known else f"No {unit} can be judged yet.",
     }

@@ -9,19 +9,19 @@ import polars as pl
 
 from engagekit.diagnosis import UNSET, recent_since
 from engagekit.instants import AT, days, local_day
-from engagekit.journeys import gathered, group_names
-from engagekit.measures.clusters import ACCOUNT, account_name, account_of, accounts_effects
+from engagekit.journeys import ANSWER_DAYS, RECENT_DAYS, advanced_roles, group_names, recent_start
+from engagekit.measures.clusters import account_name
 from engagekit.measures.prompts import PROMPT_HOURS, prompted_of, returns_of
 from engagekit.measures.rows import (
+    BLOCK,
     Mean,
     Share,
     compared_rows,
     depth_median,
-    facts_of,
-    mean_rows,
+    facts_of_each,
+    mean_blocks,
     prompted_rows,
-    share_rows,
-    sums_of,
+    share_blocks,
     time_to_value,
     wait,
 )
@@ -32,13 +32,7 @@ from engagekit.measures.silences import (
     compare_stays,
     silences_of,
 )
-from engagekit.measures.user_facts import (
-    ANSWER_DAYS,
-    RECENT_DAYS,
-    advanced_names,
-    recent_start,
-    user_facts,
-)
+from engagekit.measures.taken import take
 from engagekit.playbook import METRICS
 
 if TYPE_CHECKING:
@@ -50,6 +44,7 @@ if TYPE_CHECKING:
     from engagekit.journeys import Journeys
     from engagekit.measures.prompts import Returns
     from engagekit.measures.silences import Silences
+    from engagekit.measures.taken import Taken
 
 MEASURES: dict[str, Any] = {
     "metric": pl.String,
@@ -186,80 +181,40 @@ def metrics(
     since = recent_since(journeys, recent)
     definition = journeys.definition
     shares, means = _shares(journeys), _means(definition)
-    keys = [f"by_{place}" for place in range(len(groups))] or ["everyone"]
     account = None if "account_id" in groups else account_name(journeys)
-    facts = gathered(
-        journeys,
-        lambda part: _facts(
-            part, groups, account, since, [*facts_of(shares, means), wait(part).alias("waited")]
-        ),
-    )
-    sums = list(sums_of(shares, means))
-    summed = facts.group_by(keys).agg(sums).sort(keys) if groups else facts.select(*sums)
-    one_by_one = ["judged", "waited", "actions"]
-    one_by_one += [] if definition.outreach is None else ["user_id", "counts"]
-    alike = accounts_effects(facts, keys, len(shares), len(means)) if account else pl.LazyFrame()
-    counted, each, effects = pl.collect_all([summed, facts.select(*keys, *one_by_one), alike])
-    counted = _with_effects(counted, effects, keys if groups else []) if account else counted
-    parts = each.partition_by(keys, as_dict=True, include_key=False)
-    nobody = each.clear().drop(keys)
-    outreach = _outreach(journeys) if definition.outreach is not None else None
-    rows = []
-    for found in counted.iter_rows(named=True):
-        group = {name: found[key] for name, key in zip(groups, keys, strict=False)}
-        mine = parts.get(tuple(found.get(k, 0) for k in keys), nobody)
-        depth = depth_median(mine["actions"].drop_nulls(), "engagement depth", f"median, {SPAN}", "actions per user")  # fmt: skip
-        answers = [
-            *time_to_value(mine, definition),
-            depth,
-            *mean_rows(means, found),
-            *share_rows(shares, found),
-            *([] if outreach is None else _beside(*outreach, mine)),
-        ]
-        rows += [group | answer for answer in [*answers, *_missing(answers, definition)]]
-    properties = {name: counted.schema[key] for name, key in zip(groups, keys, strict=False)}
-    return _table(rows, properties, _sign_ups(journeys, since))
+    asked = [*facts_of_each(shares, means), wait(journeys).alias("waited")]
+    taken = take(journeys, groups, account, since, asked)
+    size = taken.groups.height
+    counted = taken.counted(shares, means)
+    first = 2 + len(means)
+    blocks = [
+        time_to_value(taken.users, size, definition),
+        depth_median(taken.users, size, f"median, {SPAN}"),
+        *mean_blocks(means, counted, range(2, first)),
+        *share_blocks(shares, counted, range(first, first + len(shares))),
+        taken.drop_offs(definition, "step drop-off", first + len(shares)),
+    ]
+    if definition.outreach is not None:
+        blocks.append(_outreach(journeys, taken, first + len(shares) + len(definition.steps)))
+    blocks.append(_missing(blocks, definition, size))
+    return _table(blocks, taken.groups, groups, _sign_ups(journeys, since))
 
 
-def _facts(
-    journeys: Journeys,
-    groups: Sequence[str],
-    account: str | None,
-    since: datetime | None,
-    facts: Sequence[pl.Expr],
-) -> pl.LazyFrame:
-    found = user_facts(journeys, [*groups, *([account] if account else [])], since=since)
-    if account:
-        found = found.with_columns(account_of(f"by_{len(groups)}")).drop(f"by_{len(groups)}")
-    signed, window = pl.col("signed_up_at"), days(journeys.definition.activation_days)
-    actions = pl.col("core_actions") + pl.col("beyond_core")
-    counts = pl.col("recent") & ~pl.col("late")
-    return found.select(
-        "^by_.*$",
-        pl.lit(0, pl.UInt8).alias("everyone"),
-        f"^{ACCOUNT}$",
-        "user_id",
-        counts.alias("counts"),
-        (counts & (signed + window <= pl.lit(journeys.as_of, AT))).alias("judged"),
-        pl.when(actions > 0).then(actions).cast(pl.UInt32).alias("actions"),
-        *facts,
-    )
-
-
-def _with_effects(
-    counted: pl.DataFrame, effects: pl.DataFrame, keys: Sequence[str]
-) -> pl.DataFrame:
-    if keys:
-        return counted.join(effects, on=keys, how="left", nulls_equal=True, maintain_order="left")
-    return pl.concat([counted, effects.drop("everyone")], how="horizontal")
-
-
-def _outreach(journeys: Journeys) -> tuple[Silences, Returns]:
-    return silences_of(journeys), returns_of(journeys)
+def _outreach(journeys: Journeys, taken: Taken, place: int) -> pl.DataFrame:
+    """Write, group by group, what the contacted are compared with, and what of the returns outreach brought."""
+    silences, returns = silences_of(journeys), returns_of(journeys)
+    one_by_one = taken.users.select("g", "user_id", "counts")
+    mine = one_by_one.partition_by("g", as_dict=True, include_key=False)
+    nobody = one_by_one.clear().drop("g")
+    rows = [
+        {"g": group, "place": place + number} | row
+        for group in range(taken.groups.height)
+        for number, row in enumerate(_beside(silences, returns, mine.get((group,), nobody)))
+    ]
+    return pl.DataFrame(rows, schema=BLOCK, orient="row")
 
 
 def _beside(silences: Silences, returns: Returns, users: pl.DataFrame) -> Iterator[dict[str, Any]]:
-    """Write what the contacted are compared with, and what of the returns outreach brought."""
     recent = silences.of(users.filter("counts").select("user_id"))
     yield from compared_rows(BACK, "contacted users", compare_returns(recent))
     yield from compared_rows(STAYED, "re-engaged users", compare_stays(recent))
@@ -278,18 +233,26 @@ def _sign_ups(journeys: Journeys, since: datetime | None) -> dict[str, Any]:
 
 
 def _table(
-    rows: list[dict[str, Any]], properties: dict[str, Any], sign_ups: dict[str, Any]
+    blocks: Sequence[pl.DataFrame],
+    known: pl.DataFrame,
+    groups: Sequence[str],
+    sign_ups: dict[str, Any],
 ) -> pl.DataFrame:
-    nobody = dict.fromkeys(sign_ups)
-    told = [
-        row
-        | (nobody if row["metric"] in OF_EVERYONE else sign_ups)
-        | dict(zip(("link", "play"), SUPPORTS[row["metric"]], strict=True))
-        for row in rows
+    metric = pl.col("metric")
+    order = metric.replace_strict(list(ORDER), list(ORDER.values()), return_dtype=pl.Int8)
+    supports = [
+        metric.replace_strict(
+            list(SUPPORTS), [each[place] for each in SUPPORTS.values()], return_dtype=pl.String
+        ).alias(name)
+        for place, name in enumerate(("link", "play"))
     ]
-    table = pl.DataFrame(told, schema=properties | MEASURES, orient="row")
-    place = pl.col("metric").replace_strict(list(ORDER), list(ORDER.values()), return_dtype=pl.Int8)
-    return table.sort(*properties, place, maintain_order=True)
+    everyone = metric.is_in(OF_EVERYONE)
+    days = [pl.when(~everyone).then(pl.lit(day, pl.Date)).alias(c) for c, day in sign_ups.items()]
+    rows = pl.concat([each.select(*BLOCK) for each in blocks if each.height])
+    rows = rows.with_columns(order.alias("order"), *supports, *days).sort("g", "order", "place")
+    named = known.select(pl.col(f"by_{i}").alias(name) for i, name in enumerate(groups))
+    told = rows.select(pl.col(c).cast(kind) for c, kind in MEASURES.items())
+    return named[rows["g"]].hstack(told) if groups else told
 
 
 def _shares(journeys: Journeys) -> list[Share]:
@@ -323,20 +286,11 @@ def _shares(journeys: Journeys) -> list[Share]:
     found += [
         Share(
             "advanced adoption",
-            action,
+            action.removeprefix("advanced:"),
             activated + days(definition.depth_days or 0) <= end,
             pl.col(f"adopted_{place}"),
         )
-        for place, action in enumerate(advanced_names(journeys))
-    ]
-    found += [
-        Share(
-            "step drop-off",
-            step.name,
-            (signed + window <= end) & pl.col(f"reached_{place}"),
-            ~pl.col(f"completed_{place}"),
-        )
-        for place, step in enumerate(definition.steps)
+        for place, action in enumerate(advanced_roles(definition))
     ]
     found += [] if definition.outreach is None else _re_engagement()
     # Of recent sign-ups that the log has from the start.
@@ -349,7 +303,7 @@ def _of_the_active(journeys: Journeys) -> list[Share]:
     """List the shares that those who signed up before the log have a part in."""
     core = pl.col("core_actions")
     actions = core + pl.col("beyond_core")
-    engaged = pl.col("recent") & (pl.col("activated_at") < recent_start(journeys))
+    engaged = pl.col("recent") & (pl.col("activated_at") < pl.lit(recent_start(journeys), AT))
     return [
         Share("engagement rate", SPAN, engaged, core > 0),
         Share("engagement depth", f"2 or more, {SPAN}", actions > 0, actions > 1),
@@ -393,7 +347,7 @@ def _means(definition: Definition) -> list[Mean]:
     ]
 
 
-def _missing(answers: Sequence[dict[str, Any]], definition: Definition) -> Iterator[dict[str, Any]]:
+def _missing(blocks: Sequence[pl.DataFrame], definition: Definition, size: int) -> pl.DataFrame:
     """Say of each metric that has no row which events the definition lacks."""
     lacking = {
         "feedback participation": ("feedback_asked and feedback_given", "share"),
@@ -405,8 +359,13 @@ def _missing(answers: Sequence[dict[str, Any]], definition: Definition) -> Itera
         "error rate": ("errors", "per user"),
         "support rate": ("support", "per user"),
     }
-    have = {answer["metric"] for answer in answers}
-    for metric, (what, unit) in lacking.items():
-        if metric not in have:
-            note = f"The definition of {definition.name} names no {what}."
-            yield dict.fromkeys(MEASURES) | {"metric": metric, "unit": unit, "note": note}
+    have = {metric for block in blocks for metric in block["metric"].unique()}
+    rows = [
+        {"metric": metric, "unit": unit, "note": f"The definition of {definition.name} names no {what}."}
+        for metric, (what, unit) in lacking.items()
+        if metric not in have
+    ]  # fmt: skip
+    told = pl.DataFrame(rows, schema=BLOCK, orient="row").drop("g", "place")
+    told = told.with_columns(place=pl.lit(0, pl.Int32))
+    groups = pl.DataFrame({"g": range(size)}, schema={"g": pl.Int64})
+    return told.join(groups, how="cross").select(*BLOCK)

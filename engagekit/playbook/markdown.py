@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from engagekit._base import count, day, in_markdown, many, percent
 from engagekit.errors import EngagekitError
 from engagekit.playbook.guidance import REVIEWS, Item
-from engagekit.playbook.plays import play_named
+from engagekit.playbook.plays import card_rows, play_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -97,13 +97,8 @@ def card(name: str | None) -> Handout:
     if name is None:
         return Handout("No play is named by this verdict.")
     play = play_named(name)
-    rows = [
-        ("Use it when", play.use_when), ("Users then feel", play.users_feel), ("The trap", play.trap), ("Instead", play.instead),
-        ("It works when", play.working_when), ("Led by", play.primary_lead), ("Together with", ", ".join(play.key_partners)),
-        ("Review when", play.review_trigger), ("Watch for", play.watch_for), ("Metrics", ", ".join(play.metrics)),
-    ]  # fmt: skip
     lines = [_row(["Play", play.name]), "|:---|:---|"]
-    return Handout("\n".join([*lines, *[_row([f"**{a}**", b]) for a, b in rows]]))
+    return Handout("\n".join([*lines, *[_row([f"**{a}**", b]) for a, b in card_rows(play)]]))
 
 
 def agenda(review: str) -> Handout:

@@ -50,6 +50,7 @@ __all__ = [
     "USER_VERSUS_CUSTOMER",
     "WORKING_SIGNS",
     "Item",
+    "card_rows",
     "metric_for",
     "play_for",
     "play_named",
@@ -404,6 +405,22 @@ def play_for(problem: str) -> Play | None:
 def play_named(name: str) -> Play:
     """Look a play up by its name; the error lists the nearest names."""
     return _pick(PLAYS, "name", name)
+
+
+def card_rows(play: Play) -> list[tuple[str, str]]:
+    """Write what a play's card says, line by line: when to use it, what to avoid, who leads it, what to watch."""
+    return [
+        ("Use it when", play.use_when),
+        ("Users then feel", play.users_feel),
+        ("The trap", play.trap),
+        ("Instead", play.instead),
+        ("It works when", play.working_when),
+        ("Led by", play.primary_lead),
+        ("Together with", ", ".join(play.key_partners)),
+        ("Review when", play.review_trigger),
+        ("Watch for", play.watch_for),
+        ("Metrics", ", ".join(play.metrics)),
+    ]
 
 
 def metric_for(name: str) -> Metric:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,17 +13,20 @@ from engagekit.definition import LINKS
 from engagekit.instants import instant
 from engagekit.intervals import FEW_WEEKS, OF_FEW_WEEKS
 from engagekit.priority.counts import QUARTER, Span, recent_cells, totals
-from engagekit.priority.earliest import Evidence, Judgment, judge
 from engagekit.priority.loop_table import TABLE, Marks, links_by, loop
+from engagekit.priority.many_judgments import judge_each
 from engagekit.priority.reference_targets import own_past
 from engagekit.priority.shrinking import shrunk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from datetime import date
+
+    from numpy.typing import NDArray
 
     from engagekit.definition import Definition
     from engagekit.priority.counts import LoopCounts
+
+    Numbers = NDArray[np.float64]
 
 BY_QUARTER: dict[str, Any] = {
     "quarter": pl.Date,
@@ -91,54 +95,50 @@ def by_segment(counts: LoopCounts, marks: Marks, definition: Definition) -> pl.D
     groups = list(counts.groups)
     cells = recent_cells(counts)
     mine, whole = totals(cells, groups), totals(cells)
-    parts = links_by(mine, groups)
-    pasts = {} if marks.targets else own_past(counts, definition, groups=len(parts))
-    shape = (len(parts), len(LINKS))
+    shape = (mine.height // len(LINKS), len(LINKS))
+    values = mine[:: len(LINKS)].select(groups)
+    pasts = {} if marks.targets else own_past(counts, definition, groups=shape[0])
+    held = [pasts.get(group, marks) for group in values.iter_rows()] if pasts else [marks]
     n, of = (mine[c].to_numpy().reshape(shape).astype(float) for c in ("n", "of"))
     effect = _effects(mine, whole, shape)
     passed, eligible = shrunk(n, of, effect) if marks.targets else (n / effect, of / effect)
-    rows = []
-    for place, (values, part) in enumerate(parts):
-        held = marks if marks.targets else pasts.get(values, marks)
-        seen = Evidence(
-            tuple(passed[place].tolist()), tuple(eligible[place].tolist()), held.below(), held.sure
-        )
-        judgment = _judged(seen, of[place], marks)
-        rows.append(
-            dict(zip(groups, values, strict=True)) | _segment(part, judgment, marks.defined)
-        )
-    schema = mine.select(groups).schema
-    return pl.DataFrame(rows, schema=dict(schema) | SEGMENT)
-
-
-def _judged(
-    seen: Evidence, of: np.ndarray[Any, np.dtype[np.float64]], marks: Marks
-) -> Mapping[str, Any]:
     # What the other groups show of a link is no evidence that this one got there.
-    eligible = tuple(e if o > 0 else 0.0 for e, o in zip(seen.of, of, strict=True))
-    passed = tuple(p if o > 0 else 0.0 for p, o in zip(seen.n, of, strict=True))
-    found: Judgment = judge(Evidence(passed, eligible, seen.marks, seen.sure))
-    if marks.targets or found.verdict == "named":
-        return vars(found)
-    nobody = of[0] <= 0
-    verdict = "undecided" if nobody else "no targets"
-    return vars(found) | {"verdict": verdict, "probability": 0.0, "candidates": ()}
+    seen = of > 0
+    found = judge_each(
+        np.where(seen, passed, 0.0),
+        np.where(seen, eligible, 0.0),
+        np.array([[nan if m is None else m for m in each.below()] for each in held]),
+        np.array([each.sure for each in held]),
+    )
+    if not marks.targets:
+        known = pl.Series(of[:, 0] > 0)
+        found = _without_targets(found, known)
+    rates = [
+        column
+        for place, link in enumerate(LINKS)
+        for column in _rate(link, n[:, place], of[:, place], known=link in marks.defined)
+    ]
+    users = pl.Series("users", of[:, 0].astype(np.int64))
+    table = values.with_columns(users, *found.get_columns(), *rates)
+    return table.select(*groups, *[pl.col(c).cast(kind) for c, kind in SEGMENT.items()])
 
 
-def _segment(
-    part: pl.DataFrame, judgment: Mapping[str, Any], defined: Sequence[str]
-) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "users": part["of"][0],
-        "verdict": judgment["verdict"],
-        "link": judgment["link"],
-        "probability": judgment["probability"],
-        "candidates": list(judgment["candidates"]),
-    }
-    for link, n, of in part.select("link", "n", "of").iter_rows():
-        known = link in defined and of > 0
-        row |= {f"{link}_rate": n / of if known else None, f"{link}_of": of}
-    return row
+def _without_targets(found: pl.DataFrame, known: pl.Series) -> pl.DataFrame:
+    """Leave only what has fallen below its own past."""
+    named = pl.col("verdict") == "named"
+    other = pl.when(pl.lit(known)).then(pl.lit("no targets")).otherwise(pl.lit("undecided"))
+    return found.with_columns(
+        pl.when(named).then("verdict").otherwise(other).alias("verdict"),
+        pl.when(named).then("probability").otherwise(0.0).alias("probability"),
+        pl.when(named).then("candidates").otherwise(pl.lit([], pl.List(pl.String))).alias("candidates"),
+    )  # fmt: skip
+
+
+def _rate(link: str, n: Numbers, of: Numbers, *, known: bool) -> list[pl.Series]:
+    rate = np.full(len(of), nan)
+    np.divide(n, of, out=rate, where=(of > 0) & known)
+    shown = pl.Series(f"{link}_rate", rate).fill_nan(None)
+    return [shown, pl.Series(f"{link}_of", of.astype(np.int64))]
 
 
 def _effects(

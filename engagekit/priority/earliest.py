@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from engagekit._base import is_number
 from engagekit.definition import LINKS
 from engagekit.errors import ParameterError
 
@@ -79,24 +79,20 @@ def earliest_broken(
     faults = [
         f"{n!r} of {of!r} passed; it takes numbers, 0 or more, and no more than could have."
         for n, of in zip(passed, eligible, strict=True)
-        if not (_is_number(n) and _is_number(of) and 0 <= n <= of < math.inf)
+        if not (is_number(n) and is_number(of) and 0 <= n <= of < math.inf)
     ]
     faults += [
         f"a target is {mark!r}; it takes a share between 0 and 1, or None."
         for mark in targets
-        if mark is not None and not (_is_number(mark) and 0 <= mark <= 1)
+        if mark is not None and not (is_number(mark) and 0 <= mark <= 1)
     ]
-    if not (_is_number(margin) and 0 <= margin <= 1):
+    if not (is_number(margin) and 0 <= margin <= 1):
         faults.append(f"margin is {margin!r}; it takes a share between 0 and 1.")
     if faults:
         raise ParameterError.from_faults("No link can be judged", faults)
     marks = [math.nan if target is None else target - margin for target in targets]
     *p_earliest, p_none = chances(below(passed, eligible, marks)).tolist()
     return p_earliest, p_none
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def below(n: ArrayLike, of: ArrayLike, mark: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -134,7 +130,7 @@ def chances(broken: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def sure_enough(
-    chance: np.ndarray[Any, Any], of: ArrayLike, marks: ArrayLike, sure: float = SURE
+    chance: np.ndarray[Any, Any], of: ArrayLike, marks: ArrayLike, sure: ArrayLike = SURE
 ) -> np.ndarray[Any, Any]:
     """Say along the last axis which answer is the likeliest, and -1 where it is not sure enough.
 
@@ -148,7 +144,7 @@ def sure_enough(
     of, marks
         Judged users and mark per link; a link without a mark takes no part.
     sure
-        From which probability on an answer is one.
+        From which probability on an answer is one; may differ from case to case.
     """
     unseen = ~np.isnan(np.asarray(marks, float)) & (np.asarray(of, float) <= 0)
     unseen = np.broadcast_to(unseen, chance[..., :-1].shape)

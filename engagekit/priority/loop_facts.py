@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engagekit.diagnosis import FLAGS, UNSET, diagnose
+from engagekit.diagnosis import FLAGS, UNSET, diagnose, recent_days
 from engagekit.instants import AT, days
 from engagekit.intervals import wilson_columns
-from engagekit.journeys import Basis, basis, group_names
+from engagekit.journeys import Basis, basis, group_names, once
 from engagekit.priority.breakdowns import SEGMENT
 from engagekit.priority.counts import (
     ACCOUNT,
@@ -55,7 +55,7 @@ class LoopFacts:
 def loop_facts(
     journeys: Journeys, *, by: str | Sequence[str] | None = None, recent: Recent = UNSET
 ) -> LoopFacts:
-    """Count all that `priority_of` needs, whatever the targets.
+    """Count all that `priority_of` needs, whatever the targets; kept with the journeys, so that they are counted once.
 
     Parameters
     ----------
@@ -84,25 +84,30 @@ def loop_facts(
         ACCOUNT,
     ]
     groups = group_names(journeys, by, taken=taken)
-    counts = count_links(journeys, groups=groups, recent=recent)
+    width = recent_days(recent, journeys.definition)
+    return once(journeys, ("loop", *groups, width), lambda whole: _loop_facts(whole, groups, width))
+
+
+def _loop_facts(journeys: Journeys, groups: Sequence[str], width: int | None) -> LoopFacts:
+    counts = count_links(journeys, groups=groups, recent=width)
     return LoopFacts(
         counts=counts,
         early=early_counts(journeys, counts.spans["activation"], groups),
-        drift=_drift(journeys, recent),
-        basis=basis(_among(journeys, counts)),
+        drift=once(journeys, ("drift", width), lambda whole: _drift(whole, width)),
+        basis=_basis(journeys, counts),
         definition=journeys.definition,
         timezone=journeys.timezone,
         signups_per_week=_signups_per_week(journeys),
     )
 
 
-def _among(journeys: Journeys, counts: LoopCounts) -> Journeys:
-    """Narrow to the sign-ups that any link is judged on."""
+def _basis(journeys: Journeys, counts: LoopCounts) -> Basis:
+    """Say what the sign-ups that any link is judged on are."""
     spans = [s for s in counts.spans.values() if s.since is not None and s.until is not None]
     if counts.width is None or not spans:
-        return journeys
+        return basis(journeys)
     since, until = min(s.since for s in spans), max(s.until for s in spans)  # type: ignore[type-var]
-    return journeys.where(signed_up=(since, just_after(journeys, until)))  # type: ignore[arg-type]
+    return basis(journeys, since=since, until=just_after(journeys, until))  # type: ignore[arg-type]
 
 
 def _drift(journeys: Journeys, recent: Recent) -> pl.DataFrame:

@@ -6,7 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engagekit._base import as_html, count, day, many, percent, plain_fields
+from engagekit._base import (
+    as_html,
+    count,
+    day,
+    is_number,
+    is_share,
+    many,
+    percent,
+    plain_fields,
+)
 from engagekit.definition import LINKS
 from engagekit.diagnosis import span_days
 from engagekit.errors import ParameterError, check_choice
@@ -235,8 +244,7 @@ def _without_link(
 
 def _pace_of(priority: Priority, given: float | None) -> float:
     per_week = priority.signups_per_week if given is None else given
-    number = isinstance(per_week, (int, float)) and not isinstance(per_week, bool)
-    if not number or not 0 <= per_week < math.inf:
+    if not is_number(per_week) or per_week < 0:
         raise ParameterError(f"signups_per_week is {per_week!r}; it takes a number, 0 or more.")
     return float(per_week)
 
@@ -246,7 +254,7 @@ def _aim(row: dict[str, Any], link: str, goal: float | None) -> float:
     if p >= 1:
         raise ParameterError(f"Everyone who is judged passes {link}: there is nothing to improve.")
     aim = _goal(row) if goal is None else goal
-    if isinstance(aim, bool) or not isinstance(aim, (int, float)) or not p < aim < 1:
+    if not is_share(aim) or aim <= p:
         raise ParameterError(
             f"goal is {goal!r}; it takes a rate above the present {p:.3f} of {link}, and below 1."
         )

@@ -14,7 +14,7 @@ from engagekit.priority.counts import just_after
 from engagekit.priority.earliest import SURE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from engagekit.diagnosis import Rule
     from engagekit.journeys import Journeys
@@ -49,14 +49,16 @@ def early_counts(journeys: Journeys, span: Span, groups: Sequence[str]) -> pl.Da
     DataFrame
         The groups, `label` (friction, stalled, never_started) and `n`.
     """
+    at, among = pl.col("signed_up_at"), pl.lit(value=True)
     if span.days is not None and (span.since is None or span.until is None):
-        journeys = journeys.where(users=pl.lit(value=False))
+        among = pl.lit(value=False)
     elif span.days is not None and span.since is not None and span.until is not None:
-        journeys = journeys.where(signed_up=(span.since, just_after(journeys, span.until)))
+        among = (at >= span.since) & (at < just_after(journeys, span.until))
+    own = [pl.col(f"by:{name}").alias(name) for name in groups]
 
     def stopped(part: Journeys) -> pl.LazyFrame:
-        users = labelled(part).filter(pl.col("label").is_in(EARLY)).select("user_id", "label")
-        return users.join(part.users.lazy().select("user_id", *groups), on="user_id")
+        users = labelled(part, keep=groups).filter(pl.col("label").is_in(EARLY), among)
+        return users.select(*own, pl.col("label").cast(pl.String))
 
     counted = gathered(journeys, stopped).group_by(*groups, "label")
     return counted.agg(pl.len().cast(pl.Int64).alias("n")).sort(*groups, "label").collect()
@@ -74,6 +76,20 @@ def problem_of(link: str | None, early: pl.DataFrame, *, steps: bool) -> Problem
     steps
         Whether the definition has steps: without, Friction cannot be told from Progress.
     """
+    return problem_from(link, dict(early.select("label", "n").iter_rows()), steps=steps)
+
+
+def problem_from(
+    link: str | None,
+    early: Mapping[str, int],
+    *,
+    steps: bool,
+    seen: dict[tuple[int, ...], list[float]] | None = None,
+) -> Problem | None:
+    """Say what the problem behind a broken link is, from how many users show each label.
+
+    `seen` keeps what `largest` has said: many small groups have the same counts.
+    """
     if link is None:
         return None
     if link == "advocacy":
@@ -81,11 +97,13 @@ def problem_of(link: str | None, early: pl.DataFrame, *, steps: bool) -> Problem
     if link != "activation":
         rule = _rule(LABEL_OF[link])
         return Problem(rule.problem, rule.play)
-    counted = dict(early.select("label", "n").iter_rows())
-    counts = {label: counted.get(label, 0) for label in EARLY}
+    counts = {label: early.get(label, 0) for label in EARLY}
     if not steps:  # then "stalled" is either of them
         counts.pop("friction")
-    p = dict(zip(counts, largest(list(counts.values())), strict=True))
+    shape, seen = tuple(counts.values()), {} if seen is None else seen
+    if shape not in seen:
+        seen[shape] = largest(shape)
+    p = dict(zip(counts, seen[shape], strict=True))
     first, second, *_ = sorted(p, key=lambda label: (-p[label], EARLY.index(label)))
     shown = tuple((label, counts[label]) for label in (first, second))
     if p[first] < SURE:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import polars as pl
 
+from engagekit._base import share_faults
 from engagekit.definition import LINKS
 from engagekit.diagnosis import LOSABLE, defined_links
 from engagekit.errors import ParameterError, check_choice, listing, nearest
@@ -66,10 +67,8 @@ def _checked(targets: object) -> dict[str, float]:
             faults.append(
                 f"{link!r} is no link.{nearest(str(link), LINKS)} Links are {listing(LINKS)}."
             )
-        elif rate is not None and (
-            isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1
-        ):
-            faults.append(f"the target of {link} is {rate!r}; it takes a share between 0 and 1.")
+        elif rate is not None:
+            faults += share_faults(f"the target of {link}", rate)
     if faults:
         raise ParameterError.from_faults("The targets cannot be used", faults)
     return {link: float(rate) for link in LINKS if (rate := targets.get(link)) is not None}

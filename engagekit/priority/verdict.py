@@ -26,7 +26,7 @@ from engagekit.priority.earliest import (
 )
 from engagekit.priority.loop_facts import loop_facts
 from engagekit.priority.loop_table import Loop, Marks, evidence, loop
-from engagekit.priority.problems import Problem, problem_of
+from engagekit.priority.problems import Problem, problem_from, problem_of
 from engagekit.priority.reference_targets import (
     OWN_PAST,
     Targets,
@@ -205,7 +205,7 @@ def priority_of(facts: LoopFacts, *, targets: Targets = None) -> Priority:
     marks = team_marks(targets, definition)
     found, past = judged(counts, definition, marks, required=targets == OWN_PAST)
     judgment = found.judgment
-    problem = _problem(facts, judgment.link, [])
+    problem = _problem(facts, judgment.link)
     holds = _holds(found)
     more, few = _more(found, facts)
     segments = _segments(facts, marks, found) if counts.groups else None
@@ -284,13 +284,8 @@ def _others(facts: LoopFacts, marks: Marks) -> tuple[tuple[str, Judgment], ...]:
     return tuple((when, judge(evidence(totals(cells), marks))) for when, cells in spans.items())  # fmt: skip
 
 
-def _problem(facts: LoopFacts, link: str | None, group: Sequence[Any]) -> Problem | None:
-    groups = facts.counts.groups
-    mine = facts.early.filter(
-        pl.lit(value=True),
-        *[pl.col(g).eq_missing(pl.lit(v)) for g, v in zip(groups, group, strict=False)],
-    )
-    early = mine.group_by("label").agg(pl.col("n").sum())
+def _problem(facts: LoopFacts, link: str | None) -> Problem | None:
+    early = facts.early.group_by("label").agg(pl.col("n").sum())
     return problem_of(link, early, steps=bool(facts.definition.steps))
 
 
@@ -341,10 +336,15 @@ def _roughly(number: float) -> int:
 
 def _segments(facts: LoopFacts, marks: Marks, found: Loop) -> pl.DataFrame:
     table = by_segment(facts.counts, marks, facts.definition)
-    groups = facts.counts.groups
+    early: dict[tuple[Any, ...], dict[str, int]] = {}
+    for *group, label, n in facts.early.iter_rows():
+        early.setdefault(tuple(group), {})[label] = n
+    seen: dict[tuple[int, ...], list[float]] = {}
     problems = [
-        _problem(facts, row["link"], [row[g] for g in groups])
-        for row in table.iter_rows(named=True)
+        problem_from(
+            link, early.get(tuple(group), {}), steps=bool(facts.definition.steps), seen=seen
+        )
+        for *group, link in table.select(*facts.counts.groups, "link").iter_rows()
     ]
     elsewhere = pl.col("link").is_not_null() & (
         pl.lit(found.judgment.link is None) | (pl.col("link") != pl.lit(found.judgment.link))

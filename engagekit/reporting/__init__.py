@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import LINK_NAMES, count, in_html, percent, sure, write_whole
+from engagekit._base import LINK_NAMES, count, in_html, percent, sure, table_in_html, write_whole
 from engagekit.journeys import MIN_GROUP
 from engagekit.matchers import label
 from engagekit.reporting.csv import as_csv, to_csv
@@ -17,6 +17,7 @@ from engagekit.reporting.terminal import encodable, mind
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
 
     from engagekit.definition import Definition
     from engagekit.instants import Instant
@@ -179,14 +180,15 @@ def _chart(name: str, answer: Any, **options: str) -> str:
     """Draw one answer, with its numbers beneath; where it holds nothing to draw, say so."""
     from engagekit import charts
     from engagekit.errors import EngagekitError
-    from engagekit.views import table_html
+    from engagekit.views import svg_of, table_html
 
     try:
         chart = getattr(charts, name)(answer, **options)
     except EngagekitError as error:
         return f"<p class=muted>{in_html(error)}</p>"
-    numbers = chart.to_dict().get("usermeta", {}).get("engagekit")
-    return f"<figure tabindex=0>{charts.svg(chart)}{table_html(numbers)}</figure>"
+    spec = chart.to_dict()  # once: it takes longer than the drawing
+    numbers = spec.get("usermeta", {}).get("engagekit")
+    return f"<figure tabindex=0>{svg_of(spec)}{table_html(numbers)}</figure>"
 
 
 def _steps(steps: pl.DataFrame) -> str:
@@ -256,7 +258,7 @@ def _replay(journeys: Journeys) -> str:
 
 def _play(priority: Priority) -> str:
     from engagekit.errors import EngagekitError
-    from engagekit.playbook import play_named
+    from engagekit.playbook import card_rows, play_named
     from engagekit.priority import plan
 
     try:
@@ -266,36 +268,24 @@ def _play(priority: Priority) -> str:
     if priority.play is None:
         return f"<p>{in_html(when)}</p>"
     play = play_named(priority.play)
-    rows = [
-        ("Play", play.name), ("Link", LINK_NAMES.get(priority.link or "", "–")), ("How sure", sure(priority.probability)),
-        ("Led by", play.primary_lead), ("Together with", ", ".join(play.key_partners)), ("Metrics", ", ".join(play.metrics)),
-        ("The trap", play.trap), ("Watch for", play.watch_for), ("When we will know", when),
-    ]  # fmt: skip
-    return _rows(rows)
+    link = LINK_NAMES.get(priority.link or "", "–")
+    rows = [("Play", play.name), ("Link", link), ("How sure", sure(priority.probability))]
+    return _rows([*rows, *card_rows(play), ("When we will know", when)])
 
 
-def _rows(rows: list[tuple[str, str]]) -> str:
-    body = "".join(
-        f"<tr><th scope=row>{in_html(a)}</th><td>{in_html(b)}</td></tr>" for a, b in rows
-    )
-    return wide(f"<table>{body}</table>")
+def _rows(rows: Iterable[tuple[str, str]]) -> str:
+    return wide(table_in_html(rows, named=True))
 
 
 def _table(frame: pl.DataFrame) -> str:
+    """Write a table with its text first, so that numbers stand to the right."""
     if frame.height == 0:
         return "<p>Nothing is left out.</p>"
-    kinds = ["number" if dtype.is_numeric() else "text" for dtype in frame.dtypes]
-    head = "".join(
-        f"<th scope=col class={k}>{in_html(c.replace('_', ' '))}</th>"
-        for c, k in zip(frame.columns, kinds, strict=True)
-    )
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td class={k}>{_cell(v)}</td>" for v, k in zip(row, kinds, strict=True))
-        + "</tr>"
-        for row in frame.iter_rows()
-    )
-    return wide(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+    texts = [name for name, dtype in frame.schema.items() if not dtype.is_numeric()]
+    frame = frame.select(*texts, pl.exclude(texts))
+    rows = [[_cell(value) for value in row] for row in frame.iter_rows()]
+    headers = [name.replace("_", " ") for name in frame.columns]
+    return wide(table_in_html(rows, headers=headers, texts=len(texts)))
 
 
 def _cell(value: Any) -> str:
@@ -305,7 +295,7 @@ def _cell(value: Any) -> str:
         return percent(value) if 0 <= value <= 1 else f"{value:,.1f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return count(value)
-    return in_html(value)
+    return str(value)
 
 
 def _notes(notes: pl.DataFrame) -> str:

@@ -15,7 +15,7 @@ a{color:var(--link)}.muted{color:var(--quiet)}
 nav ul{list-style:none;padding:.6rem 0;margin:1rem 0 0;columns:15rem;border:solid var(--rule);border-width:1px 0}nav li{padding:.1rem 0}
 .wide,details{overflow-x:auto}table{border-collapse:collapse;margin:.6rem 0;font-size:.92rem}
 td,th{padding:.25rem .7rem;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top;overflow-wrap:normal}
-td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
+table{font-variant-numeric:tabular-nums}
 figure{margin:1rem 0}figure>svg{display:block;max-width:100%;height:auto;background:#fff}summary{cursor:pointer;color:var(--link)}
 @media (max-width:40rem){body{font-size:15px}h1{font-size:1.5rem}p.lead{font-size:1.05rem}figure{overflow-x:auto}figure>svg{min-width:34rem}}
 @media print{@page{margin:18mm}body{font-size:10.5pt}nav,details{display:none}header{padding-top:0}

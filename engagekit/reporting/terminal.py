@@ -216,7 +216,7 @@ def differences(strongest: pl.DataFrame) -> str:
 
 def play(priority: Priority) -> str:
     """Name the play, who leads it and which metrics show that it works; where there is none, what to do instead."""
-    from engagekit.playbook import PLAYS
+    from engagekit.playbook import PLAYS, card_rows
     from engagekit.priority import plan
 
     found = next((p for p in PLAYS if p.name == priority.play), None)
@@ -226,12 +226,9 @@ def play(priority: Priority) -> str:
         except EngagekitError as error:
             told = str(error)
         return _section("What to do now", _wrapped(plain(told)))
-    lines = [
-        f"  {found.name}: led by {found.primary_lead}, with {', '.join(found.key_partners)}",
-        f"  Metrics: {', '.join(found.metrics)}",
-        f"  Watch for: {found.watch_for}",
-    ]
-    return _section("The play", lines)
+    card = dict(card_rows(found))
+    lines = [f"  {found.name}: led by {card['Led by']}, with {card['Together with']}"]
+    return _section("The play", [*lines, *[f"  {k}: {card[k]}" for k in ("Metrics", "Watch for")]])
 
 
 def _section(title: str, lines: Sequence[str]) -> str:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from engagekit._base import Remark, as_html, day, plain_fields
+from engagekit._base import (
+    Remark,
+    as_html,
+    day,
+    is_share,
+    plain_fields,
+)
 from engagekit.diagnosis import FLAGS, defined_links, span_days
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import AT, beside_log, day_of
@@ -228,8 +234,7 @@ def _checked(
             f"since is {start:%Y-%m-%d %H:%M}; it must lie inside the log, after {journeys.log_start:%Y-%m-%d %H:%M} "
             f"and before {journeys.as_of:%Y-%m-%d %H:%M}."
         )
-    sound = isinstance(goal, (int, float)) and not isinstance(goal, bool) and 0 < goal < 1
-    if goal is not None and not sound:
+    if goal is not None and not is_share(goal):
         faults.append(f"goal is {goal!r}; it takes a rate between 0 and 1, such as 0.45.")
     if faults:
         raise ParameterError.from_faults("The play cannot be tracked", faults)

@@ -64,11 +64,19 @@ def dialect_of(backend: str) -> str:
 
 def shaped(log: Any, dialect: str, kind: Kind, zone: str, properties: Sequence[str]) -> Any:
     """Bring a log to ``user_id, event, t, day`` and its properties."""
+    if kind == "naive" and dialect in {"spark", "databricks"} and is_instant(log["at"]):
+        kind = "instant"
     whole = log.filter(log.user_id.notnull(), log.event.notnull(), log["at"].notnull())
     t = micros(whole["at"], dialect, kind)
     named = {hidden(name): whole[name] for name in properties}
     columns = whole.select("user_id", "event", t=t, day="at", **named)
     return columns if kind == "date" else columns.mutate(day=local_day(columns.t, dialect, zone))
+
+
+def is_instant(at: Any) -> bool:
+    """Say whether Spark's times are instants: Ibis takes those for naive, and their parts are of the session's zone."""
+    kinds = at.as_table().limit(1).select(kind=_call("typeof", "string", at)).to_pyarrow()
+    return bool(kinds.column("kind").to_pylist() == ["timestamp"])
 
 
 def micros(at: Any, dialect: str, kind: Kind) -> Any:
@@ -85,7 +93,10 @@ def micros(at: Any, dialect: str, kind: Kind) -> Any:
         return _call("unix_micros", "int64", at)
     # Spark reads a naive time in the session's zone; its parts do not depend on that.
     day = _call("unix_date", "int64", at.date())
-    seconds = (at.hour().cast("int64") * 60 + at.minute()) * 60 + at.second()
+    hour, minute, second = (
+        _call(part, "int32", at).cast("int64") for part in ("hour", "minute", "second")
+    )  # whole ones
+    seconds = (hour * 60 + minute) * 60 + second
     micro = _call("date_format", "string", at, "SSSSSS").cast("int64")
     return day * DAY_US + seconds * 1_000_000 + micro
 
@@ -100,12 +111,12 @@ def local_day(t: Any, dialect: str, zone: str) -> Any:
         return _call("to_date", "date", _call("convert_timezone", "timestamp", "UTC", zone, utc))
     if dialect == "bigquery":
         return _call("date", "date", _call("timestamp_micros", "timestamp('UTC')", t), zone)
-    start = _call("make_timestamp_ntz", "timestamp", 1970, 1, 1, 0, 0, 0)
-    passed = _call(
-        "make_dt_interval", "interval('us')", 0, 0, 0, t.cast("decimal(24, 6)") / 1_000_000
-    )
-    utc = _call("try_add", "timestamp", start, passed)
-    return _call("to_date", "date", _call("convert_timezone", "timestamp", "UTC", zone, utc))
+    # Spark and Databricks: shifted by the zone's offset, and cut to days by counting, so that no session's zone is asked.
+    utc = _call("timestamp_micros", "timestamp('UTC')", t)
+    shifted = _call("from_utc_timestamp", "timestamp('UTC')", utc, zone)
+    local = _call("unix_micros", "int64", shifted)
+    passed = ((local - _call("pmod", "int64", local, DAY_US)) / DAY_US).cast("int32")
+    return _call("date_from_unix_date", "date", passed)
 
 
 def instant(t: Any, dialect: str) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from engagekit._base import is_number
 from engagekit.definition import LINKS
 from engagekit.errors import ParameterError, listing, nearest
 from engagekit.simulation.users import HEALTHY, LOST, VANISHED
@@ -116,9 +117,7 @@ def _check(
         faults += [
             f"{name} has {value!r} for {link}; it takes a number between -1 and 1."
             for link, value in rates.items()
-            if isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not -1 <= value <= 1
+            if not (is_number(value) and -1 <= value <= 1)
         ]
     if faults:
         raise ParameterError.from_faults("The course of the rates cannot be planted", faults)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 
+from engagekit._base import whole_faults
 from engagekit.cohorts import refuse
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import last_day, local_day
@@ -139,7 +140,7 @@ def survival(
     [(0, 1.0, 3), (7, 0.33, 1), (14, 0.33, 1), (21, 0.0, 0)]
     """
     keys, faults = names_and_faults(journeys, by, taken=[*SURVIVAL, *ON_THE_WAY])
-    faults += day_faults("quiet_days", quiet_days)
+    faults += whole_faults("quiet_days", quiet_days, "days")
     faults += check_choice("period", period, list(PERIOD_DAYS))
     refuse("Survival", faults + check_choice("clock", clock, CLOCKS))
     groups = _groups(_counts(journeys, quiet_days, keys, clock), keys)
@@ -212,9 +213,9 @@ def compare_survival(
     keys, faults = names_and_faults(
         journeys, by, taken=[*COMPARISON, *ON_THE_WAY, "time", "events"]
     )
-    faults += day_faults("quiet_days", quiet_days)
+    faults += whole_faults("quiet_days", quiet_days, "days")
     faults += check_choice("clock", clock, CLOCKS)
-    refuse("Survival", faults + ([] if until is None else day_faults("until", until)))
+    refuse("Survival", faults + ([] if until is None else whole_faults("until", until, "days")))
     counts_of_groups = _groups(_counts(journeys, quiet_days, keys, clock), keys)
     groups = [(v, p) for v, p in counts_of_groups if p["time"].len()]
     if len(groups) < 2:
@@ -293,7 +294,7 @@ def projection_error(
     >>> projection_error(journeys, quiet_days=28, periods=4, period="week").columns[:4]
     ['as_of', 'users', 'period', 'said']
     """
-    faults = day_faults("quiet_days", quiet_days) + day_faults("periods", periods)
+    faults = whole_faults("quiet_days", quiet_days, "days") + whole_faults("periods", periods)
     faults += check_choice("period", period, list(PERIOD_DAYS))
     if faults:
         raise ParameterError.from_faults("The projection cannot be checked", faults)
@@ -305,13 +306,6 @@ def projection_error(
         moments=moments,
         periods=periods,
     )
-
-
-def day_faults(name: str, value: object) -> list[str]:
-    """Return the fault of what should be a number of whole days."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return []
-    return [f"{name} is {value!r}; it takes a whole number of days of at least 1."]
 
 
 def _said(p: float, groups: int) -> str:

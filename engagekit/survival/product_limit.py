@@ -176,14 +176,6 @@ def counted(time: Numbers, event: Numbers) -> pl.DataFrame:
     return frame.filter(last).select("time", events.alias("events"), (gone - events).alias("left"))
 
 
-def at_ends(counts: pl.DataFrame) -> pl.DataFrame:
-    """Keep the times at which something ends, where alone the curve falls; who leaves in between leaves with the end before."""
-    earlier = pl.col("left").cum_sum() - pl.col("left")
-    ends = counts.with_columns(earlier.alias("earlier")).filter(pl.col("events") > 0)
-    until = pl.col("earlier").shift(-1, fill_value=counts["left"].sum())
-    return ends.select("time", "events", (until - pl.col("earlier")).alias("left"))
-
-
 def _as_floats(name: str, values: Numbers) -> pl.Series | None:
     """Take numbers as floats; None if something else is among them.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit._base import share_faults, whole_faults
 from engagekit.errors import ColumnError, ParameterError, TooFewUsersError, nearest
 from engagekit.intervals import wilson
 from engagekit.log import as_lazy
@@ -132,12 +133,7 @@ def flattening(curve: Frame, *, periods: int = 4, below: float = 0.01) -> pl.Dat
     >>> flattening(curve, periods=3)["verdict"].to_list()
     ['flat']
     """
-    faults = []
-    if not isinstance(periods, int) or isinstance(periods, bool) or periods < 1:
-        faults.append(f"periods is {periods!r}; it takes a whole number of at least 1.")
-    if not isinstance(below, numbers.Real) or not 0 < below < 1:
-        faults.append(f"below is {below!r}; it takes a share between 0 and 1.")
-    if faults:
+    if faults := whole_faults("periods", periods) + share_faults("below", below):
         raise ParameterError.from_faults("The curve cannot be judged", faults)
     frame, keys = _opened(curve, ("at_risk", "events"))
     rows = [values | _judged(part, periods, below) for values, part in _groups(frame, keys)]
@@ -237,8 +233,8 @@ def project_curve(
     >>> project_curve(curve, periods=5).select("period", pl.col("survival", "low", "high").round(2)).row(-1)
     (12, 0.18, 0.16, 0.21)
     """
-    if not isinstance(periods, int) or isinstance(periods, bool) or periods < 1:
-        raise ParameterError(f"periods is {periods!r}; it takes a whole number of at least 1.")
+    if faults := whole_faults("periods", periods):
+        raise ParameterError(*faults)
     frame, keys = _opened(curve, ("time", "survival", "at_risk", "events"))
     parts = [
         _projected(part, periods, checked).select(

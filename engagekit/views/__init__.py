@@ -9,6 +9,7 @@ from engagekit.views.offline import (
     chart_html,
     chart_identity,
     drawing_script,
+    svg_of,
     table_html,
     use_offline_charts,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "cockpit_charts",
     "drawing_script",
     "moved",
+    "svg_of",
     "table_html",
     "targets_title",
     "use_offline_charts",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import LINK_NAMES, day, plain
+from engagekit._base import LINK_NAMES, day, plain, sure
 from engagekit.definition import LINKS
 from engagekit.instants import day_of
 from engagekit.journeys import MIN_GROUP
@@ -25,7 +25,6 @@ from engagekit.views.sheet import (
     numbered,
     rated,
     sheet,
-    sure,
     whole,
 )
 

@@ -15,7 +15,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engagekit._base import in_html, write_whole
+from engagekit._base import in_html, table_in_html, write_whole
 from engagekit.errors import ParameterError
 from engagekit.views.letters import fitted
 from engagekit.views.looks import DARK
@@ -183,7 +183,11 @@ def svg(chart: Any) -> str:
     str
         One ``<svg>`` element.
     """
-    spec = chart.to_dict()
+    return svg_of(chart.to_dict())
+
+
+def svg_of(spec: Mapping[str, Any]) -> str:
+    """Draw a specification as `svg` draws a chart."""
     own = identity(spec)
     drawn = re.sub(
         r"<[^<>]*>",
@@ -228,24 +232,9 @@ def _tables(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 def table_html(table: Mapping[str, Any]) -> str:
     """Write the numbers of a chart as a table that can be unfolded; every cell is inert text."""
-    texts = table["texts"]
-    head = _cells(table["headers"], "th", texts, ' scope="col"')
-    body = "".join(f"<tr>{_cells(row, 'td', texts)}</tr>" for row in table["rows"])
+    written = table_in_html(table["rows"], headers=table["headers"], texts=table["texts"])
     more = f"<p>and {table['more']} more rows</p>" if table.get("more") else ""
-    return (
-        "<details><summary>The same numbers as a table</summary>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}</details>"
-    )
-
-
-def _cells(row: Sequence[str], tag: str, texts: int, more: str = "") -> str:
-    def align(number: int) -> str:
-        return "left" if number < texts else "right"
-
-    return "".join(
-        f'<{tag}{more} style="text-align:{align(number)}">{in_html(cell)}</{tag}>'
-        for number, cell in enumerate(row)
-    )
+    return f"<details><summary>The same numbers as a table</summary>{written}{more}</details>"
 
 
 def _source(spec: Mapping[str, Any]) -> str:

@@ -178,37 +178,23 @@ def rated(share: float | None) -> str:
     Examples
     --------
     >>> rated(0.314), rated(0.996), rated(0.00001), rated(None)
-    ('31%', '99.6%', '<0.1%', '')
+    ('31%', '99.6%', 'under 0.1%', '')
     """
-    if share is None or share != share:
-        return UNKNOWN
-    if 0 < share < 0.0005 or 0.9995 < share < 1:
-        return "<0.1%" if share < 0.5 else ">99.9%"
-    return percent(share, digits=1) if 0.99 < share < 1 else percent(share)
-
-
-def sure(probability: float | None) -> str:
-    """Write a probability; never as certainty.
-
-    Examples
-    --------
-    >>> sure(0.83), sure(0.9999)
-    ('83%', 'over 99%')
-    """
-    return "over 99%" if probability is not None and probability > 0.99 else rated(probability)
+    return UNKNOWN if share is None or share != share else percent(share)
 
 
 def between(low: float | None, high: float | None) -> str:
-    """Write an interval of shares.
+    """Write an interval of shares; a bound next to none or all is rounded outwards, to it.
 
     Examples
     --------
-    >>> between(0.28, 0.344), between(None, None)
-    ('28–34%', '')
+    >>> between(0.28, 0.344), between(0.0002, 0.9999), between(None, None)
+    ('28–34%', '0–100%', '')
     """
     if low is None or high is None:
         return UNKNOWN
-    return f"{rated(low).removesuffix('%')}–{rated(high)}"
+    low, high = 0 if low < 0.001 else low, 1 if high > 0.999 else high
+    return f"{percent(low).removesuffix('%')}–{percent(high)}"
 
 
 def points(difference: float | None) -> str:

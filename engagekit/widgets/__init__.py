@@ -32,6 +32,7 @@ __all__ = [
     "play_card",
     "play_tracker",
     "rule_thresholds",
+    "standing",
     "target_sliders",
     "target_suggestions",
     "target_vote",
@@ -40,6 +41,13 @@ __all__ = [
     "verdict_by_quarter",
     "vote",
 ]
+
+
+def standing(session: Session, journeys: Journeys) -> Panel:
+    """Say at the top of a page what it stands on, that a guess is one, and when its answers are of an older definition."""
+    from engagekit.widgets.page import standing as what_it_stands_on
+
+    return what_it_stands_on(session, journeys)
 
 
 def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
@@ -218,7 +226,7 @@ def definition_picker(session: Session) -> Panel:
 
 def vote(session: Session) -> Panel:
     """Take votes, masked until they are revealed; `.value` is name to choice."""
-    from engagekit.widgets.room import ballot
+    from engagekit.widgets.ballots import ballot
 
     return ballot(session)
 

@@ -26,8 +26,8 @@ OWN_KEYS = (
     f" if (event.target.closest && event.target.closest('.{CONTROLS}'))"
     " { event.target.setAttribute('data-lm-suppress-shortcuts', 'true'); } }), true);</script>"
 )
+WARNED = "display:block;border:2px solid #D55E00;padding:4px 8px;margin:0 0 6px;font-size:15px"
 FRAME = w.Layout(border_left=ACCENT, padding="0 0 2px 12px")
-BESIDE = w.Layout(flex_flow="row wrap", margin="2px 0 2px 242px")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Shown:
     value: Any
     text: str
     chart: Any = None
+    warning: str = ""  # what to see before the text
 
 
 @dataclass(eq=False)
@@ -54,7 +55,7 @@ class Panel:
     session: Session
     key: str | None = None
     help: str = ""
-    buttons: Sequence[w.Widget] = ()
+    form: w.Widget | None = None
     follows: Panel | None = None
     pictured: bool = True
     box: w.VBox = field(init=False)
@@ -70,11 +71,12 @@ class Panel:
             if name in stored:
                 _restore(control, stored[name])
             control.observe(self._changed, "value")
-        parts = [w.HTML(f"<h3 style='margin:4px 0'>{in_html(self.heading)}</h3>")]
+        heading = f"<h3 style='margin:4px 0'>{in_html(self.heading)}</h3>"
+        parts = [w.HTML(heading)] if self.heading else []
         if self.help:
             parts.append(w.HTML(f"<p style='margin:0 0 6px'>{in_html(self.help)}</p>"))
-        row = [w.HBox(list(self.buttons), layout=BESIDE)] if self.buttons else []
-        self.box = w.VBox([*parts, *self.controls.values(), *row], layout=FRAME)
+        form = [self.form] if self.form else []
+        self.box = w.VBox([*parts, *self.controls.values(), *form], layout=FRAME)
         self.box.add_class(CONTROLS)
         if self.follows is not None:
             self.follows.followers.append(self)
@@ -106,11 +108,16 @@ class Panel:
             self.session.set(self.key, self.state)
         self.refresh()
 
-    def refresh(self) -> None:
-        """Answer again and bring the text and the chart up to date, and those of the panels that follow."""
+    def tell(self) -> None:
+        """Answer again and bring the words up to date; the chart, and the panels that follow, stay as they are."""
         self.shown = self._answered()
         self.say(self.shown.text)
-        if self._chart is not None:
+
+    def refresh(self) -> None:
+        """Answer again and bring the text and the chart up to date, and those of the panels that follow."""
+        drawn = self.shown.chart
+        self.tell()
+        if self._chart is not None and self.shown.chart is not drawn:
             self._chart.update(_picture(self.shown.chart))
         for follower in self.followers:
             follower.refresh()
@@ -119,16 +126,17 @@ class Panel:
         """Put other words beside the controls, until the next answer."""
         self.shown = replace(self.shown, text=text)
         if self._text is not None:
-            self._text.update(_as_html(text))
+            self._text.update(_as_html(text, self.shown.warning))
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
         shown = self.box._repr_mimebundle_() or {}  # how widgets hand themselves over
-        plain = f"Controls: {self.heading} (they work while the notebook runs)"
+        named = f": {self.heading}" if self.heading else ""
+        plain = f"Controls{named} (they work while the notebook runs)"
         show: Callable[..., Any] = display
         show(shown | {"text/plain": plain}, raw=True)
-        self._text = show(_as_html(self.shown.text), display_id=True)
+        self._text = show(_as_html(self.shown.text, self.shown.warning), display_id=True)
         if self.pictured:
             self._chart = show(_picture(self.shown.chart), display_id=True)
 
@@ -140,10 +148,13 @@ def _picture(chart: Any) -> Any:
     return HTML("") if chart is None else chart  # type: ignore[no-untyped-call]
 
 
-def _as_html(text: str) -> Any:
+def _as_html(text: str, warning: str = "") -> Any:
     from IPython.display import HTML
 
     lines = "<br>".join(in_html(line) for line in text.splitlines())
+    if warning:
+        warned = "<br>".join(in_html(line) for line in warning.splitlines())
+        lines = f'<strong style="{WARNED}">{warned}</strong>{lines}'
     style = f"font-size:17px;line-height:1.5;max-width:760px;margin:0;padding:2px 0 6px 12px;border-left:{ACCENT}"
     said = f'<p class="engagekit-text" aria-live="polite" style="{style}">{lines}</p>'
     return HTML(said + OWN_KEYS)  # type: ignore[no-untyped-call]
@@ -184,19 +195,6 @@ def choice(label: str, options: Sequence[Any], value: Any) -> w.Dropdown:
     )
 
 
-def several(label: str, options: Sequence[Any], value: Sequence[Any]) -> w.SelectMultiple:
-    """Make a labeled list of which several may be chosen."""
-    rows = min(8, max(3, len(options)))
-    return w.SelectMultiple(
-        options=list(options),
-        value=tuple(value),
-        description=label,
-        rows=rows,
-        style=LABEL,
-        layout=WIDE,
-    )
-
-
 def text(label: str, value: str = "", *, placeholder: str = "") -> w.Text:
     """Make a labeled line of text."""
     return w.Text(
@@ -220,21 +218,3 @@ def lines(label: str, value: str = "", *, placeholder: str = "") -> w.Textarea:
         style=LABEL,
         layout=WIDE,
     )
-
-
-def secret(label: str, *, placeholder: str = "") -> w.Password:
-    """Make a labeled line whose text shows as dots."""
-    return w.Password(
-        description=label,
-        placeholder=placeholder,
-        continuous_update=False,
-        style=LABEL,
-        layout=WIDE,
-    )
-
-
-def button(label: str, act: Callable[[], None]) -> w.Button:
-    """Make a button that says what it does."""
-    made = w.Button(description=label, layout=w.Layout(width="auto", min_width="140px"))
-    made.on_click(lambda _: act())
-    return made

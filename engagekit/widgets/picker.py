@@ -3,99 +3,136 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anywidget
 import polars as pl
+import traitlets
 
 from engagekit._base import count, percent, plain
-from engagekit.matchers import event_names
-from engagekit.widgets.panel import Panel, Shown, choice, several
-from engagekit.workshop import event_table
+from engagekit.matchers import event_names, label
+from engagekit.widgets.form import Message, Reply, Sender
+from engagekit.widgets.page import stale
+from engagekit.widgets.panel import Panel, Shown
+from engagekit.widgets.picks import (  # fmt: skip
+    FIRST_EVENT,
+    ROLES,
+    SINGLE,
+    changed,
+    conditions,
+    moved_windows,
+    picked,
+    twice,
+)
+from engagekit.workshop import GUESSED, MEASURED, event_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engagekit.definition import Definition
     from engagekit.workshop import Session
 
-NOTHING = ""
-# Windows that were resolved from the old core action do not fit a new one.
-DEPEND_ON_CORE = (
-    "habit_days",
-    "depth_days",
-    "depth_within_days",
-    "outcome_days",
-    "usage_interval_days",
-)
+CONFIRMED = "Is the definition ours, and no longer a guess?"
+
+
+class Picker(Sender, anywidget.AnyWidget):
+    """A table of events and roles to tick, with a search; each tick is one message."""
+
+    _esm = Path(__file__).parent / "picker.js"
+    _css = Path(__file__).parent / "form.css"
+
+    rows: Any = traitlets.List().tag(sync=True)
+    roles: Any = traitlets.List().tag(sync=True)
+    picked: Any = traitlets.Dict().tag(sync=True)
+    undoable = traitlets.Int(0).tag(sync=True)
+    guessed = traitlets.Bool(default_value=False).tag(sync=True)
+
+    def __init__(self, rows: list[dict[str, Any]], handle: Callable[[Message], Reply]) -> None:
+        roles = [{"name": n, "label": text, "single": n in SINGLE} for n, text in ROLES.items()]
+        super().__init__(rows=rows, roles=roles)
+        self.listen(handle)
 
 
 def picker(session: Session) -> Panel:
-    """Make the panel; every change writes the session's definition, which keeps the state."""
+    """Make the panel; every tick writes the session's definition, which keeps the state, and can be undone."""
     log = session.events()
     table = event_table(log)
     users = int(log.lazy().select(pl.col("user_id").n_unique()).collect().item())
     rows = {r["event"]: r for r in table.to_dicts()}
-    names = [
-        (f"{plain(r['event'])} ({count(r['users'])} users)", r["event"]) for r in rows.values()
-    ]
-    now = session.definition
-    controls = {
-        "signup": choice(
-            "Sign-up", [("(the first event)", NOTHING), *names], _first(now.signup, rows) or NOTHING
-        ),
-        "activation": choice(
-            "Activation: first value", names, _first(now.activation, rows) or names[0][1]
-        ),
-        "core": several(
-            "Core action: ongoing value", names, _known(now.core, rows) or [names[0][1]]
-        ),
-        "advanced": several(
-            "Advanced actions: depth", names, [n for m in now.advanced for n in _known(m, rows)]
-        ),
-        "advocacy": several("Advocacy", names, [n for m in now.advocacy for n in _known(m, rows)]),
-    }
+    before: list[Definition] = []  # what Undo goes back to
 
-    def answer(state: dict[str, Any]) -> Shown:
-        made = changed(session.definition, state)
-        if made != session.definition:
-            session.define(made)
-        return Shown(made, counts(made, rows, users))
+    def answer(_: dict[str, Any]) -> Shown:
+        made = session.definition
+        return Shown(made, counts(made, rows, users), warning="\n".join(_warnings(session, made)))
 
-    return Panel(
-        "Pick what success is",
-        controls,
-        answer,
-        session,
-        help="Hold Ctrl or Cmd to choose several.",
-        pictured=False,
+    def handle(message: Message) -> Reply:
+        now = session.definition
+        if message.act == "undo" and before:
+            session.define(before.pop())
+        if message.act == "confirm":
+            before.append(now)
+            session.define(dataclasses.replace(now, guessed=False))
+            session.decide(CONFIRMED, in_a_line(now), today=message.on)
+        said = ""
+        if message.act == "pick":
+            made = _picked(session, now, message)
+            if made != now:
+                before.append(now)
+                session.define(made)
+                said = moved_windows(now, made)
+        show()
+        panel.tell()
+        return Reply(said)
+
+    def show() -> None:
+        made = session.definition
+        form.picked, form.undoable, form.guessed = picked(made), len(before), made.guessed
+
+    form = Picker(_rows(rows), handle)
+    show()
+    panel = Panel("Pick what success is", {}, answer, session, form=form, pictured=False)
+    return panel
+
+
+def _picked(session: Session, now: Definition, message: Message) -> Definition:
+    asked = message.values
+    return changed(
+        now,
+        str(asked.get("role", "")),
+        str(asked.get("event", "")),
+        ticked=asked.get("ticked") is True,
+        measured=session.get(MEASURED),
     )
 
 
-def _known(matcher: Any, rows: dict[str, Any]) -> list[str]:
-    return [] if matcher is None else [n for n in event_names(matcher) if n in rows]
+def _rows(rows: dict[str, Any]) -> list[dict[str, Any]]:
+    """Describe what the table shows: each event, its users, and how many of them do it again on another day."""
+    first = {"event": FIRST_EVENT, "shown": "(each user's first event)", "users": None, "again": ""}
+    return [
+        first,
+        *(
+            {
+                "event": r["event"],
+                "shown": plain(r["event"]),
+                "users": r["users"],
+                "again": percent(r["repeating"] / r["users"]),
+            }
+            for r in rows.values()
+        ),
+    ]
 
 
-def _first(matcher: Any, rows: dict[str, Any]) -> str | None:
-    return next(iter(_known(matcher, rows)), None)
+def _warnings(session: Session, made: Definition) -> list[str]:
+    told = [f"{GUESSED} Look at each row, and press 'We confirm this definition'."] * made.guessed
+    return told + stale(session)
 
 
-def changed(definition: Definition, state: dict[str, Any]) -> Definition:
-    """Put the picked events into a definition; what was not touched stays, conditions on properties included."""
-    picked: dict[str, Any] = {}
-    for name in ("signup", "activation"):
-        before = getattr(definition, name)
-        if (before is None) != (state[name] == NOTHING) or (
-            before is not None and state[name] not in event_names(before)
-        ):
-            picked[name] = state[name] or None
-    for name in ("core", "advanced", "advocacy"):
-        before = getattr(definition, name)
-        mentioned = event_names(before) if before else ()
-        if set(state[name]) != set(mentioned) and (state[name] or name != "core"):
-            picked[name] = (
-                list(state[name]) if name != "core" or len(state[name]) > 1 else state[name][0]
-            )
-    if "core" in picked:
-        picked |= dict.fromkeys(DEPEND_ON_CORE)
-    return dataclasses.replace(definition, **picked) if picked else definition
+def in_a_line(definition: Definition) -> str:
+    """Write what a team confirms: the events that mean activation and the core action."""
+    return (
+        f"activation is {label(definition.activation)}, the core action is {label(definition.core)}"
+    )
 
 
 def counts(definition: Definition, rows: dict[str, Any], users: int) -> str:
@@ -115,15 +152,9 @@ def counts(definition: Definition, rows: dict[str, Any], users: int) -> str:
             again = percent(rows[name]["repeating"] / rows[name]["users"])
             lines.append(f"Core action: {_who(name, rows)}, {again} of them on more than one day.")
     for heading, matchers in (("Advanced", definition.advanced), ("Advocacy", definition.advocacy)):
-        picked = ", ".join(_who(matcher, rows) for matcher in matchers)
-        lines.append(f"{heading}: {picked or 'nothing picked, so this link cannot be judged'}.")
-    both = set(event_names(definition.core)) & {
-        n for m in definition.advanced for n in event_names(m)
-    }
-    if both:
-        names = ", ".join(map(plain, sorted(both)))
-        lines.append(f"{names} is both core and advanced: depth would then only repeat the habit.")
-    return "\n".join(lines)
+        chosen = ", ".join(_who(matcher, rows) for matcher in matchers)
+        lines.append(f"{heading}: {chosen or 'nothing picked, so this link cannot be judged'}.")
+    return "\n".join([*lines, *conditions(definition), *twice(definition)])
 
 
 def _who(matcher: Any, rows: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""For the room: a masked vote, the play card, and what the team agrees on."""
+"""For the room: the play card, what the team agrees on, and notes; each a draft until the team says that it is decided."""
 
 from __future__ import annotations
 
@@ -6,107 +6,83 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import LINK_NAMES, many, plain
+from engagekit._base import LINK_NAMES, plain
 from engagekit.definition import LINKS
+from engagekit.errors import ParameterError
+from engagekit.instants import day_of, instant
 from engagekit.playbook import PLAYS
-from engagekit.priority import SOONER, later, plan
-from engagekit.widgets.panel import Panel, Shown, button, choice, lines, secret, slider, text
+from engagekit.priority import Plan, plan
+from engagekit.widgets.form import Form, Message, Reply, action, line
+from engagekit.widgets.panel import Panel, Shown, choice, lines, slider, text
+from engagekit.workshop import (
+    card_facts,
+    card_words,
+    decided_line,
+    entry_of,
+    is_decided,
+    likelier_first,
+)
 
 if TYPE_CHECKING:
-    from datetime import date
-
-    from engagekit.priority import Plan, Priority
+    from engagekit.priority import Priority
     from engagekit.workshop import Session
 
-REVEALED = "votes revealed"
-NOBODY = "not named yet"
-MOST_WEEKS = 52
-# What can be voted for: the word stored, and how it is called.
-CHOICES = {**LINK_NAMES, "none": "None is broken", "undecided": "We cannot tell"}
-HOW_TO_VOTE = ", ".join(f"{number} {name}" for number, name in enumerate(CHOICES.values(), 1))
-
-
-def ballot(session: Session) -> Panel:
-    """Make the ballot: the facilitator types a name and the number of a choice, which shows as a dot until revealed."""
-    controls = {
-        "name": text("Name", placeholder="who votes"),
-        "choice": secret("Number of their choice", placeholder="typed unseen"),
-    }
-
-    def answer(_: dict[str, Any]) -> Shown:
-        votes = session.part("votes")
-        return Shown(dict(votes), tally(votes, revealed=revealed(session)))
-
-    def cast() -> None:
-        name, picked = controls["name"].value.strip(), picked_choice(controls["choice"].value)
-        if name and picked:
-            session.vote(name, picked)
-        for control in controls.values():
-            control.value = ""
-        panel.refresh()
-        if not (name and picked):
-            panel.say("A vote needs a name, and the number of a choice.")
-
-    def reveal() -> None:
-        session.set(REVEALED, value=True)
-        panel.refresh()
-
-    def again() -> None:
-        session.reset("votes")
-        session.set(REVEALED, value=False)
-        panel.refresh()
-
-    buttons = [
-        button("Cast the vote", cast),
-        button("Reveal the votes", reveal),
-        button("Start over", again),
-    ]
-    heading = "Vote: which link breaks earliest?"
-    panel = Panel(
-        heading, controls, answer, session, buttons=buttons, help=f"{HOW_TO_VOTE}.", pictured=False
-    )
-    return panel
-
-
-def revealed(session: Session) -> bool:
-    """Say whether the votes are revealed."""
-    return bool(session.get(REVEALED, default=False))
-
-
-def picked_choice(typed: str) -> str | None:
-    """Read a choice from its number or its word; None if it is neither."""
-    typed = typed.strip().lower()
-    numbered = {str(number): choice for number, choice in enumerate(CHOICES, 1)}
-    return numbered.get(typed, typed if typed in CHOICES else None)
-
-
-def tally(votes: dict[str, str], *, revealed: bool) -> str:
-    """Say who has voted, and once revealed, what."""
-    if not votes:
-        return "No votes yet."
-    if not revealed:
-        return (
-            f"{many(len(votes), 'vote')} in, masked until revealed: {', '.join(map(plain, votes))}."
-        )
-    told = [
-        f"{plain(name)}: {CHOICES.get(choice, plain(choice))}" for name, choice in votes.items()
-    ]
-    return "\n".join([f"{many(len(votes), 'vote')}:", *told])
+NO_LINK = ""
+DECIDE = "We decide this"
+AGREE = "We agree on this"
+WHO_DECIDES = "who decides"  # the names typed beside the button, kept as a draft
 
 
 def card(session: Session, priority: Priority, *, today: Any) -> Panel:
-    """Make the play card; every change writes the session's plan."""
+    """Make the play card: a draft that follows every change, until the team says that it decides this."""
+    from engagekit import charts
+
     rates = {r["link"]: r["rate"] for r in priority.table.to_dicts()}
     open_links = [link for link in LINKS if rates[link] is not None and rates[link] < 1]
     heading = "The play card"
     if not open_links:
         none = Shown(None, "No link can be mended yet: nobody's time is over, or all users pass.")
         return Panel(heading, {}, lambda _: none, session, pictured=False)
-    first = priority.link if priority.link in open_links else open_links[0]
+    controls = _card_controls(priority, open_links, today)
+
+    def made_from(state: dict[str, Any]) -> tuple[Plan, dict[str, Any]]:
+        made = _plan_of(priority, rates, state)
+        facts = card_facts(priority, made, owner=state["owner"], doubt=state["doubt"])
+        return made, facts | ({"points": state["more"]} if made.link else {})
+
+    def answer(state: dict[str, Any]) -> Shown:
+        made, facts = made_from(state)
+        _keep_draft(session, facts, touched=session.get("play card") == state)
+        return Shown(made, card_text(session, facts))
+
+    def handle(message: Message) -> Reply:
+        who = str(message.values.get("by", "")).strip()
+        session.set(WHO_DECIDES, who)
+        if message.act == "decide":
+            state = panel.state | {k: v for k, v in message.values.items() if k in controls}
+            _decide(session, priority, made_from(state)[1], message, who)
+            session.set("play card", state)
+        panel.tell()
+        return Reply()
+
+    by = line("by", "Decided by", value=str(session.get(WHO_DECIDES, "")), placeholder="names")
+    needed = "Say who decides: the names of those who stand behind it."
+    form = Form([by], [action("decide", DECIDE, needs=needed)], handle, reads=controls, drafts=True)
+    if not is_decided(session.part("plan")):
+        session.picture(charts.svg(charts.loop(priority)), decided=False)
+    panel = Panel(heading, controls, answer, session, "play card", form=form, pictured=False)
+    return panel
+
+
+def _card_controls(priority: Priority, open_links: list[str], today: Any) -> dict[str, Any]:
+    first = priority.link if priority.link in open_links else NO_LINK
+    ordered = open_links if first else likelier_first(priority, open_links)
+    links = [(LINK_NAMES[link], link) for link in ordered]
     names = [p.name for p in PLAYS]
+    play = priority.play if priority.play in names else _play_of(first or ordered[0])
     controls = {
-        "link": choice("Link to mend", [(LINK_NAMES[link], link) for link in open_links], first),
-        "play": choice("Play", names, priority.play if priority.play in names else _play_of(first)),
+        "link": choice("Link to mend", [*links, ("none yet", NO_LINK)], first),
+        "play": choice("Play", names, play),
         "owner": text("Owner", placeholder="who answers for it"),
         "more": slider("Improvement aimed at (points)", _points_missing(priority, first), 1, 30),
         "start": text("The play starts on", str(today), placeholder="2026-03-01"),
@@ -114,40 +90,59 @@ def card(session: Session, priority: Priority, *, today: Any) -> Panel:
     }
 
     def follow(change: dict[str, Any]) -> None:
-        controls["play"].value = _play_of(change["new"])
+        if change["new"] != NO_LINK:
+            controls["play"].value = _play_of(change["new"])
 
     controls["link"].observe(follow, "value")
+    return controls
 
-    def answer(state: dict[str, Any]) -> Shown:
-        goal = min(0.99, rates[state["link"]] + state["more"] / 100)
-        made = plan(
-            priority,
-            link=state["link"],
-            play=state["play"],
-            goal=goal,
-            today=state["start"].strip(),
+
+def _plan_of(priority: Priority, rates: dict[str, Any], state: dict[str, Any]) -> Plan:
+    zone = priority.basis.timezone
+    start = day_of(
+        instant(state["start"].strip(), timezone=zone, name="the start of the play"), zone
+    )
+    if state["link"] == NO_LINK and priority.link is None:
+        return plan(priority, today=start)
+    if state["link"] == NO_LINK:
+        raise ParameterError(
+            f"The log names {LINK_NAMES[priority.link or '']}. Choose the link to mend, or note in the agreement below why none."
         )
-        written = {
-            "verdict": priority.verdict, "link": state["link"], "probability": priority.probability, "sentence": priority.sentence,
-            "problem": made.problem, "play": made.play, "owner": state["owner"].strip() or NOBODY, "partners": list(made.partners),
-            "metric": ", ".join(made.metrics), "baseline": made.rate, "target": made.goal, "weeks": made.weeks,
-            "users_needed": made.users_needed, "starts_on": str(made.starts_on), "change_our_mind": state["doubt"].strip(),
-            "look_again": str(_look_again(made)),
-        }  # fmt: skip
-        written = {k: v for k, v in written.items() if v not in (None, "")}
-        if session.part("plan") != written:
-            session.replace("plan", written)
-        return Shown(made, card_text(written, made))
-
-    return Panel(heading, controls, answer, session, "play card", pictured=False)
+    goal = min(0.99, rates[state["link"]] + state["more"] / 100)
+    return plan(priority, link=state["link"], play=state["play"], goal=goal, today=start)
 
 
-def _answers_for(owner: str) -> str:
-    return "name who answers for it" if owner == NOBODY else f"{plain(owner)} answers for it"
+CHOSEN = ("link", "play", "owner", "points", "starts_on", "change_our_mind")
+
+
+def _keep_draft(session: Session, facts: dict[str, Any], *, touched: bool) -> None:
+    """Keep the card as a draft, unless it says what is decided: its numbers move with newer data, which decides nothing."""
+    plan, draft = session.part("plan"), session.part("draft")
+    if not is_decided(plan):
+        if plan != facts | {"draft": True}:
+            session.propose(facts)
+    elif touched and any(plan.get(key) != facts.get(key) for key in CHOSEN):
+        if draft != facts:
+            session.propose(facts)
+    elif touched and draft:
+        session.reset("draft")
+
+
+def _decide(
+    session: Session, priority: Priority, facts: dict[str, Any], message: Message, who: str
+) -> None:
+    from engagekit import charts
+
+    if message.on is None:
+        raise ParameterError("The browser did not say which day it is; nothing is decided.")
+    session.picture(charts.svg(charts.loop(priority)), decided=True)
+    session.settle(facts, on=message.on, by=who)
 
 
 def _points_missing(priority: Priority, link: str) -> int:
     """Count the points up to the link's target; where there is none above, 5."""
+    if link == NO_LINK:
+        return 5
     row = priority.table.row(by_predicate=pl.col("link") == link, named=True)
     missing = round(100 * ((row["target"] or 0) - row["rate"]))
     return min(30, missing) if missing > 0 else 5
@@ -157,44 +152,67 @@ def _play_of(link: str) -> str:
     return next((p.name for p in PLAYS if p.link == link), PLAYS[0].name)
 
 
-def _look_again(made: Plan) -> date:
-    """Take the day on which the effect can be seen; a team that would wait longer than a year looks after one."""
-    latest = later(made.starts_on, 7 * MOST_WEEKS) or made.starts_on  # the calendar itself ends
-    return latest if made.visible_on is None else min(made.visible_on, latest)
-
-
-def card_text(written: dict[str, Any], made: Plan) -> str:
-    """Write the card as it can be read aloud."""
-    lines = [
-        f"We mend {LINK_NAMES[written['link']]} with {written['play']}; {_answers_for(written['owner'])}.",
-        made.sentence,
-    ]
-    if made.visible_on is None or str(made.visible_on) > written["look_again"]:
-        short = made.weeks is not None and made.weeks <= MOST_WEEKS and made.visible_on is None
-        why = "No date can be given" if short else "That is too long to wait"
-        lines.append(
-            f"{why}, so we look again on {written['look_again']} at the latest"
-            + ("." if made.visible_on is None else f": {SOONER}.")
-        )
-    if written.get("change_our_mind"):
-        lines.append(f"What would change our mind: {plain(written['change_our_mind'])}")
-    return "\n".join(lines)
+def card_text(session: Session, facts: dict[str, Any]) -> str:
+    """Write the card as it can be read aloud, and whether it is decided."""
+    decided, draft = session.part("plan"), session.part("draft")
+    if is_decided(decided) and not draft:
+        return "\n".join([decided_line(decided), *card_words(decided)])
+    who = str(session.get(WHO_DECIDES, "")).strip()
+    told = f"Draft, not decided yet: press '{DECIDE}'" + (f" to write down that {plain(who)} did." if who else ", with the names of those who do.")  # fmt: skip
+    said = [told, *card_words(facts)]
+    if is_decided(decided):
+        said.append(f"Until then it stands: {decided_line(decided)} {card_words(decided)[0]}")
+    return "\n".join(said)
 
 
 def agreed(session: Session, question: str) -> Panel:
-    """Make the line on which a team writes what it agrees on; the session keeps it as a decision."""
+    """Make the line on which a team writes what it agrees on: a draft, until it says that it agrees."""
 
-    def said() -> str:
-        return str(session.part("decisions").get(question, {}).get("answer", ""))
+    def entry() -> dict[str, Any]:
+        return entry_of(session.part("decisions").get(question))
 
-    def answer(state: dict[str, Any]) -> Shown:
-        now = state["answer"].strip()
-        if now != said():
-            session.decide(question, now or None)
-        return Shown(now, f"Agreed: {plain(now)}" if now else "Not agreed yet.")
+    def answer(_: dict[str, Any]) -> Shown:
+        now = entry()
+        return Shown(str(now.get("answer", "")), agreement_text(now))
 
-    controls = {"answer": text("We agree that", said(), placeholder="one sentence")}
-    return Panel(question, controls, answer, session, pictured=False)
+    def handle(message: Message) -> Reply:
+        said = str(message.values.get("answer", "")).strip()
+        if message.act == "draft":
+            session.suggest(question, said)
+        elif said:
+            session.decide(question, said, today=message.on)
+        elif entry() and not message.sure:
+            return Reply(ask="Take back what stands here?", yes="Take it back", no="Keep it")
+        else:
+            session.decide(question, None)
+        panel.tell()
+        return Reply()
+
+    now = entry()
+    written = str(now.get("instead", now.get("answer", "")))
+    form = Form(
+        [line("answer", "We agree that", value=written, placeholder="one sentence")],
+        [action("agree", AGREE, on_enter=True)],
+        handle,
+        drafts=True,
+    )
+    panel = Panel(question, {}, answer, session, form=form, pictured=False)
+    return panel
+
+
+def agreement_text(entry: dict[str, Any]) -> str:
+    """Say what is agreed, on which day, and what is only a draft."""
+    if not entry or not str(entry["answer"]).strip():
+        return "Not agreed yet."
+    if entry.get("draft"):
+        return f"Draft, not agreed yet: {plain(entry['answer'])}"
+    on = f" on {plain(entry['on'])}" if entry.get("on") else ""
+    said = [f"Agreed{on}: {plain(entry['answer'])}"]
+    if "instead" in entry:
+        said.append(
+            f"Draft of another answer, not agreed yet: {plain(entry['instead']) or '(none)'}"
+        )
+    return "\n".join(said)
 
 
 def noted(session: Session, section: str) -> Panel:

@@ -11,16 +11,16 @@ from engagekit._base import LINK_NAMES, many, percent, plain
 from engagekit.diagnosis import LOSABLE, defined_links
 from engagekit.priority import explain_change, suggest_targets, what_changed_lately
 from engagekit.views import change_title, moved, targets_title
-from engagekit.widgets.panel import Panel, Shown, button, choice, secret, text
-from engagekit.widgets.room import revealed
+from engagekit.widgets.ballots import ballot_key, handle_vote, vote_actions
+from engagekit.widgets.form import Form, Message, Reply, action, line
+from engagekit.widgets.panel import Panel, Shown, choice, text
 from engagekit.widgets.targets import COVERED, comparable
-from engagekit.workshop import activation_candidates, compare_activations, event_table
+from engagekit.workshop import TARGETS, activation_candidates, compare_activations, event_table
 
 if TYPE_CHECKING:
     from engagekit.journeys import Journeys
     from engagekit.workshop import Session
 
-VOTES, REVEALED = "target votes", "target votes revealed"
 NO_TARGET = "-"
 
 
@@ -28,67 +28,48 @@ def target_vote(session: Session, journeys: Journeys) -> Panel:
     """Make the vote on targets: each types a name and one percentage per link, which shows as dots until revealed."""
     from engagekit import charts
 
-    suggested = suggest_targets(journeys)
     links = [link for link in LOSABLE if link in defined_links(journeys.definition)]
     order = ", ".join(LINK_NAMES[link].lower() for link in links)
-    controls = {
-        "name": text("Name", placeholder="who votes"),
-        "targets": secret(
-            f"Their targets in %: {order}", placeholder="typed unseen, such as 45 40 55"
-        ),
-    }
+    needed = (
+        f"A vote needs a name, and {many(len(links), 'percentage')}: {order}; {NO_TARGET} for none."
+    )
+    picture = charts.targets(suggest_targets(journeys))
 
     def answer(_: dict[str, Any]) -> Shown:
-        votes, shown = _votes(session), bool(session.get(REVEALED, default=False))
+        votes, shown = session.votes(TARGETS), session.revealed(TARGETS)
         agreed = medians(votes, links) if shown else {}
-        return Shown(agreed, tally(votes, links, revealed=shown), charts.targets(suggested))
+        return Shown(
+            agreed, tally(votes, links, revealed=shown, late=session.late(TARGETS)), picture
+        )
 
-    def cast() -> None:
-        name, typed = controls["name"].value.strip(), read_targets(controls["targets"].value, links)
-        if name and typed:
-            session.set(VOTES, _votes(session) | {name: typed})
-        for control in controls.values():
-            control.value = ""
-        panel.refresh()
-        if not (name and typed):
-            panel.say(
-                f"A vote needs a name, and {many(len(links), 'percentage')}: {order}; {NO_TARGET} for none."
-            )
+    def handle(message: Message) -> Reply:
+        if message.act == "take":
+            return Reply(_taken(session, links))
+        return handle_vote(
+            session, TARGETS, message, lambda typed: read_targets(typed, links), needed, panel
+        )
 
-    def reveal() -> None:
-        session.set(REVEALED, value=True)
-        panel.refresh()
-
-    def again() -> None:
-        session.set(VOTES, {})
-        session.set(REVEALED, value=False)
-        panel.refresh()
-
-    buttons = [
-        button("Cast the vote", cast),
-        button("Reveal the votes", reveal),
-        button("Set the medians as targets", lambda: panel.say(_taken(session, links))),
-        button("Start over", again),
-    ]
-    panel = Panel(
-        "Vote: at which rate would you stop worrying?", controls, answer, session, buttons=buttons
+    typed = line("choice", f"Their targets in %: {order}", placeholder="typed unseen, such as 45 40 55", secret=True)  # fmt: skip
+    cast, reveal, again = vote_actions(needed)
+    form = Form(
+        [line("name", "Name", placeholder="who votes"), typed],
+        [cast, reveal, action("take", "Set the medians as targets", defines=True), again],
+        handle,
+        key=ballot_key(session, TARGETS),
     )
+    heading = "Vote: at which rate would you stop worrying?"
+    panel = Panel(heading, {}, answer, session, form=form)
     return panel
 
 
 def _taken(session: Session, links: list[str]) -> str:
     """Make the medians of the votes the targets of the definition, once they are revealed; say so."""
-    agreed = medians(_votes(session), links)
-    if not agreed or not session.get(REVEALED, default=False):
+    agreed = medians(session.votes(TARGETS), links)
+    if not agreed or not session.revealed(TARGETS):
         return "Reveal the votes first."
     session.define(dataclasses.replace(session.definition, targets=agreed))
     said = ", ".join(f"{LINK_NAMES[link].lower()} {percent(rate)}" for link, rate in agreed.items())
     return f"Written to definition.toml: {said}. Run the notebook again from the top, and every answer stands on them."
-
-
-def _votes(session: Session) -> dict[str, Any]:
-    stored = session.get(VOTES, {})
-    return dict(stored) if isinstance(stored, dict) else {}
 
 
 def read_targets(typed: str, links: list[str]) -> list[float | None] | None:
@@ -125,7 +106,7 @@ def medians(votes: dict[str, Any], links: list[str]) -> dict[str, float]:
     return found
 
 
-def tally(votes: dict[str, Any], links: list[str], *, revealed: bool) -> str:
+def tally(votes: dict[str, Any], links: list[str], *, revealed: bool, late: list[str]) -> str:
     """Say who has voted, and once revealed, what."""
     if not votes:
         return "No votes yet."
@@ -134,6 +115,8 @@ def tally(votes: dict[str, Any], links: list[str], *, revealed: bool) -> str:
         return f"{many(len(votes), 'vote')} in, masked until revealed: {names}."
     agreed = medians(votes, links)
     lines = [f"{many(len(votes), 'vote')}: {names}."]
+    if late:
+        lines.append(f"Late, after the reveal: {', '.join(map(plain, sorted(late)))}.")
     for place, link in enumerate(links):
         given = sorted(
             v[place] for v in votes.values() if len(v) == len(links) and v[place] is not None
@@ -149,7 +132,7 @@ def suggestions(session: Session, journeys: Journeys, *, after: Panel | None) ->
     from engagekit import charts
 
     def answer(_: dict[str, Any]) -> Shown:
-        if after is not None and not revealed(session):
+        if after is not None and not session.revealed():
             return Shown(None, COVERED)
         found = suggest_targets(journeys)
         return Shown(found, f"{targets_title(found.to_dicts())}.", charts.targets(found))
@@ -170,7 +153,7 @@ def changed_since(session: Session, journeys: Journeys, *, after: Panel | None) 
     }
 
     def answer(state: dict[str, Any]) -> Shown:
-        if after is not None and not revealed(session):
+        if after is not None and not session.revealed():
             return Shown(None, COVERED)
         since = state["since"].strip()
         if not since:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from engagekit._base import LINK_NAMES, group, many, percent
 from engagekit.definition import LINKS
 from engagekit.widgets.panel import Panel, Shown, choice, slider
-from engagekit.widgets.room import revealed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,7 +33,7 @@ def sliders(session: Session, journeys: Journeys, *, after: Panel | None) -> Pan
     }
 
     def answer(state: dict[str, Any]) -> Shown:
-        if after is not None and not revealed(session):
+        if after is not None and not session.revealed():
             return Shown(None, COVERED)
         found = priority_of(facts(), targets=shares(state))
         return Shown(found, f"{_set(state)}\n{verdict_text(found)}", charts.loop(found))

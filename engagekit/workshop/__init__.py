@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engagekit._base import (
-    LINK_NAMES,
     flush,
     in_html,
     in_markdown,
@@ -21,13 +20,16 @@ from engagekit._base import (
     writing,
 )
 from engagekit.errors import ParameterError, listing
-from engagekit.matchers import label
 from engagekit.workshop.alternatives import activation_candidates, compare_activations
-from engagekit.workshop.decision_record import STYLE, record
+from engagekit.workshop.ballots import LINK, TARGETS, known_as, readable
+from engagekit.workshop.decision_record import CHOICES, STYLE, agreement_rows, votes_are_open
 from engagekit.workshop.draft import Draft, draft
 from engagekit.workshop.draft_columns import found_columns
+from engagekit.workshop.drafts import entry_of, is_decided
 from engagekit.workshop.forgetting import OF_ACCOUNTS, forget
-from engagekit.workshop.session import DEFINITION_FILE, Session, is_team
+from engagekit.workshop.plan_card import NOBODY, card_facts, card_words, likelier_first
+from engagekit.workshop.plan_rows import GUESSED, decided_line, definition_rows, plan_rows
+from engagekit.workshop.session import DEFINITION_FILE, MEASURED, Session, is_team
 from engagekit.workshop.session import FILE as SESSION_FILE
 from engagekit.workshop.starter import event_table
 
@@ -38,21 +40,35 @@ if TYPE_CHECKING:
     from engagekit.definition import Definition
 
 __all__ = [
+    "CHOICES",
     "DEFINITION_FILE",
+    "GUESSED",
+    "LINK",
     "LOG",
+    "MEASURED",
+    "NOBODY",
     "OF_ACCOUNTS",
     "SESSION_FILE",
+    "TARGETS",
     "USERS",
     "Draft",
     "Session",
     "activation_candidates",
+    "card_facts",
+    "card_words",
     "compare",
     "compare_activations",
+    "decided_line",
     "draft",
+    "entry_of",
     "event_table",
     "forget",
     "found_columns",
+    "is_decided",
     "is_team",
+    "known_as",
+    "likelier_first",
+    "readable",
     "start",
     "teams_in",
 ]
@@ -62,20 +78,13 @@ COMPARED = "compare.html"
 # Names that a team's folder cannot have: taken in the workshop folder, or (whatever follows a dot) by Windows for devices.
 TAKEN = {LOG, USERS, COMPARED, "readme.md"}
 DEVICES = {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(10)}
-DEFINED = {
-    "signup": "Sign-up",
-    "activation": "Activation",
-    "core": "Core action",
-    "advanced": "Advanced actions",
-    "advocacy": "Advocacy event",
-}
 TEAM_README = """# Workshop: {team}
 
 Open the notebooks in their order, beginning with `00-start-here.ipynb`; run each from the top.
 
 - `definition.toml` says what success is; notebook 01 changes it.
 - `session.json` keeps what you set, voted and decided, whole after every change; notebooks show it again.
-- `decision-record.md` and `.html` appear when you export the decision in notebook 07.
+- `decision-record.md` and `.html` say what was decided and on what it stands; they are written anew at every change.
 
 Everything stays in this folder; nothing is sent anywhere.
 """
@@ -200,6 +209,8 @@ def _about(
 
 def _with_windows(folder: Path, definition: Definition | None, about: dict[str, str]) -> Definition:
     """Resolve the windows once for all teams, so that they stand in every team's definition."""
+    from engagekit.rollups import rollup
+
     with tempfile.TemporaryDirectory(dir=folder, prefix=".windows-") as beside:
         sweep(".windows-*", Path(beside))
         session = Session(beside)
@@ -208,7 +219,8 @@ def _with_windows(folder: Path, definition: Definition | None, about: dict[str, 
             definition = draft(session.events()).definition
         if definition is not None:
             session.define(definition)
-        return session.journeys().definition
+        log, people, as_of = session.data()  # not kept: they are of a definition that no team has
+        return rollup(log, session.definition, users=people, as_of=as_of).definition
 
 
 def _team_folder(path: Path, team: str, about: dict[str, str], definition: Definition) -> None:
@@ -219,6 +231,7 @@ def _team_folder(path: Path, team: str, about: dict[str, str], definition: Defin
         session.update("about", {"team": team} | about)
     if not (path / DEFINITION_FILE).exists():
         session.define(definition)
+        session.set(MEASURED, definition.usage_interval_days)
     _write_once(path / "README.md", TEAM_README.format(team=in_markdown(team)))
 
 
@@ -271,21 +284,21 @@ def compare(folder: str | os.PathLike[str]) -> Path:
     teams = teams_in(folder)
     head = "".join(f"<th scope=col>{in_html(t.team)}</th>" for t in teams)
     parts = [
-        ("Decisions", [dict(record(t)["Decision"]) for t in teams]),
+        ("Decisions", [_decision(t) for t in teams]),
         ("Votes", [_tally(t) for t in teams]),
-        ("What success means to each", [_defined(t) for t in teams]),
-        ("What each agreed on", [dict(record(t)["What the team agreed on"]) for t in teams]),
+        ("What success means to each", [dict(definition_rows(t.definition)) for t in teams]),
+        ("What each agreed on", [dict(agreement_rows(t)) for t in teams]),
     ]
     tables = [
-        f"<h2>{title}</h2><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<h2>{title}</h2><table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>"
         for title, columns in parts
         if (rows := _rows(columns))
     ]
     style = f"{STYLE}body{{max-width:80rem}}thead th{{width:auto;border-bottom:2px solid}}"
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Decisions compared</title>'
-        f"<style>{style}</style></head><body><h1>Decisions compared</h1><p>{_agreement(teams)}</p>"
-        f"{''.join(tables)}</body></html>"
+        f"<style>{style}</style></head><body><main><h1>Decisions compared</h1><p>{_agreement(teams)}</p>"
+        f"{''.join(tables)}</main></body></html>"
     )
     path = Path(folder) / COMPARED
     write_whole(path, page.encode())
@@ -293,13 +306,15 @@ def compare(folder: str | os.PathLike[str]) -> Path:
 
 
 def _agreement(teams: Sequence[Session]) -> str:
-    links = [t.part("plan").get("link") for t in teams]
-    decided = {link for link in links if link is not None}
+    plans = [t.part("plan") for t in teams]
+    open_ = [plan for plan in plans if not is_decided(plan)]
+    decided = {plan.get("link") for plan in plans if is_decided(plan)}
     if len(decided) > 1:
         return "The teams chose different links: compare what success means to each."
-    if None in links:
-        return f"{links.count(None)} of {many(len(teams), 'team')} not decided yet."
-    return "All teams chose the same link."
+    if open_:
+        drafts = " What stands below of theirs is a draft." if any(open_) else ""
+        return f"{len(open_)} of {many(len(teams), 'team')} not decided yet.{drafts}"
+    return "All teams chose the same link." if any(decided) else "No team mends a link yet."
 
 
 def _rows(columns: Sequence[dict[str, str]]) -> str:
@@ -313,16 +328,22 @@ def _rows(columns: Sequence[dict[str, str]]) -> str:
     )
 
 
+def _decision(session: Session) -> dict[str, str]:
+    plan = session.part("plan")
+    rows = dict(plan_rows(plan))
+    return (
+        rows
+        if is_decided(plan)
+        else {
+            heading: f"{text} (draft)" if heading != "State" else text
+            for heading, text in rows.items()
+        }
+    )
+
+
 def _tally(session: Session) -> dict[str, str]:
-    counted = Counter(map(str, session.part("votes").values()))
-    return {LINK_NAMES.get(choice, choice): str(n) for choice, n in sorted(counted.items())}
-
-
-def _defined(session: Session) -> dict[str, str]:
-    definition = session.definition
-    told = {}
-    for key, heading in DEFINED.items():
-        value = getattr(definition, key)
-        several = value if key in {"advanced", "advocacy"} else [value] if value else []
-        told[heading] = ", ".join(map(label, several)) or "–"
-    return told
+    votes = session.votes()
+    if votes and not votes_are_open(session):
+        return {"Not revealed yet": str(len(votes))}
+    counted = Counter(map(str, votes.values()))
+    return {CHOICES.get(choice, choice): str(n) for choice, n in sorted(counted.items())}

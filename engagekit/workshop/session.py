@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from engagekit._base import write_whole, writing
 from engagekit.definition import Definition
 from engagekit.errors import ParameterError, StoredFileError, nearest
+from engagekit.workshop import ballots, drafts
 
 if TYPE_CHECKING:
     import os
@@ -23,16 +24,24 @@ if TYPE_CHECKING:
     from engagekit._base import Progress
     from engagekit.journeys import Journeys
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 FILE = "session.json"
 DEFINITION_FILE = "definition.toml"
 # What a session file holds besides its version; each part is a table of its own.
-PARTS = ("about", "controls", "votes", "decisions", "notes", "plan")
+PARTS = ("about", "controls", "votes", "late", "decisions", "notes", "plan", "draft")
 ABOUT = ("team", "events", "users", "as_of")  # what is said of a session; each is a text
+# A change of these is a change of the decision record; of the controls, what ballots keep there.
+RECORDED = ("votes", "late", "decisions", "notes", "plan", "draft")
+BALLOT_CONTROLS = tuple(
+    f"{ballot}{what}" for ballot in ballots.BALLOTS for what in ("", " revealed")
+)
 DEEPEST = (
     50  # tables and lists inside each other: what is written must be readable wherever it is read
 )
 LOCK_SECONDS = 20
+MEASURED = (
+    "measured usage interval"  # kept as a control: another one in the definition was set by hand
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ class Session:
     folder: Path
     show_ids: bool
     _lock: Any = field(init=False, repr=False, compare=False)
+    _answered: dict[str, Any] = field(init=False, repr=False, compare=False)
 
     def __init__(self, folder: str | os.PathLike[str] = ".", *, show_ids: bool = False) -> None:
         """Open the folder and check that its session can be read."""
@@ -79,6 +89,7 @@ class Session:
             path.mkdir(parents=True, exist_ok=True)
         object.__setattr__(self, "folder", path)
         object.__setattr__(self, "_lock", FileLock(path / ".session.lock", timeout=LOCK_SECONDS))
+        object.__setattr__(self, "_answered", {})
         self._read()
 
     # State ----------------------------------------------------------------------------------------
@@ -98,19 +109,23 @@ class Session:
             raise StoredFileError(
                 f"The session {str(path)!r} was written by a newer engagekit (schema {version}); install that one."
             )
-        if version not in (1, SCHEMA_VERSION) or not _is_sound(state):
+        if version not in range(1, SCHEMA_VERSION + 1) or not _is_sound(state):
             raise StoredFileError(
                 f"{str(path)!r} is no session of engagekit. It is left as it is; move it away to start anew."
             )
         found = {part: state.get(part, {}) for part in PARTS}
-        return _as_drafts(found) if version == 1 else found
+        return found if version == SCHEMA_VERSION else drafts.as_now(found)
 
-    def _change(self, change: Callable[[dict[str, dict[str, Any]]], None]) -> None:
+    def _change(self, change: Callable[[dict[str, dict[str, Any]]], Any]) -> Any:
+        """Change the state and store it; where the decision record says it, write that anew too."""
         with self._locked():
-            state = self._read()
-            change(state)
+            state, before = self._read(), self._read()
+            answer = change(state)
             whole = {"schema_version": SCHEMA_VERSION} | state
             write_whole(self.folder / FILE, _as_bytes(whole))
+            if _recorded(state) != _recorded(before):
+                self.export()
+        return answer
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -161,17 +176,67 @@ class Session:
         )
         self._put("decisions", question, entry)
 
-    def vote(self, name: str, choice: str | None) -> None:
-        """Record one person's choice; None takes it back.
+    def suggest(self, question: str, answer: str) -> None:
+        """Keep what may be agreed on, as a draft; what is agreed already stands until the team decides anew."""
+        _check("decisions", {question: answer})
+        self._change(lambda state: drafts.suggest(state, question, answer.strip()))
+
+    def propose(self, plan: Mapping[str, Any]) -> None:
+        """Keep the play card as a draft; a plan that is decided already stands beside it."""
+        _check("plan", plan)
+        self._change(lambda state: drafts.propose(state, plan))
+
+    def settle(self, plan: Mapping[str, Any], *, on: date, by: str) -> None:
+        """Record the play card as decided, by whom and on which day; an earlier decision is kept with it.
 
         Raises
         ------
         ParameterError
-            The name is empty.
+            Nobody is named who decides.
         """
-        if not name.strip():
-            raise ParameterError("A vote needs the name of who casts it.")
-        self._put("votes", name.strip(), choice)
+        _check("plan", plan)
+        self._change(lambda state: drafts.settle(state, plan, on=on, by=by))
+
+    # Ballots --------------------------------------------------------------------------------------
+
+    def vote(
+        self, name: str, choice: Any, *, ballot: str = ballots.LINK, replace: bool = True
+    ) -> bool:
+        """Record one person's choice, late where the votes are revealed; None takes it back.
+
+        One person is one name, whatever its case and blanks. Without `replace`, a vote that this person has cast already
+        stands; whether the new one was stored comes back.
+
+        Raises
+        ------
+        ParameterError
+            The name is empty or too long for a name, or the choice cannot be stored.
+        """
+        _check(ballot, {name: choice})
+        stored: bool = self._change(
+            lambda state: ballots.cast(state, ballot, name, choice, replace=replace)
+        )
+        return stored
+
+    def votes(self, ballot: str = ballots.LINK) -> dict[str, Any]:
+        """Return the votes of a ballot, name to choice."""
+        return ballots.votes_in(self._read(), ballot)
+
+    def late(self, ballot: str = ballots.LINK) -> list[str]:
+        """Name those whose votes came after the reveal."""
+        return ballots.late_in(self._read(), ballot)
+
+    def revealed(self, ballot: str = ballots.LINK) -> bool:
+        """Tell whether the votes of a ballot are revealed."""
+        return ballots.is_revealed(self._read(), ballot)
+
+    def reveal(self, ballot: str = ballots.LINK) -> None:
+        """Reveal the votes of a ballot; votes cast from now on are late."""
+        self._change(lambda state: ballots.reveal(state, ballot))
+
+    def start_over(self, ballot: str = ballots.LINK) -> None:
+        """Forget the votes of a ballot, and cover it again."""
+        self._change(lambda state: ballots.start_over(state, ballot))
 
     def _put(self, part: str, key: str, value: Any) -> None:
         _check(part, {key: value})
@@ -220,9 +285,11 @@ class Session:
         return definition
 
     def define(self, definition: Definition) -> None:
-        """Write the team's definition, whole or not at all."""
+        """Write the team's definition, whole or not at all; a record that is there says where it has changed."""
         with self._locked():
             definition.save(self.folder / DEFINITION_FILE)
+            if self._read()["plan"]:
+                self.export()
 
     def targets(self) -> dict[str, float] | None:
         """Return the targets the team set on the sliders; None where it has not touched them: the definition's hold."""
@@ -259,23 +326,40 @@ class Session:
         return folder, read_users(self.folder / users, ids=ids), end
 
     def journeys(self, *, progress: Progress | None = None) -> Journeys:
-        """Roll the log up under the team's definition, as it stands now.
+        """Roll the log up under the team's definition, as it stands now, or open what was kept of that.
 
         Where that takes several parts, a notebook shows a bar meanwhile, unless `progress` says otherwise.
         """
         from engagekit._base import bar, in_notebook
-        from engagekit.rollups import rollup
+        from engagekit.workshop.kept_journeys import rolled_up
 
         if progress is None:
             progress = bar("Reading the log") if in_notebook() else False
         log, users, as_of = self.data()
-        return rollup(log, self.definition, users=users, as_of=as_of, progress=progress)
+        definition, self._answered["stands on"] = self.definition, self._standing()
+        return rolled_up(log, definition, users=users, as_of=as_of, progress=progress)
+
+    def _standing(self) -> tuple[Definition, dict[str, Any]]:
+        about = self.part("about")
+        return self.definition, {key: about.get(key) for key in ("events", "users", "as_of")}
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the definition or the data have changed since this session rolled its log up, here or in another notebook."""
+        return "stands on" in self._answered and self._answered["stands on"] != self._standing()
 
     def planned(self) -> list[str]:
         """Say the plan in lines for a review: play, owner, target, when to look again, what would change our mind."""
         from engagekit.workshop.decision_record import planned
 
         return planned(self)
+
+    def picture(self, svg: str, *, decided: bool) -> None:
+        """Keep the picture of the loop that the draft, or the decision, stands on."""
+        from engagekit.workshop.decision_record import DECIDED, DRAWN
+
+        with self._locked():
+            write_whole(self.folder / (DECIDED if decided else DRAWN), svg.encode())
 
     def export(self) -> tuple[Path, Path]:
         """Write the decision record beside the session, as Markdown and HTML; return both paths."""
@@ -284,14 +368,9 @@ class Session:
         return export(self)
 
 
-def _as_drafts(state: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Take what the first format holds as drafts, dated as stored: it did not tell a draft from a decision."""
-    decisions = {
-        question: (entry if isinstance(entry, dict) else {"answer": entry}) | {"draft": True}
-        for question, entry in state["decisions"].items()
-    }
-    plan = state["plan"] | ({"draft": True} if state["plan"] else {})
-    return state | {"decisions": decisions, "plan": plan}
+def _recorded(state: dict[str, dict[str, Any]]) -> list[Any]:
+    kept = [state["controls"].get(name) for name in BALLOT_CONTROLS]
+    return [*(state[part] for part in RECORDED), *kept]
 
 
 def is_team(folder: str | os.PathLike[str]) -> bool:

@@ -147,6 +147,36 @@ def test_spark_times_without_a_zone(spark):
     assert_same(ek.rollup(naive, definition), ek.rollup(log, definition))
 
 
+@pytest.mark.spark
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "zone"), [
+    ("dates", "Pacific/Kiritimati"), ("dates", "America/Los_Angeles"), ("instants", "Pacific/Kiritimati"),
+    ("instants", "Asia/Kathmandu"), ("naive", "America/Los_Angeles"), ("naive", "Asia/Kathmandu"),
+])  # fmt: skip
+@pytest.mark.filterwarnings("ignore")  # of PySpark about pandas, through which Ibis has its answers
+def test_spark_behind_ibis_in_every_zone_of_a_session(spark, kind, zone):
+    """Days are the definition's: the zone in which a session reads and writes times moves none."""
+    ibis = pytest.importorskip("ibis")
+    rng = random.Random(7)
+    definition = some_definition(rng)
+    log = as_frame(some_rows(rng, most=120), dates_only=kind == "dates")
+    frame = spark.createDataFrame(log.to_arrow())
+    if kind == "naive":
+        counted = spark.createDataFrame(log.with_columns(pl.col("at").to_physical()).to_arrow())
+        frame = counted.selectExpr("* except (at)", f"timestampadd(MICROSECOND, at, {EPOCH}) as at")
+    frame.createOrReplaceTempView("zoned")
+    table, before = ibis.pyspark.connect(spark).table("zoned"), spark.conf.get(SESSION_ZONE)
+    spark.conf.set(SESSION_ZONE, zone)
+    try:
+        found = ek.rollup(table, definition, missing="allow")
+        assert_same(found, ek.rollup(log, definition, missing="allow"))
+    finally:
+        spark.conf.set(SESSION_ZONE, before)
+
+
+SESSION_ZONE, EPOCH = "spark.sql.session.timeZone", "timestamp_ntz'1970-01-01 00:00:00'"
+
+
 @pytest.mark.parametrize("engine", ["pandas", "arrow", "narwhals"])
 def test_tables_that_polars_takes(engine):
     log = as_frame(some_rows(random.Random(3), ids="text"), ids="text")

@@ -21,7 +21,6 @@ from engagekit.survival import (
     flattening,
     kaplan_meier,
     log_rank,
-    product_limit,
     project_curve,
     rmst,
 )
@@ -422,10 +421,3 @@ def test_survival_is_module_and_function_in_any_order_of_imports(order):
 def test_what_is_shown_of_survival_says_its_columns():
     for column in ("period", "time", "survival", "low", "high", "at_risk", "events", "exposed"):
         assert f"`{column}`" in (ek.survival.__doc__ or "")
-
-
-@given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), max_size=30))
-def test_between_ends_the_curve_does_not_fall(spans):
-    counts = product_limit.counted([time for time, _ in spans], [ended for _, ended in spans])
-    whole = product_limit.curve_of(counts).filter(pl.col("events") > 0)
-    assert product_limit.curve_of(product_limit.at_ends(counts)).equals(whole)

@@ -41,7 +41,9 @@ FACES = {"charts", "tables"}  # the two faces of `views`, which know its rooms
 HEAVY = {
     "altair",
     "great_tables",
+    "anywidget",
     "ipywidgets",
+    "jinja2",
     "IPython",
     "vl_convert",
     "narwhals",
@@ -160,7 +162,9 @@ def test_no_module_stands_on_itself():
     [
         ("altair", ("chart", "offline", "widget", "report", "views")),
         ("great_tables", ("table", "views.table")),
+        ("anywidget", ("widget",)),
         ("ipywidgets", ("widget", "_base.notebook_progress")),
+        ("jinja2", ("workshop",)),
         ("mcp", ("agents",)),
         ("narwhals", ("portable", "engines", "elsewhere", "sql", "rollups")),
     ],
@@ -212,6 +216,40 @@ def test_functions_are_short():
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name for name, count in found.items() if count > 50} == set(LONG)
+
+
+def test_no_public_name_is_left_over():
+    """A name without an underscore is used by another place, handed out by the package, or by a room that people import."""
+    used = {"use_offline_charts"}
+    for tree in MODULES.values():
+        used |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Store)}  # fmt: skip
+        used |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    used |= set(dir(ek)) | {name for room in IMPORTED for name in dir(importlib.import_module(f"engagekit.{room}"))}  # fmt: skip
+    texts = [p.read_text(encoding="utf-8") for p in (ROOT / "notebooks").glob("*.ipynb")]
+    texts += [(ROOT / "tests" / "website.py").read_text(encoding="utf-8")]
+    left = {
+        f"{module}.{name}"
+        for module, tree in MODULES.items()
+        for name in top_level(tree)
+        if name not in used and not any(re.search(rf"\b{name}\b", text) for text in texts)
+    }
+    assert left == set()
+
+
+# Rooms whose import paths are promised, so that their names may serve others only.
+IMPORTED = ("charts", "tables", "intervals", "strata", "survival", "priority", "playbook", "widgets", "workshop")  # fmt: skip
+
+
+def top_level(tree: ast.Module) -> list[str]:
+    """Name what a module defines for others: functions, classes and values, not what a decorator takes away."""
+    found = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.decorator_list:
+            found.append(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found += [t.id for t in targets if isinstance(t, ast.Name)]
+    return [name for name in found if not name.startswith("_")]
 
 
 def test_nothing_but_the_command_line_prints():

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from datetime import date
 from zoneinfo import ZoneInfo
 
-import polars as pl
 import pytest
+from panels import described, send
 
 import engagekit as ek
 from engagekit import widgets
@@ -34,13 +33,6 @@ def session(tmp_path, log) -> Session:
     return session
 
 
-def described(panel: Panel) -> None:
-    """Hold what every panel owes: a heading, a label on each control, and words beside it."""
-    assert panel.heading in panel.box.children[0].value
-    assert all(control.description for control in panel.controls.values())
-    assert panel.text.strip()
-
-
 def test_targets_move_the_verdict_and_are_remembered(session, journeys):
     panel = widgets.target_sliders(session, journeys)
     described(panel)
@@ -54,39 +46,6 @@ def test_targets_move_the_verdict_and_are_remembered(session, journeys):
     again = widgets.target_sliders(Session(session.folder), journeys)
     assert again.state == panel.state
     assert again.text == panel.text
-
-
-def cast_vote(ballot: Panel, name: str, choice: str) -> None:
-    ballot.controls["name"].value = name
-    ballot.controls["choice"].value = choice
-    ballot.buttons[0].click()
-
-
-def test_the_verdict_is_covered_until_the_votes_are_revealed(session, journeys):
-    ballot = widgets.vote(session)
-    described(ballot)
-    targets = widgets.target_sliders(session, journeys, after=ballot)
-    quarters = widgets.verdict_by_quarter(session, targets)
-    groups = widgets.verdict_by_group(session, journeys, targets)
-    following = [targets, quarters, groups]
-    assert [panel.value for panel in following] == [None, None, None]
-    assert all(panel.text == "Covered until the votes are revealed." for panel in following)
-    for name, typed in (("Ada", "2"), ("Ben", " None "), ("  ", "3"), ("Cem", "7"), ("Dan", "")):
-        cast_vote(ballot, name, typed)
-        voted = name in {"Ada", "Ben"}
-        assert ("A vote needs" in ballot.text) is not voted
-        assert [c.value for c in ballot.controls.values()] == ["", ""]
-    assert session.part("votes") == {"Ada": "habit", "Ben": "none"}
-    ballot.refresh()
-    assert ballot.text == "2 votes in, masked until revealed: Ada, Ben."
-    ballot.buttons[1].click()
-    assert ballot.text == "2 votes:\nAda: Habit\nBen: None is broken"
-    assert targets.value.verdict in {"named", "undecided", "none broken"}
-    assert quarters.value.equals(targets.value.by_quarter)
-    assert groups.value.columns[0] == groups.state["by"]
-    ballot.buttons[2].click()
-    assert ballot.text == "No votes yet."
-    assert targets.value is None
 
 
 def test_quarters_and_groups_follow_the_targets(session, journeys):
@@ -154,101 +113,10 @@ def test_the_cohort_explorer_follows_its_controls(session, journeys):
     assert len(panel.text.splitlines()) == 1 + 2 * journeys.users[journeys.properties[0]].n_unique()
 
 
-def test_the_picker_writes_the_definition(session, log, monkeypatch):
-    monkeypatch.setattr(Session, "events", lambda self: log.events)
-    panel = widgets.definition_picker(session)
-    described(panel)
-    assert panel.value == session.definition == log.definition
-    other = next(
-        value
-        for _, value in panel.controls["activation"].options
-        if value not in panel.state["core"] and value != log.definition.signup
-    )
-    panel.controls["activation"].value = other
-    assert session.definition.activation == other
-    assert session.definition.steps == log.definition.steps
-    panel.controls["core"].value = (other,)
-    assert session.definition.core == other
-    assert (
-        session.definition.habit_days is None
-    )  # windows of the old core action do not fit the new one
-    assert "both core and advanced" not in panel.text
-    for name, words in (
-        ("signup", "Sign-up: each user's first event."),
-        ("advanced", "Advanced: nothing picked"),
-    ):
-        panel.controls[name].value = "" if name == "signup" else ()
-        assert words in panel.text
-    panel.controls["advanced"].value = (other,)
-    assert "both core and advanced" in panel.text
-
-
-def test_the_play_card_becomes_the_plan(session, journeys):
-    priority = ek.prioritize(journeys, targets={"habit": 0.95})
-    panel = widgets.play_card(session, priority, today=date(2026, 1, 5))
-    described(panel)
-    assert session.part("plan")["owner"] == "not named yet"
-    assert "name who answers for it" in panel.text
-    panel.controls["owner"].value = "Ada"
-    panel.controls["more"].value = 8
-    panel.controls["start"].value = "2026-02-02"
-    plan = session.part("plan")
-    assert (plan["owner"], plan["link"]) == ("Ada", panel.controls["link"].value)
-    assert plan["target"] == pytest.approx(plan["baseline"] + 0.08)
-    assert plan["starts_on"] == "2026-02-02"
-    assert plan["look_again"] > "2026-02-02"
-    assert "Ada answers for it" in panel.text
-    panel.controls["doubt"].value = "it rains"
-    assert panel.text.endswith("What would change our mind: it rains")
-    plan = session.part("plan")
-    panel.controls["start"].value = "soon"
-    assert "today is 'soon'" in panel.text
-    assert session.part("plan") == plan
-    panel.controls["start"].value = "2026-02-02"
-    markdown = session.export()[0].read_text(encoding="utf-8")
-    assert "Ada" in markdown
-
-
-def test_the_card_proposes_the_missing_points_and_the_play_of_the_link(session, journeys):
-    rate = ek.prioritize(journeys).table.row(by_predicate=pl.col("link") == "habit", named=True)[
-        "rate"
-    ]
-    panel = widgets.play_card(
-        session, ek.prioritize(journeys, targets={"habit": rate + 0.12}), today="2026-01-05"
-    )
-    assert panel.state["more"] == 12
-    panel.controls["link"].value = "depth"
-    assert panel.state["play"] == "Feature Discovery"
-    panel.controls["play"].value = "Repeat Value"
-    again = widgets.play_card(Session(session.folder), ek.prioritize(journeys), today="2026-01-05")
-    assert (again.state["link"], again.state["play"]) == ("depth", "Repeat Value")
-
-
-def test_nobody_is_asked_to_wait_for_years(session, log):
-    few = ek.rollup(log.events, log.definition, users=log.users).where(
-        signed_up=(None, "2025-08-01")
-    )
-    panel = widgets.play_card(
-        session, ek.prioritize(few, targets={"habit": 0.9}), today="2026-01-05"
-    )
-    panel.controls["more"].value = 1
-    assert panel.value.weeks is None or panel.value.weeks > 52
-    assert session.part("plan")["look_again"] == "2027-01-04"
-    assert "too long to wait, so we look again on 2027-01-04" in panel.text
-
-
 def test_thresholds_of_slow_products_are_not_cut(session, journeys):
     slow = dataclasses.replace(journeys.definition, habit_days=90, depth_days=365)
     panel = widgets.rule_thresholds(session, dataclasses.replace(journeys, definition=slow))
     assert (panel.state["habit_days"], panel.state["depth_days"]) == (90, 365)
-
-
-def test_a_log_nobody_can_be_judged_in_has_no_card(session, log):
-    young = ek.rollup(log.events, log.definition, users=log.users)
-    young = young.where(signed_up=("2090-01-01", None))
-    panel = widgets.play_card(session, ek.prioritize(young), today="2026-01-05")
-    assert "No link can be mended yet" in panel.text
-    assert session.part("plan") == {}
 
 
 def test_the_end_of_the_data_is_kept_for_every_notebook(session, journeys):
@@ -335,16 +203,6 @@ def test_a_bar_is_shown_for_several_parts_only_and_goes_when_done(monkeypatch):
     assert not notebook_progress.in_notebook()
 
 
-def test_what_is_agreed_is_a_decision(session):
-    panel = widgets.agreement(session, "Which event is the core action?")
-    described(panel)
-    panel.controls["answer"].value = " published "
-    assert session.part("decisions") == {"Which event is the core action?": {"answer": "published"}}
-    assert widgets.agreement(session, "Which event is the core action?").text == "Agreed: published"
-    panel.controls["answer"].value = ""
-    assert session.part("decisions") == {}
-
-
 def test_a_stored_state_that_no_longer_fits_is_left_aside(session):
     session.set("old", {"pick": "gone", "number": "many", "unknown": 1})
     controls = {"pick": choice("Pick", ["a", "b"], "a"), "number": slider("Number", 3, 1, 5)}
@@ -368,48 +226,6 @@ def test_names_from_people_are_inert(session):
     assert "<img" not in _as_html(widgets.vote(session).text).data
 
 
-def press(panel: Panel, label: str) -> None:
-    next(b for b in panel.buttons if b.description == label).click()
-
-
-def vote_targets(panel: Panel, name: str, typed: str) -> None:
-    panel.controls["name"].value = name
-    panel.controls["targets"].value = typed
-    press(panel, "Cast the vote")
-
-
-def test_targets_are_voted_on_masked_and_then_taken(session, journeys):
-    panel = widgets.target_vote(session, journeys)
-    described(panel)
-    assert panel.text == "No votes yet."
-    assert panel.controls["targets"].description == "Their targets in %: activation, habit, depth"
-    for name, typed in (
-        ("Ada", "60 50 40"),
-        ("Bo", "70, 55, -"),
-        ("Cy", "65% 70% -"),
-        ("Di", "60 50"),
-    ):
-        vote_targets(panel, name, typed)
-    assert "A vote needs a name, and 3 percentages" in panel.text
-    assert panel.controls["targets"].value == ""
-    panel.refresh()
-    assert panel.text == "3 votes in, masked until revealed: Ada, Bo, Cy."
-    assert panel.value == {}
-    press(panel, "Set the medians as targets")
-    assert panel.text == "Reveal the votes first."
-    assert session.definition.targets == journeys.definition.targets
-    press(panel, "Reveal the votes")
-    assert "Activation: 60%, 65%, 70%; the median is 65%." in panel.text
-    assert "Depth: 40%." in panel.text  # most want none
-    assert panel.value == {"activation": 0.65, "habit": 0.55}
-    press(panel, "Set the medians as targets")
-    assert session.definition.targets == {"activation": 0.65, "habit": 0.55}
-    again = widgets.target_vote(Session(session.folder), journeys)
-    assert again.value == panel.value
-    press(again, "Start over")
-    assert again.text == "No votes yet."
-
-
 def test_what_changed_since_a_day(session, journeys):
     panel = widgets.changed_since(session, journeys)
     described(panel)
@@ -430,7 +246,7 @@ def test_suggestions_and_changes_stay_covered_until_the_votes_are_revealed(sessi
         widgets.changed_since(session, journeys, after=ballot),
     ]
     assert {panel.text for panel in covered} == {"Covered until the votes are revealed."}
-    press(ballot, "Reveal the votes")
+    send(ballot, "reveal")
     assert covered[0].text.startswith("Suggested targets to start from: Activation")
     assert covered[1].value["link"].to_list()[0] == "activation"
     assert widgets.target_suggestions(session, journeys).value.equals(ek.suggest_targets(journeys))

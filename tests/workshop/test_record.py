@@ -4,6 +4,8 @@ from datetime import date
 
 import pytest
 
+import engagekit as ek
+from engagekit.workshop import TARGETS, card_facts, compare
 from engagekit.workshop.session import Session
 
 
@@ -58,7 +60,7 @@ def test_a_review_shows_the_plans_own_lines(session):
          "change_our_mind": "fewer than 40%", "sentence": "long", "weeks": 9},
     )  # fmt: skip
     assert session.planned() == [
-        "Link to mend first: Habit", "Play: Repeat Value", "Owner: Ada", "Target: 43%", "Look again on: 2026-03-01",
+        "Link to mend first: Habit", "Play: Repeat Value", "Owner: Ada", "Goal of the play: 43%", "Look again on: 2026-03-01",
         "What would change our mind: fewer than 40%",
     ]  # fmt: skip
 
@@ -68,6 +70,86 @@ def test_an_empty_session_has_an_empty_record(tmp_path):
     markdown, html = (path.read_text(encoding="utf-8") for path in Session(tmp_path).export())
     assert "##" not in markdown
     assert "<h2>" not in html
+
+
+def test_the_record_tells_those_who_were_not_there(tmp_path):
+    sample = ek.load_sample()
+    journeys = ek.rollup(sample.events, sample.definition, users=sample.users, as_of=sample.as_of)
+    priority = ek.prioritize(journeys)
+    session = Session(tmp_path / "Blue")
+    made = ek.plan(priority, link="habit", today="2026-01-05")
+    session.picture("<svg><title>loop</title></svg>", decided=True)
+    facts = card_facts(priority, made, owner="Dana", doubt="fewer than 40%")
+    session.settle(facts, on=date(2026, 1, 4), by="Dana, Ben")
+    markdown, html = (path.read_text(encoding="utf-8") for path in session.export())
+    for row in (
+        "# Decision record: Trailhead, Blue",
+        "**Decided on 2026-01-04 by Dana, Ben.**",
+        "We mend Habit with Repeat Value; Dana answers for it.",
+        f"Habit stands at {made.rate:.0%} ({made.n} of {made.of}); the goal is {made.goal:.0%}.",
+        "| How sure | over 99% that Habit is the earliest broken link |",
+        f"| Look again on | {made.look_again}, 11 weeks after the start |",
+        f"| On which data | {priority.basis} |",
+        "| Activation | 820 of 2,008 | 41% | 38% to 43% | 35% |",
+        "| Advocacy | 136 of 279 | 49% | 43% to 55% | none |",
+        "| Habit | of those, who did the core action again on a later day within 14 days of activating |",
+        r"| Core action | project\_published |",
+        "(loop-decided.svg)",
+    ):
+        assert row in markdown
+    assert "data:image/svg+xml;base64," in html
+    assert 'alt="The loop, drawn: Activation 41%; Habit 40%' in html
+    assert "The log says otherwise" not in html
+    assert "http" not in html.replace("http://www.w3.org", "")
+    assert session.planned()[0] == "State: Decided on 2026-01-04 by Dana, Ben"
+
+
+def test_votes_stay_covered_in_the_record_and_the_comparison_until_revealed(tmp_path):
+    session = Session(tmp_path / "Blue")
+    session.vote("Ada", "habit")
+    session.vote("Ada", [0.4], ballot=TARGETS)
+    for page in (*session.export(), compare(tmp_path)):
+        text = page.read_text(encoding="utf-8")
+        assert "Ada" not in text
+        assert "<td>Habit</td>" not in text
+    session.reveal()
+    session.reveal(TARGETS)
+    session.vote("Fay", "none")
+    text = session.export()[0].read_text(encoding="utf-8")
+    assert "| Ada | Habit |" in text
+    assert "| Fay | None is broken (late, after the reveal) |" in text
+    assert "| Ada, on targets | 40% |" in text
+
+
+def test_many_votes_are_written_choice_by_choice(tmp_path):
+    session = Session(tmp_path)
+    for number in range(13):
+        session.vote(f"p{number:02d}", "habit" if number else "none")
+    session.reveal()
+    session.vote("Fay", "none")
+    text = session.export()[0].read_text(encoding="utf-8")
+    assert "| None is broken | Fay (late), p00 |" in text
+    assert "Habit: 12, None is broken: 2." in text
+
+
+def test_a_definition_that_changed_since_is_said_to_have(tmp_path):
+    session, then = Session(tmp_path), ek.Definition(activation="a", core="b")
+    session.define(then)
+    session.propose({"link": "habit", "definition": then.to_table()})
+    assert "Changed since" not in session.export()[0].read_text(encoding="utf-8")
+    session.define(ek.Definition(activation="a", core="c"))
+    text = (tmp_path / "decision-record.md").read_text(encoding="utf-8")
+    assert "Changed since in the team's definition: Core action." in text
+
+
+@pytest.mark.parametrize("plan", [{"loop": [1, {}], "definition": {"core": 3}, "earlier": [2], "remarks": 4, "n": "x"}, {"link": [1], "weeks": True, "look_again": 3, "users_needed": -1, "draft": "yes"}, {"decided_on": {}, "probability": "sure", "loop": {}, "verdict": ["x"]}])  # fmt: skip
+def test_a_plan_that_holds_anything_is_written_all_the_same(tmp_path, plan):
+    session = Session(tmp_path / "Blue")
+    session.replace("plan", plan)
+    session.replace("draft", plan)
+    for path in (*session.export(), compare(tmp_path)):
+        assert "Blue" in path.read_text(encoding="utf-8")
+    assert session.planned()
 
 
 def test_what_people_typed_is_inert(tmp_path):

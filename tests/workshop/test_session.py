@@ -85,6 +85,46 @@ def test_a_broken_or_newer_file_is_refused_and_left_as_it_is(tmp_path, content):
     assert (tmp_path / "session.json").read_text(encoding="utf-8") == content
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_an_older_file_holds_is_a_draft(tmp_path, version):
+    """Both formats wrote a decision whenever a notebook ran; nobody can tell which were meant."""
+    old = {
+        "schema_version": version, "plan": {"link": "habit", "owner": "Dana"}, "votes": {"Ada": "habit"},
+        "decisions": {"Which?": {"answer": "this", "on": "2026-01-01"}}, "controls": {"target votes": {"Ada": [0.4]}},
+    }  # fmt: skip
+    (tmp_path / "session.json").write_text(json.dumps(old), encoding="utf-8")
+    session = Session(tmp_path)
+    assert session.part("plan") == {"link": "habit", "owner": "Dana", "draft": True}
+    assert session.part("decisions")["Which?"] == {"answer": "this", "on": "2026-01-01", "draft": True}  # fmt: skip
+    assert (session.votes(), session.votes("target votes")) == ({"Ada": "habit"}, {"Ada": [0.4]})
+    assert json.loads((tmp_path / "session.json").read_text("utf-8")) == old, (
+        "reading changes nothing"
+    )
+    session.vote("Ben", "depth")
+    stored = json.loads((tmp_path / "session.json").read_text("utf-8"))
+    assert (stored["schema_version"], stored["plan"]["draft"]) == (3, True)
+
+
+def test_a_plan_is_a_draft_until_it_is_settled_and_then_stands(tmp_path):
+    session = Session(tmp_path)
+    session.propose({"link": "habit"})
+    assert session.part("plan") == {"link": "habit", "draft": True}
+    with pytest.raises(ParameterError, match="Say who decides"):
+        session.settle({"link": "habit"}, on=date(2026, 7, 1), by=" ")
+    session.settle({"link": "habit"}, on=date(2026, 7, 1), by="Dana")
+    decided = {"link": "habit", "decided_on": "2026-07-01", "decided_by": "Dana"}
+    session.propose({"link": "depth"})
+    assert (session.part("plan"), session.part("draft")) == (decided, {"link": "depth"})
+    session.settle({"link": "depth"}, on=date(2026, 8, 1), by="Ed")
+    assert session.part("plan")["earlier"] == [decided]
+    assert session.part("draft") == {}
+
+
+def test_a_ballot_that_is_none_is_refused(tmp_path):
+    with pytest.raises(ParameterError, match="no such ballot"):
+        Session(tmp_path).vote("Ada", "habit", ballot="vote")
+
+
 @given(
     st.binary(max_size=60)
     | st.text(max_size=60).map(lambda t: json.dumps({"schema_version": 1, t: t}).encode())

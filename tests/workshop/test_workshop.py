@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import date
 
 import polars as pl
 import pytest
@@ -222,6 +223,11 @@ def test_decisions_stand_side_by_side(copied):
     assert "http" not in page
     second.update("plan", {"link": "habit"})
     assert "All teams chose the same link" in compare(copied).read_text(encoding="utf-8")
+    for team in (first, second):
+        team.settle({"verdict": "undecided"}, on=date(2026, 7, 1), by="all")
+    assert "No team mends a link yet" in compare(copied).read_text(encoding="utf-8")
+    second.update("plan", {"draft": True})
+    assert "1 of 2 teams not decided yet" in compare(copied).read_text(encoding="utf-8")
 
 
 def test_a_folder_without_teams_has_nothing_to_compare(tmp_path):

@@ -1,0 +1,163 @@
+"""The table of days as arrays, in the order of user, role and day: where tables are grouped, neighbours are compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from engagekit.journeys.schema import EARLY_EVENTS
+from engagekit.journeys.tables import once
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from engagekit.journeys.tables import Journeys
+
+    Ints = NDArray[np.int64]
+    Flags = NDArray[np.bool_]
+
+NEVER = -(2**63)  # an instant that never came
+ADVANCED = "advanced:"
+
+
+@dataclass(frozen=True)
+class DayArrays:
+    """One row per user, role and local day, sorted so.
+
+    - `user`: the place among `users`, and after them `late`;
+    - `role`: the place in `roles`; `day`: days since 1970;
+    - `first`, `last`: instants in microseconds; `times`.
+    """
+
+    user: NDArray[np.int32]
+    role: NDArray[np.int16]
+    day: NDArray[np.int32]
+    first: Ints
+    last: Ints
+    times: Ints
+    roles: tuple[str, ...]
+
+    def among(self, rows: NDArray[Any]) -> DayArrays:
+        """Keep some rows, by their places or by a flag each."""
+        return DayArrays(
+            self.user[rows], self.role[rows], self.day[rows],
+            self.first[rows], self.last[rows], self.times[rows], self.roles,
+        )  # fmt: skip
+
+    def of(self, role: str) -> DayArrays:
+        """Keep the rows of one role."""
+        import numpy as np
+
+        number = self.roles.index(role) if role in self.roles else -1
+        return self.among(np.flatnonzero(self.role == number))
+
+    def among_roles(self, chosen: list[bool]) -> Flags:
+        """Flag the rows of some roles, given a truth for each of `roles`."""
+        import numpy as np
+
+        flags: Flags = np.array([*chosen, False], np.bool_)[self.role]
+        return flags
+
+    def advanced(self) -> DayArrays:
+        """Keep the rows of advanced actions."""
+        import numpy as np
+
+        chosen = [role.startswith(ADVANCED) for role in self.roles]
+        return self.among(np.flatnonzero(self.among_roles(chosen)))
+
+
+def day_arrays(journeys: Journeys) -> DayArrays:
+    """Take the days of journeys as arrays; kept with them."""
+    return once(journeys, "day arrays", _day_arrays)
+
+
+def _day_arrays(journeys: Journeys) -> DayArrays:
+    import numpy as np
+
+    days = (
+        journeys.days.lazy()
+        .select("user_id", pl.col("role").cast(pl.String), "day", "first_at", "last_at", "times")
+        .collect()
+    )
+    user, known = places(days["user_id"], everybody(journeys))
+    roles = sorted(days["role"].drop_nulls().unique())
+    made = DayArrays(
+        user.astype(np.int32),
+        days["role"].cast(pl.Enum(roles)).to_physical().to_numpy().astype(np.int16),
+        days["day"].to_physical().to_numpy(),
+        instants(days["first_at"]),
+        instants(days["last_at"]),
+        days["times"].cast(pl.Int64).to_numpy(),
+        tuple(roles),
+    )
+    if not known.all():
+        made = made.among(known)
+    return made if _in_order(made) else made.among(np.lexsort((made.day, made.role, made.user)))
+
+
+def _in_order(days: DayArrays) -> bool:
+    """Say whether rows stand in the order of user, role and day, as `rollup` leaves them."""
+    same = days.user[1:] == days.user[:-1]
+    role = days.role[1:] == days.role[:-1]
+    later = (days.role[1:] > days.role[:-1]) | (role & (days.day[1:] >= days.day[:-1]))
+    return bool(((days.user[1:] > days.user[:-1]) | (same & later)).all())
+
+
+def users_in_order(journeys: Journeys) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Take `users` and `late`, read once: tables on disk that are narrowed may come in another order the next time."""
+    return once(journeys, "users in order", _users_in_order)
+
+
+def _users_in_order(journeys: Journeys) -> tuple[pl.DataFrame, pl.DataFrame]:
+    users, late = (t.lazy().drop(EARLY_EVENTS) for t in (journeys.users, journeys.late))
+    both = pl.collect_all([users, pl.concat([users.head(0), late], how="diagonal")])
+    return both[0], both[1]
+
+
+def everybody(journeys: Journeys) -> pl.Series:
+    """List the ids of `users`, and after them of `late`."""
+    users, late = users_in_order(journeys)
+    return pl.concat([users["user_id"], late["user_id"]]).rechunk()
+
+
+def places(ids: pl.Series, known: pl.Series) -> tuple[NDArray[Any], Flags]:
+    """Find where ids stand among known ones, which stand once each; and which of them are known.
+
+    Ids that stand one after the other are looked up once, so that sorted tables cost little.
+    """
+    import numpy as np
+
+    begins = (ids != ids.shift(1)).fill_null(value=True).arg_true()
+    place, there = _ranked(ids.gather(begins), known)
+    lengths = np.diff(np.append(begins.to_numpy(), ids.len()))
+    return np.repeat(place, lengths), np.repeat(there, lengths)
+
+
+def _ranked(ids: pl.Series, known: pl.Series) -> tuple[NDArray[Any], Flags]:
+    import numpy as np
+
+    if known.len() and known.dtype.is_integer() and known.is_sorted():
+        place = np.minimum(np.searchsorted(known.to_numpy(), ids.to_numpy()), known.len() - 1)
+        return place, known.to_numpy()[place] == ids.to_numpy()
+    ranked = known.alias("user_id").to_frame().with_row_index("place")
+    runs = ids.alias("user_id").to_frame()
+    found = runs.join(ranked, on="user_id", how="left", maintain_order="left")["place"]
+    return found.fill_null(0).to_numpy().astype(np.int64), found.is_not_null().to_numpy()
+
+
+def instants(column: pl.Series) -> Ints:
+    """Take instants as microseconds; `NEVER` where there is none."""
+    found: Ints = column.to_physical().fill_null(NEVER).to_numpy()
+    return found
+
+
+def first_rows(user: NDArray[Any]) -> NDArray[np.intp]:
+    """Find where each user's rows begin, among rows sorted by user."""
+    import numpy as np
+
+    if not len(user):
+        return np.zeros(0, np.intp)
+    return np.flatnonzero(np.r_[True, user[1:] != user[:-1]])

@@ -16,7 +16,7 @@ COURSE = [
     "00-start-here", "01-define-success", "02-check-the-log", "03-cohort-curves", "04-diagnose", "05-first-two-weeks",
     "06-prioritize", "07-plan", "08-weekly-review", "09-monthly-review",
 ]  # fmt: skip
-NAMES = [*COURSE, "facilitator-guide", "real-data"]
+NAMES = [*COURSE, "cockpit", "facilitator-guide", "real-data"]
 SETUP = "import engagekit as ek\n\nek.use_offline_charts()"
 # Shares that belong to a method or a definition, not to the data: the level of intervals.
 SAID_OF_METHODS = {"95%"}

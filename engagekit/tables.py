@@ -9,16 +9,27 @@ from typing import TYPE_CHECKING
 
 from engagekit.journeys import MIN_GROUP
 from engagekit.views import (
-    cadence_table, changes_table, clock_table, cohorts_table, diagnosis_table, experiment_table, first_days_table,
-    first_weeks_table, funnels_table, metrics_table, rhythm_table, timeline_table, track_table,
+    cadence_table,
+    changes_table,
+    clock_table,
+    cohorts_table,
+    diagnosis_table,
+    experiment_table,
+    first_days_table,
+    first_weeks_table,
+    funnels_table,
+    metrics_table,
+    rhythm_table,
 )  # fmt: skip
 from engagekit.views.table import Table
+from engagekit.views.timeline_table import as_table as timeline
+from engagekit.views.track_table import as_table as track
 
 if TYPE_CHECKING:
     import polars as pl
 
     from engagekit.priority import Priority
-    from engagekit.review import Experiment, Tracked
+    from engagekit.review import Experiment
 
 __all__ = [
     "Table", "activations", "change", "curve", "day_map", "diagnosis", "dumbbell", "engagement_matrix",
@@ -49,8 +60,7 @@ def heatmap(
     Table
         The numbers of the chart of that name.
     """
-    page = cohorts_table.heatmap(curves, period=period, most=most, min_group=min_group)
-    return Table("heatmap", page)
+    return Table("heatmap", cohorts_table.heatmap(curves, period=period, most=most, min_group=min_group))  # fmt: skip
 
 
 def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Table:
@@ -417,37 +427,3 @@ def replay(record: pl.DataFrame) -> Table:
         The numbers of the chart of that name.
     """
     return Table("replay", experiment_table.replay(record))
-
-
-def timeline(days: pl.DataFrame, *, most: int = 200) -> Table:
-    """Tabulate what `timeline` returns: what one user did, day by day, and the rule that labelled them.
-
-    Parameters
-    ----------
-    days
-        What `engagekit.timeline` returns.
-    most
-        How many days to show: the latest with something on them.
-
-    Returns
-    -------
-    Table
-        The numbers of the chart of that name.
-    """
-    return Table("timeline", timeline_table.timeline(days, most=most))
-
-
-def track(found: Tracked) -> Table:
-    """Tabulate what `track` returns: the rate before, since, and the goal.
-
-    Parameters
-    ----------
-    found
-        What `engagekit.track` returns.
-
-    Returns
-    -------
-    Table
-        One row per side, and one for the goal.
-    """
-    return Table("track", track_table.track(found))

@@ -17,6 +17,7 @@ from engagekit.views.sheet import (
     sheet,
     whole,
 )
+from engagekit.views.table import Table
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -96,3 +97,19 @@ def _to_goal(found: Tracked, since: dict[str, Any]) -> str:
     if since["high"] is not None and since["high"] < found.goal:
         return f"; the goal of {goal} is not reached"
     return f"; whether the goal of {goal} is reached cannot be told yet"
+
+
+def as_table(found: Tracked) -> Table:
+    """Tabulate what `track` returns: the rate before, since, and the goal.
+
+    Parameters
+    ----------
+    found
+        What `engagekit.track` returns.
+
+    Returns
+    -------
+    Table
+        One row per side, and one for the goal.
+    """
+    return Table("track", track(found))

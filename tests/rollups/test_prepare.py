@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -225,14 +227,26 @@ def test_progress_is_shown_or_handed_on_or_silent(tmp_path, capfd, monkeypatch):
     # Into a pipe, a log of a scheduler, a mail: nothing, since nobody watches.
     ek.prepare_events(some_log(), tmp_path / "piped")
     assert capfd.readouterr() == ("", "")
-    monkeypatch.setattr("engagekit._base.progress._watched", lambda: True)
-    ek.prepare_events(some_log(), tmp_path / "shown")
-    shown = capfd.readouterr().err
-    assert "Splitting [##############################]" in shown
+    assert drawn_on_a_terminal(tmp_path, monkeypatch) > 1
     ticks = []
     ek.rollup(tmp_path / "quiet", MAKE, progress=lambda done, total: ticks.append((done, total)))
     count = len(open_prepared(tmp_path / "quiet").buckets)
     assert ticks == [(done, count) for done in range(count + 1)]
+
+
+def drawn_on_a_terminal(tmp_path, monkeypatch):
+    """Count how often a terminal is told how far the splitting is."""
+    with monkeypatch.context() as patch:
+        terminal = Terminal()
+        patch.setattr("sys.stderr", terminal)
+        patch.setenv("TERM", "xterm")
+        ek.prepare_events(some_log(), tmp_path / "shown")
+    return len(re.findall(r"Splitting.*?\d+/\d+", terminal.getvalue()))
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
 
 def test_one_piece_needs_no_bar(tmp_path, capfd, monkeypatch):

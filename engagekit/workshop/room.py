@@ -10,7 +10,7 @@ from engagekit.definition import LINKS
 from engagekit.diagnosis import defined_links
 from engagekit.instants import last_day
 from engagekit.journeys import basis
-from engagekit.playbook import Handout, card, said, table
+from engagekit.playbook import Handout, card, play_named, said, table
 from engagekit.priority import NONE_BROKEN, OWN_PAST, plan
 from engagekit.workshop.reviews import reviews
 
@@ -195,9 +195,14 @@ def _beside_the_loop(most: dict[str, Any], priority: Priority | None) -> str:
 
 
 def first_play(priority: Priority) -> Handout:
-    """Say what to do first under any verdict: the play as a card where one is named, else what to do instead."""
-    planned = said(plan(priority).sentence)
-    return Handout(f"{planned}\n\n{card(priority.play)}" if priority.play else str(planned))
+    """Say what to do first under any verdict: the plan in a sentence, and of a play that is named its trap."""
+    planned = str(said(plan(priority).sentence))
+    if priority.play is None:
+        return Handout(planned)
+    play = play_named(priority.play)
+    return Handout(
+        f"{planned}\n\n*{play.name}*: {play.use_when} The trap: {play.trap} Instead: {play.instead}"
+    )
 
 
 def plan_first(priority: Priority) -> Handout:

@@ -34,7 +34,7 @@ def under(journeys, **targets):
 
 
 VERDICTS = {
-    "named": ({"habit": 0.2}, "earliest link that is very probably more than 2 points below", "| Play |"),
+    "named": ({"habit": 0.2}, "earliest link that is very probably more than 2 points below", "The trap: "),
     "undecided": ({"activation": 0.02}, "Undecided is a result", "no play starts yet"),
     "none broken": ({"activation": -0.2}, "there is nothing to mend now", "there is nothing to mend now"),
     "no targets": ({}, "No targets are set, so no bar can be called too short", "no play is chosen"),

@@ -10,7 +10,7 @@ from engagekit.definition import LINKS
 from engagekit.diagnosis import defined_links
 from engagekit.instants import last_day
 from engagekit.journeys import basis
-from engagekit.playbook import Handout, card, play_named, said, table
+from engagekit.playbook import PLAYS, Handout, card, play_named, said, table
 from engagekit.priority import NONE_BROKEN, OWN_PAST, plan
 from engagekit.workshop.reviews import reviews
 
@@ -321,7 +321,9 @@ def trial_size(session: Session, priority: Priority) -> Handout:
         return said(
             f"{LINK_NAMES[link]} stands at {percent(row['rate'])}, the goal is {percent(aim)}: little is left for a test to show."
         )
-    return said(plan(priority, link=link, goal=aim, experiment=True).sentence)
+    play = made.get("play") if made.get("link") in LINKS else None
+    chosen = play if play in [each.name for each in PLAYS] else None
+    return said(plan(priority, link=link, goal=aim, play=chosen, experiment=True).sentence)
 
 
 def due(session: Session, journeys: Journeys) -> Handout:

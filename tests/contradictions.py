@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import engagekit as ek
 from engagekit.diagnosis import defined_links
@@ -65,7 +67,11 @@ def facts_of(session: ek.Session, journeys: ek.Journeys) -> Facts:
         widened=bool(definition.recent_days)
         and any(days > definition.recent_days for days in spans),
         most_common=common["problem"] if common["n"] else None,
-        until=str(journeys.as_of.date()),
+        until=str(
+            (journeys.as_of - timedelta(microseconds=1))
+            .astimezone(ZoneInfo(journeys.timezone))
+            .date()
+        ),
         sentence=found.sentence,
     )
 

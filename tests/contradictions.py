@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import engagekit as ek
 from engagekit.diagnosis import defined_links
@@ -65,7 +67,11 @@ def facts_of(session: ek.Session, journeys: ek.Journeys) -> Facts:
         widened=bool(definition.recent_days)
         and any(days > definition.recent_days for days in spans),
         most_common=common["problem"] if common["n"] else None,
-        until=str(journeys.as_of.date()),
+        until=str(
+            (journeys.as_of - timedelta(microseconds=1))
+            .astimezone(ZoneInfo(journeys.timezone))
+            .date()
+        ),
         sentence=found.sentence,
     )
 
@@ -122,7 +128,7 @@ PAIRS = [
 
 # What only a programmer understands.
 CODE = re.compile(
-    r"Traceback|\bek\.\w|\bpl\.\w|\b\w+(Error|Warning)\b|=(True|False|None)\b|\b[a-z_]{2,}=['\[\d]|\bNone\b|\bNaN\b|DataFrame|LazyFrame|\bStep\(|object at 0x|group_by|<class|__\w+__"
+    r"Traceback|\bek\.\w|\bpl\.\w|\b\w+(Error|Warning)\b|=(True|False|None)\b|\b[a-z_]{2,}=['\[\d]|\bNone\b|\bNaN\b|DataFrame|LazyFrame|\bStep\(|object at 0x|group_by|<class|__\w+__|signups\\?_per\\?_week|\bsay [a-z]+="
 )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from engagekit._base import LINK_NAMES, day, many
 from engagekit.definition import LINKS
 from engagekit.diagnosis import span_days
@@ -81,12 +83,19 @@ def _not_yet(since: str, link: str, plan: dict[str, Any], journeys: Journeys) ->
     start = instant(since, timezone=journeys.timezone, name="since")
     days = span_days(journeys.definition, link)
     first = start + timedelta(days=days)
+    if not _came_since(journeys, start):
+        return f"Nobody has signed up since {since} in these data, so the play cannot be judged."
     if first < journeys.as_of:
         return None
     return (
         f"The play runs since {since}, and the data reach to {_written(journeys.as_of, journeys)}: nobody who signed up since can be "
         f"judged on {LINK_NAMES[link]} yet. That takes {many(days, 'day')} from sign-up: data beyond {day(day_of(first, journeys.timezone))}."
     )
+
+
+def _came_since(journeys: Journeys, start: datetime) -> int:
+    inside = pl.col("signed_up_at").is_between(start, journeys.as_of, closed="left")
+    return int(journeys.users.lazy().filter(inside).select(pl.len()).collect().item())
 
 
 def _judged(journeys: Journeys) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from engagekit.definition import LINKS
 from engagekit.diagnosis import defined_links
 from engagekit.instants import last_day
 from engagekit.journeys import basis
-from engagekit.playbook import Handout, card, said, table
+from engagekit.playbook import PLAYS, Handout, card, play_named, said, table
 from engagekit.priority import NONE_BROKEN, OWN_PAST, plan
 from engagekit.workshop.reviews import reviews
 
@@ -195,9 +195,14 @@ def _beside_the_loop(most: dict[str, Any], priority: Priority | None) -> str:
 
 
 def first_play(priority: Priority) -> Handout:
-    """Say what to do first under any verdict: the play as a card where one is named, else what to do instead."""
-    planned = said(plan(priority).sentence)
-    return Handout(f"{planned}\n\n{card(priority.play)}" if priority.play else str(planned))
+    """Say what to do first under any verdict: the plan in a sentence, and of a play that is named its trap."""
+    planned = str(said(plan(priority).sentence))
+    if priority.play is None:
+        return Handout(planned)
+    play = play_named(priority.play)
+    return Handout(
+        f"{planned}\n\n*{play.name}*: {play.use_when} The trap: {play.trap} Instead: {play.instead}"
+    )
 
 
 def plan_first(priority: Priority) -> Handout:
@@ -316,7 +321,9 @@ def trial_size(session: Session, priority: Priority) -> Handout:
         return said(
             f"{LINK_NAMES[link]} stands at {percent(row['rate'])}, the goal is {percent(aim)}: little is left for a test to show."
         )
-    return said(plan(priority, link=link, goal=aim, experiment=True).sentence)
+    play = made.get("play") if made.get("link") in LINKS else None
+    chosen = play if play in [each.name for each in PLAYS] else None
+    return said(plan(priority, link=link, goal=aim, play=chosen, experiment=True).sentence)
 
 
 def due(session: Session, journeys: Journeys) -> Handout:

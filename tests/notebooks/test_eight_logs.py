@@ -103,7 +103,7 @@ def test_what_agrees_is_let_be(text):
     "text",
     [
         "say which one to mend, such as link='habit'", "ek.plan(priority, experiment=True)", "read the log with dedupe=True",
-        "events.group_by('user_id')", "ParameterError: no", "Step(name='Profile')", "Owner: None",
+        "events.group_by('user_id')", "ParameterError: no", "nobody signed up lately; say signups\\_per\\_week.", "Step(name='Profile')", "Owner: None",
     ],
 )  # fmt: skip
 def test_what_speaks_to_a_programmer_is_found(text):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 import pytest
@@ -100,3 +101,13 @@ def test_a_log_comes_in_without_a_terminal(session, made, monkeypatch):
     assert own.journeys().users.height == made.users.height
     assert "# Core action" in (own.folder / "definition.toml").read_text(encoding="utf-8")
     assert "event" in session.folder.joinpath("own-log", "README.md").read_text(encoding="utf-8")
+
+
+def test_where_nobody_came_since_that_is_said(session, journeys):
+    last = journeys.users["signed_up_at"].max()
+    late = dataclasses.replace(journeys, as_of=journeys.as_of + timedelta(days=90))
+    began = str((last + timedelta(days=20)).date())
+    session.update("plan", {"link": "activation", "starts_on": began})
+    panel = widgets.play_tracker(session, late)
+    assert panel.value is None
+    assert panel.text.startswith(f"Nobody has signed up since {began}")

@@ -34,7 +34,7 @@ def under(journeys, **targets):
 
 
 VERDICTS = {
-    "named": ({"habit": 0.2}, "earliest link that is very probably more than 2 points below", "| Play |"),
+    "named": ({"habit": 0.2}, "earliest link that is very probably more than 2 points below", "The trap: "),
     "undecided": ({"activation": 0.02}, "Undecided is a result", "no play starts yet"),
     "none broken": ({"activation": -0.2}, "there is nothing to mend now", "there is nothing to mend now"),
     "no targets": ({}, "No targets are set, so no bar can be called too short", "no play is chosen"),
@@ -133,6 +133,8 @@ def test_the_verdict_is_held_against_the_plan(session, journeys):
     assert "little is left for a test to show" in str(ek.room.trial_size(session, named))
     session.update("plan", {"target": 0.9})
     assert "the goal is 90%" in str(ek.room.trial_size(session, named))
+    session.update("plan", {"play": "Repeat Value"})
+    assert str(ek.room.trial_size(session, named)).startswith("> Play: Repeat Value")
     session.replace("plan", {"link": "activation"})
     assert "That is the link of the plan, Activation." in str(ek.room.verdict_now(session, named))
     session.update("plan", {"link": "habit"})

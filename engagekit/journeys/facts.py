@@ -29,6 +29,7 @@ from engagekit.journeys.kept import (
     FACTS_KEPT,
     WIDER_FACTS,
     WIDER_FILE,
+    kept_of,
     once,
     read_facts,
     write_facts,
@@ -109,7 +110,7 @@ def properties_of(journeys: Journeys, names: Sequence[str]) -> pl.DataFrame:
 
 
 def _facts(journeys: Journeys) -> pl.DataFrame:
-    kept = journeys._kept  # noqa: SLF001
+    kept = kept_of(journeys)
     ids, path = everybody(journeys), kept.get(FACTS_FILE)
     found = read_facts(journeys, path)
     if found is not None and found["user_id"].equals(ids):

@@ -27,9 +27,31 @@ FORMAT = 1  # raised where the same tables give other facts
 ONLY_JUDGED_BY = ("targets", "margin", "recent_days")
 
 
+class Keeps:
+    """Room for what was made of journeys, which is no part of them: neither shown, compared, copied nor pickled."""
+
+    __slots__ = ("_kept",)
+    _kept: dict[Any, Any]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what can be made anew."""
+        return self.__dict__
+
+
+def kept_of(journeys: Journeys) -> dict[Any, Any]:
+    """Take what is kept with journeys."""
+    try:
+        return journeys._kept  # noqa: SLF001
+    except AttributeError:
+        object.__setattr__(
+            journeys, "_kept", {}
+        )  # frozen are the journeys, not what follows from them
+        return journeys._kept  # noqa: SLF001
+
+
 def once(journeys: Journeys, what: Any, make: Callable[[Journeys], T]) -> T:
     """Make what follows from journeys and from nothing else, and keep it with them: they never change."""
-    kept = journeys._kept  # noqa: SLF001
+    kept = kept_of(journeys)
     if what not in kept:
         kept[what] = make(journeys)
     found: T = kept[what]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,14 @@ from engagekit.instants import (
 )
 from engagekit.journeys.clock import ACTIVITY, clock_from, clock_of
 from engagekit.journeys.earlier import active_before, days_begun, tables_before
-from engagekit.journeys.kept import FACTS_FILE, FACTS_KEPT, WIDER_FACTS, WIDER_FILE
+from engagekit.journeys.kept import (
+    FACTS_FILE,
+    FACTS_KEPT,
+    WIDER_FACTS,
+    WIDER_FILE,
+    Keeps,
+    kept_of,
+)
 from engagekit.journeys.resolving import counts_of, late_counted, resolved, set_apart
 from engagekit.journeys.schema import (
     EARLY_EVENTS,
@@ -47,7 +54,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Journeys:
+class Journeys(Keeps):
     """What each user did, as far as the answers need it.
 
     Five tables, each a DataFrame, or a LazyFrame where they lie on disk:
@@ -81,7 +88,6 @@ class Journeys:
         Mapping[str, Any], ...
     ] = ()  # the same tables, some users at a time; where their facts lie
     stored: Stored | None = None  # the files that the tables are read from, where they lie on disk
-    _kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     if not TYPE_CHECKING:
 
@@ -209,7 +215,7 @@ class Journeys:
             tables: dict[str, Any] = {name: piece[name] for name in TABLES}
             part = dataclasses.replace(self, **tables, pieces=())
             facts = {name: piece[name] for name in piece.keys() - TABLES.keys()}
-            part._kept.update(facts)  # noqa: SLF001
+            kept_of(part).update(facts)
             yield part
 
     def where(
@@ -244,8 +250,8 @@ class Journeys:
             return self
         chosen = {"users": self.users.lazy().filter(*keep), "late": self._late_where(keep)}
         whole = self._narrowed(**chosen)
-        if FACTS_KEPT in self._kept:
-            whole._kept[WIDER_FACTS] = self._kept[FACTS_KEPT]  # noqa: SLF001 -- facts are of one user each
+        if FACTS_KEPT in kept_of(self):
+            kept_of(whole)[WIDER_FACTS] = kept_of(self)[FACTS_KEPT]  # facts are of one user each
         if not self.pieces:
             return whole
         # A condition may look at all users, so each part is told who is left.
@@ -254,7 +260,7 @@ class Journeys:
         for part in self.parts():
             tables = {n: getattr(part, n).lazy() for n in left}
             mine = {n: t.join(left[n], on="user_id", how="semi") for n, t in tables.items()}
-            kept = part._kept  # noqa: SLF001
+            kept = kept_of(part)
             wider = {WIDER_FILE: kept.get(FACTS_FILE) or kept.get(WIDER_FILE)}
             parts.append(_tables(part._narrowed(**mine)) | wider)  # noqa: SLF001
         return dataclasses.replace(whole, pieces=tuple(parts))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from statistics import median
@@ -223,3 +225,13 @@ def test_a_folder_cleared_of_old_journeys_holds_no_old_facts(parts, made):
 def test_numbers_are_sorted_within_their_groups(pairs):
     group, values = (np.array([p[k] for p in pairs], np.int64) for k in (0, 1))
     assert sorted_within(group, values).tolist() == [value for _, value in sorted(pairs)]
+
+
+def test_what_is_kept_is_no_part_of_the_journeys(made):
+    before = repr(made)
+    facts_of(made)
+    assert repr(made) == before
+    assert "_kept" not in vars(made)
+    for again in (pickle.loads(pickle.dumps(made)), copy.copy(made), ek.Journeys(**vars(made))):
+        assert not hasattr(again, "_kept")
+        assert_frame_equal(facts_of(again), facts_of(made))

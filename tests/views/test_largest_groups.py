@@ -57,7 +57,9 @@ def test_charts_tables_and_the_screen_show_the_largest_and_say_so():
     said = f"Shown are the 200 largest of {found.segments.height} groups."
     assert found.segments.height > 200
     assert said in terminal.segments(found)
-    all_of_them = "Shown are the 200 largest of 300 groups."  # nobody need be judged to have a row here
+    all_of_them = (
+        "Shown are the 200 largest of 300 groups."  # nobody need be judged to have a row here
+    )
     assert all_of_them in terminal.problems(ek.diagnose(journeys, by="city"))
     spec = ek.charts.segments(found).to_dict()
     assert said in str(spec["title"])

@@ -89,6 +89,8 @@ def test_what_the_browser_shows_is_decided_even_if_the_kernel_has_not_heard_of_i
     assert plan["owner"] == "typed a moment ago"
     assert plan["target"] == pytest.approx(plan["baseline"] + 0.09)
     assert card_of(Session(session.folder), named).state == seen
+    send(panel, "decide", by="Ed", link="nowhere", more="many", play=None, unknown=1)
+    assert (session.part("plan")["link"], session.part("plan")["points"]) == ("habit", 9)
 
 
 def test_running_all_again_changes_no_decision(session, named, journeys):

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit._base import LINK_NAMES, day, many
+from engagekit._base import LINK_NAMES, many
 from engagekit.definition import LINKS
 from engagekit.diagnosis import span_days
 from engagekit.instants import day_of, instant, zone
+from engagekit.priority import later
 from engagekit.review import track
 from engagekit.widgets.panel import Panel, Shown, choice, text
 
@@ -82,14 +83,14 @@ def _not_yet(since: str, link: str, plan: dict[str, Any], journeys: Journeys) ->
         return "No play with a recorded start, so nothing is judged. Type the day one began, to follow it."
     start = instant(since, timezone=journeys.timezone, name="since")
     days = span_days(journeys.definition, link)
-    first = start + timedelta(days=days)
     if not _came_since(journeys, start):
         return f"Nobody has signed up since {since} in these data, so the play cannot be judged."
-    if first < journeys.as_of:
+    if journeys.as_of - start > timedelta(days=days):
         return None
+    reach = later(day_of(start, journeys.timezone), days)
     return (
         f"The play runs since {since}, and the data reach to {_written(journeys.as_of, journeys)}: nobody who signed up since can be "
-        f"judged on {LINK_NAMES[link]} yet. That takes {many(days, 'day')} from sign-up: data beyond {day(day_of(first, journeys.timezone))}."
+        f"judged on {LINK_NAMES[link]} yet. That takes {many(days, 'day')} from sign-up: data beyond {reach or 'the end of the calendar'}."
     )
 
 

@@ -122,7 +122,7 @@ AGREEMENTS = {
 
 
 def test_the_pages_stay_short():
-    words = {name: sum(len(c["source"].split()) for c in cells(name, "markdown")) for name in NAMES}
+    words = {name: sum(len(c["source"].split()) for c in cells(name, "markdown")) for name in NAMES if name != "cockpit"}  # fmt: skip
     assert sum(words.values()) <= MOST_WORDS
     assert words["00-start-here"] <= MOST_FIRST
 

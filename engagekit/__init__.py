@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engagekit.cohorts import retention as retention
     from engagekit.definition import Assignment as Assignment
     from engagekit.definition import Definition as Definition
+    from engagekit.definition import Note as Note
     from engagekit.definition import Read as Read
     from engagekit.definition import Step as Step
     from engagekit.diagnosis import diagnose as diagnose
@@ -94,6 +95,7 @@ _HOMES = {
     "METRICS": "playbook",
     "Match": "matchers",
     "Not": "matchers",
+    "Note": "definition",
     "PLAYS": "playbook",
     "Priority": "priority",
     "REVIEWS": "playbook",

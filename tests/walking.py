@@ -17,7 +17,7 @@ from engagekit.workshop.starter import event_table
 
 # Public names that answer nothing about a log: they read, make, keep or describe.
 NO_ANSWERS = {
-    "All", "Assignment", "Definition", "Draft", "Not", "Read", "EngagekitError", "Journeys", "METRICS", "Match", "PLAYS", "Priority", "REVIEWS", "Session", "Step",
+    "All", "Assignment", "Definition", "Draft", "Not", "Note", "Read", "EngagekitError", "Journeys", "METRICS", "Match", "PLAYS", "Priority", "REVIEWS", "Session", "Step",
     "load_sample", "prepare_events", "pseudonymize", "read_users", "report", "rollup", "rollup_sql", "scan_events",
     "simulate", "to_csv", "use_offline_charts", "check_events", "usual_period",
 }  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from engagekit._base import WeekStart, as_plain, as_text_html, write_whole
+from engagekit.definition.annotations import Note, notes_of
 from engagekit.definition.assignment import Assignment, assignment_of, share_faults
 from engagekit.definition.checks import (
     OUR_COLUMNS,
@@ -54,6 +55,7 @@ __all__ = [
     "OUR_COLUMNS",
     "Assignment",
     "Definition",
+    "Note",
     "Read",
     "Step",
     "property_faults",
@@ -126,6 +128,8 @@ class Definition:
         The test of a play: an `Assignment`; `rollup` then reads each user's arm.
     read
         How the log is read: an `ek.Read`, in TOML the table ``[read]``; None: its columns have the usual names.
+    annotations
+        What happened on which day, as ``ek.Note("2026-03-01", "new editor")``: shown on time axes.
     guessed
         Whether it was drafted from a log and nobody has confirmed it.
 
@@ -170,6 +174,7 @@ class Definition:
     recent_days: int = 91
     experiment: Assignment | None = None
     read: Read | None = None
+    annotations: Sequence[Note] = ()
     guessed: bool = False
 
     def __post_init__(self) -> None:
@@ -185,6 +190,7 @@ class Definition:
             object.__setattr__(self, name, items)
         object.__setattr__(self, "properties", listed(self.properties))
         object.__setattr__(self, "experiment", assignment_of(self.experiment, faults))
+        object.__setattr__(self, "annotations", notes_of(self.annotations, faults))
         if isinstance(self.outcome_days, list):
             object.__setattr__(self, "outcome_days", tuple(self.outcome_days))
         faults += (
@@ -340,7 +346,13 @@ class Definition:
         table: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
-            if value is None or each.name in {"steps", "targets", "experiment", "read"}:
+            if value is None or each.name in {
+                "steps",
+                "targets",
+                "experiment",
+                "read",
+                "annotations",
+            }:
                 continue
             if each.name in {"guessed", "properties"} and not value:
                 continue
@@ -354,6 +366,7 @@ class Definition:
         parts: dict[str, Any] = {
             "steps": [step.to_table() for step in self.steps],
             "targets": dict(self.targets),
+            "annotations": [note.to_table() for note in self.annotations],
             "experiment": self.experiment.to_table() if self.experiment else None,
             "read": self.read.to_table() if self.read and self.read.options() else None,
         }

@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from engagekit.views import clock_table as words
+from engagekit.views.marks import note_lines, noted
 from engagekit.views.sheet import decimals, moment, whole
 from engagekit.views.theme import BLUE, INK, LATER, WIDE, data, finished, tips
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
+
+    from engagekit.definition import Note
 
 ACTIVE = "Users with a core action"
 
 
-def product_clock(clock: pl.DataFrame, *, most: int = 731) -> Any:
+def product_clock(clock: pl.DataFrame, *, most: int = 731, notes: Sequence[Note] = ()) -> Any:
     """Draw what `product_clock` returns: activity per day, and the days that weigh little.
 
     Parameters
@@ -26,14 +31,17 @@ def product_clock(clock: pl.DataFrame, *, most: int = 731) -> Any:
         What `engagekit.product_clock` returns.
     most
         How many days to draw: the latest.
+    notes
+        What happened on which day, such as ``journeys.definition.annotations``: marked where it lies in what is drawn.
 
     Returns
     -------
     altair chart
         A bar per day, shaded where the day weighs less than half, and a line of what is usual around it.
     """
-    page = words.product_clock(clock, most=most)
     frame, _ = words.shown_days(clock, most)
+    notes = [note for note in notes if (frame["day"] == note.on).any()]
+    page = noted(words.product_clock(clock, most=most), notes)
     rows = [
         {
             "day": moment(r["day"]),
@@ -63,4 +71,5 @@ def product_clock(clock: pl.DataFrame, *, most: int = 731) -> Any:
         .mark_line(color=INK, strokeWidth=2, interpolate="monotone")
         .encode(x=x, y=alt.Y("expected:Q", title=ACTIVE))
     )
-    return finished(alt.layer(shade.encode(tooltip=told), bars, line), page)
+    marked = note_lines(notes, x, "day", [moment(note.on) for note in notes])
+    return finished(alt.layer(shade.encode(tooltip=told), bars, line, *marked), page)

@@ -100,7 +100,7 @@
       more += left;
     }
     var drawing = fresh.querySelector("svg.marks");
-    drawing.style.maxWidth = "100%"; drawing.style.height = "auto";
+    drawing.style.maxWidth = "100%"; drawing.style.height = "auto"; drawing.style.overflow = "visible";
     var menu = fresh.querySelector("summary");
     if (menu) { menu.setAttribute("aria-label", "Save this picture"); }
     if (place.engagekitDrawn) { place.engagekitDrawn.finalize(); }

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
 from engagekit.errors import ParameterError
-from engagekit.views.theme import BESIDE, DASHES, INK, SERIES, SHAPES, TEXT, WIDTH, data, share_axis
+from engagekit.views.sheet import written
+from engagekit.views.theme import (
+    BESIDE,
+    DASHES,
+    INK,
+    MUTED,
+    SERIES,
+    SHAPES,
+    TEXT,
+    WIDTH,
+    data,
+    share_axis,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from engagekit.definition import Note
+    from engagekit.views.sheet import Sheet
 
 SHARE_SCALE = alt.Scale(zero=True, nice=True)
 
@@ -146,3 +162,27 @@ def few(groups: Sequence[str]) -> None:
             f"a chart tells at most {len(SERIES)} groups apart; this answer has {len(groups)}. Filter it to fewer, "
             "or keep the largest when asking (limit=)"
         )
+
+
+def noted(page: Sheet, notes: Sequence[Note]) -> Sheet:
+    """Say in words what is marked on the time axis."""
+    told = "; ".join(f"{note.on:%Y-%m-%d} {written(note.text)}" for note in notes)
+    return replace(page, subtitle=f"{page.subtitle} Marked: {told}.") if told else page
+
+
+def note_lines(notes: Sequence[Note], x: alt.X, field: str, at: Sequence[str]) -> list[alt.Chart]:
+    """Draw a line with words at each place of a time axis where something happened; places are written as the axis has them."""
+    rows = [
+        {field: place, "note": written(note.text), "line": 13 * (k % 3)}
+        for k, (note, place) in enumerate(zip(notes, at, strict=True))
+    ]
+    if not rows:
+        return []
+    base = alt.Chart(data(rows)).encode(x=x)
+    rule = base.mark_rule(color=MUTED, strokeDash=[2, 3], strokeWidth=2)
+    text = [
+        alt.Chart(data([row])).mark_text(align="left", baseline="bottom", dx=4, fontSize=13, limit=220)
+        .encode(x=x, y=alt.value(row["line"]), text="note:N", color=alt.value(MUTED))
+        for row in rows
+    ]  # fmt: skip
+    return [rule, *text]

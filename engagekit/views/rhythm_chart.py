@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
 from engagekit.views import rhythm_table as words
+from engagekit.views.marks import note_lines, noted
 from engagekit.views.sheet import LONGEST, between, checked, moment, rated, whole
 from engagekit.views.theme import (
     BAR,
@@ -26,7 +28,12 @@ from engagekit.views.theme import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
     import polars as pl
+
+    from engagekit.definition import Note
 
 STATE_TONES = {"returning": BLUE, "new": SKY, "resurrecting": ORANGE, "dormant": LATER}
 STACK = ("returning", "new", "resurrecting", "dormant")
@@ -34,7 +41,7 @@ ROOM = 0.05  # of the highest bar: a segment lower than this has no room for its
 MOST_NUMBERS = 14  # periods
 
 
-def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Any:
+def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60, notes: Sequence[Note] = ()) -> Any:
     """Draw what `lifecycle` returns: active users stacked, those gone quiet below the line.
 
     Parameters
@@ -43,14 +50,17 @@ def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Any:
         What `engagekit.lifecycle` returns.
     most
         How many periods to draw: the latest.
+    notes
+        What happened on which day, such as ``journeys.definition.annotations``: marked at its period.
 
     Returns
     -------
     altair chart
         Stacked bars per period, those gone quiet below the line; a period not over is pale.
     """
-    page = words.lifecycle(lifecycle, most=most)
     frame, _ = words.latest_periods(lifecycle, most)
+    places = [(note, place) for note in notes if (place := _period_of(note, frame))]
+    page = noted(words.lifecycle(lifecycle, most=most), [note for note, _ in places])
     top: Any = max(frame["active"].max() or 0, frame["dormant"].max() or 0)
     few = frame.height <= MOST_NUMBERS
     rows = [
@@ -93,7 +103,20 @@ def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Any:
     line = (
         alt.Chart(data([{"zero": 0}])).mark_rule(color=INK).encode(y=alt.Y("zero:Q", title="Users"))
     )
-    return finished(alt.layer(bars, numbers, line), page)
+    x = alt.X("period:N", sort=None)
+    marked = note_lines([note for note, _ in places], x, "period", [place for _, place in places])
+    return finished(alt.layer(bars, numbers, line, *marked), page)
+
+
+def _period_of(note: Note, frame: pl.DataFrame) -> str | None:
+    """Find the period in which something happened, as the axis writes it; none where it lies before the first."""
+    begun = [row for row in frame.to_dicts() if _day(row["period_start"]) <= note.on]
+    row = max(begun, key=lambda row: row["period_start"]) if begun else None
+    return None if row is None else moment(row["period_start"]) + words.under_way(row)
+
+
+def _day(start: date) -> date:
+    return start.date() if isinstance(start, datetime) else start
 
 
 def _ink(state: str, *, over: bool) -> str:

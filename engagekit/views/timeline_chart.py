@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from engagekit.views import timeline_table as words
-from engagekit.views.marks import names
+from engagekit.views.marks import names, note_lines, noted
 from engagekit.views.sheet import moment, whole, written
 from engagekit.views.theme import BLUE, INK, LATER, VERMILLION, WIDTH, data, finished, tips
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
+
+    from engagekit.definition import Note
 
 LANE = 34
 TONES = {"Outreach": LATER, "By its name": LATER}  # not what the product is for
 
 
-def timeline(days: pl.DataFrame, *, most: int = 200) -> Any:
+def timeline(days: pl.DataFrame, *, most: int = 200, notes: Sequence[Note] = ()) -> Any:
     """Draw what `timeline` returns: one lane per kind of action, one dot per day, and what the rule looks at.
 
     Parameters
@@ -27,14 +31,18 @@ def timeline(days: pl.DataFrame, *, most: int = 200) -> Any:
         What `engagekit.timeline` returns.
     most
         How many days to draw: the latest with something on them.
+    notes
+        What happened on which day, such as ``journeys.definition.annotations``: marked where it lies in what is drawn.
 
     Returns
     -------
     altair chart
         Days to the right, lanes below each other; what the labelling rule looks at is orange.
     """
-    page = words.timeline(days, most=most)
     frame, _ = words.shown_days(days, most)
+    spent = frame["day"].to_list()
+    notes = [note for note in notes if spent and min(spent) <= note.on <= max(spent)]
+    page = noted(words.timeline(days, most=most), notes)
     rows = [
         {
             "name": words.LANES[row["kind"]],
@@ -67,4 +75,5 @@ def timeline(days: pl.DataFrame, *, most: int = 200) -> Any:
     )  # fmt: skip
     ends = [{"day": moment(row["day"]), "end": "data end"} for row in frame.to_dicts() if row["kind"] == "label"]  # fmt: skip
     line = alt.Chart(data(ends)).mark_rule(color=INK, strokeDash=[4, 4]).encode(x=x)
-    return finished(alt.layer(line, dots), page)
+    marked = note_lines(notes, x, "day", [moment(note.on) for note in notes])
+    return finished(alt.layer(line, *marked, dots), page)

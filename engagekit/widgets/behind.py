@@ -286,7 +286,7 @@ def _lifecycle(journeys: Journeys, events: Any, answer: Any, options: dict[str, 
         for state in STACK
     ]
     return Behind(
-        "lifecycle", charts.lifecycle(table), journeys, rows,
+        "lifecycle", charts.lifecycle(table, notes=journeys.definition.annotations), journeys, rows,
         lambda row: _ids(people().filter(_same(["period_start", "state"], row))), None,
         lambda row: f"{row['state'].capitalize()} in the period from {row['period_start']} on",
     )  # fmt: skip

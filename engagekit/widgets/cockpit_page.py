@@ -70,6 +70,7 @@ class Cockpit:
             "rate": slider("rose to, in % (0: not asked)", rate, 0, 100),
         }
         self._fill(session.get(KEY, {}))
+        self._held = False
         self.said = w.HTML()
         self.priority: Priority | None = None
         self._listen()
@@ -98,6 +99,8 @@ class Cockpit:
                 control.observe(lambda _, does=does: self._changed(does), "value")
 
     def _changed(self, act: Callable[[], None]) -> None:
+        if self._held:
+            return
         every = self.controls | self.what_if
         # A group made of an opened mark is gone with the kernel.
         kept = {n: _kept(c.value) for n, c in every.items() if c.value != OPENED}
@@ -202,8 +205,11 @@ class Cockpit:
         place = content.get("mark", -1)
         rate = content.get("rate")
         if isinstance(place, int) and 0 <= place < len(LINKS) and isinstance(rate, int | float):
+            self._held = True  # two controls, one answer
             self.what_if["link"].value = LINKS[place]
             self.what_if["rate"].value = min(100, max(0, round(100 * rate)))
+            self._held = False
+            self._changed(self._judge)
 
     # What is shown --------------------------------------------------------------------------------
 

@@ -172,7 +172,12 @@ def timelines(journeys: Journeys, mine: pl.DataFrame) -> list[dict[str, Any]]:
     # One after the other of a few: the journeys are looked through once.
     some = journeys.where(users=pl.col("user_id").is_in(list(found.values())))
     return [
-        {"name": word, "spec": charts.timeline(timeline(some, user)).to_dict()}
+        {
+            "name": word,
+            "spec": charts.timeline(
+                timeline(some, user), notes=some.definition.annotations
+            ).to_dict(),
+        }
         for word, user in found.items()
     ]
 

@@ -127,14 +127,19 @@ function opening(model, el, item, number, alone) {
     const middle = r => [r.left + r.width / 2, r.top + r.height / 2];
     const [x, y] = middle(from);
     const way = {ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1]}[key];
+    if (key === "PageDown") { return nodes[(nodes.indexOf(node) + 1) % nodes.length]; }
+    if (key === "PageUp") { return nodes[(nodes.indexOf(node) + nodes.length - 1) % nodes.length]; }
     if (key === "Home") { return nodes[0]; }
     if (key === "End") { return nodes[nodes.length - 1]; }
     if (!way) { return null; }
     let best = null, least = Infinity;
     nodes.forEach(other => {
-      const [u, v] = middle(other.getBoundingClientRect());
+      const there = other.getBoundingClientRect(), [u, v] = middle(there);
       const along = (u - x) * way[0] + (v - y) * way[1];
-      const aside = Math.abs((u - x) * way[1]) + Math.abs((v - y) * way[0]);
+      // Bars of one list begin together and end apart: what lies straight ahead in part is not aside.
+      const beside = way[0] ? Math.min(from.bottom, there.bottom) - Math.max(from.top, there.top)
+        : Math.min(from.right, there.right) - Math.max(from.left, there.left);
+      const aside = beside > 1 ? 0 : Math.abs((u - x) * way[1]) + Math.abs((v - y) * way[0]);
       const far = along + 3 * aside;
       if (other !== node && along > 0.5 && far < least) { best = other; least = far; }
     });

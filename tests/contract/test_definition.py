@@ -216,6 +216,7 @@ SOUND = [
     ek.Definition(activation=ek.Match("a", times=3), core=ek.Match("b", c=ek.Not("x", None)), advanced=["c", ["d", "e"]]),
     ek.Definition(activation=ek.All("a", ek.Match("b", c=[True, None])), core="a", steps=[ek.Step("S", "x", "y")], targets={"habit": 0.5}),
     ek.Definition(activation="a", core="b", read=ek.Read(user="Customer ID", at=["date", "time"], event="=purchase", dedupe="insert_id"), guessed=True),
+    ek.Definition(activation="a", core="b", annotations=[ek.Note("2026-03-01", "new editor")]),
 ]  # fmt: skip
 
 

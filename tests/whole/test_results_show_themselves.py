@@ -19,7 +19,7 @@ from engagekit._base import Remark, as_plain
 
 MODULES = ("engagekit", "engagekit.strata", "engagekit.survival", "engagekit.intervals")
 # What a definition is made of, and a folder that a team writes into: no results.
-INPUTS = {"All", "Match", "Not", "Assignment", "Read", "Step", "Session"}
+INPUTS = {"All", "Match", "Not", "Assignment", "Note", "Read", "Step", "Session"}
 HOSTILE = "<script>alert(1)</script>"
 
 

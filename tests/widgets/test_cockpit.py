@@ -17,12 +17,18 @@ from engagekit.widgets.cockpit_page import EVERYBODY, NOBODY, OPENED, narrowings
 
 @pytest.fixture(scope="module")
 def journeys():
-    made = ek.simulate(users=900, seed=5)
+    made = ek.simulate(users=500, seed=5)
     return ek.rollup(made.events, made.definition, users=made.users, as_of=made.as_of)
 
 
 @pytest.fixture
-def page(tmp_path, journeys):
+def few_charts(monkeypatch):
+    """Ask of the page's other charts the quickest only; what is tested is how they follow."""
+    monkeypatch.setattr("engagekit.widgets.cockpit_page._asked", lambda _: {"diagnosis": {}})
+
+
+@pytest.fixture
+def page(tmp_path, journeys, few_charts):
     return cockpit(ek.Session(tmp_path), journeys)
 
 
@@ -30,7 +36,8 @@ def names(page):
     return [told["name"] for told in page.opener.desk.charts]
 
 
-def test_it_begins_with_everybody_and_the_verdict_of_the_course(page, journeys):
+def test_it_begins_with_everybody_and_the_verdict_of_the_course(tmp_path, journeys):
+    page = cockpit(ek.Session(tmp_path), journeys)
     assert page.text.startswith(ek.prioritize(journeys).sentence)
     assert names(page) == ["loop", "what if", "diagnosis", "curve", "heatmap", "dumbbell"]
     assert page.journeys.users.height == journeys.users.height
@@ -46,7 +53,7 @@ def test_sign_ups_filter_and_group_narrow_together(page, journeys):
     assert page.text.startswith(ek.prioritize(page.journeys).sentence)
 
 
-def test_targets_are_those_of_the_session(tmp_path, journeys):
+def test_targets_are_those_of_the_session(tmp_path, journeys, few_charts):
     session = ek.Session(tmp_path)
     page = cockpit(session, journeys)
     page.targets["habit"].value = 90
@@ -128,7 +135,9 @@ def test_an_opened_mark_becomes_a_group_of_the_page(page):
     assert page.journeys.users.height == source.rows[number]["n"]
 
 
-def test_what_is_chosen_is_kept_and_found_again_groups_of_opened_marks_aside(tmp_path, journeys):
+def test_what_is_chosen_is_kept_and_found_again_groups_of_opened_marks_aside(
+    tmp_path, journeys, few_charts
+):
     page = cockpit(ek.Session(tmp_path), journeys)
     page.controls["since"].value = date(2025, 8, 1)
     page.controls["group"].value = "plan: pro"

@@ -17,7 +17,7 @@ from engagekit.widgets.linked import linked_chart
 
 @pytest.fixture(scope="module")
 def made():
-    return ek.simulate(users=600, seed=3)
+    return ek.simulate(users=400, seed=3)
 
 
 @pytest.fixture(scope="module")

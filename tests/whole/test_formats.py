@@ -100,7 +100,7 @@ def test_decisions_of_an_older_session_are_drafts_dated_as_stored(tmp_path):
 
 
 def rows_of(session, title):
-    return next(section.rows for section in record(session).sections if section.title == title)
+    return next(section.rows for section in record(session).sections if section.heading == title)
 
 
 def test_an_older_session_without_decisions_has_none(tmp_path):

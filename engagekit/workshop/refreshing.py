@@ -255,8 +255,13 @@ def _check(folder: Path, events: Any, users: Any, as_of: str | None) -> None:
         raise ParameterError(
             f"{str(folder)!r} is one team's folder; the data belong to all teams: engagekit refresh {folder.resolve().parent}"
         )
-    teams_in(folder)
-    if not (folder / LOG).exists() and not (folder / COMMITTED).exists():
+    own = any("events" in team.part("about") for team in teams_in(folder))
+    if own and not (folder / LOG).exists() and not (folder / COMMITTED).exists():
+        raise ParameterError(
+            f"The log of the workshop in {str(folder)!r} is gone. This prepares one anew and keeps the teams: engagekit start {folder} "
+            "--events LOG"
+        )
+    if not own:
         raise ParameterError(
             f"The workshop in {str(folder)!r} stands on the bundled sample, which has no newer data. A workshop on a log of "
             "your own: engagekit start NEW_FOLDER --events LOG"

@@ -153,6 +153,9 @@ def test_the_sample_and_a_teams_own_folder_are_refused(ws, tmp_path):
     start(tmp_path / "sample")
     with pytest.raises(ParameterError, match="bundled sample"):
         refresh(tmp_path / "sample", as_of="2026-01-01")
+    shutil.rmtree(shutil.copytree(ws, tmp_path / "lost") / "log")
+    with pytest.raises(ParameterError, match=r"is gone.*engagekit start"):
+        refresh(tmp_path / "lost", events=log_of(MAY))
     with pytest.raises(ParameterError, match="one team's folder"):
         refresh(ws / "One", as_of="2026-04-01")
     with pytest.raises(ParameterError, match="holds no team"):

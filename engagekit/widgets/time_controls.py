@@ -83,10 +83,9 @@ def _not_yet(since: str, link: str, plan: dict[str, Any], journeys: Journeys) ->
     start = instant(since, timezone=journeys.timezone, name="since")
     days = span_days(journeys.definition, link)
     first = start + timedelta(days=days)
-    if not _came_since(journeys, start):
-        return f"Nobody has signed up since {since} in these data, so the play cannot be judged."
     if first < journeys.as_of:
-        return None
+        nobody = f"Nobody has signed up since {since} in these data, so the play cannot be judged."
+        return None if _came_since(journeys, start) else nobody
     return (
         f"The play runs since {since}, and the data reach to {_written(journeys.as_of, journeys)}: nobody who signed up since can be "
         f"judged on {LINK_NAMES[link]} yet. That takes {many(days, 'day')} from sign-up: data beyond {day(day_of(first, journeys.timezone))}."

@@ -83,10 +83,9 @@ def _not_yet(since: str, link: str, plan: dict[str, Any], journeys: Journeys) ->
         return "No play with a recorded start, so nothing is judged. Type the day one began, to follow it."
     start = instant(since, timezone=journeys.timezone, name="since")
     days = span_days(journeys.definition, link)
-    if not _came_since(journeys, start):
-        return f"Nobody has signed up since {since} in these data, so the play cannot be judged."
     if journeys.as_of - start > timedelta(days=days):
-        return None
+        nobody = f"Nobody has signed up since {since} in these data, so the play cannot be judged."
+        return None if _came_since(journeys, start) else nobody
     reach = later(day_of(start, journeys.timezone), days)
     return (
         f"The play runs since {since}, and the data reach to {_written(journeys.as_of, journeys)}: nobody who signed up since can be "

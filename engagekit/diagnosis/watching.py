@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -159,9 +160,18 @@ def _came_back(journeys: Journeys) -> pl.DataFrame:
     """Count per band who was listed at earlier instants, and of them who came back."""
     span = timedelta(days=max(28, 2 * windows_of(journeys.definition)["habit"]))
     looks = [journeys.as_of - k * span for k in range(1, LOOKS + 1)]
-    parts = [_after(journeys, look, span) for look in looks if look - span > journeys.log_start]
+    bare = _core_days(journeys)
+    parts = [_after(bare, look, span) for look in looks if look - span > journeys.log_start]
     nothing = pl.DataFrame(schema={"_band": pl.Int32, "n": pl.Int64, "of": pl.Int64})
     return pl.concat([nothing, *parts]).group_by("_band").agg(pl.col("n", "of").sum())
+
+
+def _core_days(journeys: Journeys) -> Journeys:
+    """Leave only what silences and gaps are told from, so that it is soon cut at an earlier instant."""
+    if journeys.pieces:
+        return journeys
+    core = journeys.days.filter(pl.col("role") == "core")
+    return replace(journeys, days=core, steps=journeys.steps.clear(), early=journeys.early.clear())
 
 
 def _after(journeys: Journeys, look: datetime, span: timedelta) -> pl.DataFrame:

@@ -293,12 +293,14 @@ class Journeys(Keeps):
         return expression
 
     def _narrowed(self, users: pl.LazyFrame, **tables: pl.LazyFrame) -> Journeys:
-        have = {n: tables.get(n, getattr(self, n).lazy()) for n in TABLES}
-        ids, late = users.select("user_id"), have["late"].select("user_id")
+        have = {n: tables.get(n, getattr(self, n).lazy()) for n in TABLES} | {"users": users}
+        # Who is left is found once, not again for each table.
+        who = {n: as_before(have[n], getattr(self, n)) for n in ("users", "late")}
+        ids, late = (who[n].lazy().select("user_id") for n in ("users", "late"))
         keep = {"steps": ids, "early": ids, "days": pl.concat([ids, late])}
         rest = {n: have[n].join(some, on="user_id", how="semi") for n, some in keep.items()}
-        frames = {"users": users, "late": have["late"]} | rest
-        narrowed: dict[str, Any] = {n: as_before(f, getattr(self, n)) for n, f in frames.items()}
+        frames = {n: as_before(frame, getattr(self, n)) for n, frame in rest.items()}
+        narrowed: dict[str, Any] = who | frames
         return dataclasses.replace(self, **narrowed)
 
     def at(self, as_of: Instant) -> Journeys:

@@ -171,6 +171,7 @@ _MODULES = {
     "matchers": "matchers",
     "playbook": "playbook",
     "priority": "priority",
+    "room": "workshop.room",
     "strata": "strata",
     "tables": "tables",
     "widgets": "widgets",

@@ -18,6 +18,7 @@ from engagekit.views.metrics_chart import metrics
 from engagekit.views.offline import svg, use_offline_charts
 from engagekit.views.rhythm_chart import lifecycle, stickiness
 from engagekit.views.timeline_chart import timeline
+from engagekit.views.track_chart import track
 
 __all__ = [
     "activations",
@@ -44,6 +45,7 @@ __all__ = [
     "targets",
     "threshold_grid",
     "timeline",
+    "track",
     "usage_interval",
     "use_offline_charts",
 ]

@@ -397,6 +397,12 @@ def matches(matcher: object, *, event: str = "event", any_part: bool = False) ->
     return expression.fill_null(value=False)
 
 
+def holds(match: Match) -> pl.Expr:
+    """Build the expression that is true where a match's conditions hold, whatever the event; never null."""
+    parts = [_holds(column, condition) for column, condition in match.where]
+    return pl.all_horizontal(parts or [pl.lit(value=True)]).fill_null(value=False)
+
+
 def _holds(column: str, condition: Condition) -> pl.Expr:
     # Values are compared as the column holds them; true is not 1 and "1" is not 1 on any engine: see condition_faults.
     if isinstance(condition, Not):

@@ -20,9 +20,10 @@ from engagekit.views import (
     funnels_table,
     metrics_table,
     rhythm_table,
-    timeline_table,
-)
+)  # fmt: skip
 from engagekit.views.table import Table
+from engagekit.views.timeline_table import as_table as timeline
+from engagekit.views.track_table import as_table as track
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,7 +35,7 @@ __all__ = [
     "Table", "activations", "change", "curve", "day_map", "diagnosis", "dumbbell", "engagement_matrix",
     "experiment", "funnel", "heatmap", "lifecycle", "loop", "loop_by_quarter", "metrics",
     "product_clock", "replay", "segments", "step_drop_off", "stickiness", "survival", "targets",
-    "threshold_grid", "timeline", "usage_interval",
+    "threshold_grid", "timeline", "track", "usage_interval",
 ]  # fmt: skip
 
 
@@ -59,8 +60,7 @@ def heatmap(
     Table
         The numbers of the chart of that name.
     """
-    page = cohorts_table.heatmap(curves, period=period, most=most, min_group=min_group)
-    return Table("heatmap", page)
+    return Table("heatmap", cohorts_table.heatmap(curves, period=period, most=most, min_group=min_group))  # fmt: skip
 
 
 def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Table:
@@ -427,21 +427,3 @@ def replay(record: pl.DataFrame) -> Table:
         The numbers of the chart of that name.
     """
     return Table("replay", experiment_table.replay(record))
-
-
-def timeline(days: pl.DataFrame, *, most: int = 200) -> Table:
-    """Tabulate what `timeline` returns: what one user did, day by day, and the rule that labelled them.
-
-    Parameters
-    ----------
-    days
-        What `engagekit.timeline` returns.
-    most
-        How many days to show: the latest with something on them.
-
-    Returns
-    -------
-    Table
-        The numbers of the chart of that name.
-    """
-    return Table("timeline", timeline_table.timeline(days, most=most))

@@ -43,6 +43,13 @@ PLAIN = {
     "segments": pair("segments", frames.priority()),
     "experiment": pair("experiment", frames.two_arms()),
     "replay": pair("replay", frames.replayed()),
+    "track": pair("track", frames.tracked()),
+    "track without a goal": pair(
+        "track", frames.tracked(goal=None, verdict="within its usual range")
+    ),
+    "track of nobody": pair(
+        "track", frames.tracked(since=(0, 0, None, None, None), verdict="cannot tell yet")
+    ),
     "metrics": pair("metrics", frames.metrics()),
     "product_clock": pair("product_clock", frames.clock()),
     "timeline": pair("timeline", frames.timeline()),

@@ -406,6 +406,37 @@ def two_arms():
     )
 
 
+def tracked(goal=0.6, verdict="improved", since=(160, 200, 0.8, 0.739, 0.85)):
+    """Forty weeks of sign-ups before a play on 2026-04-15, six since; none in one of them."""
+    from types import SimpleNamespace
+
+    began, week = datetime(2026, 4, 15, tzinfo=UTC), timedelta(weeks=1)
+    sides = [
+        ("before", began - 6 * week, began, 80, 200, 0.4, 0.335, 0.469),
+        ("since", began, began + 6 * week, *since),
+    ]
+    rows = [*sides, ("goal", None, None, None, None, goal, None, None)][: 2 + (goal is not None)]
+    columns = ("sign_ups", "since", "until", "n", "of", "rate", "low", "high")
+    table = pl.DataFrame(
+        [dict(zip(columns, row, strict=True)) for row in rows], infer_schema_length=None
+    )
+    weeks = [
+        (began + k * week, 0 if k == 2 else 30, "before" if k < 0 else "since")
+        for k in range(-40, 6)
+    ]
+    frame = pl.DataFrame(
+        [
+            {"week": at, "n": of // 2, "of": of, "rate": 0.5 if of else None, "side": side}
+            for at, of, side in weeks
+        ]
+    )
+    return SimpleNamespace(
+        link="activation", verdict=verdict, goal=goal, table=table, weeks=frame,
+        priority=SimpleNamespace(basis=SimpleNamespace(timezone="UTC")),
+        difference=None if since[2] is None else since[2] - 0.4,
+    )  # fmt: skip
+
+
 def replayed():
     """A record of eight claims, of which two are not known yet."""
     at = datetime(2026, 1, 1, tzinfo=UTC)

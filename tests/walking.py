@@ -43,6 +43,7 @@ OF_JOURNEYS = {
     "compare_survival": _grouped(ek.compare_survival, quiet_days=28),
     "flattening": lambda j, log: ek.flattening(ek.survival(j, quiet_days=28)),
     "project_curve": lambda j, log: ek.project_curve(ek.survival(j, quiet_days=28), periods=6),
+    "projection_error": lambda j, log: ek.projection_error(j, quiet_days=28, periods=4, period="week"),
     "step_drop_off": lambda j, log: ek.step_drop_off(j),
     "usage_interval": lambda j, log: ek.usage_interval(j),
     "product_clock": lambda j, log: ek.product_clock(j),
@@ -58,6 +59,7 @@ OF_JOURNEYS = {
     "timeline events": lambda j, log: _somebody(j) and ek.timeline(j, _somebody(j), events=log.events),
     "compare_first_weeks": lambda j, log: ek.compare_first_weeks(j),
     "compare_first_weeks by": _grouped(ek.compare_first_weeks),
+    "lever_test": lambda j, log: [ek.lever_test(j, found, found["action"][0]) for found in [strongest(j)] if found.height],
     "strongest": lambda j, log: strongest(j),
     "outcomes": lambda j, log: ek.outcomes(j),
     "find_threshold": lambda j, log: ek.find_threshold(j),
@@ -102,6 +104,7 @@ SHOWN = {
     "find_threshold": "threshold_grid", "day_by_day": "day_map", "lifecycle": "lifecycle", "stickiness": "stickiness",
     "funnel": "funnel", "prioritize": "loop", "suggest_targets": "targets", "explain_change": "change",
     "compare_activations": "activations", "experiment": "experiment", "replay": "replay", "timeline": "timeline",
+    "track": "track",
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -10,7 +11,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Progress: TypeAlias = "bool | Callable[[int, int], None]"
-WIDTH = 30
 
 
 def ticking(items: Sequence[T], *, progress: Progress, what: str) -> Iterator[T]:
@@ -18,15 +18,20 @@ def ticking(items: Sequence[T], *, progress: Progress, what: str) -> Iterator[T]
 
     A bar is drawn only where somebody watches it, and there is something to watch: on a terminal, of several items.
     """
-    tick = (lambda done, total: _bar(done, total, what)) if progress is True else progress
-    if progress is True and (len(items) < 2 or not _watched()):
-        tick = False
+    if progress is True and len(items) > 1 and _watched():
+        with _bar(what, len(items)) as tick:
+            yield from _told(items, tick)
+    elif callable(progress) and items:
+        yield from _told(items, progress)
+    else:
+        yield from items
+
+
+def _told(items: Sequence[T], tick: Callable[[int, int], None]) -> Iterator[T]:
     for done, item in enumerate(items):
-        if tick:
-            tick(done, len(items))
+        tick(done, len(items))
         yield item
-    if tick and items:
-        tick(len(items), len(items))
+    tick(len(items), len(items))
 
 
 def _watched() -> bool:
@@ -36,8 +41,24 @@ def _watched() -> bool:
         return False
 
 
-def _bar(done: int, total: int, what: str) -> None:
-    filled = WIDTH * done // total
-    end = "\n" if done == total else ""
-    sys.stderr.write(f"\r{what} [{'#' * filled}{'.' * (WIDTH - filled)}] {done}/{total}{end}")
-    sys.stderr.flush()
+@contextmanager
+def _bar(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    """Draw a bar with the time that is left, which goes when the work is done."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as shown:
+        task = shown.add_task(what, total=total)
+        yield lambda done, _: shown.update(task, completed=done)

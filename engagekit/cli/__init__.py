@@ -1,4 +1,4 @@
-"""The command line: engagekit diagnose, check, draft, prepare, start, lab, compare, experiment, forget, mcp."""
+"""The commands: engagekit diagnose, check, draft, prepare, start, refresh, lab, compare, experiment, forget, mcp."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from engagekit.errors import ParameterError, listing
 from engagekit.ingest import EVERY
 from engagekit.journeys import MIN_GROUP
 from engagekit.log import COLUMNS
-from engagekit.workshop import DEFINITION_FILE
+from engagekit.workshop import DEFINITION_FILE, teams_in
 
 __all__ = ["app", "main", "run"]
 
@@ -197,6 +197,7 @@ def start(
         for each.
     """
     from engagekit.workshop import start as make
+    from engagekit.workshop import unmatched
 
     definition, drafted = definition_in(reading), None
     if definition is None and events is not None:
@@ -222,11 +223,56 @@ def start(
         if drafted is not None and path not in there:
             explain(drafted, path / DEFINITION_FILE)
         note(f"ready: {path}")
+    for remark in unmatched(folder):
+        note(remark)
     if drafted is not None:
         note(
             "The definition is guessed from the log and nobody has confirmed it: notebook 01, or the file itself."
         )
     note(f"Open it with: engagekit lab {folder}")
+    return 0
+
+
+@app.command
+def refresh(
+    folder: Path,
+    /,
+    *,
+    events: str | None = None,
+    users: Path | None = None,
+    as_of: str | None = None,
+    reading: Reading = DEFAULT,
+) -> int:
+    """Bring a workshop's log, users table and end of the data up to date; what the teams decided stays.
+
+    Parameters
+    ----------
+    folder
+        The workshop folder.
+    events
+        The whole event log as it is now, as for diagnose; default: the one that is there.
+    users
+        Table with one row per user; default: the one that is there.
+    as_of
+        Up to when the data are complete (exclusive); default: just after the last event of a new log.
+    """
+    from engagekit.workshop import asked_of
+    from engagekit.workshop import refresh as bring_up_to_date
+
+    log = people = None
+    if events is not None or users is not None:
+        defined = definition_in(reading) or teams_in(folder)[0].definition
+    if events is not None:
+        log = scan(events, reading, defined, keep=asked_of(folder))
+    if users is not None:
+        people = users_in(
+            users, reading, ids=None if log is None else id_type(log), timezone=defined.timezone
+        )
+    say(
+        str(
+            bring_up_to_date(folder, events=log, users=people, as_of=as_of, progress=not is_quiet())
+        )
+    )
     return 0
 
 
@@ -265,7 +311,7 @@ def draft(
 
 @app.command
 def lab(folder: Path = Path(), /, *, browser: bool = True, port: int = 8888) -> int:
-    """Open JupyterLab on a workshop folder.
+    """Open JupyterLab on a workshop folder, at the first page of its team, with the verdict in place.
 
     Parameters
     ----------
@@ -278,7 +324,7 @@ def lab(folder: Path = Path(), /, *, browser: bool = True, port: int = 8888) -> 
     """
     from engagekit.cli.opening import open_lab
 
-    return open_lab(folder, browser=browser, port=port)
+    return open_lab(folder, browser=browser, port=port, say=note)
 
 
 @app.command

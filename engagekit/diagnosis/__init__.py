@@ -18,7 +18,7 @@ from engagekit.diagnosis.links import (
     meets_depth_rule,
     span_days,
 )
-from engagekit.diagnosis.recent import UNSET, Recent, recent_days, recent_signups, recent_since
+from engagekit.diagnosis.recent import UNSET, Recent, recent_days, recent_since
 from engagekit.diagnosis.timeline import timeline
 from engagekit.diagnosis.watching import watch_list
 
@@ -37,7 +37,6 @@ __all__ = [
     "link_flags",
     "meets_depth_rule",
     "recent_days",
-    "recent_signups",
     "recent_since",
     "span_days",
     "timeline",

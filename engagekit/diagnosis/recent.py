@@ -52,8 +52,8 @@ def recent_days(recent: Recent, definition: Definition) -> int | None:
     return recent
 
 
-def recent_signups(journeys: Journeys, recent: Recent) -> Journeys:
-    """Narrow to the sign-ups of the last ``depth_days + recent`` days.
+def recent_since(journeys: Journeys, recent: Recent) -> datetime | None:
+    """Say from which instant on sign-ups count as recent, those of the last ``depth_days + recent`` days; None: all do.
 
     Where nobody signed up in them, the days are counted back from the last sign-up instead.
 
@@ -64,12 +64,6 @@ def recent_signups(journeys: Journeys, recent: Recent) -> Journeys:
     differed from itself by 4.4 points in its engagement rate and 4.9 in its drift share between logs of 120 and 240 days;
     without it by 1 to 2.
     """
-    since = recent_since(journeys, recent)
-    return journeys if since is None else journeys.where(signed_up=(since, None))
-
-
-def recent_since(journeys: Journeys, recent: Recent) -> datetime | None:
-    """Say from which instant on sign-ups count as recent; None: all do."""
     check_journeys(journeys)
     width = recent_days(recent, journeys.definition)
     if width is None:

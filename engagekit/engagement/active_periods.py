@@ -422,10 +422,10 @@ def _intervals(
 ) -> pl.DataFrame:
     """Count for each user the intervals that count: `user_id, intervals`."""
     since = pl.col("index") - activity.first
-    times = (
-        activity.periods.filter(since >= 0)
-        .group_by("user_id", (since // group))
-        .agg(pl.col("times").sum())
-    )
+    times = activity.periods.filter(since >= 0)
+    if group > 1:  # else each row is an interval already
+        times = times.group_by("user_id", (since // group)).agg(pl.col("times").sum())
     enough = pl.col("times").is_between(at_least or 1, at_most or pl.col("times"))
-    return times.filter(enough).group_by("user_id").agg(pl.len().cast(pl.Int64).alias("intervals"))
+    if at_least is not None or at_most is not None:
+        times = times.filter(enough)
+    return times.group_by("user_id").agg(pl.len().cast(pl.Int64).alias("intervals"))

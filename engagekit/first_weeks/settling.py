@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit._base import (
+    as_html,
     is_number,
     many,
     percent,
+    plain_fields,
 )
 from engagekit.errors import ParameterError, nearest
 from engagekit.instants import AT, days
@@ -53,6 +55,17 @@ class LeverTest:
     def __str__(self) -> str:
         """Return the sentence."""
         return self.sentence
+
+    def __repr__(self) -> str:
+        """Say which action is tested, and how large the test is, in a line."""
+        return f"<LeverTest: {self.action!r}, {self.users_per_arm} users per arm, {self.days} days>"
+
+    def _repr_html_(self) -> str:
+        return as_html(self.sentence)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as plain values that JSON can hold."""
+        return plain_fields(self)
 
 
 def lever_test(

@@ -190,7 +190,7 @@ def _duplicates(raw: pl.LazyFrame) -> Finding:
         rows - distinct,
         rows,
         example,
-        "They agree in user, event, time and the properties kept; other columns were not compared. If an event was sent twice rather than done twice, read the log with dedupe=True, which drops rows that are the same in every column of the source, or with dedupe='…' and the column of a message's id.",
+        "They agree in user, event, time and the properties kept; other columns were not compared. If an event was sent twice rather than done twice, drop the repeats when reading the log (dedupe): rows that are the same in every column of the source, or, by the column of a message's id, those with the same one.",
     )
 
 
@@ -271,7 +271,7 @@ def _outside(log: pl.LazyFrame, as_of: Instant | None, zone: str) -> list[Findin
             if edges.after
             else None
         )
-        advice = f"A clock may be wrong: they are left out. Say up to when the data are complete, such as as_of='{edges.last.date() + timedelta(days=1)}', or later if they are real."
+        advice = f"A clock may be wrong: they are left out. Say up to when the data are complete, such as {edges.last.date() + timedelta(days=1)} (as_of), or later if they are real."
     else:
         after = log.filter(pl.col("at") >= end).select(pl.len(), pl.col("at").max().alias("last"))
         late, last = after.collect().row(0)

@@ -18,6 +18,7 @@ from engagekit.journeys.facts import (
 )
 from engagekit.journeys.gaps import interval_of, own_intervals
 from engagekit.journeys.groups import MIN_GROUP, check_journeys, group_names, names_and_faults
+from engagekit.journeys.kept import ONLY_JUDGED_BY, once
 from engagekit.journeys.recent_days import RECENT_DAYS, recent_start
 from engagekit.journeys.resolving import counts_of, late_counted, resolved, set_apart
 from engagekit.journeys.rhythm import sorted_within
@@ -42,7 +43,6 @@ from engagekit.journeys.tables import (
     gathered,
     late_of,
     left_out_of,
-    once,
 )
 from engagekit.journeys.windows import suggest_windows, usual_period, windows_of
 
@@ -59,6 +59,7 @@ __all__ = [
     "MILLION",
     "MIN_GROUP",
     "NOT_DEFINED",
+    "ONLY_JUDGED_BY",
     "RECENT_DAYS",
     "REDUCED",
     "STEPS",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit.journeys.kept import once
 from engagekit.journeys.schema import EARLY_EVENTS
-from engagekit.journeys.tables import once
 
 if TYPE_CHECKING:
     import numpy as np

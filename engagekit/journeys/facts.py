@@ -24,10 +24,19 @@ from engagekit.journeys.day_arrays import (
     users_in_order,
 )
 from engagekit.journeys.days import silence_days
+from engagekit.journeys.kept import (
+    FACTS_FILE,
+    FACTS_KEPT,
+    WIDER_FACTS,
+    WIDER_FILE,
+    kept_of,
+    once,
+    read_facts,
+    write_facts,
+)
 from engagekit.journeys.recent_days import recent_counts
 from engagekit.journeys.rhythm import own_gaps, silence_of
 from engagekit.journeys.schema import DAY_US
-from engagekit.journeys.tables import FACTS_KEPT, WIDER_FACTS, once
 from engagekit.journeys.windows import windows_of
 
 if TYPE_CHECKING:
@@ -101,11 +110,21 @@ def properties_of(journeys: Journeys, names: Sequence[str]) -> pl.DataFrame:
 
 
 def _facts(journeys: Journeys) -> pl.DataFrame:
-    wider = journeys._kept.get(WIDER_FACTS)  # noqa: SLF001
-    if wider is None:
-        return _made(journeys)
-    here = everybody(journeys).to_frame("user_id")
-    return here.join(wider, on="user_id", how="left", maintain_order="left")
+    kept = kept_of(journeys)
+    ids, path = everybody(journeys), kept.get(FACTS_FILE)
+    found = read_facts(journeys, path)
+    if found is not None and found["user_id"].equals(ids):
+        return found
+    wider = kept.get(WIDER_FACTS)
+    wider = read_facts(journeys, kept.get(WIDER_FILE)) if wider is None else wider
+    if wider is not None:
+        mine = ids.to_frame("user_id").join(wider, on="user_id", how="left", maintain_order="left")
+        if not mine["late"].has_nulls():
+            return mine
+    found = _made(journeys)
+    if path is not None:
+        write_facts(journeys, found, path)
+    return found
 
 
 def _made(journeys: Journeys) -> pl.DataFrame:

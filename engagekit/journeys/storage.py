@@ -18,6 +18,7 @@ import polars as pl
 
 from engagekit._base import A_DAY, flush, write_whole, writing
 from engagekit.errors import StoredFileError
+from engagekit.journeys.kept import FACTS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,8 +29,9 @@ SCHEMA_VERSION = 2
 FILE = "journeys.json"
 LISTED = ("schema_version", "tables", "parts")  # what the list says of the files
 NAMES = ("users", "steps", "early", "days", "late")
+BESIDE = ("facts",)  # made from them when first asked for
 # Names of tables on disk; nothing else is ever read or cleared away.
-OURS = re.compile(rf"({'|'.join(NAMES)})-([0-9a-f]{{12}})\.parquet")
+OURS = re.compile(rf"({'|'.join((*NAMES, *BESIDE))})-([0-9a-f]{{12}})\.parquet")
 REPLACED = (
     "The journeys that were read from {!r} are no longer there: others were written into that folder since, or files were "
     "removed. Open them again: ek.Journeys.load({!r}, lazy=True)."
@@ -133,14 +135,16 @@ def tables_in(stored: Stored) -> dict[str, pl.LazyFrame]:
     return {table: pl.scan_parquet(stored.paths(table), glob=False) for table in NAMES}
 
 
-def pieces_in(stored: Stored) -> tuple[dict[str, pl.LazyFrame], ...]:
-    """Open the tables part by part; a whole file is no part."""
+def pieces_in(stored: Stored) -> tuple[dict[str, Any], ...]:
+    """Open the tables part by part, and say where the facts of each lie or will; a whole file is no part."""
     if any("/" not in part for part in stored.parts["users"]):
         return ()
     paths = [stored.paths(table) for table in NAMES]
+    facts = [stored.folder / part.replace("users", *BESIDE, 1) for part in stored.parts["users"]]
     return tuple(
         {t: pl.scan_parquet(path, glob=False) for t, path in zip(NAMES, part, strict=True)}
-        for part in zip(*paths, strict=True)
+        | {FACTS_FILE: place}
+        for *part, place in zip(*paths, facts, strict=True)
     )
 
 
@@ -347,7 +351,7 @@ def _counts(folder: Path, tag: str) -> bool:
 
 
 def _clear(folder: Path, tag: str) -> None:
-    for name in _names(tag).values():
+    for name in [*_names(tag).values(), *(f"{table}-{tag}.parquet" for table in BESIDE)]:
         if (folder / name).is_dir():
             shutil.rmtree(folder / name, ignore_errors=True)
         else:

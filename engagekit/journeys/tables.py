@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -24,6 +24,14 @@ from engagekit.instants import (
 )
 from engagekit.journeys.clock import ACTIVITY, clock_from, clock_of
 from engagekit.journeys.earlier import active_before, days_begun, tables_before
+from engagekit.journeys.kept import (
+    FACTS_FILE,
+    FACTS_KEPT,
+    WIDER_FACTS,
+    WIDER_FILE,
+    Keeps,
+    kept_of,
+)
 from engagekit.journeys.resolving import counts_of, late_counted, resolved, set_apart
 from engagekit.journeys.schema import (
     EARLY_EVENTS,
@@ -45,12 +53,8 @@ if TYPE_CHECKING:
     from engagekit.log import Frame
 
 
-T = TypeVar("T")
-FACTS_KEPT, WIDER_FACTS = "facts", "facts of more users"  # kept with journeys; see `once`
-
-
 @dataclass(frozen=True)
-class Journeys:
+class Journeys(Keeps):
     """What each user did, as far as the answers need it.
 
     Five tables, each a DataFrame, or a LazyFrame where they lie on disk:
@@ -80,9 +84,10 @@ class Journeys:
     clock: pl.DataFrame
     unit: str = "user"
     remarks: tuple[Remark, ...] = ()
-    pieces: tuple[Mapping[str, pl.LazyFrame], ...] = ()  # the same tables, some users at a time
+    pieces: tuple[
+        Mapping[str, Any], ...
+    ] = ()  # the same tables, some users at a time; where their facts lie
     stored: Stored | None = None  # the files that the tables are read from, where they lie on disk
-    _kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     if not TYPE_CHECKING:
 
@@ -207,8 +212,11 @@ class Journeys:
         if not self.pieces:
             yield self
         for piece in self.pieces:
-            tables: dict[str, Any] = dict(piece)
-            yield dataclasses.replace(self, **tables, pieces=())
+            tables: dict[str, Any] = {name: piece[name] for name in TABLES}
+            part = dataclasses.replace(self, **tables, pieces=())
+            facts = {name: piece[name] for name in piece.keys() - TABLES.keys()}
+            kept_of(part).update(facts)
+            yield part
 
     def where(
         self,
@@ -242,18 +250,20 @@ class Journeys:
             return self
         chosen = {"users": self.users.lazy().filter(*keep), "late": self._late_where(keep)}
         whole = self._narrowed(**chosen)
-        if FACTS_KEPT in self._kept:
-            whole._kept[WIDER_FACTS] = self._kept[FACTS_KEPT]  # noqa: SLF001 -- facts are of one user each
+        if FACTS_KEPT in kept_of(self):
+            kept_of(whole)[WIDER_FACTS] = kept_of(self)[FACTS_KEPT]  # facts are of one user each
         if not self.pieces:
             return whole
         # A condition may look at all users, so each part is told who is left.
         left = {n: f.select("user_id").collect().lazy() for n, f in chosen.items()}
-        parts = []
+        parts: list[dict[str, Any]] = []
         for part in self.parts():
             tables = {n: getattr(part, n).lazy() for n in left}
             mine = {n: t.join(left[n], on="user_id", how="semi") for n, t in tables.items()}
-            parts.append(part._narrowed(**mine))  # noqa: SLF001
-        return dataclasses.replace(whole, pieces=tuple(map(_tables, parts)))
+            kept = kept_of(part)
+            wider = {WIDER_FILE: kept.get(FACTS_FILE) or kept.get(WIDER_FILE)}
+            parts.append(_tables(part._narrowed(**mine)) | wider)  # noqa: SLF001
+        return dataclasses.replace(whole, pieces=tuple(parts))
 
     def _late_where(self, keep: list[pl.Expr]) -> pl.LazyFrame:
         late = late_of(self)
@@ -374,15 +384,6 @@ class Journeys:
             ) from None
 
 
-def once(journeys: Journeys, what: Any, make: Callable[[Journeys], T]) -> T:
-    """Make what follows from journeys and from nothing else, and keep it with them: they never change."""
-    kept = journeys._kept  # noqa: SLF001
-    if what not in kept:
-        kept[what] = make(journeys)
-    found: T = kept[what]
-    return found
-
-
 def signed_up_ids(journeys: Journeys, since: datetime) -> pl.LazyFrame:
     """List who signed up at or after an instant, the late among them: `user_id`."""
     tables = (journeys.users, journeys.late)
@@ -428,7 +429,7 @@ def gathered(journeys: Journeys, question: Callable[[Journeys], pl.LazyFrame]) -
     return pl.concat([question(part).collect() for part in journeys.parts()], rechunk=False).lazy()
 
 
-def _tables(journeys: Journeys) -> dict[str, pl.LazyFrame]:
+def _tables(journeys: Journeys) -> dict[str, Any]:
     return {name: getattr(journeys, name).lazy() for name in TABLES}
 
 

@@ -183,10 +183,12 @@ def rare_events(n: int, of: int, variance: float) -> tuple[float, float]:
     return low / users, float(gammaincinv(events + 1, 1 - tail)) / users
 
 
-def median_of(values: pl.Series) -> tuple[float | None, float | None, float | None]:
-    """Give the median, and between which values it lies at 95 %: by ranks, whatever the distribution.
+def medians_of(
+    values: NDArray[Any], group: Counts, groups: int
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Give the median of each group, and between which values it lies at 95 %: by ranks, whatever the distribution.
 
-    With `k` the 2.5 % quantile of Binomial(n, 1/2), from the k-th smallest to the k-th largest; null where k is 0.
+    With `k` the 2.5 % quantile of Binomial(n, 1/2), from the k-th smallest to the k-th largest; not-a-number where k is 0.
 
     References
     ----------
@@ -194,21 +196,11 @@ def median_of(values: pl.Series) -> tuple[float | None, float | None, float | No
 
     Examples
     --------
-    >>> median_of(pl.Series([1, 2, 3, 4, 5, 6, 7, 8, 9]))
-    (5.0, 2.0, 8.0)
+    >>> import numpy as np
+    >>> each = medians_of(np.arange(1, 10), np.zeros(9, np.int64), 1)
+    >>> [float(value[0]) for value in each]
+    [5.0, 2.0, 8.0]
     """
-    import numpy as np
-
-    found = values.drop_nulls().to_numpy()
-    each = medians_of(found, np.zeros(len(found), np.int64), 1)
-    middle, low, high = (None if math.isnan(value[0]) else float(value[0]) for value in each)
-    return middle, low, high
-
-
-def medians_of(
-    values: NDArray[Any], group: Counts, groups: int
-) -> tuple[Numbers, Numbers, Numbers]:
-    """Give the median of each group with its bounds, as `median_of` does of one; not-a-number where there is none."""
     import numpy as np
     from scipy.special import bdtr, bdtrik
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engagekit.playbook.frames import as_table
+from engagekit.playbook.markdown import Handout, card, or_why, said, table
 from engagekit.playbook.plays import (
     ADVOCACY_FORMS,
     AGREE_FIRST,
@@ -51,11 +52,16 @@ __all__ = [
     "REVIEWS",
     "USER_VERSUS_CUSTOMER",
     "WORKING_SIGNS",
+    "Handout",
     "Item",
     "Play",
     "as_table",
+    "card",
     "card_rows",
     "metric_for",
+    "or_why",
     "play_for",
     "play_named",
+    "said",
+    "table",
 ]

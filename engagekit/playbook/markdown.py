@@ -161,7 +161,10 @@ def _share(value: Any) -> str:
 
 
 def _points(value: Any) -> str:
-    return f"{100 * value:+.0f} points" if isinstance(value, float) else _cell(value)
+    if not isinstance(value, float):
+        return _cell(value)
+    written = f"{100 * value:+.0f}"
+    return f"{written} point" if written in {"+1", "-1"} else f"{written} points"
 
 
 def _cell(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engagekit.priority.bare_verdict import bare_verdict
 from engagekit.priority.counts import accounts_of, counted_flags, link_cells, totals
-from engagekit.priority.earliest import earliest_broken
+from engagekit.priority.earliest import NONE_BROKEN, earliest_broken
 from engagekit.priority.explained_change import explain_change, what_changed_lately
 from engagekit.priority.instead import later
 from engagekit.priority.loop_facts import LoopFacts, loop_facts
@@ -17,6 +17,7 @@ from engagekit.priority.what_if import what_if
 
 __all__ = [
     "ELSEWHERE",
+    "NONE_BROKEN",
     "OWN_PAST",
     "SOONER",
     "LoopFacts",

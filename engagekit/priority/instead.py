@@ -39,7 +39,7 @@ def instead(priority: Priority, start: date, per_week: float) -> tuple[str, date
         return _undecided(priority, start, per_week)
     told = (
         "No targets are set, so no link can be called broken and no play is chosen. Agree on a target for each link "
-        "first ([targets] in the definition, or targets=); then ask again, with the same data."
+        "first, and write it into the definition; then ask again, with the same data."
     )
     return told, start
 

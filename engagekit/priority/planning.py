@@ -352,10 +352,7 @@ def _sentence(
     if weeks is None or 7 * weeks + window > 7 * USEFUL_WEEKS:
         return f"{flow}, so not within two years. {SOONER.capitalize()}."
     if needed > had:
-        return (
-            f"{who} {now} {need}; the log has {count(had)} before it, so no date can be given. Aim higher, or run a test: "
-            "ek.plan(priority, experiment=True)."
-        )
+        return f"{who} {now} {need}; the log has {count(had)} before it, so no date can be given. Aim higher, or run a test."
     if visible is None:
         return f"{flow}, so not within any useful time. {SOONER.capitalize()}."
     return (

@@ -82,7 +82,7 @@ def trial(
     least = smallest_any_time(rate, per_week * QUARTER_WEEKS / 2, margin=margin, effect=effect)
     need = f"A test takes {many(arm, 'user')} in either arm, to be seen however often one looks ({percent(rate)} to {percent(aim)} of all sign-ups)"
     if per_week <= 0:
-        told = f"{need}, but nobody signed up lately; say signups_per_week."
+        told = f"{need}, but nobody signed up lately, so no date can be given."
     elif ends is None or days is None:
         monthly = count(per_week * 365.25 / 12 / 7)
         told = f"{need}: not within two years, as {monthly} sign up a month."

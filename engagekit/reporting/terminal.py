@@ -167,16 +167,19 @@ def segments(priority: Priority) -> str:
     """Show where each group breaks, if groups were asked for."""
     if priority.segments is None:
         return ""
+    from engagekit.views import largest_groups
+
     groups = priority.segments.columns[: priority.segments.columns.index("users")]
     rows = [(*groups, "users", "verdict", "link", "sure", "")]
-    for r in priority.segments.to_dicts():
+    shown, some = largest_groups(priority.segments, ["users"], "users")
+    for r in shown.to_dicts():
         named = LINK_NAMES.get(r["link"] or "", "–")
         who = [group(r[g]) for g in groups]
         mark = "differs from all together" if r["elsewhere"] else ""
         rows.append(
             (*who, count(r["users"]), r["verdict"] or "–", named, sure(r["probability"]), mark)
         )
-    return _section("By group", _aligned(rows))
+    return _section("By group", [*_wrapped(some), *_aligned(rows)])
 
 
 def problems(diagnosis: pl.DataFrame) -> str:
@@ -187,8 +190,11 @@ def problems(diagnosis: pl.DataFrame) -> str:
         for c in diagnosis.columns
         if c not in own and c in diagnosis.columns[: diagnosis.columns.index("if_users")]
     ]
+    from engagekit.views import largest_groups
+
     rows = [(*groups, "If users…", "then the problem is…", "users", "share of judged")]
-    for r in diagnosis.to_dicts():
+    shown, some = largest_groups(diagnosis, own, "of")
+    for r in shown.to_dicts():
         share = (
             "–"
             if r["share"] is None
@@ -196,7 +202,7 @@ def problems(diagnosis: pl.DataFrame) -> str:
         )
         who = [group(r[g]) for g in groups]
         rows.append((*who, plain(r["if_users"]), plain(r["problem"] or "–"), count(r["n"]), share))
-    return _section("Diagnosis", _aligned(rows))
+    return _section("Diagnosis", [*_wrapped(some), *_aligned(rows)])
 
 
 def differences(strongest: pl.DataFrame) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from engagekit._base import Remark
     from engagekit.review.usual_range import UsualRange
 
-HOW_TO_KNOW = "Whatever else began then is in this too; a test would tell what the play did: ek.plan(priority, experiment=True)."
+HOW_TO_KNOW = "Whatever else began then is in this too; only a test would tell what the play did."
 
 
 def told(

@@ -82,7 +82,7 @@ def rollup(
         One row per event: ``user_id`` (text or whole numbers), ``event`` (text), ``at`` (instants; naive ones are
         UTC; or dates) and the properties that the definition looks at: a polars, pandas or Arrow table; a DuckDB
         relation, a PySpark frame or an Ibis table (on DuckDB, Spark, Databricks, Snowflake or BigQuery), which is
-        reduced where it lies; or the folder of a log that `prepare_events` wrote. Another path is read as
+        reduced where it lies (from DuckDB up to 20 million events stream over, which is faster); or the folder of a log that `prepare_events` wrote. Another path is read as
         ``ek.scan_events(path, definition=definition)`` reads it.
     definition
         Which events mean what: a definition, or the path of its file. Its windows that are None are resolved here, from
@@ -174,6 +174,10 @@ def rollup(
     if is_path(events) and not is_prepared(events):
         events = scan_events(events, definition=definition)
     engine = engine_of(events)
+    if engine is not None:
+        native = events.to_native() if hasattr(events, "to_native") else events
+        if (here := engine.streamed(native)) is not None:
+            events, engine = here, None
     if engine is None:
         opened = local.opened(events, definition, users, unit, as_of, progress, missing)
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit.errors import EngagekitError, EventLogError
+from engagekit.rollups.duckdb_stream import streamed
 from engagekit.rollups.user_properties import hidden
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class Engine:
 
     `shaped` takes a native log, the kind of its ``at``, the time zone of local days and the properties needed;
     `carried` takes a polars frame to where a native log lies; `kept` has the engine compute a native frame once and
-    hold on to it, `dropped` (given the log too) lets it go again.
+    hold on to it, `dropped` (given the log too) lets it go again. `streamed` hands a log of moderate size over as a lazy
+    polars frame, where that is cheaper than reducing it there.
     """
 
     name: str
@@ -34,13 +36,14 @@ class Engine:
     carried: Callable[[Any, pl.DataFrame], Any]
     kept: Callable[[Any, str], Any] = lambda frame, _: frame
     dropped: Callable[[Any, Any, str], Any] = lambda _, __, ___: None
+    streamed: Callable[[Any], pl.LazyFrame | None] = lambda _: None
 
 
 def engine_of(events: Any) -> Engine | None:
     """Find the engine a frame belongs to; None if polars takes it."""
     package, kind = type(events).__module__.split(".")[0], type(events).__name__
     if package in {"duckdb", "_duckdb"} and kind == "DuckDBPyRelation":
-        return Engine("DuckDB", _duckdb, _to_duckdb, _keep_in_duckdb, _drop_from_duckdb)
+        return Engine("DuckDB", _duckdb, _to_duckdb, _keep_in_duckdb, _drop_from_duckdb, streamed)
     if package == "pyspark":
         return Engine("PySpark", _spark, _to_spark, _keep_in_spark, _drop_from_spark)
     if package == "ibis":

@@ -14,11 +14,14 @@ from engagekit._base import ticking
 from engagekit.errors import EngagekitWarning
 from engagekit.ingest import Occurrences, forms_of, missing_events, normal_form, outskirts, respelt
 from engagekit.instants import Instant, beside_log
-from engagekit.log import APART, as_lazy, open_log, unused
+from engagekit.log import APART, as_lazy, by_day, open_log, unused
 from engagekit.matchers import matches
+from engagekit.rollups import coded_log
 from engagekit.rollups.assignment import assignments, check_people, with_arms
+from engagekit.rollups.block_reduction import Units, reduced
 from engagekit.rollups.findings import Overlap, of_null_ids, of_overlap
-from engagekit.rollups.polars_reduction import codes_of, first_look, first_signups, reduced
+from engagekit.rollups.meanings import meanings_of
+from engagekit.rollups.owned_events import Collision, owned
 from engagekit.rollups.population import (
     LACKING,
     NO_ACCOUNT,
@@ -40,8 +43,8 @@ from engagekit.rollups.unpacking import unpacked
 from engagekit.rollups.user_properties import first_values, own_properties, with_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import date, datetime
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import date
     from pathlib import Path
 
     from engagekit._base import Progress
@@ -49,6 +52,11 @@ if TYPE_CHECKING:
     from engagekit.ingest import Outskirts
     from engagekit.log import Frame
     from engagekit.matchers import Match
+    from engagekit.rollups.block_reduction import Found
+    from engagekit.rollups.coded_log import Coded
+    from engagekit.rollups.id_lookup import Keys, Numbers
+    from engagekit.rollups.meanings import Meanings
+    from engagekit.rollups.population import Members
     from engagekit.rollups.prepared_log import Prepared
 
 WHAT = "Rolling up"
@@ -70,12 +78,11 @@ class _Task:
     definition: Definition
     unit: str
     extent: Extent
-    names: list[str]
     rows: int
     own: list[str]  # properties to take from events
-    signups: pl.DataFrame | None = None  # first sign-up events, where they are known already
-    buckets: tuple[Path, ...] = ()
-    spelling: dict[str, str] = field(
+    coded: list[Coded] = field(default_factory=list)  # the log, where it has been read already
+    buckets: tuple[list[Path], ...] = ()
+    spelling: Mapping[str, str] = field(
         default_factory=dict
     )  # names of events that are written otherwise
 
@@ -87,7 +94,7 @@ class _Look:
     rows: int
     counts: pl.DataFrame  # events by day
     names: list[str]
-    signups: pl.DataFrame | None = None
+    coded: Coded | None = None  # all of it, if it is not too large for that
 
 
 def opened(
@@ -114,15 +121,19 @@ def opened(
     )
     if people is not None:
         check_people(people.columns, definition)
-    look = _look(raw, log, definition, end) if prepared is None else _known(prepared)
-    spelling = respelt(look.names, definition.event_names())
-    if spelling:
-        look = replace(look, names=sorted({spelling.get(n, n) for n in look.names}), signups=None)
-        log = _respelt(log, spelling)
-    remarks = missing_events(definition, _occurrences(log, look.names), allow=missing == "allow")
+    look = _look(raw, log, definition) if prepared is None else _known(prepared)
+    coded = look.coded
+    spelling = respelt(look.names, definition.event_names()) if coded is None else coded.spelling
+    log = _respelt(log, spelling)
+    names = sorted({spelling.get(name, name) for name in look.names})
+    occurs = _occurrences(log, names, coded)
+    remarks = missing_events(definition, occurs, allow=missing == "allow")
     if people is not None and users is not None:
         remarks += of_overlap(_overlap(log, people), people, unit)
-    ask = outskirts(log) if prepared is None else _outskirts_of(prepared, log)
+    if coded is not None:
+        ask = coded_log.outskirts_of(coded)
+    else:
+        ask = outskirts(log) if prepared is None else _outskirts_of(prepared, log)
     extent = extent_of(look.counts, end, ask, dates_only=dates_only, zone=zone)
     task = _Task(
         log,
@@ -130,42 +141,39 @@ def opened(
         definition,
         unit,
         extent,
-        look.names,
         look.rows,
         own,
-        None if extent.stray else look.signups,  # they may be among the stray ones
+        [] if coded is None else [coded],
         () if prepared is None else tuple(prepared.buckets),
         spelling,
     )
     lacking = Counter({(LACKING, "events"): look.rows - int(look.counts["len"].sum())})
-    if lacking:
+    if lacking.total():
         counts = _without_user(raw, definition) if prepared is None else _lost(prepared, definition)
         remarks += of_null_ids(*counts)
     parts = map(_reduced, _parts(task, progress))
     return Opened(extent, lacking + extent.stray, parts, look.counts, people, remarks)
 
 
-def _look(
-    raw: pl.LazyFrame, log: pl.LazyFrame, definition: Definition, end: datetime | None
-) -> _Look:
-    """Take a first look at a log: one pass, if it is not too large for that."""
+def _look(raw: pl.LazyFrame, log: pl.LazyFrame, definition: Definition) -> _Look:
+    """Take a first look at a log: read it whole, if it is not too large for that."""
     rows = raw.select(pl.len()).collect().item()
-    asked = first_look(log)
     if rows <= LARGE:
-        where = None if end is None else pl.col("at") < end
-        asked.append(first_signups(log, definition, where=where))
-    at_once = pl.QueryOptFlags() if rows <= LARGE else APART
-    counts, named, *more = pl.collect_all(asked, engine="streaming", optimizations=at_once)
-    names = named["event"].cast(pl.String).to_list()
-    return _Look(rows, counts, names, more[0] if more else None)
+        coded = coded_log.read(log, definition, rows)
+        return _Look(rows, coded_log.days_of(coded), coded.names, coded)
+    asked = [by_day(log), log.select(pl.col("event").unique())]
+    counts, named = pl.collect_all(asked, engine="streaming", optimizations=APART)
+    return _Look(rows, counts, named["event"].cast(pl.String).to_list())
 
 
 def _known(prepared: Prepared) -> _Look:
     return _Look(prepared.rows, prepared.days, prepared.names)
 
 
-def _occurrences(log: pl.LazyFrame, names: list[str]) -> Occurrences:
+def _occurrences(log: pl.LazyFrame, names: list[str], coded: Coded | None) -> Occurrences:
     def any_of(match: Match) -> bool:
+        if coded is not None:
+            return coded.occurs(match)
         return (
             log.filter(matches(match, any_part=True)).head(1).collect(engine="streaming").height > 0
         )
@@ -177,8 +185,12 @@ def _occurrences(log: pl.LazyFrame, names: list[str]) -> Occurrences:
     return Occurrences(names, any_of, values)
 
 
-def _respelt(log: pl.LazyFrame, spelling: dict[str, str]) -> pl.LazyFrame:
-    return log.with_columns(pl.col("event").cast(pl.String).replace(spelling)) if spelling else log
+def _respelt(log: pl.LazyFrame, spelling: Mapping[str, str]) -> pl.LazyFrame:
+    return (
+        log.with_columns(pl.col("event").cast(pl.String).replace(dict(spelling)))
+        if spelling
+        else log
+    )
 
 
 def _outskirts_of(prepared: Prepared, log: pl.LazyFrame) -> Outskirts:
@@ -247,8 +259,8 @@ def _parts(task: _Task, progress: Progress) -> Iterator[_Task]:
         for number in ticking(range(len(task.buckets)), progress=progress, what=WHAT):
             raw = pl.scan_parquet(task.buckets[number], glob=False)
             log, _ = _columns(raw, task.definition, task.own)
-            log = _respelt(log, task.spelling)
-            yield replace(task, log=log, people=None if where is None else where[number])
+            log, rows = _respelt(log, task.spelling), raw.select(pl.len()).collect().item()
+            yield replace(task, log=log, rows=rows, people=None if where is None else where[number])
     elif task.rows <= LARGE:
         yield task
     else:
@@ -283,41 +295,98 @@ def _part(task: _Task, number: int, count: int) -> _Task:
         log = task.log.filter(mine)
     else:  # members of an account must stay together
         mine = pl.col("account_id").hash() % count == number
-        here = people.lazy().filter(mine).select("user_id").unique()
-        log = task.log.join(here, on="user_id", how="semi")
+        users = people.lazy().filter(mine).select("user_id").unique()
+        log = task.log.join(users, on="user_id", how="semi")
         if number == 0:  # and who is in none
             log = pl.concat([log, task.log.join(people.lazy(), on="user_id", how="anti")])
     people = None if people is None else people.filter(mine)
-    return replace(task, log=log.collect(engine="streaming").lazy(), people=people)
+    here = log.collect(engine="streaming")
+    return replace(task, log=here.lazy(), rows=here.height, people=people)
+
+
+@dataclass(frozen=True)
+class _Swept:
+    """What came of going through a log's events; they themselves need no longer be held."""
+
+    who: Members
+    found: Found
+    meanings: Meanings
+    left_out: Counter[tuple[str, str]]
+    late: Numbers  # units that did what is telling before their sign-up
+    strangers: pl.DataFrame
 
 
 def _reduced(task: _Task) -> Part:
-    signups = task.signups
-    if signups is None:
-        asked = first_signups(task.log, task.definition, where=task.extent.holds)
-        signups = asked.collect(engine="streaming")
-    who = members(signups, task.people, task.definition, task.extent, unit=task.unit)
-    codes = codes_of(task.definition, task.names, task.extent, who.base.height)
-    found = reduced(task.log, who.owners, task.definition, codes, task.extent)
+    swept = _swept(task)
+    owners = swept.who.owners
+    tables = unpacked(swept.who.base, swept.found, task.definition, swept.meanings)
+    tables["users"] = _with_columns(task, tables["users"], owners)
+    late = tables["users"]["activated_at"].gather(swept.late).null_count()
+    ids = [owners.select("user_id").unique(), swept.strangers]
+    forms = forms_of(pl.concat(ids, how="vertical_relaxed"))
+    return Part(tables, swept.left_out, late, forms)
+
+
+def _swept(task: _Task) -> _Swept:
+    def read(keys: Keys | None = None) -> Coded:
+        return coded_log.read(task.log, task.definition, task.rows, keys=keys, spelling={})
+
+    coded = task.coded.pop() if task.coded else read()
+    try:
+        return _gone_through(task, coded)
+    except Collision:
+        # Two texts have one hash of 64 bits: they are told apart by a list of all, which costs more.
+        return _gone_through(task, read(coded.keys.exact()))
+
+
+def _gone_through(task: _Task, coded: Coded) -> _Swept:
+    definition, extent = task.definition, task.extent
+    within = coded_log.inside(coded, extent)
+    signups = _signups(task, coded, within)
+    who = members(signups, task.people, definition, extent, unit=task.unit)
+    meanings = meanings_of(definition, coded)
+    signed_up = who.base["signed_up_at"].to_physical().to_numpy()
+    mine = owned(coded, who.owners, signed_up, meanings.telling, within)
+    strangers = _strangers(task, coded, mine.strangers)
     left_out = who.left_out.copy()
-    left_out[TOO_SOON, "events"] += found["too_soon"].item()
-    ids = [who.owners.select("user_id").unique()]
-    if "strangers" in found:
-        stranger = NO_SIGNUP if task.unit == "user" else NO_ACCOUNT
-        left_out[stranger, "users"] += found["strangers"].height
-        ids.append(found["strangers"])
-    tables = unpacked(who.base, found, task.definition, codes)
+    left_out[TOO_SOON, "events"] += mine.too_soon
+    left_out[NO_SIGNUP if task.unit == "user" else NO_ACCOUNT, "users"] += strangers.height
+    units = Units(signed_up, who.base["given"].to_numpy())
+    found = reduced(coded, mine.order, mine.bits, units, meanings, definition, extent.zone)
+    return _Swept(who, found, meanings, left_out, mine.late, strangers)
+
+
+def _signups(task: _Task, coded: Coded, within: Numbers | None) -> pl.DataFrame:
+    """Find the first sign-up event of each user who has one: ``user_id, event_at``."""
+    signup, event_at = task.definition.signup, pl.col("at").min().alias("event_at")
+    if coded.whole:  # ids are in memory as they are
+        return coded_log.events_of(coded, signup, within).group_by("user_id").agg(event_at)
+    ups = task.log if signup is None else task.log.filter(matches(signup))
+    ups = ups.filter(task.extent.holds)
+    return ups.group_by("user_id").agg(event_at).collect(engine="streaming")
+
+
+def _strangers(task: _Task, coded: Coded, keys: Numbers) -> pl.DataFrame:
+    """List the users of these keys."""
+    if coded.whole or not len(keys):
+        return coded_log.ids_from(coded, keys)
+    wanted = pl.LazyFrame({"key": keys})
+    log = task.log.filter(task.extent.holds).select("user_id", coded.keys.key().alias("key"))
+    found = log.join(wanted, on="key", how="semi").select(pl.col("user_id").unique())
+    return found.collect(engine="streaming")
+
+
+def _with_columns(task: _Task, users: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
+    """Put what is told of users beside what they did: their arm of a test, and their properties."""
     if (test := task.definition.experiment) is not None:
-        asked = assignments(task.log, who.owners, test, where=task.extent.holds)
-        places = tables["users"].with_row_index("u")
+        asked = assignments(task.log, owners, test, where=task.extent.holds)
         arms = asked.collect(engine="streaming")
-        tables["users"] = with_arms(places, arms, on="u").drop("u")
-    tables["users"] = with_properties(tables["users"], task.people, unit=task.unit)
+        users = with_arms(users.with_row_index("u"), arms, on="u").drop("u")
+    users = with_properties(users, task.people, unit=task.unit)
     if task.own:
-        values = first_values(task.log, who.owners, task.own, task.extent.end)
-        tables["users"] = with_values(tables["users"], values, task.own)
-    late = tables["users"]["activated_at"].gather(found["late"]["u"]).null_count()
-    return Part(tables, left_out, late, forms_of(pl.concat(ids, how="vertical_relaxed")))
+        values = first_values(task.log, owners, task.own, task.extent.end)
+        users = with_values(users, values, task.own)
+    return users
 
 
 def _as_names(column: str, log: pl.LazyFrame) -> pl.Expr:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import shutil
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from polars.exceptions import PolarsError
 
-from engagekit._base import ticking, write_whole, writing
+from engagekit._base import flush, ticking, write_whole, writing
 from engagekit.errors import ColumnError, EventLogError, StoredFileError, nearest
 from engagekit.ingest import EVERY, definition_of, find_files, is_path, kept_names, scan_events
 from engagekit.log import COLUMNS, as_lazy, open_log, unused
@@ -28,6 +27,7 @@ from engagekit.rollups.prepared_log import (
 )
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator, Sequence
 
     from engagekit._base import Progress
@@ -62,8 +62,8 @@ def prepare_events(
         A path that `scan_events` reads with its defaults, or a frame: what `scan_events` returned (say there
         which columns are which).
     folder
-        Where to write; new or empty, or where this very call was interrupted. It needs about as much disk as the
-        log as parquet, twice while it works.
+        Where to write; new or empty, or where this very call was interrupted. It needs somewhat more disk
+        than the log as parquet.
     definition
         A definition, or the path of its file: only the properties it asks for are kept.
     keep
@@ -87,11 +87,11 @@ def prepare_events(
 
     Notes
     -----
-    Memory is bounded by a slice of the log and by a bucket of users (some hundred megabytes), disk is not.
+    Memory is bounded by a slice of the log (some hundred megabytes), disk is not.
     It can be interrupted at any time, also by force: nothing counts before it is whole, and the same call goes on
     from the last whole piece (splitting a lazy frame, whose rows have no fixed order, starts anew). When all is done
     already, the call does nothing; when the source has changed since, it says so and changes nothing.
-    A user's events lie in one bucket, by a hash of the id, sorted by user and time.
+    A user's events lie in one bucket, by a hash of the id, in the order of the log.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def prepare_events(
                 if done is None:
                     _begin(folder, plan)
                     _split(raw, plan, folder, by_slices=by_slices, progress=progress)
-                    _finish(plan, folder, progress=progress)
+                    _finish(plan, folder)
         if done is not None and not _same(plan, done):
             raise _other_source(folder)
     open_prepared(folder)  # broken ones are refused here, not later
@@ -309,7 +309,7 @@ def _is_empty(folder: Path) -> bool:
 def _split(
     raw: pl.LazyFrame, plan: dict[str, Any], folder: Path, *, by_slices: bool, progress: Progress
 ) -> None:
-    """Cut the log into pieces by bucket, a slice at a time; those that are whole already stay."""
+    """Cut the log into pieces by bucket, a slice at a time; what is whole already stays."""
     if (folder / "buckets").is_dir():
         return
     step = plan["slice"] if by_slices else plan["rows"]
@@ -330,45 +330,39 @@ def _split(
         with _kept([part], folder):
             log.with_columns(pl.col("event").cast(kind), at, bucket).sink_parquet(
                 pl.PartitionBy(part, key=key, include_key=False),
-                compression="lz4",
+                compression="zstd",
+                compression_level=1,
                 statistics=False,
             )
             part.rename(place)
 
 
-def _sort(pieces: list[Path], target: Path) -> None:
-    if target.exists() or not pieces:
-        return
-    bucket = pl.read_parquet(pieces, glob=False, hive_partitioning=False).sort("user_id", "at")
-    part = target.with_suffix(".part")
-    bucket.write_parquet(part, compression="zstd", compression_level=1)
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    part.replace(target)
-
-
-def _finish(plan: dict[str, Any], folder: Path, *, progress: Progress) -> None:
-    """Sort each bucket's pieces into one file."""
+def _finish(plan: dict[str, Any], folder: Path) -> None:
+    """See the pieces on the disk, and put them side by side, each named by its bucket; sorting them would gain nothing."""
     place = folder / "buckets"
     place.mkdir(exist_ok=True)
-    rows = {}
-    for number in ticking(range(plan["count"]), progress=progress, what="Sorting"):
-        target = place / f"{number:05d}.parquet"
-        pieces = sorted((folder / PIECES).glob(f"*/bucket*={number}/*.parquet"))
-        with _kept([place, *pieces], folder):
-            _sort(pieces, target)
-        if target.exists():
-            rows[target.name] = (
-                pl.scan_parquet(target, glob=False).select(pl.len()).collect().item()
-            )
+    pieces = sorted((folder / PIECES).glob("*/bucket*=*/*.parquet"))
+    with _kept([place, *pieces], folder):
         for piece in pieces:
-            piece.unlink()
+            flush(piece)
+            piece.replace(place / _name_of(piece))
+        flush(place)
+        rows = {path.name: _rows_in(path) for path in sorted(place.glob("*.parquet"))}
     if sum(rows.values()) != plan["rows"] - plan["lacking"]:
         raise StoredFileError(
             f"{str(folder)!r} came out with {sum(rows.values())} of {plan['rows'] - plan['lacking']} events: the source "
             "changed while it was read. Delete the folder and prepare the log again."
         )
     write_whole(folder / DONE, json.dumps(plan | {"buckets": rows}).encode())
+
+
+def _name_of(piece: Path) -> str:
+    bucket = int(piece.parent.name.rpartition("=")[2])
+    return f"{bucket:05d}-{piece.parent.parent.name}-{piece.name}"
+
+
+def _rows_in(path: Path) -> int:
+    return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
 
 
 def _tidy(folder: Path, *, but: tuple[str, ...] = ("buckets",)) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from engagekit.errors import StoredFileError
 if TYPE_CHECKING:
     import os
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 DONE, BEGUN = "prepared.json", "preparing.json"
 DAYS: dict[str, Any] = {
     "day": pl.Date,
@@ -34,14 +35,20 @@ class Prepared:
     days: pl.DataFrame  # day, len, first, last
     names: list[str]
     dates_only: bool
-    buckets: list[Path]
+    files: list[Path]  # a bucket's begin with its number
     times: dict[str, int]  # how often each event was done
     nobody: dict[str, int]  # how many of each have no user, and are left out
 
     @property
     def log(self) -> pl.LazyFrame:
-        """The whole log, bucket after bucket, each sorted by user and time."""
-        return pl.scan_parquet(self.buckets, glob=False)
+        """The whole log, bucket after bucket."""
+        return pl.scan_parquet(self.files, glob=False)
+
+    @property
+    def buckets(self) -> list[list[Path]]:
+        """The files of each bucket; all events of a user lie in one."""
+        by_number = groupby(sorted(self.files), key=lambda path: path.name[:5])
+        return [list(files) for _, files in by_number]
 
 
 def is_prepared(source: Any) -> bool:
@@ -77,7 +84,7 @@ def open_prepared(folder: str | os.PathLike[str]) -> Prepared:
             days=days_from(known["days"]),
             names=list(known["names"]),
             dates_only=known["dates_only"],
-            buckets=list(rows),
+            files=list(rows),
             times=dict(zip(known["names"], known["times"], strict=True)),
             nobody=dict(known.get("nobody", {})),
         )

@@ -104,12 +104,11 @@ def _roles(
     firsts: list[tuple[str, Goal, pl.LazyFrame, str]] = [
         ("activation", definition.activation, users, "activated_at")
     ]
+    by_step = _by_step(journeys)
     for number, step in enumerate(definition.steps):
-        mine = journeys.steps.lazy().filter(pl.col("step") == number)
-        mine = mine.join(users.select("user_id", "signed_up_at"), on="user_id")
         for side, matcher in (("reached_at", step.reached), ("completed_at", step.completed)):
-            if matcher is not None:
-                firsts.append((f"step {step.name!r}", matcher, mine, side))
+            if matcher is not None and number in by_step:
+                firsts.append((f"step {step.name!r}", matcher, by_step[number].lazy(), side))
     for name, goal, frame, column in firsts:
         delay, times = _delay(frame, column), _firsts(frame, column, journeys, axis)
         roles.append(_Role(name, label(goal), times, _rolling(signups, 1 + delay), delay))
@@ -124,6 +123,16 @@ def _roles(
         ]
         roles.append(_Role(name, label(matcher), times, rest))
     return [role for role in roles if any(role.times)]
+
+
+def _by_step(journeys: Journeys) -> dict[int, pl.DataFrame]:
+    """Give the rows of each step that anybody came to, beside the sign-ups."""
+    if not journeys.definition.steps:
+        return {}
+    users = journeys.users.lazy().select("user_id", "signed_up_at")
+    steps = journeys.steps.lazy().join(users, on="user_id")
+    found = steps.select("step", "reached_at", "completed_at", "signed_up_at").collect()
+    return {number: rows for (number,), rows in found.partition_by("step", as_dict=True).items()}
 
 
 def _firsts(

@@ -13,6 +13,7 @@ from engagekit.views.offline import (
     table_html,
     use_offline_charts,
 )
+from engagekit.views.sheet import largest_groups
 
 if TYPE_CHECKING:  # loads altair, which who reads a title does not need
     from engagekit.views import cockpit_charts  # noqa: TC004
@@ -24,6 +25,7 @@ __all__ = [
     "chart_identity",
     "cockpit_charts",
     "drawing_script",
+    "largest_groups",
     "moved",
     "svg_of",
     "table_html",

@@ -16,6 +16,7 @@ from engagekit.views.sheet import (
     group_columns,
     group_labels,
     joined,
+    largest_groups,
     rated,
     whole,
 )
@@ -57,6 +58,7 @@ def diagnosis(diagnosis: pl.DataFrame) -> Any:
         One bar per rule; with groups one dot per rule and group.
     """
     page = words.diagnosis(diagnosis)
+    diagnosis, _ = largest_groups(diagnosis, words.DIAGNOSIS, "of")
     frame = checked(diagnosis, words.DIAGNOSIS, "ek.diagnose")
     keys = group_columns(frame, words.DIAGNOSIS)
     groups = group_labels(frame, keys)
@@ -189,7 +191,8 @@ def segments(priority: Priority) -> Any:
         One row per group, one cell per link; the named one is marked.
     """
     page = words.segments(priority)
-    frame = checked(priority.segments, words.SEGMENTS, "ek.prioritize(by=...)")  # type: ignore[arg-type]
+    shown, _ = largest_groups(priority.segments, words.SEGMENTS, "users")
+    frame = checked(shown, words.SEGMENTS, "ek.prioritize(by=...)")
     order = group_labels(frame, group_columns(frame, words.SEGMENTS))
     links = [link for link in LINKS if f"{link}_rate" in frame.columns]
     rows = [

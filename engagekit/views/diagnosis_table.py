@@ -20,7 +20,9 @@ from engagekit.views.sheet import (
     group_columns,
     group_labels,
     joined,
+    joined_sentences,
     known,
+    largest_groups,
     latest,
     numbered,
     rated,
@@ -41,6 +43,7 @@ NOT_PROBLEMS = ("healthy", "too_early")
 
 def diagnosis(diagnosis: pl.DataFrame) -> Sheet:
     """Write out what `diagnose` returns."""
+    diagnosis, some = largest_groups(diagnosis, DIAGNOSIS, "of")
     frame = checked(diagnosis, DIAGNOSIS, "ek.diagnose")
     groups = group_labels(frame, group_columns(frame, DIAGNOSIS))
     rows = [
@@ -60,7 +63,7 @@ def diagnosis(diagnosis: pl.DataFrame) -> Sheet:
     return sheet(
         "Bar chart",
         diagnosis_title(frame),
-        joined_sentences(too_early_note(frame), subtitle),
+        joined_sentences(some, too_early_note(frame), subtitle),
         headers,
         rows,
         texts=3,
@@ -95,11 +98,6 @@ def too_early_note(frame: pl.DataFrame) -> str:
     early = frame.filter(pl.col("label") == "too_early")["n"].sum()
     judged = frame.filter(pl.col("label") == "healthy")["of"].sum()
     return f"{judged:,} users judged, {early:,} too new to judge."
-
-
-def joined_sentences(*sentences: str) -> str:
-    """Put sentences that are there one after the other."""
-    return " ".join(part for part in sentences if part)
 
 
 def loop(priority: Priority) -> Sheet:
@@ -259,9 +257,9 @@ def quarters_title(frame: pl.DataFrame) -> str:
 def segments(priority: Priority) -> Sheet:
     """Write out the groups of what `prioritize(by=...)` returns."""
     empty = pl.DataFrame(schema={"nothing": pl.Int64})
-    frame = checked(
-        empty if priority.segments is None else priority.segments, SEGMENTS, "ek.prioritize(by=...)"
-    )
+    whole_answer = empty if priority.segments is None else priority.segments
+    shown, some = largest_groups(whole_answer, SEGMENTS, "users")
+    frame = checked(shown, SEGMENTS, "ek.prioritize(by=...)")
     groups = group_labels(frame, group_columns(frame, SEGMENTS))
     links = [name for name in LINK_WORDS if f"{name}_rate" in frame.columns]
     rows = [
@@ -275,7 +273,9 @@ def segments(priority: Priority) -> Sheet:
     ]
     headers = ("Group", "Users judged", *[LINK_WORDS[name] for name in links], "Verdict")
     subtitle = "Share that passes each link in time. Groups are judged one by one, so small ones stay undecided."
-    return sheet("Table of links by group", segments_title(frame, groups), subtitle, headers, rows)
+    everyone = group_labels(whole_answer, group_columns(whole_answer, SEGMENTS))
+    title = segments_title(whole_answer, everyone)
+    return sheet("Table of links by group", title, joined_sentences(some, subtitle), headers, rows)
 
 
 def segment_verdict(row: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from engagekit.views.sheet import (
     group_labels,
     joined,
     labels,
+    largest_groups,
     rated,
     whole,
 )
@@ -36,6 +37,7 @@ def metrics(metrics: pl.DataFrame) -> Any:
         One dot with its interval per metric, and per group.
     """
     page = words.metrics(metrics)
+    metrics, _ = largest_groups(metrics, words.METRICS, "of")
     frame = checked(metrics, words.METRICS, "ek.metrics")
     groups = group_labels(frame, group_columns(frame, words.METRICS))
     found = [

@@ -14,7 +14,9 @@ from engagekit.views.sheet import (
     group_columns,
     group_labels,
     joined,
+    joined_sentences,
     known,
+    largest_groups,
     moment,
     points,
     rated,
@@ -32,6 +34,7 @@ SHARE, DIFFERENCE = "share", "difference"
 
 def metrics(metrics: pl.DataFrame) -> Sheet:
     """Write out what `metrics` returns."""
+    metrics, some = largest_groups(metrics, METRICS, "of")
     frame = checked(metrics, METRICS, "ek.metrics")
     groups = group_labels(frame, group_columns(frame, METRICS))
     rows = [
@@ -47,7 +50,10 @@ def metrics(metrics: pl.DataFrame) -> Sheet:
         for group, r in zip(groups, frame.to_dicts(), strict=True)
     ]
     headers = ("Metric", "Link", "Play", "Users", "Of", "Value", "95% interval")
-    subtitle = f"{_basis(frame)}Shares with their 95% interval. Each is over users of its own, so they do not compare with one another."
+    subtitle = joined_sentences(
+        some,
+        f"{_basis(frame)}Shares with their 95% interval. Each is over users of its own, so they do not compare with one another.",
+    )
     return sheet("Dot chart", metrics_title(frame), subtitle, headers, rows, texts=3)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # A picture or a table of more rows than this is not read but searched.
 MOST_ROWS = 4000
+MOST_GROUPS = 200
 LONGEST = 400_000  # rows of an answer of which the latest are shown
 UNKNOWN = ""  # not observable yet, or nobody to judge: blank, never 0
 LINK_WORDS = LINK_NAMES | {"habit": "Habit (repeat value)"}
@@ -64,6 +65,11 @@ def spoken(sheet: Sheet, *, most: int = 12) -> str:
         lines.append(f"and {len(sheet.rows) - most} more rows")
     head = f"{sheet.picture}: {ended(sheet.title)} {ended(sheet.subtitle)}".strip()
     return f"{head} {ended('; '.join(lines))}" if lines else head
+
+
+def joined_sentences(*sentences: str) -> str:
+    """Put sentences that are there one after the other."""
+    return " ".join(part for part in sentences if part)
 
 
 def ended(sentence: str) -> str:
@@ -116,6 +122,37 @@ def group_columns(frame: pl.DataFrame, own: Sequence[str]) -> list[str]:
     """Name the properties an answer is split by: they stand before its own columns."""
     first = min(frame.columns.index(name) for name in own if name in frame.columns)
     return frame.columns[:first]
+
+
+def largest_groups(frame: Any, own: Sequence[str], size: str) -> tuple[Any, str]:
+    """Keep the groups with the most users, and say so where that leaves some out.
+
+    Parameters
+    ----------
+    frame
+        An answer; what is none is left for `checked` to refuse.
+    own
+        The answer's own columns, which the properties stand before.
+    size
+        The column that says of how many users a row is.
+    """
+    if not isinstance(frame, pl.DataFrame) or not {size, *own} <= set(frame.columns):
+        return frame, ""
+    keys = group_columns(frame, own)
+    if not keys or frame.is_empty():
+        return frame, ""
+    sizes = frame.group_by(keys, maintain_order=True).agg(
+        pl.col(size).max().alias("_users"), pl.len().alias("_rows")
+    )
+    rows = int(sizes.select(pl.col("_rows").max()).item())
+    most = max(1, min(MOST_GROUPS, MOST_ROWS // rows))
+    if sizes.height <= most:
+        return frame, ""
+    ranked = sizes.sort("_users", descending=True, nulls_last=True, maintain_order=True)
+    some = frame.join(
+        ranked.head(most), on=keys, how="semi", nulls_equal=True, maintain_order="left"
+    )
+    return some, f"Shown are the {most} largest of {sizes.height:,} groups."
 
 
 def group_labels(frame: pl.DataFrame, groups: Sequence[str], *, most: int = 26) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engagekit.views.sheet import LONGEST, Sheet, checked, latest, moment, sheet, whole, written
+from engagekit.views.table import Table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,3 +61,21 @@ def shown_days(days: pl.DataFrame, most: int) -> tuple[pl.DataFrame, str]:
     """Keep the latest days: more of them are not read but searched."""
     frame = checked(days, TIMELINE, "ek.timeline", most=LONGEST)
     return latest(frame, "day", most, noun="days")
+
+
+def as_table(days: pl.DataFrame, *, most: int = 200) -> Table:
+    """Tabulate what `timeline` returns: what one user did, day by day, and the rule that labelled them.
+
+    Parameters
+    ----------
+    days
+        What `engagekit.timeline` returns.
+    most
+        How many days to show: the latest with something on them.
+
+    Returns
+    -------
+    Table
+        The numbers of the chart of that name.
+    """
+    return Table("timeline", timeline(days, most=most))

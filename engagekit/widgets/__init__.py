@@ -29,6 +29,7 @@ __all__ = [
     "linked_chart",
     "note",
     "other_activations",
+    "own_log",
     "play_card",
     "play_tracker",
     "rule_thresholds",
@@ -96,6 +97,9 @@ def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
     return Panel("Explore the cohort curve", controls, answer, session, "cohort explorer")
 
 
+FEW = 30  # users from which a share is called one, as in the picture
+
+
 def _looked_at(state: dict[str, Any], known: int) -> str:
     period, last = state["period"], state["periods"] - 1
     if not known:
@@ -106,6 +110,8 @@ def _looked_at(state: dict[str, Any], known: int) -> str:
 
 def _came_back(row: dict[str, Any], state: dict[str, Any]) -> str:
     who = f"{group(row[state['by']])}: " if state["by"] else ""
+    if row["of"] < FEW:
+        return f"{who}{state['period'].capitalize()} {row['period']}: {count(row['n'])} of {count(row['of'])} came back, too few to call it a share."
     span = f"{percent(row['low'])} to {percent(row['high'])}"
     later = " or later" if state["mode"] == "on_or_after" else ""
     return (
@@ -236,6 +242,13 @@ def play_card(session: Session, priority: Priority, *, today: Any) -> Panel:
     from engagekit.widgets.room import card
 
     return card(session, priority, today=today)
+
+
+def own_log(session: Session) -> Panel:
+    """Look at a log of one's own and make notebooks that stand on it, without a terminal; `.value` is nothing."""
+    from engagekit.widgets.bringing import own_log as bring
+
+    return bring(session)
 
 
 def note(session: Session, section: str) -> Panel:

@@ -108,6 +108,12 @@ class Panel:
             self.session.set(self.key, self.state)
         self.refresh()
 
+    def take(self, values: Mapping[str, Any]) -> None:
+        """Set controls to what the browser shows: its values of ordinary controls wait while a kernel is busy."""
+        for name, control in self.controls.items():
+            if name in values:
+                _restore(control, values[name])
+
     def tell(self) -> None:
         """Answer again and bring the words up to date; the chart, and the panels that follow, stay as they are."""
         self.shown = self._answered()

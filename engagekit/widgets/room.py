@@ -59,9 +59,9 @@ def card(session: Session, priority: Priority, *, today: Any) -> Panel:
         who = str(message.values.get("by", "")).strip()
         session.set(WHO_DECIDES, who)
         if message.act == "decide":
-            state = panel.state | {k: v for k, v in message.values.items() if k in controls}
-            _decide(session, priority, made_from(state)[1], message, who)
-            session.set("play card", state)
+            panel.take(message.values)
+            _decide(session, priority, made_from(panel.state)[1], message, who)
+            session.set("play card", panel.state)
         panel.tell()
         return Reply()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 from collections import Counter
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engagekit._base import (
+    day,
     flush,
     in_html,
     in_markdown,
@@ -29,11 +29,23 @@ from engagekit.workshop.drafts import entry_of, is_decided
 from engagekit.workshop.forgetting import OF_ACCOUNTS, forget
 from engagekit.workshop.plan_card import NOBODY, card_facts, card_words, likelier_first
 from engagekit.workshop.plan_rows import GUESSED, decided_line, definition_rows, plan_rows
+from engagekit.workshop.refreshing import (
+    Refreshed,
+    asked_of,
+    finish,
+    held_by,
+    lacking_said,
+    lacking_users,
+    refresh,
+    refuse_ignored,
+)
 from engagekit.workshop.session import DEFINITION_FILE, MEASURED, Session, is_team
 from engagekit.workshop.session import FILE as SESSION_FILE
 from engagekit.workshop.starter import event_table
+from engagekit.workshop.teams import LOG, USERS, sessions_in, teams_in
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     from engagekit._base import Progress
@@ -52,8 +64,10 @@ __all__ = [
     "TARGETS",
     "USERS",
     "Draft",
+    "Refreshed",
     "Session",
     "activation_candidates",
+    "asked_of",
     "card_facts",
     "card_words",
     "compare",
@@ -69,11 +83,12 @@ __all__ = [
     "known_as",
     "likelier_first",
     "readable",
+    "refresh",
     "start",
     "teams_in",
+    "unmatched",
 ]
 
-LOG, USERS = "log", "users.parquet"
 COMPARED = "compare.html"
 # Names that a team's folder cannot have: taken in the workshop folder, or (whatever follows a dot) by Windows for devices.
 TAKEN = {LOG, USERS, COMPARED, "readme.md"}
@@ -95,6 +110,7 @@ FOLDER_README = """# Workshop folder
 
 Open it with `engagekit lab FOLDER`. When the teams are done, `engagekit compare FOLDER` puts their decisions on one page.
 The folder can be moved as a whole. Another team joins with `engagekit start FOLDER --team NAME`; nothing is overwritten.
+Weeks later, `engagekit refresh FOLDER --events LOG` brings newer data; decisions, votes and plans stay.
 """
 OWN_LOG = f"`{LOG}/`: the event log, prepared once for all teams"
 SAMPLE_LOG = "no log of its own: the teams work on the bundled sample"
@@ -144,7 +160,8 @@ def start(
     Raises
     ------
     ParameterError
-        A team's name makes no folder name, or two make the same; users or an end were given for the sample.
+        A team's name makes no folder name, or two make the same; users or an end were given for the sample, or others
+        than the folder has.
     StoredFileError
         The folder has a log prepared from another source, cannot be written to, or the disk is full.
     """
@@ -155,8 +172,10 @@ def start(
         raise ParameterError(
             "Users and an end of the data belong to a log of your own; give its events too."
         )
+    refuse_ignored(folder, users, as_of)
     with writing(str(folder)):
         folder.mkdir(parents=True, exist_ok=True)
+        finish(folder)
         about = _about(folder, events, users, as_of, progress=progress) if own_log else {}
         shared = _with_windows(folder, definition, about)
         for team, name in names.items():
@@ -203,7 +222,7 @@ def _about(
     about = {"events": f"../{LOG}"}
     if (folder / USERS).exists():
         about["users"] = f"../{USERS}"
-    end = as_of or next((t.part("about").get("as_of") for t in _sessions(folder)), None)
+    end = as_of or next((t.part("about").get("as_of") for t in sessions_in(folder)), None)
     return about | ({"as_of": end} if end else {})
 
 
@@ -253,24 +272,19 @@ def _write_once(path: Path, text: str) -> None:
         write_whole(path, text.encode())
 
 
-def _sessions(folder: str | os.PathLike[str]) -> list[Session]:
-    return [Session(path.parent) for path in sorted(Path(folder).glob(f"[!.]*/{SESSION_FILE}"))]
-
-
-def teams_in(folder: str | os.PathLike[str]) -> list[Session]:
-    """Find the teams' sessions in a workshop folder.
-
-    Raises
-    ------
-    ParameterError
-        There is none.
-    """
-    found = _sessions(folder)
-    if not found:
-        raise ParameterError(
-            f"{os.fspath(folder)!r} holds no team's session; make a workshop with 'engagekit start FOLDER'."
-        )
-    return found
+def unmatched(folder: str | os.PathLike[str]) -> list[str]:
+    """Say where a workshop's log and what lies beside it do not match: users the table lacks, an end before the log's."""
+    log, table = Path(folder) / LOG, Path(folder) / USERS
+    if not log.exists():
+        return []
+    held = held_by(log)
+    users = lacking_said(lacking_users(log, table), held.users)
+    ends = [(t.team, str(t.part("about").get("as_of") or "")) for t in sessions_in(folder)]
+    return ([users] if users else []) + [
+        f"{team} judges up to {end}, though the log goes on until {day(held.last)}: engagekit refresh {folder} --as-of DAY"
+        for team, end in ends
+        if end and end[:10] < str(held.last)
+    ]
 
 
 def compare(folder: str | os.PathLike[str]) -> Path:

@@ -40,6 +40,10 @@ STYLE = (
     ".state{border-left:4px solid #0072B2;padding:.4rem .8rem;font-weight:600}.draft{border-left-style:dashed}"
     "img{max-width:100%;background:#fff;padding:8px;box-sizing:border-box;border-radius:4px}.scroll{overflow-x:auto}"
 )
+LOOP = (
+    "Users get from one link to the next. Each share is of those who passed the link before and whose time to pass this one is "
+    "over; nobody too new is judged."
+)
 MOST_ROWS = 12  # of more votes, each choice is a row
 Rows = list[tuple[str, str]]
 
@@ -98,6 +102,7 @@ def _grounds(session: Session, plan: dict[str, Any]) -> list[Section]:
         Section(
             "The loop",
             loop,
+            said=[LOOP] if loop else [],
             columns=("Link", "Passed", "Share", "95% interval", "Target of the team"),
             picture=picture,
             pictured="; ".join(f"{row[0]} {row[2]}" for row in loop),

@@ -127,9 +127,9 @@ def _from_prepared(folder: Path, user: str) -> bool:
     place = folder / "buckets"
     with writing(str(folder)), alone(folder):
         prepared = open_prepared(folder)
-        mine = [path for path in prepared.buckets if _has(pl.scan_parquet(path, glob=False), user)]
+        mine = [path for path in prepared.files if _has(pl.scan_parquet(path, glob=False), user)]
         if mine:
-            buckets = {path.name: known["buckets"][path.name] for path in prepared.buckets}
+            buckets = {path.name: known["buckets"][path.name] for path in prepared.files}
             for path in mine:
                 rest = pl.read_parquet(path, glob=False).filter(~_is(user))
                 del buckets[path.name]

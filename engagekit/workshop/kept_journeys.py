@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit.errors import StoredFileError
-from engagekit.journeys import Journeys, storage
+from engagekit.journeys import ONLY_JUDGED_BY, Journeys, storage
 from engagekit.rollups import DONE, read_manifest, rollup
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 FOLDER = "journeys"  # inside the prepared log, so that what clears the log away, or a user out of it, finds them
 MOST = 8  # so many are kept beside one log: each team's definition, and a few before it
-# What changes no table of the journeys: another of these opens the same ones.
-ONLY_JUDGED_BY = ("targets", "margin", "recent_days")
 
 
 def rolled_up(

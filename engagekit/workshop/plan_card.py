@@ -35,9 +35,9 @@ def card_facts(priority: Priority, made: Plan, *, owner: str, doubt: str) -> dic
             "n": made.n, "of": made.of, "baseline": made.rate, "low": made.low, "high": made.high, "target": made.goal,
             "users_needed": made.users_needed, "signups_needed": made.signups_needed,
             "signups_per_week": made.signups_per_week, "signup_weeks": made.weeks, "window_days": made.window_days,
-            "starts_on": str(made.starts_on), "look_again": None if again is None else str(again),
+            "starts_on": str(made.starts_on) if made.link else None, "look_again": None if again is None else str(again),
             "seen_on": None if made.visible_on is None else str(made.visible_on),
-            "weeks": None if again is None else math.ceil((again - made.starts_on).days / 7),
+            "weeks": None if again is None or made.link is None else math.ceil((again - made.starts_on).days / 7),
             "instead": None if made.link else made.sentence, "change_our_mind": doubt.strip(),
             "verdict": priority.verdict, "verdict_link": priority.link, "verdict_probability": priority.probability,
             "sentence": priority.sentence, "remarks": list(priority.warnings), "product": priority.definition.name,
@@ -53,8 +53,10 @@ def _without_nulls(table: dict[str, Any]) -> dict[str, Any]:
 
 def _look_again(made: Plan) -> date | None:
     """Take the day on which the effect can be seen; a team that would wait longer than a year looks after one."""
-    if made.link is None:
-        return made.look_again
+    if (
+        made.link is None
+    ):  # no play starts; on the same day means: as soon as the team has done its part
+        return None if made.look_again == made.starts_on else made.look_again
     latest = later(made.starts_on, 7 * MOST_WEEKS) or made.starts_on  # the calendar itself ends
     return latest if made.visible_on is None else min(made.visible_on, latest)
 

@@ -81,7 +81,7 @@ def plan_rows(plan: Mapping[str, Any]) -> Rows:
         ("Metric", _text(facts, "metric")),
         ("Today", counted(facts) or _text(facts, "baseline")),
         ("Goal of the play", _rate(facts, "target")),
-        ("The play starts on", _text(facts, "starts_on") if facts.get("link") else ""),
+        ("The play starts on", _text(facts, "starts_on")),
         ("Look again on", _look_again(facts)),
         ("Sign-ups needed to see it", _signups(facts)),
         ("Users to be judged", _judged(facts)),

@@ -131,7 +131,7 @@ def test_stray_times_are_told_at_both_ends():
     late = log(*many, ("x", "made", 1700), ("y", "made", 1700))
     row = found(late, "times after as_of")
     assert (row["count"], row["example"]) == (2, "2030-10-26, when the day before with events is 2026-03-30")  # fmt: skip
-    assert "as_of='2026-03-31'" in row["advice"]
+    assert "such as 2026-03-31 (as_of)" in row["advice"]
     early = log(*many, ("x", "made", -1700))
     row = found(early, "times before the log begins")
     assert (row["count"], row["example"]) == (1, "2021-07-05 00:00, where the log begins on 2026-03-01")  # fmt: skip

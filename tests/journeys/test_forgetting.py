@@ -122,11 +122,12 @@ def test_an_id_by_which_the_user_was_also_known_goes_from_the_cache(tmp_path):
 
 def test_new_buckets_are_on_the_disk_before_they_count(tmp_path, monkeypatch):
     folder = ek.prepare_events(LOG, tmp_path / "log", progress=False)
+    before = {p.name for p in (folder / "buckets").iterdir()}
     done, real = [], forgetting.write_whole
     monkeypatch.setattr(forgetting, "flush", lambda path: done.append(path.name))
     monkeypatch.setattr(forgetting, "write_whole", lambda *a: done.append("list") or real(*a))
     forget(USER, tmp_path)
-    (new,) = [p.name for p in (folder / "buckets").iterdir() if "-" in p.name]
+    (new,) = {p.name for p in (folder / "buckets").iterdir()} - before
     assert done == [new, "list"]
 
 

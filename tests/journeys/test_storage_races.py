@@ -366,15 +366,24 @@ def test_a_log_prepared_by_another_in_the_end_is_taken(tmp_path, monkeypatch):
     assert ek.rollup(folder, D).users.height == USERS
 
 
-@pytest.mark.parametrize("what", ["split", "buckets"])
-def test_work_taken_away_by_another_is_said_in_fitting_words(tmp_path, what):
+@pytest.mark.parametrize(
+    ("what", "when"), [("split", "splitting"), ("split", "finishing"), ("buckets", "finishing")]
+)
+def test_work_taken_away_by_another_is_said_in_fitting_words(tmp_path, monkeypatch, what, when):
     folder = tmp_path / "log"
-    took = []
+    took, flushed = [], []
 
-    def tick(done, _):
-        if done == 2 and (folder / what).is_dir() and not took:
+    def take():
+        if not took:
             took.append(shutil.rmtree(folder / what))
 
+    def flush(path):
+        flushed.append(path)
+        if len(flushed) == 2 and when == "finishing":
+            take()
+
+    monkeypatch.setattr(prepare, "flush", flush)
+    tick, _ = at_part(2, take if when == "splitting" else list)
     with pytest.raises(StoredFileError) as error:
         ek.prepare_events(LOG, folder, progress=tick)
     assert took

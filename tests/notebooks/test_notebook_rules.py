@@ -111,6 +111,29 @@ def test_prose_quotes_no_share(name):
     assert set(re.findall(r"\d[\d.,]*\s?%", prose(name))) <= SAID_OF_METHODS
 
 
+# Words of the twelve before they were cut: 6,019, of the first page 682.
+MOST_WORDS, MOST_FIRST = 6019 * 2 // 3, 682 // 2
+# What each page asks a team to agree on: lines of text, and boxes to write in.
+AGREEMENTS = {
+    "00-start-here": (4, 1), "01-define-success": (5, 2), "02-check-the-log": (3, 1), "03-cohort-curves": (2, 2), "04-diagnose": (2, 2),
+    "05-first-two-weeks": (3, 2), "06-prioritize": (5, 1), "07-plan": (3, 1), "08-weekly-review": (5, 1), "09-monthly-review": (8, 1),
+    "real-data": (6, 0),
+}  # fmt: skip
+
+
+def test_the_pages_stay_short():
+    words = {name: sum(len(c["source"].split()) for c in cells(name, "markdown")) for name in NAMES if name != "cockpit"}  # fmt: skip
+    assert sum(words.values()) <= MOST_WORDS
+    assert words["00-start-here"] <= MOST_FIRST
+
+
+@pytest.mark.parametrize("name", AGREEMENTS)
+def test_no_agreement_is_lost(name):
+    lines, boxes = AGREEMENTS[name]
+    assert prose(name).count("**Agree on:**") >= lines
+    assert sum("ek.widgets.agreement(" in c["source"] for c in cells(name, "code")) >= boxes
+
+
 @pytest.mark.parametrize("name", COURSE[:-2])
 def test_each_names_the_next(name):
     following = COURSE[COURSE.index(name) + 1]

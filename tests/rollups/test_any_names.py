@@ -78,7 +78,7 @@ def named(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
 
 def test_names_are_found():
     assert len(NAMES) > 300
-    assert {"given", "_reason", "event_at", "_returned_at", "u", "t", "day"} <= set(NAMES)
+    assert {"given", "_reason", "event_at", "u", "t", "day"} <= set(NAMES)
     assert len(HIDDEN) > 30
     assert {"s_t", "t", "unit_id", "core"} <= set(ENGINE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import sys
 
 import polars as pl
 import pytest
@@ -14,6 +15,7 @@ from oracle_rollup import as_frame, people_frame, some_definition, some_people, 
 import engagekit as ek
 from engagekit.errors import ColumnError, EventLogError
 from engagekit.journeys.schema import TABLES
+from engagekit.rollups import duckdb_stream
 
 MAKE = ek.Definition(signup="signup", activation="make", core="make")
 
@@ -99,10 +101,50 @@ dirty = given(
 )
 
 
+@pytest.fixture(params=["streamed", "in its own queries"])
+def way(request, monkeypatch):
+    """A log in DuckDB streams over, unless it is too large."""
+    if request.param == "in its own queries":
+        monkeypatch.setattr(duckdb_stream, "MOST", -1)
+    return request.param
+
+
 @settings(max_examples=15, phases=[Phase.generate], suppress_health_check=[*HealthCheck])
 @dirty
-def test_duckdb(to_duckdb, rng, **about):
+def test_duckdb(to_duckdb, way, rng, **about):
     compare(to_duckdb, rng, **about)
+
+
+def test_duckdb_without_pyarrow(to_duckdb, monkeypatch):
+    log = as_frame(some_rows(random.Random(3), ids="text", most=200), ids="text")
+    definition, relation = some_definition(random.Random(4)), to_duckdb(log)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert_same(ek.rollup(relation, definition, missing="allow"), ek.rollup(log, definition, missing="allow"))  # fmt: skip
+
+
+def test_duckdb_ids_and_names_of_kinds_of_its_own(way):
+    duckdb = pytest.importorskip("duckdb")
+    connection = duckdb.connect()
+    ids = "'00000000-0000-0000-0000-00000000000' || (n // 2 % 9)"
+    names = "['signup', 'make', 'odd']"
+    plain = connection.sql(
+        f"select {ids} as user_id, {names}[n % 2 + 1] as event, timestamptz '2026-01-01' + n * interval 5 hour as \"at\" from range(90) t(n)"
+    )
+    typed = plain.project(
+        "user_id::uuid as user_id, event::enum('odd', 'signup', 'make') as event, \"at\""
+    )
+    found, expected = (ek.rollup(each, MAKE) for each in (typed, plain))
+    assert_same(found, expected)
+    assert found.users.height == 9
+    assert found.users.schema["user_id"] == pl.String
+
+
+def test_a_log_in_duckdb_may_be_asked_again_whatever_was_asked_before(to_duckdb, way):
+    """A connection has one result at a time, so each must have come to its end."""
+    log = as_frame(some_rows(random.Random(3), most=200))
+    relation, expected = to_duckdb(log), ek.rollup(log, MAKE)
+    for _ in range(3):
+        assert_same(ek.rollup(relation, MAKE), expected)
 
 
 @settings(max_examples=6, phases=[Phase.generate], suppress_health_check=[*HealthCheck])
@@ -113,7 +155,7 @@ def test_ibis(to_ibis, rng, **about):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["duckdb", "ibis"])
-def test_many_more(engine, to_duckdb, to_ibis):
+def test_many_more(engine, to_duckdb, to_ibis, way):
     for seed in range(80):
         rng = random.Random(seed)
         compare(
@@ -191,7 +233,7 @@ def as_narwhals(frame):
     return nw.from_native(frame)
 
 
-def test_what_an_engine_brings_is_checked_as_ours_is(to_duckdb):
+def test_what_an_engine_brings_is_checked_as_ours_is(to_duckdb, way):
     log = as_frame(some_rows(random.Random(3)))
     needs = ek.Definition(signup="signup", activation=ek.Match("make", plan="x"), core="make")
     with pytest.raises(ColumnError, match=r"(?s)no column 'user_id'.*no column 'plan'"):
@@ -204,7 +246,7 @@ def test_what_an_engine_brings_is_checked_as_ours_is(to_duckdb):
         ek.rollup(to_duckdb(log), MAKE, as_of="1999-01-01")
 
 
-def test_nothing_is_left_behind_in_duckdb():
+def test_nothing_is_left_behind_in_duckdb(way):
     duckdb = pytest.importorskip("duckdb")
     connection = duckdb.connect()
     log = as_frame(some_rows(random.Random(3)))
@@ -225,7 +267,7 @@ def test_conditions_that_can_never_hold_are_told_beforehand(to_duckdb, engine):
         assert part in str(error.value)
 
 
-def test_a_users_table_may_lie_there_too(to_duckdb):
+def test_a_users_table_may_lie_there_too(to_duckdb, way):
     rows = some_rows(random.Random(9), most=200)
     people = people_frame(some_people(random.Random(9), rows, sign_ups="instants"), sign_ups="instants")  # fmt: skip
     log = as_frame(rows)

@@ -63,8 +63,6 @@ def test_equals_the_plain_python_one_on_dirty_logs(rng, ids, dates_only, sign_up
 def test_a_large_log_is_taken_in_parts_with_the_same_result(monkeypatch, rng, sign_ups, unit):
     monkeypatch.setattr("engagekit.rollups.local.LARGE", 0)
     monkeypatch.setattr("engagekit.rollups.local.PART", 9)
-    monkeypatch.setattr("engagekit.rollups.acting.CELLS", 50)
-    monkeypatch.setattr("engagekit.rollups.acting.SLICE", 4)
     with pytest.warns(EngagekitWarning, match="prepare_events"):
         check_against_oracle(rng, "text", False, sign_ups, unit, False, in_order=False)
 

@@ -193,6 +193,20 @@ def test_the_cells_of_a_large_product_hold_their_text():
         ),
         (lambda: tables.segments(frames.priority()), "Elsewhere than all users together: pro"),
         (lambda: tables.metrics(frames.metrics()), "Activation rate is 41%"),
+        (lambda: tables.track(frames.tracked()), "Activation rose after 2026-04-15, 80% against 40% before; the goal of 60% is reached"),
+        (lambda: tables.track(frames.tracked(goal=0.9)), "Activation rose after 2026-04-15, 80% against 40% before; the goal of 90% is not reached"),
+        (
+            lambda: tables.track(frames.tracked(goal=0.75, verdict="cannot tell yet")),
+            "Activation since 2026-04-15: too early to tell, 80% against 40% before; whether the goal of 75% is reached cannot be told yet",
+        ),
+        (
+            lambda: tables.track(frames.tracked(goal=None, verdict="the mix changed")),
+            "Activation since 2026-04-15: other users came, 80% against 40% before",
+        ),
+        (
+            lambda: tables.track(frames.tracked(since=(0, 0, None, None, None), verdict="cannot tell yet")),
+            "Activation: nobody who signed up since 2026-04-15 can be judged yet",
+        ),
         (lambda: tables.product_clock(frames.clock()), "These days hardly count when users are silent: Saturdays, Sundays and 2026-03-11"),
         (lambda: tables.product_clock(frames.clock().with_columns(weight=1.0)), "Every day counts: no day was less than half as active as usual"),
         (lambda: tables.lifecycle(frames.lifecycle()), "2026-03-23: 63 active; 33 came or came back, 8 went quiet"),

@@ -40,6 +40,7 @@ OF_JOURNEYS = {
     ),
     "replay": lambda j: (ek.replay(j),),
     "timeline": lambda j: (ek.timeline(j, j.users.sort("core_days")["user_id"][-1]),),
+    "track": lambda j: (ek.track(j, since="2025-11-01", link="activation", goal=0.6),),
 }
 OF_EVENTS = {
     "activations": lambda made: (ek.compare_activations(made.events, made.definition, {"a": "first_project", "b": "connect_done"}, as_of=made.as_of),),

@@ -153,7 +153,7 @@ def test_one_clock_years_ahead_is_counted(folder):
         ek.check_events(ek.scan_events(folder)).filter(check="times after as_of").row(0, named=True)
     )
     assert found["count"] == 1
-    says(found["example"] + found["advice"], "2031-01-01", "as_of='2026-03-29'")
+    says(found["example"] + found["advice"], "2031-01-01", "2026-03-29 (as_of)")
 
 
 # Columns

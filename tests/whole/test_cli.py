@@ -130,7 +130,7 @@ def test_checks_name_faults_and_what_to_do(capsys):
     status, out, _ = call(capsys, "check")
     assert status == 0
     assert "! exact duplicates: 679" in out
-    assert "dedupe=True" in out
+    assert "(dedupe)" in out
 
 
 def test_check_begins_with_what_the_log_holds(capsys, tmp_path):

@@ -29,7 +29,7 @@ def _cache_of_its_own(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["prepared.json", "preparing.json"])
-@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("version", [0, 1, 2])
 def test_a_log_prepared_by_an_older_version_is_refused_with_the_command(tmp_path, name, version):
     folder = ek.prepare_events(LOG, tmp_path / "log", progress=False)
     told = json.loads((folder / "prepared.json").read_text("utf-8")) | {"schema_version": version}

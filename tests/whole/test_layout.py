@@ -164,7 +164,7 @@ def test_no_module_stands_on_itself():
         ("great_tables", ("table", "views.table")),
         ("anywidget", ("widget",)),
         ("ipywidgets", ("widget", "_base.notebook_progress")),
-        ("jinja2", ("workshop",)),
+        ("jinja2", ("workshop", "_base.html")),
         ("mcp", ("agents",)),
         ("narwhals", ("portable", "engines", "elsewhere", "sql", "rollups")),
     ],

@@ -145,7 +145,7 @@ NO_FRACTIONS = {"timeline"}  # counts and days only
 ANSWERED = [
     n
     for n in walking.OF_JOURNEYS
-    if n in walking.SHOWN and n not in {"prioritize", "experiment"} | NO_FRACTIONS
+    if n in walking.SHOWN and n not in {"prioritize", "experiment", "track"} | NO_FRACTIONS
 ]
 ANSWERED += [n for n in walking.OF_EVENTS if n in walking.SHOWN]
 
@@ -192,7 +192,9 @@ PANELS = {
     "other_activations": lambda s, j: widgets.other_activations(s),
     "play_card": lambda s, j: widgets.play_card(s, ek.prioritize(j), today=j.as_of.date()),
     "play_tracker": widgets.play_tracker,
+    "own_log": lambda s, j: widgets.own_log(s),
     "rule_thresholds": widgets.rule_thresholds,
+    "standing": widgets.standing,
     "target_sliders": widgets.target_sliders,
     "target_suggestions": widgets.target_suggestions,
     "target_vote": widgets.target_vote,
@@ -204,7 +206,24 @@ PANELS = {
 
 
 def test_every_control_is_walked():
-    assert {*PANELS} == {*widgets.__all__}
+    assert {*PANELS, "cockpit", "linked_chart"} == {*widgets.__all__}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", edge_logs.LOGS)
+def test_the_cockpit_and_every_chart_whose_marks_open_are_made(name, tmp_path):
+    from engagekit.widgets.behind import OF_EVENTS, OPENINGS
+    from engagekit.workshop import start
+
+    log, journeys = edge_logs.made(name)
+    (team,) = start(
+        tmp_path / "ws", events=log.events, users=log.users, definition=log.definition, as_of=log.as_of
+    )  # fmt: skip
+    session = ek.Session(team)
+    assert widgets.cockpit(session, journeys)._repr_mimebundle_()
+    for chart in OPENINGS:
+        given = {"events": log.events} if chart in OF_EVENTS else {}
+        assert widgets.linked_chart(session, journeys, chart, **given)._repr_mimebundle_()
 
 
 @pytest.mark.slow

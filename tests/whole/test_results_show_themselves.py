@@ -72,6 +72,9 @@ def made() -> dict[str, object]:
         ek.experiment(arms, variant="arm", link="activation"), ek.draft(simulated.events.lazy()),
         strata.mantel_haenszel(tables), strata.association(30, 10, 20, 30),
     ]  # fmt: skip
+    leading = ek.simulate(users=2000, seed=1, telling={"tour_taken": (0.8, 0.2)})
+    led = ek.rollup(leading.events, leading.definition, as_of=leading.as_of)
+    each.append(ek.lever_test(led, ek.compare_first_weeks(led), "tour_taken"))
     return {type(result).__name__: result for result in each}
 
 

@@ -89,6 +89,8 @@ def test_what_the_browser_shows_is_decided_even_if_the_kernel_has_not_heard_of_i
     assert plan["owner"] == "typed a moment ago"
     assert plan["target"] == pytest.approx(plan["baseline"] + 0.09)
     assert card_of(Session(session.folder), named).state == seen
+    send(panel, "decide", by="Ed", link="nowhere", more="many", play=None, unknown=1)
+    assert (session.part("plan")["link"], session.part("plan")["points"]) == ("habit", 9)
 
 
 def test_running_all_again_changes_no_decision(session, named, journeys):
@@ -203,7 +205,7 @@ def test_where_the_log_names_no_link_the_card_starts_from_none(session, log, jou
     assert panel.state["link"] == ""
     assert "We mend no link yet" in panel.text
     assert "targets=" not in panel.text
-    assert "link" not in session.part("plan")
+    assert {"link", "starts_on"}.isdisjoint(session.part("plan")), "no play starts"
     send(panel, "decide", by="Dana")
     assert "| Link to mend first | none yet |" in record(session)
     assert "The play starts on" not in record(session)

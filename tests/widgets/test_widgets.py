@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from zoneinfo import ZoneInfo
 
 import pytest
 from panels import described, send
@@ -134,26 +133,6 @@ def test_the_end_of_the_data_is_kept_for_every_notebook(session, journeys):
     assert session.part("about")["as_of"] == "2025-11-01"
     panel.controls["as_of"].value = ""
     assert session.part("about")["as_of"] == ""
-
-
-def test_a_play_is_followed_since_its_day(session, journeys):
-    session.update("plan", {"link": "habit", "starts_on": "not a day"})
-    panel = widgets.play_tracker(session, journeys)
-    described(panel)
-    third = (journeys.as_of - (journeys.as_of - journeys.log_start) / 3).astimezone(
-        ZoneInfo(journeys.timezone)
-    )
-    assert panel.state == {"since": f"{third:%Y-%m-%d}", "link": "habit"}
-    assert (
-        panel.value.sentence
-        == ek.track(journeys, since=panel.state["since"], link="habit").sentence
-    )
-    panel.controls["since"].value = "1999-01-01"
-    assert "inside the log" in panel.text
-    day = f"{journeys.log_start + (journeys.as_of - journeys.log_start) / 2:%Y-%m-%d}"
-    other = Session(session.folder.parent / "other")
-    other.update("plan", {"link": "activation", "starts_on": day})
-    assert widgets.play_tracker(other, journeys).state == {"since": day, "link": "activation"}
 
 
 def test_thresholds_are_explored_by_action(session, journeys):

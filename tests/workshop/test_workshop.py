@@ -96,14 +96,11 @@ def test_starting_again_overwrites_nothing(copied, log):
     )
     (copied / "README.md").write_text("ours", encoding="utf-8")
     before = content(copied)
-    again = start(
-        copied,
-        events=log.events,
-        users=log.users.head(3),
-        definition=log.definition,
-        teams=["Team A", "Team B"],
-        as_of="2030-01-01",
-    )
+    given = {"events": log.events, "definition": log.definition, "teams": ["Team A", "Team B"]}
+    for other in ({"users": log.users.head(3)}, {"as_of": "2030-01-01"}):
+        with pytest.raises(ParameterError, match="engagekit refresh"):
+            start(copied, **given, **other)
+    again = start(copied, **given, users=log.users)
     assert [p.name for p in again] == ["Team-A", "Team-B"]
     assert content(copied) == before
 

@@ -14,6 +14,7 @@ from engagekit.views.theme import (
     DASHES,
     INK,
     MUTED,
+    PAPER,
     SERIES,
     SHAPES,
     TEXT,
@@ -180,9 +181,12 @@ def note_lines(notes: Sequence[Note], x: alt.X, field: str, at: Sequence[str]) -
         return []
     base = alt.Chart(data(rows)).encode(x=x)
     rule = base.mark_rule(color=MUTED, strokeDash=[2, 3], strokeWidth=2)
+    # Words lie over bars: paper shines around them, so that they read.
+    halo: dict[str, Any] = {"stroke": PAPER, "strokeWidth": 4, "strokeJoin": "round", "aria": False}
     text = [
-        alt.Chart(data([row])).mark_text(align="left", baseline="bottom", dx=4, fontSize=13, limit=220)
-        .encode(x=x, y=alt.value(row["line"]), text="note:N", color=alt.value(MUTED))
+        alt.Chart(data([row])).mark_text(align="left", baseline="bottom", dx=4, fontSize=13, limit=220, **more)
+        .encode(x=x, y=alt.value(row["line"]), text="note:N", color=alt.value(INK))
         for row in rows
+        for more in (halo, {})
     ]  # fmt: skip
     return [rule, *text]

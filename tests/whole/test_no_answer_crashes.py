@@ -223,6 +223,7 @@ def test_the_cockpit_and_every_chart_whose_marks_open_are_made(name, tmp_path):
     widgets.cockpit(session, journeys)._ipython_display_()
     for chart in OPENINGS:
         given = {"events": log.events} if chart in OF_EVENTS else {}
+        given |= {"steps": ["make", "make"]} if chart == "funnel" else {}
         widgets.linked_chart(session, journeys, chart, **given)._ipython_display_()
 
 

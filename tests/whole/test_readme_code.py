@@ -78,6 +78,10 @@ def stranger(tmp_path, monkeypatch):
         text.rename({"user_id": "uid", "at": "time"}).write_csv("events.csv")
         text.write_csv("huge.csv")
         log.write_parquet("events.parquet")
+        # A week later the log reaches a week further.
+        week = log.filter(pl.col("at") > pl.col("at").max() - pl.duration(days=7))
+        later = week.with_columns(pl.col("at") + pl.duration(days=7))
+        pl.concat([log, later]).write_parquet("newer.parquet")
         return log
 
     return given

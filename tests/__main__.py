@@ -26,6 +26,7 @@ STAGES: dict[str, list[list[str]]] = {
     ],
     "slow": [[*PYTHON, *PYTEST, *TWO_AT_A_TIME, "-m", "slow and not browser and not spark"]],
     "oldest": [[*PYTHON, "-m", "tests.oldest"]],
+    "newest": [[*PYTHON, "-m", "tests.newest"]],
     "spark": [[*PYTHON, *PYTEST, "-m", "spark"]],
     "notebooks": [[*PYTHON, "-m", "tests.notebooks"]],
     "site": [[*PYTHON, "-m", "tests.website"]],

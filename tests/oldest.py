@@ -14,20 +14,25 @@ UV = [sys.executable, "-m", "uv"]
 PYTEST = ["-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-p", "no:cacheprovider", "--hypothesis-profile", "few"]  # fmt: skip
 
 
-def main(arguments: list[str]) -> int:
+def run_in(interpreter: str, how: list[str], then: list[str]) -> int:
+    """Install the project into an environment of its own, and run something there."""
     with tempfile.TemporaryDirectory() as folder:
         python = Path(folder) / ("Scripts" if os.name == "nt" else "bin") / "python"
         commands = [
-            [*UV, "venv", "--quiet", "--clear", "--python", sys.executable, folder],
-            [*UV, "pip", "install", "--quiet", "--python", str(python), "--resolution", "lowest-direct", "--editable", ".[lab,duckdb,ibis]", "--group", "test"],
+            [*UV, "venv", "--quiet", "--clear", "--python", interpreter, folder],
+            [*UV, "pip", "install", "--quiet", "--python", str(python), *how, "--editable", ".[lab,duckdb,ibis]", "--group", "test"],
             [*UV, "pip", "list", "--quiet", "--python", str(python)],
-            [str(python), *PYTEST, *arguments],
+            [str(python), *then],
         ]  # fmt: skip
         for command in commands:
             code = subprocess.run(command, cwd=ROOT, check=False).returncode
             if code:
                 return code
     return 0
+
+
+def main(arguments: list[str]) -> int:
+    return run_in(sys.executable, ["--resolution", "lowest-direct"], [*PYTEST, *arguments])
 
 
 if __name__ == "__main__":

@@ -58,7 +58,12 @@ class LeverTest:
 
     def __repr__(self) -> str:
         """Say which action is tested, and how large the test is, in a line."""
-        return f"<LeverTest: {self.action!r}, {self.users_per_arm} users per arm, {self.days} days>"
+        arms = (
+            "no test of use"
+            if self.users_per_arm is None
+            else f"{self.users_per_arm} users per arm"
+        )
+        return f"<LeverTest: {self.action!r}, {arms}{'' if self.days is None else f', {self.days} days'}>"
 
     def _repr_html_(self) -> str:
         return as_html(self.sentence)

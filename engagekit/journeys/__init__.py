@@ -9,7 +9,7 @@ from engagekit.journeys.coverage import FIRST_EVENT, NOT_DEFINED, Basis, basis
 from engagekit.journeys.days import on_advanced_days, on_days, silence_days
 from engagekit.journeys.gaps import interval_of, own_intervals
 from engagekit.journeys.groups import MIN_GROUP, check_journeys, group_names, names_and_faults
-from engagekit.journeys.resolving import counts_of, late_counted, resolved, set_apart
+from engagekit.journeys.resolving import Counts, counts_of, late_counted, resolved, set_apart
 from engagekit.journeys.schema import (
     DAYS,
     EARLY,
@@ -49,6 +49,7 @@ __all__ = [
     "TABLES",
     "USERS",
     "Basis",
+    "Counts",
     "Journeys",
     "about",
     "at_instant",

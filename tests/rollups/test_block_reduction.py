@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -213,6 +214,17 @@ def test_users_with_one_hash_are_read_again_by_a_list(monkeypatch):
     monkeypatch.setattr(id_lookup, "_hash", lambda user, seed: real(user, seed) * seed)
     days = ek.rollup(log, MAKE).days.select("user_id", "times")
     assert days.rows() == [("ann", 1), ("zoe", 2)]
+
+
+def test_a_user_without_events_is_not_taken_for_one_with_the_same_hash(monkeypatch):
+    log = pl.DataFrame({
+        "user_id": ["ann", "ann"], "event": ["signup", "make"], "at": pl.Series([0, 1]).cast(pl.Datetime("us")),
+    })  # fmt: skip
+    people = pl.DataFrame({"user_id": ["ann", "bob"], "signed_up_at": [datetime(1970, 1, 1)] * 2})
+    real = id_lookup._hash
+    monkeypatch.setattr(id_lookup, "_hash", lambda user, seed: real(user, seed) * seed)
+    users = ek.rollup(log, MAKE, users=people).users
+    assert users.select("user_id", "active_days").rows() == [("ann", 1), ("bob", 0)]
 
 
 def counted(log, passes):

@@ -30,7 +30,15 @@ from engagekit.ingest.event_forms import (
     respelt,
 )
 from engagekit.ingest.files import find_files, is_path
-from engagekit.ingest.id_forms import SCHEMA, forms_of, of_ids
+from engagekit.ingest.id_forms import (
+    FORMS,
+    ROUNDED_BIT,
+    SCHEMA,
+    SHARED_BIT,
+    forms_of,
+    of_ids,
+    remarks_on_ids,
+)
 from engagekit.ingest.overview import Overview, overview
 from engagekit.ingest.own_columns import own_columns
 from engagekit.ingest.presets import PresetName
@@ -46,12 +54,15 @@ __all__ = [
     "EVERY",
     "FEW_EVENTS",
     "FEW_USERS",
+    "FORMS",
     "GAP",
     "MISSING",
     "MISSING_CHOICES",
     "NEAR",
+    "ROUNDED_BIT",
     "SCHEMA",
     "SHARE",
+    "SHARED_BIT",
     "THIN",
     "TIMES",
     "Edges",
@@ -80,6 +91,7 @@ __all__ = [
     "own_columns",
     "pseudonymize",
     "read_users",
+    "remarks_on_ids",
     "respelt",
     "sample_of",
     "scan_events",

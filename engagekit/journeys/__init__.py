@@ -20,7 +20,7 @@ from engagekit.journeys.gaps import interval_of, own_intervals
 from engagekit.journeys.groups import MIN_GROUP, check_journeys, group_names, names_and_faults
 from engagekit.journeys.kept import ONLY_JUDGED_BY, once
 from engagekit.journeys.recent_days import RECENT_DAYS, recent_start
-from engagekit.journeys.resolving import counts_of, late_counted, resolved, set_apart
+from engagekit.journeys.resolving import Counts, counts_of, late_counted, resolved, set_apart
 from engagekit.journeys.rhythm import sorted_within
 from engagekit.journeys.rhythm_before import clock_before, rhythm_before
 from engagekit.journeys.schema import (
@@ -66,6 +66,7 @@ __all__ = [
     "TABLES",
     "USERS",
     "Basis",
+    "Counts",
     "Journeys",
     "about",
     "advanced_roles",

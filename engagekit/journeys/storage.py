@@ -100,7 +100,10 @@ def put(tables: Mapping[str, pl.DataFrame], folder: Path, tag: str, number: int)
         for table, name in _names(tag).items():
             (folder / name).mkdir(parents=True, exist_ok=True)
             part = f"{name}/{number:05d}.parquet"
-            tables[table].write_parquet(folder / part)
+            # Engines that spread work may do a piece of it twice at once.
+            begun = folder / f"{part}.{secrets.token_hex(6)}"
+            tables[table].write_parquet(begun)
+            begun.replace(folder / part)
             parts[table] = {part: tables[table].height}
     return Stored(folder, parts)
 

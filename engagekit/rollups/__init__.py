@@ -16,29 +16,29 @@ from engagekit.journeys import (
     TABLES,
     Journeys,
     about,
-    counts_of,
-    landed,
     late_counted,
     left_out_of,
     resolved,
-    set_apart,
     storage,
 )
 from engagekit.rollups import findings, local
 from engagekit.rollups.engines import engine_of
+from engagekit.rollups.pieces import piece_of
 from engagekit.rollups.prepare import alone, facts_of, prepare_events
 from engagekit.rollups.prepared_log import BEGUN, DONE, is_prepared, open_prepared, read_manifest
+from engagekit.rollups.spark_parts import Spread
 from engagekit.rollups.tracking_gaps import TRACKING, WINDOW_OF, users_bent
 from engagekit.rollups.warehouse_sql import rollup_sql
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from engagekit._base import Progress
     from engagekit.definition import Definition
     from engagekit.instants import Instant
     from engagekit.log import Frame
+    from engagekit.rollups.pieces import Piece
     from engagekit.rollups.population import Opened
 
 __all__ = [
@@ -101,7 +101,8 @@ def rollup(
     progress
         Show how far it is, where a log is taken in parts: True, False, or a function of ``done, total``.
     into
-        A folder to leave the journeys in, where memory would not hold them: their tables are then lazy frames.
+        A folder to leave the journeys in, where memory would not hold them: their tables are then lazy frames. In Spark
+        it must be one that all machines share; without a users table each leaves its parts there itself.
         ``ek.Journeys.load(folder, lazy=True)`` opens them again. Of several that write into one folder the last to
         finish counts, whole; what was opened before then says that it was replaced. One that fails leaves nothing.
     missing
@@ -183,13 +184,19 @@ def rollup(
     else:
         from engagekit.rollups import remote
 
-        opened = remote.opened(engine, events, definition, users, unit, as_of, missing)
+        # With a users table, or accounts, all of it is brought together first.
+        spread = engine.spreads and into is not None and users is None and unit == "user"
+        opened = remote.opened(
+            engine, events, definition, users, unit, as_of, missing, spread=spread
+        )
     if into is None:
         return _rolled(opened, definition, unit)
     folder = Path(into)
     with storage.claimed(folder) as tag:
+        # Work that is spread is done in folders of its own.
+        place = folder.absolute() if isinstance(opened.parts, Spread) else folder
         journeys = _rolled(
-            opened, definition, unit, keep=partial(storage.put, folder=folder, tag=tag)
+            opened, definition, unit, keep=partial(storage.put, folder=place, tag=tag)
         )
         if journeys.stored is not None:
             storage.settle(about(journeys), journeys.stored)
@@ -204,23 +211,17 @@ def _rolled(
 ) -> Journeys:
     """Reduce a log part by part, and keep the parts in memory or where `keep` puts them."""
     extent = opened.extent
-    left_out, counts, kept, put = opened.left_out.copy(), [], [], []
-    forms, late = [], 0
-    for number, part in enumerate(opened.parts):
-        left_out.update(part.left_out)
-        forms.append(part.forms)
-        late += part.late
-        typed = {name: landed(table, name) for name, table in part.tables.items()}
-        whole: dict[str, Any] = set_apart(typed, extent.start, extent.zone)
-        counts.append(counts_of(whole))
-        if keep is None:
-            kept.append(whole)
-        else:
-            put.append(keep(whole, number=number))
-        _LOGGER.info("rolled up: part %d", number)
+    pieces = []
+    for piece in _pieces(opened, keep):
+        pieces.append(piece)
+        _LOGGER.info("rolled up: part %d", len(pieces))
+    counts = [piece.counts for piece in pieces]
+    left_out = sum((piece.left_out for piece in pieces), opened.left_out)
+    put = [piece.tables for piece in pieces if isinstance(piece.tables, storage.Stored)]
     stored = storage.joined(put) if put else None
     found: Mapping[str, Any]
     if stored is None:
+        kept = [p.tables for p in pieces if not isinstance(p.tables, storage.Stored)]
         found = {name: pl.concat([tables[name] for tables in kept]) for name in TABLES}
     else:
         storage.check_unswept(stored)
@@ -236,5 +237,14 @@ def _rolled(
         pieces=() if stored is None else storage.pieces_in(stored),
         stored=stored,
     )
+    forms, late = [piece.forms for piece in pieces], sum(piece.late for piece in pieces)
     told = findings.of_rollup(opened, journeys, forms, late)
     return replace(journeys, remarks=journeys.remarks + told)
+
+
+def _pieces(opened: Opened, keep: Callable[..., storage.Stored] | None) -> Iterator[Piece]:
+    if isinstance(opened.parts, Spread) and keep is not None:
+        yield from opened.parts.pieces(keep)
+    elif not isinstance(opened.parts, Spread):
+        for number, part in enumerate(opened.parts):
+            yield piece_of(part, opened.extent, number, keep)

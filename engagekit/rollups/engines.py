@@ -28,7 +28,8 @@ class Engine:
     `shaped` takes a native log, the kind of its ``at``, the time zone of local days and the properties needed;
     `carried` takes a polars frame to where a native log lies; `kept` has the engine compute a native frame once and
     hold on to it, `dropped` (given the log too) lets it go again. `streamed` hands a log of moderate size over as a lazy
-    polars frame, where that is cheaper than reducing it there.
+    polars frame, where that is cheaper than reducing it there; `spreads` says that each of its partitions can be reduced
+    by itself.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Engine:
     kept: Callable[[Any, str], Any] = lambda frame, _: frame
     dropped: Callable[[Any, Any, str], Any] = lambda _, __, ___: None
     streamed: Callable[[Any], pl.LazyFrame | None] = lambda _: None
+    spreads: bool = False
 
 
 def engine_of(events: Any) -> Engine | None:
@@ -45,7 +47,7 @@ def engine_of(events: Any) -> Engine | None:
     if package in {"duckdb", "_duckdb"} and kind == "DuckDBPyRelation":
         return Engine("DuckDB", _duckdb, _to_duckdb, _keep_in_duckdb, _drop_from_duckdb, streamed)
     if package == "pyspark":
-        return Engine("PySpark", _spark, _to_spark, _keep_in_spark, _drop_from_spark)
+        return Engine("PySpark", _spark, _to_spark, _keep_in_spark, _drop_from_spark, spreads=True)
     if package == "ibis":
         from engagekit.rollups.sql_dialects import dialect_in
 

@@ -316,6 +316,19 @@ class _Swept:
     strangers: pl.DataFrame
 
 
+def part_of(
+    log: pl.DataFrame,
+    definition: Definition,
+    extent: Extent,
+    own: list[str],
+    spelling: Mapping[str, str],
+) -> Part:
+    """Reduce all events of some users, of a log of which the extent and the spelling of names are known."""
+    whole, _ = _columns(log.lazy(), definition, own)
+    task = _Task(_respelt(whole, spelling), None, definition, "user", extent, log.height, own)
+    return _reduced(task)
+
+
 def _reduced(task: _Task) -> Part:
     swept = _swept(task)
     owners = swept.who.owners

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from engagekit.definition import Definition
     from engagekit.ingest import Edges, Outskirts
     from engagekit.log import Frame
+    from engagekit.rollups.spark_parts import Spread
 
 TOO_SOON = "events before their user's sign-up"
 LACKING = "rows without a user, an event name or a time"
@@ -80,7 +81,7 @@ class Opened:
 
     extent: Extent
     left_out: Counter[tuple[str, str]]
-    parts: Iterable[Part]
+    parts: Iterable[Part] | Spread
     counts: pl.DataFrame  # its events by day
     people: pl.DataFrame | None  # the users table
     remarks: Sequence[Remark] = ()  # what could be said before any part was reduced

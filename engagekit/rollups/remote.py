@@ -40,6 +40,7 @@ from engagekit.rollups.population import (
     properties_of,
     zone_of,
 )
+from engagekit.rollups.spark_parts import Spread
 from engagekit.rollups.user_properties import hidden, kind_of, own_properties
 
 if TYPE_CHECKING:
@@ -63,8 +64,10 @@ def opened(
     unit: str,
     as_of: Instant | None,
     missing: str,
+    *,
+    spread: bool = False,
 ) -> Opened:
-    """Check everything, and see where the log begins and ends."""
+    """Check everything, and see where the log begins and ends; `spread` leaves the reduction to each partition."""
     native = events.to_native() if hasattr(events, "to_native") else events
     lazy = as_portable(native)
     head = brought(lazy.head(0))
@@ -96,6 +99,12 @@ def opened(
     lacking = Counter({(LACKING, "events"): rows - int(counts["len"].sum())})
     if lacking.total():
         remarks += of_null_ids(*_without_user(lazy, definition))
+    if spread:
+        first, last = _bounds(extent)
+        counts_in = shaped.filter(nw.col("t") >= first, nw.col("t") < last).select("user_id")
+        parts = Spread(native, counts_in.to_native(), definition, extent, rows, own, spelling)
+        remarks += [] if id_type.is_integer() else parts.remarks()
+        return Opened(extent, lacking + extent.stray, parts, counts, None, remarks)
     ids = None if people is None and id_type.is_integer() else _ids(shaped, extent, id_type)
     if ids is not None and people is not None and users is not None:
         remarks += of_overlap(_overlap(ids, people), people, unit)

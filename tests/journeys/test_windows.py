@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, timedelta
 from statistics import quantiles
 
@@ -32,6 +33,9 @@ def test_the_interval_is_the_80th_percentile_of_users_own_intervals(visits):
     expected = FALLBACK_INTERVAL if not mine else mine[0] if len(mine) == 1 else quantiles(mine, n=5, method="inclusive")[3]  # fmt: skip
     assert interval_of(intervals(on_days(visits))) == pytest.approx(expected)
     assert interval_of(intervals(on_days(visits).lazy())) == pytest.approx(expected)
+    counts = sorted(Counter(mine).items())  # whether users and days stand in order or not
+    for table in (on_days(visits), on_days(visits).sort("user_id", "day"), on_days(visits).reverse()):  # fmt: skip
+        assert intervals(table).rows() == counts
 
 
 def test_days_count_in_an_interval_and_not_gaps():

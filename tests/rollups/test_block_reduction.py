@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -186,6 +187,44 @@ def test_whole_numbers_as_ids_are_read_once_and_texts_twice():
         passes = []
         ek.rollup(counted(ids, passes), MAKE)
         assert sum(len(columns) == 3 for columns in passes) == times, passes
+
+
+def test_a_later_event_on_an_earlier_day():
+    """In St. John's the clocks went back from 00:01 to 23:01 of the day before."""
+    moments = ["2010-11-01 12:00:00", "2010-11-07 02:30:30", "2010-11-07 02:31:30", "2010-11-07 03:40:00"]  # fmt: skip
+    log = pl.DataFrame({"user_id": [1] * 4, "event": ["signup", *["make"] * 3], "at": moments})
+    log = log.with_columns(pl.col("at").str.to_datetime(time_unit="us"))
+    definition = ek.Definition(signup="signup", activation="make", core="make", timezone="America/St_Johns")  # fmt: skip
+    journeys = ek.rollup(log, definition)
+    assert journeys.users.select("core_days", "active_days").row(0) == (2, 3)
+    days = journeys.days.select("day", pl.col("first_at", "last_at").dt.strftime("%H:%M"), "times")
+    assert [(str(day), *rest) for day, *rest in days.iter_rows()] == [
+        ("2010-11-06", "02:31", "02:31", 1),
+        ("2010-11-07", "02:30", "03:40", 2),
+    ]
+
+
+def test_users_with_one_hash_are_read_again_by_a_list(monkeypatch):
+    log = pl.DataFrame({
+        "user_id": ["zoe", "ann", "zoe", "ann", "zoe"],
+        "event": ["signup", "signup", "make", "make", "make"],
+        "at": pl.Series(range(5)).cast(pl.Datetime("us")),
+    })  # fmt: skip
+    real = id_lookup._hash
+    monkeypatch.setattr(id_lookup, "_hash", lambda user, seed: real(user, seed) * seed)
+    days = ek.rollup(log, MAKE).days.select("user_id", "times")
+    assert days.rows() == [("ann", 1), ("zoe", 2)]
+
+
+def test_a_user_without_events_is_not_taken_for_one_with_the_same_hash(monkeypatch):
+    log = pl.DataFrame({
+        "user_id": ["ann", "ann"], "event": ["signup", "make"], "at": pl.Series([0, 1]).cast(pl.Datetime("us")),
+    })  # fmt: skip
+    people = pl.DataFrame({"user_id": ["ann", "bob"], "signed_up_at": [datetime(1970, 1, 1)] * 2})
+    real = id_lookup._hash
+    monkeypatch.setattr(id_lookup, "_hash", lambda user, seed: real(user, seed) * seed)
+    users = ek.rollup(log, MAKE, users=people).users
+    assert users.select("user_id", "active_days").rows() == [("ann", 1), ("bob", 0)]
 
 
 def counted(log, passes):

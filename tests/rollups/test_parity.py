@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sys
@@ -15,7 +16,7 @@ from oracle_rollup import as_frame, people_frame, some_definition, some_people, 
 import engagekit as ek
 from engagekit.errors import ColumnError, EventLogError
 from engagekit.journeys.schema import TABLES
-from engagekit.rollups import duckdb_stream
+from engagekit.rollups import duckdb_stream, remote, spark_parts
 
 MAKE = ek.Definition(signup="signup", activation="make", core="make")
 
@@ -63,6 +64,7 @@ def spark():
             "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.driver.memory": "1g",
             "spark.sql.session.timeZone": "America/New_York", "spark.sql.adaptive.enabled": "false",
         }  # fmt: skip
+        os.environ["PYSPARK_PYTHON"] = sys.executable  # what runs on partitions needs engagekit
         builder = SparkSession.builder.master("local[1]").appName("engagekit tests")
         for key, value in options.items():
             builder = builder.config(key, value)
@@ -217,6 +219,39 @@ def test_spark_behind_ibis_in_every_zone_of_a_session(spark, kind, zone):
 
 
 SESSION_ZONE, EPOCH = "spark.sql.session.timeZone", "timestamp_ntz'1970-01-01 00:00:00'"
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_spark_leaves_the_parts_of_each_partition_in_a_folder(spark, tmp_path, monkeypatch, seed):
+    """Nothing with a row for each user comes to the driver."""
+    monkeypatch.setattr(spark_parts, "PARTITION", 80)
+    rng, brought, tall = random.Random(seed), remote.brought, []
+    monkeypatch.setattr(remote, "brought", lambda f: tall.append(brought(f)) or tall[-1])
+    ids = ["int", "text"][seed % 2]
+    logs = [some_rows(rng, ids=ids, dates_only=seed == 2, most=400, users=7) for _ in range(9)]
+    rows = max(logs, key=len)
+    log, definition = as_frame(rows, ids=ids, dates_only=seed == 2), some_definition(rng)
+    if ids == "text":
+        log = log.with_columns(pl.col("user_id") + pl.int_range(pl.len()).mod(40).cast(pl.String))
+    frame = spark.createDataFrame(log.to_arrow())
+    found = ek.rollup(frame, definition, into=tmp_path / "journeys", missing="allow")
+    expected = ek.rollup(log, definition, missing="allow")
+    assert len(found.pieces) > 1
+    for name in TABLES:
+        a, b = (getattr(each, name).lazy().collect() for each in (found, expected))
+        keys = ["user_id", *(c for c in ("step", "event", "role", "day") if c in a.columns)]
+        assert a.schema == b.schema
+        assert a.sort(keys).equals(b.sort(keys)), name
+    assert found.left_out.equals(expected.left_out)
+    assert found.definition == expected.definition
+    assert {(r.kind, r.users) for r in found.remarks} == {(r.kind, r.users) for r in expected.remarks}  # fmt: skip
+    # Of the outermost days it is asked who was there; that is few.
+    widest = max(frame.height for frame in tall if "user_id" in frame.columns)
+    assert ids == "int" or 4 * widest < log["user_id"].n_unique()
+    loaded = ek.Journeys.load(tmp_path / "journeys", lazy=True)
+    assert ek.prioritize(loaded).table.equals(ek.prioritize(expected).table)
 
 
 @pytest.mark.parametrize("engine", ["pandas", "arrow", "narwhals"])

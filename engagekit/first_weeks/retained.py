@@ -11,7 +11,7 @@ from engagekit._base import whole_faults
 from engagekit.errors import ColumnError, EngagekitWarning, ParameterError, nearest, private
 from engagekit.instants import AT, days
 from engagekit.intervals import RATE, wilson_columns
-from engagekit.journeys import check_journeys, gathered, users_with
+from engagekit.journeys import check_journeys, gathered, outcome_days_of
 from engagekit.log import as_lazy
 from engagekit.matchers import event_names
 
@@ -272,8 +272,8 @@ def _classed(
 
 def _returned(journeys: Journeys, core_days: int) -> pl.LazyFrame:
     """Find users with enough core days in the outcome window: a day counts if its core actions reach into it."""
-    facts = users_with(journeys)
-    return facts.select("user_id", (pl.col("outcome_days") >= core_days).alias("retained"))
+    enough = (pl.col("outcome_days") >= core_days).alias("retained")
+    return outcome_days_of(journeys).select("user_id", enough)
 
 
 def _given(

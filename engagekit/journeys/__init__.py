@@ -13,6 +13,7 @@ from engagekit.journeys.facts import (
     FACTS,
     advanced_roles,
     facts_of,
+    outcome_days_of,
     properties_of,
     users_with,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "on_advanced_days",
     "on_days",
     "once",
+    "outcome_days_of",
     "own_intervals",
     "places",
     "product_clock",

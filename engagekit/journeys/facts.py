@@ -109,6 +109,16 @@ def properties_of(journeys: Journeys, names: Sequence[str]) -> pl.DataFrame:
     return pl.concat([table.select(numbered) for table in users_in_order(journeys)])
 
 
+def outcome_days_of(journeys: Journeys) -> pl.LazyFrame:
+    """Take the core days in the outcome window of each of the users: `user_id, outcome_days`; without the other facts if need be."""
+    if kept_of(journeys).keys() & {FACTS_KEPT, FACTS_FILE, WIDER_FACTS, WIDER_FILE}:
+        return users_with(journeys).select("user_id", "outcome_days")
+    both = [table.select("user_id", "signed_up_at") for table in users_in_order(journeys)]
+    signed_up = instants(pl.concat(both)["signed_up_at"])
+    count = _outcome_days(day_arrays(journeys).of("core"), signed_up, journeys.definition)
+    return both[0].select("user_id", outcome_days=pl.Series(count[: both[0].height])).lazy()
+
+
 def _facts(journeys: Journeys) -> pl.DataFrame:
     kept = kept_of(journeys)
     ids, path = everybody(journeys), kept.get(FACTS_FILE)

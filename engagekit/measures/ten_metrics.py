@@ -248,7 +248,8 @@ def _table(
     ]
     everyone = metric.is_in(OF_EVERYONE)
     days = [pl.when(~everyone).then(pl.lit(day, pl.Date)).alias(c) for c, day in sign_ups.items()]
-    rows = pl.concat([each.select(*BLOCK) for each in blocks if each.height])
+    nobody = pl.DataFrame(schema=BLOCK)
+    rows = pl.concat([nobody, *(each.select(*BLOCK) for each in blocks if each.height)])
     rows = rows.with_columns(order.alias("order"), *supports, *days).sort("g", "order", "place")
     named = known.select(pl.col(f"by_{i}").alias(name) for i, name in enumerate(groups))
     told = rows.select(pl.col(c).cast(kind) for c, kind in MEASURES.items())

@@ -18,7 +18,7 @@ from polars.testing import assert_frame_equal
 
 import engagekit as ek
 from engagekit.instants import zone
-from engagekit.journeys import FACTS, facts_of, sorted_within, storage
+from engagekit.journeys import FACTS, facts_of, outcome_days_of, sorted_within, storage
 from engagekit.journeys import facts as facts_module
 from engagekit.rollups import prepare
 
@@ -162,6 +162,14 @@ def test_facts_are_made_once_and_another_target_looks_at_no_table(made, monkeypa
     moved = ek.prioritize(made, targets={"activation": 0.9, "habit": 0.5})
     assert moved.table.select("link", "n", "of").equals(before.table.select("link", "n", "of"))
     assert moved.table["target"][0] == 0.9
+
+
+def test_core_days_in_the_outcome_window_are_the_same_with_and_without_the_other_facts(made):
+    alone = outcome_days_of(made).collect()
+    facts_of(made)
+    with_all = outcome_days_of(made).collect()
+    assert_frame_equal(alone, with_all, check_dtypes=False)
+    assert alone["outcome_days"].sum() > 0
 
 
 def test_earlier_journeys_have_facts_of_their_own(made):

@@ -59,10 +59,12 @@ class Behind:
         Raises
         ------
         ParameterError
-            There is no such mark.
+            There is no such mark, or nobody can be counted there yet.
         """
         if not isinstance(number, int) or not 0 <= number < len(self.rows):
             raise ParameterError(f"The chart {self.name!r} has no mark {number!r}.")
+        if self.rows[number]["n"] is None:
+            raise ParameterError("How many this is cannot be known yet.")
         return self.rows[number]
 
 
@@ -128,9 +130,9 @@ def _loop(journeys: Journeys, _: Any, answer: Any, options: dict[str, Any]) -> B
 
 
 def _span(since: Any, until: Any) -> pl.Expr:
-    """Take the sign-ups of a span as the loop does: it ends with the instant `until`."""
+    """Take the sign-ups of a span as the loop does: both of its ends are in it."""
     signed = pl.col("signed_up_at")
-    after = pl.lit(value=True) if since is None else signed > pl.lit(since, AT)
+    after = pl.lit(value=True) if since is None else signed >= pl.lit(since, AT)
     return after & (pl.lit(value=True) if until is None else signed <= pl.lit(until, AT))
 
 

@@ -151,30 +151,36 @@ class Cockpit:
             self.opener.lay([], [])
             self._say([str(error)])
             return
-        self._parts, self._counted, self._pictured = {}, {}, {}
+        self._counted = {}
+        first = self._first()  # the words come before the charts that take longer
+        self._parts, self._pictured = {}, {}
         for name, options in _asked(self.journeys).items():
             try:
                 self._parts[name] = behind(name, self.journeys, **options)
             except EngagekitError:
                 continue  # nobody to compare, or nothing over yet: the others stand
             self._pictured[name] = _drawn(self._parts[name])
-        self._judge()
+        self._lay(first)
 
     def _judge(self) -> None:
         """Hold the loop against the targets; what they do not touch stays as it is."""
+        self._lay(self._first())
+
+    def _first(self) -> list[tuple[Behind | None, dict[str, Any]]]:
+        """Answer in words, and draw the loop and what is beside it."""
         targets = {link: control.value / 100 for link, control in self.targets.items() if control.value}  # fmt: skip
         found = self.priority = priority_of(
             self._facts(self.controls["group"].value), targets=targets
         )
-        loop = behind("loop", self.journeys, answer=found)
-        shown: list[tuple[Behind | None, dict[str, Any]]] = [(loop, _drawn(loop) | {"drags": True})]
-        lines = [found.sentence]
-        shown += [
-            (None, told) for told in (self._supposed(lines), self._beside(targets, lines)) if told
-        ]
-        shown += [(part, self._pictured[name]) for name, part in self._parts.items()]
-        self.opener.lay([source for source, _ in shown], [told for _, told in shown])
+        loop, lines = behind("loop", self.journeys, answer=found), [found.sentence]
+        more = [told for told in (self._supposed(lines), self._beside(targets, lines)) if told]
         self._say(lines)
+        return [(loop, _drawn(loop) | {"drags": True}), *[(None, told) for told in more]]
+
+    def _lay(self, first: list[tuple[Behind | None, dict[str, Any]]]) -> None:
+        parts = [(part, self._pictured[name]) for name, part in self._parts.items()]
+        shown = [*first, *parts]
+        self.opener.lay([source for source, _ in shown], [told for _, told in shown])
 
     def _supposed(self, lines: list[str]) -> dict[str, Any] | None:
         link, rate = self.what_if["link"].value, self.what_if["rate"].value / 100
@@ -233,11 +239,8 @@ class Cockpit:
         made.add_class(CONTROLS)
         return made
 
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        show: Callable[..., Any] = display
-        show(view_of(self.box) | self._stays(), raw=True)
+    def _repr_mimebundle_(self, *_: Any, **__: Any) -> dict[str, Any]:
+        return view_of(self.box) | self._stays()
 
     def _stays(self) -> dict[str, str]:
         """Write what is to be read where no kernel runs: the words, and the charts as pictures; made once, when shown."""

@@ -232,5 +232,5 @@ def spoken(source: Behind, marks: Sequence[int]) -> dict[str, str]:
     return {
         str(number): f"{source.said(row)}: {counted(row, rest=False)}"
         for number in marks
-        if (row := source.mark(number))["n"] is not None
+        if (row := source.rows[number])["n"] is not None
     }

@@ -223,8 +223,20 @@ def test_the_cockpit_and_every_chart_whose_marks_open_are_made(name, tmp_path):
     widgets.cockpit(session, journeys)._ipython_display_()
     for chart in OPENINGS:
         given = {"events": log.events} if chart in OF_EVENTS else {}
-        given |= {"steps": ["make", "make"]} if chart == "funnel" else {}
-        widgets.linked_chart(session, journeys, chart, **given)._ipython_display_()
+        given |= (
+            {"steps": log.events["event"].unique().sort().to_list()[:2]}
+            if chart == "funnel"
+            else {}
+        )
+        made = widgets.linked_chart(session, journeys, chart, **given)
+        assert made.source.chart._repr_mimebundle_()
+        told = [
+            made.opener.receive({"kind": "open", "mark": mark})
+            for mark in range(min(len(made.value), 12))
+        ]
+        known = [row["n"] is not None for row in made.value[:12]]
+        assert [answer["kind"] == "drawer" for answer in told] == known
+        assert not walking.foreign([str(answer["text"]) for answer in told])
 
 
 @pytest.mark.slow

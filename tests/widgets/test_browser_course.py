@@ -22,7 +22,8 @@ SAID = ".engagekit-text"
 WORDS = (
     "() => Array.from(window.panel.node.querySelectorAll('.engagekit-text')).map(p => p.innerText)"
 )
-CHARTS = "() => Array.from(window.panel.node.querySelectorAll('[data-engagekit-chart]')).map(c => c.dataset.drawn || 'not')"
+# Those that are outputs; what a widget draws itself is tested with its marks.
+CHARTS = "() => Array.from(window.panel.node.querySelectorAll('[data-engagekit-chart]')).filter(c => !c.closest('.engagekit-desk')).map(c => c.dataset.drawn || 'not')"
 WIDE = """() => Array.from(window.panel.node.querySelectorAll('.jp-OutputArea-output, .jp-MarkdownOutput'))
     .filter(area => area.scrollWidth > area.clientWidth + 1).map(area => area.innerText.slice(0, 60))"""
 # The value of every control, what a ballot hides excepted.

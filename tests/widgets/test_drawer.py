@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import edge_logs
 import polars as pl
 import pytest
 
@@ -58,6 +59,15 @@ def test_as_many_users_are_behind_each_mark_as_the_chart_says(made, journeys, na
             rest = members(source, number, rest=True)
             assert rest.len() == row["of"] - row["n"]
             assert not set(rest) & set(members(source, number))
+
+
+def test_a_span_of_sign_ups_holds_both_of_its_ends():
+    log, journeys = edge_logs.made("ending action")
+    source = behind("loop", journeys)
+    row = source.mark(0)
+    ends = journeys.users.filter(pl.col("signed_up_at").is_in([row["since"], row["until"]]))
+    assert ends.height == 2
+    assert members(source, 0).len() + members(source, 0, rest=True).len() == row["of"]
 
 
 @pytest.mark.parametrize(("name", "by"), [("diagnosis", "plan"), ("heatmap", "plan"), ("curve", ["plan"])])  # fmt: skip

@@ -220,7 +220,7 @@ def test_the_cockpit_and_every_chart_whose_marks_open_are_made(name, tmp_path):
         tmp_path / "ws", events=log.events, users=log.users, definition=log.definition, as_of=log.as_of
     )  # fmt: skip
     session = ek.Session(team)
-    widgets.cockpit(session, journeys)._ipython_display_()
+    assert widgets.cockpit(session, journeys)._repr_mimebundle_()
     for chart in OPENINGS:
         given = {"events": log.events} if chart in OF_EVENTS else {}
         given |= (

@@ -42,6 +42,16 @@ SIDES = {
         "import polars as pl\n"
         f"journeys = ek.rollup(pl.scan_parquet(log), ek.Definition.load({str(SHARED / 'bench.toml')!r}))\n{ANSWERS}",
     ),
+    "engagekit, rollup alone": (
+        OURS,
+        "import polars as pl\n"
+        f"journeys = ek.rollup(pl.scan_parquet(log), ek.Definition.load({str(SHARED / 'bench.toml')!r}))\n",
+    ),
+    "engagekit, rollup of a relation in DuckDB": (
+        OURS
+        + "import duckdb\nconnection = duckdb.connect()\nconnection.execute('set threads=2')\n",
+        f"journeys = ek.rollup(connection.read_parquet(log), ek.Definition.load({str(SHARED / 'bench.toml')!r}))\n",
+    ),
     "engagekit, prepared on the way": (
         OURS + "import tempfile, shutil, polars as pl\nplace = tempfile.mkdtemp()\n",
         "ek.prepare_events(pl.scan_parquet(log), place + '/log', progress=False)\n"
@@ -116,7 +126,8 @@ def main(size: str, rounds: int, folder: Path) -> None:
     if size != "1m":
         sides.pop("pandas, the per-user table") if size == "100m" else None
     if size == "100m":
-        sides.pop("engagekit")  # a hundred million events are prepared first
+        for name in ("", ", rollup alone", ", rollup of a relation in DuckDB"):
+            sides.pop(f"engagekit{name}")  # a hundred million events are prepared first
     pythons = dict.fromkeys(sides, sys.executable)
     if os.environ.get("RETENTIONEERING_PYTHON") and size != "100m":
         sides["Retentioneering, segment_overview"] = RETENTIONEERING

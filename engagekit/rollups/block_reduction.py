@@ -98,9 +98,9 @@ def reduced(
     found = Found(
         never, never.copy(), never.copy(), never.copy(), none, none.copy(),
         np.zeros((count, definition.first_days), np.uint32),
-        Columns("i4 u2 i8 i8", len(order) * len(meanings.sides.lists)),
+        Columns("i4 u2 i8 i8", len(order)),
         Columns("i4 u4 i8 u4 u4", len(order)),
-        Columns("i4 u2 i4 i8 i8 u4", len(order) * len(meanings.roles.lists)),
+        Columns("i4 u2 i4 i8 i8 u4", len(order)),
     )  # fmt: skip
     low, high = (int(coded.at.min()), int(coded.at.max())) if len(coded.at) else (0, 0)
     frame = _Frame(low, (high - low).bit_length(), len(meanings.events).bit_length(), zone)

@@ -135,9 +135,16 @@ class Columns:
     def add(self, *columns: Numbers) -> None:
         """Put rows behind the others."""
         stop = self.rows + len(columns[0])
+        if stop > len(self._columns[0]):
+            self._columns = [self._wider(whole, stop) for whole in self._columns]
         for whole, column in zip(self._columns, columns, strict=True):
             whole[self.rows : stop] = column
         self.rows = stop
+
+    def _wider(self, whole: Numbers, least: int) -> Numbers:
+        found = np.empty(max(least, 2 * len(whole)), whole.dtype)
+        found[: self.rows] = whole[: self.rows]
+        return found
 
     def taken(self) -> list[Numbers]:
         """Hand over the columns, and keep none."""

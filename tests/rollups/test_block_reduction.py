@@ -18,7 +18,7 @@ from engagekit.instants import local_day
 from engagekit.journeys.schema import TABLES
 from engagekit.rollups import block_reduction, coded_log, id_lookup, remote
 from engagekit.rollups.engines import Engine
-from engagekit.rollups.id_lookup import Keys, Places
+from engagekit.rollups.id_lookup import Columns, Keys, Places
 from engagekit.rollups.user_properties import hidden
 
 MAKE = ek.Definition(signup="signup", activation="make", core="make")
@@ -247,6 +247,24 @@ def test_places_among_known_numbers(keys, ids):
     asked = np.array([*ids, *known], np.int64)
     found = Places(np.array(known, np.int64), len(asked)).of(asked)
     assert found.tolist() == [known.index(n) if n in keys else -1 for n in asked.tolist()]
+
+
+@given(st.lists(st.integers(0, 9), max_size=9), st.integers(0, 12))
+def test_columns_hold_what_was_added_also_beyond_their_room(counts, room):
+    columns, expected = Columns("i8 u2", room), []
+    for count in counts:
+        columns.add(np.arange(count), np.arange(count) + 7)
+        expected += range(count)
+    numbers, others = columns.taken()
+    assert numbers.tolist() == expected
+    assert others.tolist() == [number + 7 for number in expected]
+
+
+def test_an_event_may_mean_many_steps():
+    log = pl.DataFrame({"user_id": [1, 1], "event": ["signup", "make"], "at": pl.Series([0, 1]).cast(pl.Datetime("us"))})  # fmt: skip
+    steps = [ek.Step(f"Step {n}", reached="make", completed="make") for n in range(300)]
+    found = ek.rollup(log, ek.Definition(signup="signup", activation="make", core="make", steps=steps))  # fmt: skip
+    assert found.steps["step"].to_list() == list(range(300))
 
 
 def test_keys_of_one_kind_are_compared_with_a_second_hash_only_where_they_could_be_the_same():

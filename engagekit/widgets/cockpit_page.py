@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 import polars as pl
 
-from engagekit._base import LINK_NAMES, in_html
+from engagekit._base import LINK_NAMES, in_html, many
 from engagekit.definition import LINKS
 from engagekit.errors import EngagekitError, ParameterError
 from engagekit.journeys import MIN_GROUP, usual_period
@@ -174,8 +174,15 @@ class Cockpit:
         )
         loop, lines = behind("loop", self.journeys, answer=found), [found.sentence]
         more = [told for told in (self._supposed(lines), self._beside(targets, lines)) if told]
-        self._say(lines)
+        self._say([*lines, self._about()])
         return [(loop, _drawn(loop) | {"drags": True}), *[(None, told) for told in more]]
+
+    def _about(self) -> str:
+        """Say whom the page is about."""
+        only, named = (self.controls[name].value for name in ("filter", "group"))
+        return (
+            f"The page is about {many(self._users(self.journeys), 'user')}: {named}, among {only}."
+        )
 
     def _lay(self, first: list[tuple[Behind | None, dict[str, Any]]]) -> None:
         parts = [(part, self._pictured[name]) for name, part in self._parts.items()]

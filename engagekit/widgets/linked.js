@@ -244,7 +244,17 @@ function scripts(model) {
   return window.engagekitScripts;
 }
 
+// Arrows and letters pressed on a control are its own, and no commands to the notebook.
+function ownKeys() {
+  if (window.engagekitKeys) { return; }
+  window.engagekitKeys = true;
+  document.addEventListener("focusin", event => {
+    if (event.target.closest && event.target.closest(".engagekit-controls")) { event.target.setAttribute(OWN, "true"); }
+  }, true);
+}
+
 function render({model, el}) {
+  ownKeys();
   let open = [];
   const grid = tag("div", "", {class: "engagekit-desk"});
   el.append(grid);

@@ -62,7 +62,7 @@ def test_as_many_users_are_behind_each_mark_as_the_chart_says(made, journeys, na
 
 
 def test_a_span_of_sign_ups_holds_both_of_its_ends():
-    _log, journeys = edge_logs.made("ending action")
+    _, journeys = edge_logs.made("ending action")
     source = behind("loop", journeys)
     row = source.mark(0)
     ends = journeys.users.filter(pl.col("signed_up_at").is_in([row["since"], row["until"]]))

@@ -180,9 +180,10 @@ class Cockpit:
     def _about(self) -> str:
         """Say whom the page is about."""
         only, named = (self.controls[name].value for name in ("filter", "group"))
-        return (
-            f"The page is about {many(self._users(self.journeys), 'user')}: {named}, among {only}."
-        )
+        held = [f"{LINK_NAMES[link]} {c.value}%" for link, c in self.targets.items() if c.value]
+        aims = f"Targets: {', '.join(held)}." if held else "No targets are set."
+        users = many(self._users(self.journeys), "user")
+        return f"The page is about {users}: {named}, among {only}. {aims}"
 
     def _lay(self, first: list[tuple[Behind | None, dict[str, Any]]]) -> None:
         parts = [(part, self._pictured[name]) for name, part in self._parts.items()]

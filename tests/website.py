@@ -55,9 +55,11 @@ footer { color: var(--quiet); font-size: .9rem; padding: 2rem 1rem; }
 @media print { nav, footer { display: none; } }
 """
 # Prompts and numbers in exported notebooks are too pale to read.
-PROMPTS = """
-.jp-InputPrompt, .jp-OutputPrompt { color: #57606a !important; opacity: 1 !important; }
-.highlight .mf, .highlight .mi { color: #060 !important; }
+# Over pdoc's own: dark enough to be read, and links known by more than their color.
+PDOC_READABLE = """
+.pdoc .attr span, .pdoc .codehilite span, .pdoc .pdoc-code span, .pdoc code { color: #24292f !important; }
+.pdoc section a, .pdoc .attr a { text-decoration: underline !important; color: #0a58ca !important; }
+.pdoc .attr { overflow: visible !important; overflow-wrap: anywhere; }
 """
 
 
@@ -136,7 +138,17 @@ def functions(folder: Path) -> None:
     for page in folder.rglob("*.html"):
         # Where a class inherits from a private one, pdoc links to what it does not show.
         html = re.sub(r'<a href="[^"]*#_[^"]*">(.*?)</a>', r"\1", page.read_text(encoding="utf-8"))
-        page.write_text(html, encoding="utf-8")
+        page.write_text(_accessible(html), encoding="utf-8")
+
+
+def _accessible(html: str) -> str:
+    """Mend what pdoc leaves to a screen reader, to the keyboard and to the eye."""
+    html = re.sub(r'<a class="headerlink" href="#([^"]*)"></a>', r'<a class="headerlink" href="#\1" aria-label="Link to \1"></a>', html)  # fmt: skip
+    html = re.sub(
+        r"<(/?)h[56]\b", r"<\1h2", html
+    )  # sections of a docstring, right below the name's own heading
+    html = html.replace("<pre>", '<pre tabindex="0">')
+    return html.replace("</head>", f"<style>{PDOC_READABLE}</style></head>", 1)
 
 
 def notebooks(folder: Path) -> None:
@@ -150,7 +162,6 @@ def notebooks(folder: Path) -> None:
         html = page.read_text(encoding="utf-8")
         back = '<nav aria-label="Site" style="padding:.8rem 1rem"><a href="../course.html">The course</a> · <a href="../index.html">engagekit</a></nav>'
         html = re.sub(r"(<body[^>]*>)", rf"\1{back}", html, count=1)
-        html = html.replace("</head>", f"<style>{PROMPTS}</style></head>", 1)
         page.write_text(re.sub(r'(href="[\w-]+)\.ipynb', r"\1.html", html), encoding="utf-8")
 
 

@@ -140,6 +140,14 @@ def alone_html(spec: Mapping[str, Any]) -> str:
     return f"{chart_html(spec)}\n{_scripts()}"
 
 
+# Of an exported notebook: prompts and numbers dark enough to be read, links known by more than their color.
+_READABLE = """
+.jp-InputPrompt, .jp-OutputPrompt { color: #57606a !important; opacity: 1 !important; }
+.highlight .mf, .highlight .mi { color: #060 !important; }
+.jp-RenderedMarkdown a { text-decoration: underline !important; }
+"""
+
+
 def export_html(notebook: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
     """Write a notebook with its outputs as one HTML file that asks nothing of the internet.
 
@@ -167,6 +175,7 @@ def export_html(notebook: str | os.PathLike[str], path: str | os.PathLike[str]) 
     stored = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
     exporter = HTMLExporter(**_NOTHING_FROM_OUTSIDE)  # type: ignore[no-untyped-call]
     page, _ = exporter.from_notebook_node(stored)
+    page = page.replace("</head>", f"<style>{_READABLE}</style></head>", 1)
     write_whole(Path(path), page.replace('<script src=""></script>', "").encode())
 
 

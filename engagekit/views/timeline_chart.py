@@ -62,7 +62,7 @@ def timeline(days: pl.DataFrame, *, most: int = 200, notes: Sequence[Note] = ())
     there = {row["name"] for row in rows}
     order = [lane for lane in dict.fromkeys(words.LANES.values()) if lane in there]
     # Days are days wherever they are drawn, not midnights of the reader's own time zone.
-    x = alt.X("day:T", title=None, axis=alt.Axis(grid=True, tickCount=8, labelOverlap=True), scale=alt.Scale(type="utc", padding=10))  # fmt: skip
+    x = alt.X("day:T", title=None, axis=alt.Axis(grid=True, tickCount=8, labelOverlap=True, labelBound=True), scale=alt.Scale(type="utc", padding=10))  # fmt: skip
     told = tips(day="Day", days_in="Days since sign-up", kind="Kind", what="What", count="Times", note="Note")  # fmt: skip
     base = alt.Chart(data(rows), width=WIDTH + 150, height=LANE * max(len(order), 1))
     dots = base.mark_point(filled=True, opacity=0.85).encode(

@@ -137,7 +137,9 @@ def test_a_notebook_works_by_keyboard_and_remembers_all_after_a_restart(room, na
     if name == "06-prioritize":
         vote(room)
     for area, control in controls(room):
-        changes_the_words(room, area, control)
+        # A log of one's own is not brought in again by running a page, so nothing of it is kept.
+        if "Your log" not in area.inner_text():
+            changes_the_words(room, area, control)
     said, states = room.page.evaluate(WORDS), room.page.evaluate(STATES)
     if any("Run this notebook again" in text for text in said):
         run_all(room)

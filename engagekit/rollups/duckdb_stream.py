@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit.errors import EngagekitError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,8 +21,17 @@ def streamed(relation: Any) -> pl.LazyFrame | None:
     A connection has one result at a time, so no pass may begin before the one before has come to its end: whoever reads
     the frame must neither stop early nor ask two questions at once.
     """
-    if relation.aggregate("count(*)").fetchall()[0][0] > MOST:
-        return None
+    try:
+        if relation.aggregate("count(*)").fetchall()[0][0] > MOST:
+            return None
+        schema = pl.DataFrame(_of(relation, relation.columns).limit(0)).schema
+    except (
+        ModuleNotFoundError
+    ) as error:  # before 2.0 DuckDB hands over what it has through pyarrow alone
+        raise EngagekitError(
+            f"A log in this version of DuckDB comes over as Arrow tables, which need the package {error.name!r}; "
+            "install it, or engagekit[duckdb]."
+        ) from None
     from polars.io.plugins import register_io_source
 
     def source(
@@ -30,7 +41,6 @@ def streamed(relation: Any) -> pl.LazyFrame | None:
         for batch in _batches(_of(relation, names)):
             yield batch if predicate is None else batch.filter(predicate)
 
-    schema = pl.DataFrame(_of(relation, relation.columns).limit(0)).schema
     return register_io_source(source, schema=schema)
 
 

@@ -311,6 +311,7 @@ def test_the_cockpit_fills_the_page_follows_its_colors_and_opens(room, sample, w
     at_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
     room.page.keyboard.press("Home" if at_end else "End")
     room.page.wait_for_function("before => window.panel.node.querySelector('.engagekit-text').innerText !== before", arg=before)  # fmt: skip
+    room.page.wait_for_timeout(6_000)  # the charts are drawn anew after the words
     marks = chart_under_test(room, 0)
     assert len(marks) == 4
     room.page.locator('[data-chart-under-test] [data-engagekit-mark="1"]').focus()

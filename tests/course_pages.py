@@ -7,6 +7,7 @@ import html
 import json
 import os
 import re
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +111,7 @@ def _shell() -> Iterator[Any]:
     """Give the one shell of this process; charts hand over their words and numbers, undrawn: others test the drawing."""
     from IPython.core.interactiveshell import InteractiveShell
 
+    main = sys.modules["__main__"]  # which the shell puts its own in place of
     shell = InteractiveShell.instance()
     drawn, offline.mimebundle = offline.mimebundle, _undrawn
     try:
@@ -117,6 +119,7 @@ def _shell() -> Iterator[Any]:
     finally:
         offline.mimebundle = drawn
         InteractiveShell.clear_instance()
+        sys.modules["__main__"] = main
 
 
 def _undrawn(spec: Any, **_: Any) -> dict[str, str]:

@@ -124,8 +124,6 @@ def _ranked(rows: pl.DataFrame, role: str, taken: list[str]) -> list[tuple[int, 
             score = 100
         found.append((score, name))
     found.sort(key=lambda f: -f[0])
-    if found and found[0][0] == 100 and len(found) > 1:
-        return found  # ambiguous by content alone: all stand equal
     return found
 
 

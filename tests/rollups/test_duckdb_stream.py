@@ -1,0 +1,32 @@
+"""A relation of DuckDB as batches: whole, in order, with pyarrow and without; too large a log is left where it lies."""
+
+from __future__ import annotations
+
+import sys
+
+import polars as pl
+import pytest
+
+from engagekit.rollups import duckdb_stream
+
+duckdb = pytest.importorskip("duckdb")
+pytest.importorskip("pyarrow")
+
+
+@pytest.mark.parametrize("reader", ["pyarrow", "none"])
+def test_batches_together_are_the_relation(reader, monkeypatch):
+    relation = duckdb.connect().sql("select range as n from range(1000)")
+    monkeypatch.setattr(duckdb_stream, "BATCH", 100)
+    if reader == "none":
+        if duckdb.__version__ < "2":
+            pytest.skip("this DuckDB needs pyarrow")
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+    batches = list(duckdb_stream._batches(relation))
+    assert pl.concat(batches)["n"].to_list() == list(range(1000))
+
+
+def test_a_log_too_large_is_left_where_it_lies(monkeypatch):
+    relation = duckdb.connect().sql("select range as n from range(1000)")
+    assert duckdb_stream.streamed(relation).collect().height == 1000
+    monkeypatch.setattr(duckdb_stream, "MOST", 999)
+    assert duckdb_stream.streamed(relation) is None

@@ -65,5 +65,7 @@ def separator_of(path: Path, shown: str, skip: int = 0) -> str:
     try:
         counts = {mark: len(next(csv.reader([line], delimiter=mark), [])) for mark in ",;\t|"}
     except csv.Error as error:
-        raise EventLogError(f"the header of {shown!r} cannot be read: {error}.") from None
+        raise EventLogError(
+            f"the header of {shown!r} cannot be read: {str(error).split(' - ')[0]}. Is it a file of lines and columns?"
+        ) from None
     return max(counts, key=lambda mark: counts[mark])

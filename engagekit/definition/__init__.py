@@ -76,13 +76,9 @@ WHOLE_DAYS = (
     "burn_in_days",
     "recent_days",
 )
-HABIT_LADDER = (
-    7,
-    14,
-    31,
-    61,
-    91,
-)  # days: the habit window is the first at or above the usage interval
+# Days: the habit window is the first above the usage interval. Who comes every seventh day comes back after 7 x 24 hours, a
+# little sooner or later; a window of 7 days would leave out half of them.
+HABIT_LADDER = (7, 14, 31, 61, 91)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -388,7 +384,7 @@ class Definition:
     def resolved(self, usage_interval_days: float) -> Definition:
         """Fill the windows that are None from the product's usage interval (days)."""
         interval = self.usage_interval_days or usage_interval_days
-        fits = [d for d in HABIT_LADDER if d >= interval] or HABIT_LADDER[-1:]
+        fits = [d for d in HABIT_LADDER if d > interval] or HABIT_LADDER[-1:]
         habit = self.habit_days or fits[0]
         burn_in = 90 if self.burn_in_days is None and self.signup is None else self.burn_in_days
         return dataclasses.replace(

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from engagekit._base import ticking
@@ -314,6 +315,7 @@ class _Swept:
     left_out: Counter[tuple[str, str]]
     late: Numbers  # units that did what is telling before their sign-up
     strangers: pl.DataFrame
+    unannounced: tuple[int, int]
 
 
 def part_of(
@@ -337,7 +339,7 @@ def _reduced(task: _Task) -> Part:
     late = tables["users"]["activated_at"].gather(swept.late).null_count()
     ids = [owners.select("user_id").unique(), swept.strangers]
     forms = forms_of(pl.concat(ids, how="vertical_relaxed"))
-    return Part(tables, swept.left_out, late, forms)
+    return Part(tables, swept.left_out, late, forms, swept.unannounced)
 
 
 def _swept(task: _Task) -> _Swept:
@@ -366,7 +368,24 @@ def _gone_through(task: _Task, coded: Coded) -> _Swept:
     left_out[NO_SIGNUP if task.unit == "user" else NO_ACCOUNT, "users"] += strangers.height
     units = Units(signed_up, who.base["given"].to_numpy())
     found = reduced(coded, mine.order, mine.bits, units, meanings, definition, extent.zone)
-    return _Swept(who, found, meanings, left_out, mine.late, strangers)
+    new = _unannounced(task, coded, within, mine.strangers, who.nameless)
+    return _Swept(who, found, meanings, left_out, mine.late, strangers, new)
+
+
+def _unannounced(
+    task: _Task,
+    coded: Coded,
+    within: Numbers | None,
+    strangers: Numbers,
+    nameless: pl.DataFrame,
+) -> tuple[int, int]:
+    """Count the users without a sign-up by when they were first seen; see `Part`."""
+    if task.unit == "account" or not (len(strangers) or nameless.height):
+        return 0, 0
+    known = nameless.select(key=coded.keys.key()).to_series().to_numpy()
+    keys = np.concatenate([strangers, known])
+    later, last = coded_log.first_seen(coded, keys, within, task.extent.quarters)
+    return later - last, last
 
 
 def _signups(task: _Task, coded: Coded, within: Numbers | None) -> pl.DataFrame:

@@ -268,7 +268,9 @@ def _landed(
         at = pl.col("assigned_at").cast(pl.Int64).cast(AT)
         arms = tables["assigned"].with_columns(pl.col("user_id").cast(id_type), at)
         typed["users"] = with_arms(typed["users"], arms, on="user_id")
-    return Part(typed, left_out, int(tables["late"].item()), pl.DataFrame(schema=SCHEMA))
+    later, last = (int(count or 0) for count in tables["unannounced"].row(0))
+    new = (later - last, last) if unit == "user" else (0, 0)
+    return Part(typed, left_out, int(tables["late"].item()), pl.DataFrame(schema=SCHEMA), new)
 
 
 def _typed(table: pl.DataFrame, name: str, id_type: pl.DataType) -> pl.DataFrame:

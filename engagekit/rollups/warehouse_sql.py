@@ -237,7 +237,7 @@ def _reduced(
         tuple(own_properties(definition, () if people is None else people.columns)),
     )
     found = reduction(source, definition)
-    del found["late"]  # a question of rollup's own
+    del found["late"], found["unannounced"]  # questions of rollup's own
     too_soon = found.pop("too_soon").with_columns(reason=nw.lit(TOO_SOON), unit=nw.lit("events"))
     stray = [as_portable(frame) for frame in _stray(log, bounds, asked=asked)]
     reasons = [found.pop("left_out"), too_soon, *stray]

@@ -94,7 +94,12 @@ def test_windows_follow_the_usage_interval():
     ]
     assert found == [
         (7, 35, 30, (28, 42)),
-        (14, 70, 30, (28, 42)),  # who comes every seventh day comes after 7 days, so 7 would leave out half
+        (
+            14,
+            70,
+            30,
+            (28, 42),
+        ),  # who comes every seventh day comes after 7 days, so 7 would leave out half
         (14, 70, 30, (28, 42)),
         (31, 140, 62, (62, 93)),
         (31, 140, 62, (62, 93)),

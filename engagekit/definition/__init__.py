@@ -71,14 +71,8 @@ ONE_MATCHER = (
     "signup", "activation", "core", "feedback_asked", "feedback_given", "outreach", "errors", "support",
 )  # fmt: skip
 WHOLE_DAYS = (
-    "activation_days",
-    "habit_days",
-    "depth_days",
-    "advocacy_days",
-    "depth_within_days",
-    "burn_in_days",
-    "recent_days",
-)
+    "activation_days", "habit_days", "depth_days", "advocacy_days", "depth_within_days", "burn_in_days", "recent_days",
+)  # fmt: skip
 HABIT_LADDER = (
     7,
     14,

@@ -78,7 +78,8 @@ def rollup(
     """Reduce an event log to journeys: what each user did, as far as the answers need it.
 
     signed_up_at = users.signed_up_at, else the first sign-up event;
-    counted are the events with signed_up_at <= at < as_of.
+    counted are the events with signed_up_at <= at < as_of, and as at the sign-up those that the definition's
+    ``clock_tolerance`` lets lie before it.
 
     Parameters
     ----------

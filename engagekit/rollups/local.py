@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from engagekit._base import ticking
+from engagekit.definition import microseconds_of
 from engagekit.errors import EngagekitWarning
 from engagekit.ingest import Occurrences, forms_of, missing_events, normal_form, outskirts, respelt
 from engagekit.instants import Instant, beside_log
@@ -361,7 +362,8 @@ def _gone_through(task: _Task, coded: Coded) -> _Swept:
     who = members(signups, task.people, definition, extent, unit=task.unit)
     meanings = meanings_of(definition, coded)
     signed_up = who.base["signed_up_at"].to_physical().to_numpy()
-    mine = owned(coded, who.owners, signed_up, meanings.telling, within)
+    since = signed_up - microseconds_of(definition.clock_tolerance)
+    mine = owned(coded, who.owners, since, meanings.telling, within)
     strangers = _strangers(task, coded, mine.strangers)
     left_out = who.left_out.copy()
     left_out[TOO_SOON, "events"] += mine.too_soon
@@ -416,7 +418,7 @@ def _with_columns(task: _Task, users: pl.DataFrame, owners: pl.DataFrame) -> pl.
         users = with_arms(users.with_row_index("u"), arms, on="u").drop("u")
     users = with_properties(users, task.people, unit=task.unit)
     if task.own:
-        values = first_values(task.log, owners, task.own, task.extent.end)
+        values = first_values(task.log, owners, task.own, task.extent.end, task.definition)
         users = with_values(users, values, task.own)
     return users
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import narwhals as nw
 
+from engagekit.definition import microseconds_of
 from engagekit.journeys import early_names
 from engagekit.matchers import Not, as_matches, goals
 from engagekit.rollups.population import (
@@ -47,6 +48,9 @@ class Source:
     unit: str
     kept: Callable[[Lazy], Lazy]
     own: tuple[str, ...] = ()  # event properties that become the user's
+    dated: Callable[[Lazy], Lazy] | None = (
+        None  # tells the day anew where ``moved`` is 1, unless a log only knows days
+    )
 
 
 def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
@@ -56,10 +60,9 @@ def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
     log = log.drop("start_t", "end_t")
     base, owners, left_out, unannounced = _members(log, source, definition)
     events = source.kept(log.join(owners, on="user_id", how="inner"))
-    known = (
-        events.filter(nw.col("t") >= nw.col("s_t")).drop("user_id").rename({"unit_id": "user_id"})
-    )
-    before = events.filter(nw.col("t") < nw.col("s_t"))
+    told = _tolerated(events, source, definition)
+    known = told.filter(nw.col("t") >= nw.col("s_t")).drop("user_id").rename({"unit_id": "user_id"})
+    before = told.filter(nw.col("t") < nw.col("s_t"))
     telling = before.filter(
         (_flag(hit(definition.activation)) == 1) | (_flag(hit(definition.core)) == 1)
     )
@@ -80,6 +83,16 @@ def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
         "late": late.select(count=nw.len()),
         "unannounced": unannounced,
     }
+
+
+def _tolerated(events: Lazy, source: Source, definition: Definition) -> Lazy:
+    """Have what comes a little before its unit's sign-up count as at it."""
+    lag = microseconds_of(definition.clock_tolerance)
+    if not lag or source.dated is None:
+        return events
+    t, s_t = nw.col("t"), nw.col("s_t")
+    marked = events.with_columns(moved=_flag((t < s_t) & (t >= s_t - lag)))
+    return source.dated(marked.with_columns(t=nw.when(nw.col("moved") == 1).then(s_t).otherwise(t)))
 
 
 def _assigned(events: Lazy, experiment: Assignment) -> Lazy:

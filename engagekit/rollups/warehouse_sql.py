@@ -14,6 +14,7 @@ from engagekit.rollups.population import EARLY, LATE
 from engagekit.rollups.sql_dialects import (
     DAY_US,
     DIALECTS,
+    dated,
     ibis,
     instant,
     micros,
@@ -227,7 +228,7 @@ def _reduced(
     told = (
         None if people is None else as_portable(_told(people, dialect, unit, dates_only=dates_only))
     )
-    limits = as_portable(bounds)
+    limits, zone = as_portable(bounds), definition.timezone
     source = Source(
         as_portable(log),
         told,
@@ -235,6 +236,7 @@ def _reduced(
         unit,
         lambda same: same,
         tuple(own_properties(definition, () if people is None else people.columns)),
+        None if dates_only else lambda frame: as_portable(dated(frame.to_native(), dialect, zone)),
     )
     found = reduction(source, definition)
     del found["late"], found["unannounced"]  # questions of rollup's own

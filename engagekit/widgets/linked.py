@@ -15,9 +15,10 @@ import anywidget
 import traitlets
 
 from engagekit.errors import EngagekitError
-from engagekit.views import chart_identity, drawing_script
+from engagekit.views import chart_html, chart_identity, drawing_script
 from engagekit.widgets.behind import Behind, behind
 from engagekit.widgets.drawer import answered, counts, narrowed, spoken
+from engagekit.widgets.panel import NEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -140,6 +141,13 @@ class LinkedChart:
             self._shown.update(source.chart)
         told = {"id": chart_identity(source.chart), "name": source.name, "marks": marks_of(source)}
         self.opener.lay([source], [told])
+
+    def __repr__(self) -> str:
+        """Say which chart it is, and where its marks open: this is read outside of Jupyter."""
+        return f"{self.source.name} ({NEEDS})"
+
+    def _repr_html_(self) -> str:
+        return f"{chart_html(self.source.chart.to_dict())}<p>{NEEDS}</p>"
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

@@ -27,6 +27,7 @@ OWN_KEYS = (
     " { event.target.setAttribute('data-lm-suppress-shortcuts', 'true'); } }), true);</script>"
 )
 WARNED = "display:block;border:2px solid #D55E00;padding:4px 8px;margin:0 0 6px;font-size:15px"
+NEEDS = "Controls work in Jupyter only; engagekit lab opens it."
 FRAME = w.Layout(border_left=ACCENT, padding="0 0 2px 12px")
 
 
@@ -40,7 +41,7 @@ class Shown:
     warning: str = ""  # what to see before the text
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Panel:
     """Controls over one function and one chart; as the last line of a cell it shows itself.
 
@@ -133,6 +134,13 @@ class Panel:
         self.shown = replace(self.shown, text=text)
         if self._text is not None:
             self._text.update(_as_html(text, self.shown.warning))
+
+    def __repr__(self) -> str:
+        """Say what it answers, and where the controls work: this is read outside of Jupyter."""
+        return f"{self.text} ({NEEDS})"
+
+    def _repr_html_(self) -> str:
+        return f"{_as_html(self.shown.text, self.shown.warning).data}<p>{NEEDS}</p>"
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

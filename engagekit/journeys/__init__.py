@@ -6,6 +6,7 @@ from engagekit.journeys import storage
 from engagekit.journeys.assigned import ASSIGNED
 from engagekit.journeys.clock import MILLION, at_instant, days_until, product_clock, up_to
 from engagekit.journeys.coverage import FIRST_EVENT, NOT_DEFINED, Basis, basis
+from engagekit.journeys.cutting import known_then
 from engagekit.journeys.day_arrays import places
 from engagekit.journeys.days import on_advanced_days, on_days, silence_days
 from engagekit.journeys.facts import (
@@ -83,6 +84,7 @@ __all__ = [
     "gathered",
     "group_names",
     "interval_of",
+    "known_then",
     "landed",
     "late_counted",
     "late_of",

@@ -112,7 +112,12 @@ def _days(journeys: Journeys, chosen: Flags, moment: int) -> DayArrays:
     times[cut] = times_done_before(days.among(cut), moment)
     first, span = days.first[cut], days.last[cut] - days.first[cut]
     last[cut] = first + span * (times[cut] - 1) // np.maximum(days.times[cut] - 1, 1)
-    columns = {"user": number[days.user], "role": days.role, "day": days.day, "first": days.first}
+    columns: dict[str, Any] = {
+        "user": number[days.user],
+        "role": days.role,
+        "day": days.day,
+        "first": days.first,
+    }
     return DayArrays(columns | {"last": last, "times": times}, days.roles)
 
 

@@ -123,7 +123,7 @@ def _day_arrays(journeys: Journeys) -> DayArrays:
     )
     user, known = places(days["user_id"], everybody(journeys))
     roles = sorted(days["role"].drop_nulls().unique())
-    columns = {
+    columns: dict[str, Any] = {
         "user": user.astype(np.int32),
         "role": days["role"].cast(pl.Enum(roles)).to_physical().to_numpy().astype(np.int16),
         "day": days["day"].to_physical().to_numpy(),

@@ -12,6 +12,7 @@ import polars as pl
 from engagekit.instants import AT, last_day
 from engagekit.journeys.clock import clock_from
 from engagekit.journeys.day_arrays import (
+    DAY_ARRAYS,
     NEVER,
     DayArrays,
     day_arrays,
@@ -82,7 +83,7 @@ def known_then(
         ),  # few answers ask for it, and those that do not shall not pay for planning it
     }
     then = replace(journeys, **cut, as_of=at, clock=_clock(journeys, chosen, at))
-    kept_of(then)["day arrays"] = days
+    kept_of(then)[DAY_ARRAYS] = days
     return then
 
 

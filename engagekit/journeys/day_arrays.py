@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NEVER = -(2**63)  # an instant that never came
 ADVANCED = "advanced:"
+DAY_ARRAYS = "day arrays"  # under which they are kept
 
 
 class _Gathered(dict[str, Any]):
@@ -110,7 +111,7 @@ class DayArrays:
 
 def day_arrays(journeys: Journeys) -> DayArrays:
     """Take the days of journeys as arrays; kept with them."""
-    return once(journeys, "day arrays", _day_arrays)
+    return once(journeys, DAY_ARRAYS, _day_arrays)
 
 
 def _day_arrays(journeys: Journeys) -> DayArrays:

@@ -124,11 +124,18 @@ def _pairs(table: pl.DataFrame, step: int, keys: list[str], terms: Terms) -> pl.
 def _calendar_hits(
     returning: pl.LazyFrame, begun: pl.DataFrame, keys: list[str], terms: Terms
 ) -> pl.LazyFrame:
-    active = _active(returning, keys, terms)
-    if terms.mode == "on_or_after":
-        active = active.group_by(keys).agg(pl.col("index").max())
-    pairs = active.join(begun.lazy(), on=keys, how="inner")
     k = (pl.col("index") - pl.col("cohort")).cast(pl.Int64).alias("k")
+    index = period_index(pl.col("at"), terms.calendar).alias("index")
+    if terms.mode == "on_or_after" and terms.min_times == 1:
+        active = returning.group_by(keys).agg(index.max())
+    elif terms.mode == "on_or_after":
+        active = _active(returning, keys, terms).group_by(keys).agg(pl.col("index").max())
+    else:
+        # Each has one start here: joined first, the returns of others' groups are gone before they are told apart.
+        pairs = returning.select(*keys, index).join(begun.lazy(), on=keys, how="inner")
+        shown = pairs.select(*keys, "cohort", k).filter(_shown(terms))
+        return _often_enough(shown, terms)
+    pairs = active.join(begun.lazy(), on=keys, how="inner")
     return pairs.select(*keys, "cohort", k).filter(_shown(terms))
 
 

@@ -10,7 +10,7 @@ from engagekit._base import period_index
 from engagekit.cohorts.rolling_windows import span, ticks
 from engagekit.cohorts.starts import held
 from engagekit.instants import AT
-from engagekit.journeys import on_days
+from engagekit.journeys import DAY_ARRAYS, day_arrays, made, on_days
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,12 +37,35 @@ def first_signup(journeys: Journeys, terms: Terms) -> int | None:
 def core_hits(journeys: Journeys, begun: pl.DataFrame, terms: Terms) -> pl.LazyFrame:
     """Find the periods in which users did the core action: their keys, `cohort` and `k` (from 1, or 0 where asked), each once."""
     keys = [c for c in begun.columns if c != "tick"]
+    if terms.rolling and "_group" not in keys and made(journeys, DAY_ARRAYS):
+        return _neighbors(journeys, begun, terms)
     days = on_days(journeys, "core").join(begun.lazy(), on="user_id", how="inner")
     hits = _rolling(days, keys, terms) if terms.rolling else _calendar(days, keys, terms)
     late_enough = pl.col("k") >= (0 if terms.period_zero == "returned" else 1)
     if terms.mode == "on":
         late_enough &= pl.col("k") <= terms.last
     return hits.filter(late_enough).unique()
+
+
+def _neighbors(journeys: Journeys, begun: pl.DataFrame, terms: Terms) -> pl.LazyFrame:
+    """Find the same from arrays of days that are there already, where periods of a user stand in order."""
+    import numpy as np
+
+    core = day_arrays(journeys).of("core")
+    core = core.among(core.user < begun.height)  # not the late, who stand behind the users
+    tick = begun["tick"].to_numpy()[core.user]
+    first, last = ((at - tick) // span(terms) for at in (core.first, core.last))
+    between = np.flatnonzero((last - first >= 2) & (core.times >= 3))
+    user = np.append(np.repeat(core.user, 2), core.user[between])
+    k = np.append(np.stack([first, last], axis=1).ravel(), first[between] + 1)
+    if len(between):
+        order = np.lexsort((k, user))
+        user, k = user[order], k[order]
+    kept = (k >= 1) & ((k <= terms.last) | (terms.mode != "on"))
+    user, k = user[kept], k[kept]
+    new = np.append(True, (user[1:] != user[:-1]) | (k[1:] != k[:-1]))[: len(user)]
+    rows: pl.DataFrame = begun.select("user_id", "cohort")[user[new]]
+    return rows.with_columns(k=pl.Series(k[new], dtype=pl.Int64)).lazy()
 
 
 def _calendar(days: pl.LazyFrame, keys: Sequence[str], terms: Terms) -> pl.LazyFrame:

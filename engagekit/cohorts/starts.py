@@ -130,16 +130,16 @@ def _first_starts(
     log: pl.LazyFrame, mask: pl.Expr, by: Sequence[str], terms: Terms
 ) -> pl.DataFrame:
     """Find each user's first event of the log, where it is one meant; events of one instant count alike."""
-    if terms.cohorts == "first_ever":
-        times = [pl.col("at").filter(mask).min(), pl.col("at").min().alias("first")]
-    else:
-        log, times = log.filter(mask), [pl.col("at").min()]
-    found = log.group_by("user_id", *held(by)).agg(times).collect(engine="streaming")
-    if by or "first" in found.columns:
-        first = pl.col("first" if "first" in found.columns else "at").min()
-        found = found.filter(pl.col("at") == first.over("user_id"))
+    if terms.cohorts != "first_ever":
+        log, mask = log.filter(mask), pl.lit(value=True)
+    first = log.group_by("user_id").agg(pl.col("at").min()).collect(engine="streaming")
+    if by or terms.cohorts == "first_ever":
+        # One row per user is found first: one per user and group would be many times as many.
+        rows = log.filter(mask).select("user_id", *held(by), "at")
+        meant = rows.join(first.lazy(), on=["user_id", "at"], how="semi").unique()
+        first = meant.collect(engine="streaming")
     names = [f"by:{name}" for name in by]
-    return found.select("user_id", *names, *_placed(pl.col("at"), terms))
+    return first.select("user_id", *names, *_placed(pl.col("at"), terms))
 
 
 def _of_the_same_names(log: pl.LazyFrame, matcher: Matcher | pl.Expr | None) -> pl.LazyFrame:

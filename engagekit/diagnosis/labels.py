@@ -21,6 +21,7 @@ from engagekit.journeys import (
     facts_of,
     gathered,
     group_names,
+    once,
     rhythm_before,
     windows_of,
 )
@@ -271,10 +272,17 @@ def diagnose(
     """
     groups = group_names(journeys, by, taken=[*ANSWER, *ON_THE_WAY])
     since = recent_since(journeys, recent)
-    users = gathered(journeys, _users_of(journeys, groups, since, people=people))
     if people:
+        users = gathered(journeys, _users_of(journeys, groups, since, people=True))
         return _in_order(users.collect(), groups)
-    users = users.collect().lazy()
+    if groups:
+        return _counted(journeys, groups, since)
+    # What prioritize says of drift is from this table, too.
+    return once(journeys, ("diagnosis", since), lambda whole: _counted(whole, [], since)).clone()
+
+
+def _counted(journeys: Journeys, groups: list[str], since: datetime | None) -> pl.DataFrame:
+    users = gathered(journeys, _users_of(journeys, groups, since, people=False)).collect().lazy()
     place = [*groups, "label"]
     at_steps = users.drop_nulls("step").group_by(*place, "step").agg(pl.len().alias("_at_step"))
     asked = [

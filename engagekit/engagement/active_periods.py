@@ -48,7 +48,7 @@ STATES = ("new", "returning", "resurrecting", "dormant")
 class _Activity:
     """Who was active when: `periods` has `user_id, index, times`; rows run from period `first` to `last`."""
 
-    periods: pl.DataFrame
+    periods: pl.LazyFrame
     calendar: Calendar
     first: int
     last: int
@@ -329,14 +329,15 @@ def _split(
     """Answer for each value of `by` over the same periods; its columns stand first."""
     if not names:
         return answer(whole)
-    kinds = {name: whole.periods.schema[name] for name in names}
+    periods = whole.periods.collect(engine="streaming")
+    kinds = {name: periods.schema[name] for name in names}
     parts = []
-    for value in whole.periods.select(names).unique().sort(names, nulls_last=True).iter_rows():
+    for value in periods.select(names).unique().sort(names, nulls_last=True).iter_rows():
         key = pl.DataFrame([value], schema=kinds, orient="row")
-        mine = whole.periods.join(key, on=names, how="semi", nulls_equal=True).drop(names)
+        mine = periods.join(key, on=names, how="semi", nulls_equal=True).drop(names).lazy()
         found = answer(replace(whole, periods=mine))
         parts.append(key.join(found, how="cross", maintain_order="left_right"))
-    empty = answer(replace(whole, periods=whole.periods.drop(names).clear())).clear()
+    empty = answer(replace(whole, periods=periods.drop(names).clear().lazy())).clear()
     return pl.concat(parts) if parts else pl.DataFrame(schema=kinds | dict(empty.schema))
 
 
@@ -379,21 +380,20 @@ def _activity(
     if since is not None and dates_only:
         since = clock_time(since, local)
     known, end = body_of(log, since=since, as_of=end, dates_only=dates_only)
-    periods = (
-        known.filter(chosen(event))
-        .group_by(*by, "user_id", period_index(pl.col("at"), calendar).alias("index"))
-        .agg(pl.len().alias("times"))
-        .collect(engine="streaming")
-    )
-    first = periods.select(pl.col("index").min()).item()
+    meant = known.filter(chosen(event))
+    periods = meant.group_by(*by, "user_id", period_index(pl.col("at"), calendar).alias("index"))
+    counted = periods.agg(pl.len().alias("times"))
     last = last_index(end, calendar)
-    if since is not None:
+    if since is None:
+        begun = meant.select(period_index(pl.col("at").min(), calendar))
+        first = begun.collect(engine="streaming").item()
+    else:
         first = since_index(since, calendar)
         if first > last:
             raise ParameterError(
                 f"since is {since!s}, but the data end at {end:%Y-%m-%d %H:%M} (UTC); give an earlier since, or a later as_of."
             )
-    return _Activity(periods, calendar, last + 1 if first is None else first, last, end)
+    return _Activity(counted, calendar, last + 1 if first is None else first, last, end)
 
 
 def _states(activity: _Activity) -> pl.DataFrame:
@@ -408,7 +408,8 @@ def _states(activity: _Activity) -> pl.DataFrame:
         .then(pl.lit("returning"))
         .otherwise(pl.lit("resurrecting"))
     )
-    active = activity.periods.sort("user_id", "index").with_columns(
+    periods = activity.periods.select("user_id", "index").collect(engine="streaming")
+    active = periods.sort("user_id", "index").with_columns(
         state.alias("state"), (after == index + 1).fill_null(value=False).alias("comes_again")
     )
     quiet = active.filter(~pl.col("comes_again")).with_columns(
@@ -428,4 +429,5 @@ def _intervals(
     enough = pl.col("times").is_between(at_least or 1, at_most or pl.col("times"))
     if at_least is not None or at_most is not None:
         times = times.filter(enough)
-    return times.group_by("user_id").agg(pl.len().cast(pl.Int64).alias("intervals"))
+    counts = times.group_by("user_id").agg(pl.len().cast(pl.Int64).alias("intervals"))
+    return counts.collect(engine="streaming")

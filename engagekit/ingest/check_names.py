@@ -70,17 +70,18 @@ def _commonest(counts: dict[str, int]) -> str:
 def _undone(log: pl.LazyFrame, definition: Definition, counts: dict[str, int]) -> Finding:
     meant = definition.matchers()
     schema = log.collect_schema()
-    # What asks for a property there is not, or for a text where numbers are, can be true of no event.
+    # A bare name that occurs was done. What asks for a property there is not, or for a text where numbers are, can be
+    # true of no event.
+    asking = {role: matcher for role, matcher in meant.items() if property_names(matcher)}
     known = {
         r: m
-        for r, m in meant.items()
+        for r, m in asking.items()
         if all(c in schema for c in property_names(m)) and not condition_faults(schema, [m])
     }
-    done = log.select(
-        matches(m, any_part=True).any().alias(role) for role, m in known.items()
-    ).collect()
+    found = [matches(m, any_part=True).any().alias(role) for role, m in known.items()]
+    done = log.select(found).collect() if found else pl.DataFrame()
     never = [role for role in known if not (done.height and done[role].item())]
-    never += [role for role in meant if role not in known]
+    never += [role for role in asking if role not in known]
     # A role all of whose names are unknown is told already, as unknown.
     never = [r for r in never if any(name in counts for name in event_names(meant[r]))]
     return Finding(

@@ -225,7 +225,10 @@ def _alias(rows: pl.LazyFrame, schema: Mapping[str, Any], reading: Reading) -> l
 
 
 def _required(schema: Mapping[str, Any], reading: Reading, role: str) -> pl.Expr:
-    value = nested_fields.first_of(schema, reading.places[role])
+    places = reading.places[role]
+    known = [place for place in places if nested_fields.value_at(schema, place) is not None]
+    # What stands for nothing is taken out of times anyhow, where they are written as text.
+    value = nested_fields.first_of(schema, known, blanks=role == "at" and len(known) == 1)
     if value is None:
         raise KeyError(role)  # never: missing columns are refused before
     return value

@@ -224,12 +224,14 @@ def id_faults(
     profile: dict[str, Any], log: pl.LazyFrame, reading: Reading, where: Where
 ) -> list[str]:
     """Say that ids are written as whole numbers and as decimals."""
-    if not (profile["decimal ids"] and profile["whole ids"]):
+    if not profile["decimal ids"]:
         return []
     kinds = []
     for pattern in (r"^\d+$", r"^\d+\.0$"):
         rows = log.filter(pl.col("user_id").str.contains(pattern)).head(1)
-        kinds.append(rows.select("user_id").collect().item())
+        kinds += rows.select("user_id").collect().to_series().to_list()
+    if len(kinds) < 2:
+        return []
     there = where(log, pl.col("user_id").str.contains(r"^\d+\.0$"), 1).rsplit(":", 1)[0]
     whole, decimal = private(repr(kinds[0]), "'7'"), private(repr(kinds[1]), "'7.0'")
     return [

@@ -400,8 +400,7 @@ def _profile(log: pl.LazyFrame, reading: Reading) -> dict[str, Any]:
         pl.col("event").count().alias("event"),
         (pl.col("at").is_not_null() | pl.col(RAW).is_not_null()).sum().alias("at"),
         pl.all_horizontal(pl.col("user_id", "event", "at", RAW).is_null()).sum().alias("blank"),
-        user.str.contains(r"^\d+\.0$").sum().alias("decimal ids"),
-        user.str.contains(r"^\d+$").sum().alias("whole ids"),
+        user.str.ends_with(".0").any().alias("decimal ids"),  # perhaps; patterns cost twice as much
     ]
     parts += column_mapping.type_facts(log, reading.keep)
     return log.select(parts).collect().row(0, named=True)

@@ -6,7 +6,8 @@ from engagekit.journeys import storage
 from engagekit.journeys.assigned import ASSIGNED
 from engagekit.journeys.clock import MILLION, at_instant, days_until, product_clock, up_to
 from engagekit.journeys.coverage import FIRST_EVENT, NOT_DEFINED, Basis, basis
-from engagekit.journeys.day_arrays import places
+from engagekit.journeys.cutting import known_then
+from engagekit.journeys.day_arrays import DAY_ARRAYS, day_arrays, places
 from engagekit.journeys.days import on_advanced_days, on_days, silence_days
 from engagekit.journeys.facts import (
     ANSWER_DAYS,
@@ -19,7 +20,7 @@ from engagekit.journeys.facts import (
 )
 from engagekit.journeys.gaps import interval_of, own_intervals
 from engagekit.journeys.groups import MIN_GROUP, check_journeys, group_names, names_and_faults
-from engagekit.journeys.kept import ONLY_JUDGED_BY, once
+from engagekit.journeys.kept import ONLY_JUDGED_BY, made, once
 from engagekit.journeys.recent_days import RECENT_DAYS, recent_start
 from engagekit.journeys.resolving import Counts, counts_of, late_counted, resolved, set_apart
 from engagekit.journeys.rhythm import sorted_within
@@ -51,6 +52,7 @@ __all__ = [
     "ANSWER_DAYS",
     "ASSIGNED",
     "DAYS",
+    "DAY_ARRAYS",
     "EARLY",
     "EARLY_EVENTS",
     "FACTS",
@@ -76,6 +78,7 @@ __all__ = [
     "check_journeys",
     "clock_before",
     "counts_of",
+    "day_arrays",
     "days_until",
     "early_names",
     "facts_of",
@@ -83,10 +86,12 @@ __all__ = [
     "gathered",
     "group_names",
     "interval_of",
+    "known_then",
     "landed",
     "late_counted",
     "late_of",
     "left_out_of",
+    "made",
     "names_and_faults",
     "on_advanced_days",
     "on_days",

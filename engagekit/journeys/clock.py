@@ -128,21 +128,19 @@ def clock_from(first: date, active: Sequence[int]) -> pl.DataFrame:
 
 def weighed(day: pl.Series, active: pl.Series) -> pl.DataFrame:
     """Say what each of consecutive days weighs."""
-    a = active.cast(pl.Int64).alias("active")
-    place = pl.int_range(pl.len())
-    first = (place - AROUND).clip(0)
-    last = (place + AROUND).clip(None, pl.len() - 1)
-    before = pl.lit(pl.concat([pl.Series([0]), a.cum_sum()]))
-    around, days = before.gather(last + 1) - before.gather(first), last - first + 1
+    import numpy as np
+
+    a = active.cast(pl.Int64).to_numpy()
+    place = np.arange(len(a))
+    first = np.maximum(place - AROUND, 0)
+    last = np.minimum(place + AROUND, len(a) - 1)
+    before = np.append(0, np.cumsum(a))
+    around, days = before[last + 1] - before[first], last - first + 1
     # (a + 3) / (around / days + 3) in whole millionths, rounded half up.
-    above, below = (pl.col("active") + PRIOR) * days * MILLION, around + PRIOR * days
+    above, below = (a + PRIOR) * days * MILLION, around + PRIOR * days
     millionths = (2 * above + below) // (2 * below)
-    return pl.DataFrame([day.alias("day"), a]).select(
-        "day",
-        "active",
-        (around / days).cast(pl.Float64).alias("expected"),
-        (millionths / MILLION).alias("weight"),
-    )
+    columns = {"active": a, "expected": around / days, "weight": millionths / MILLION}
+    return pl.DataFrame({"day": day} | columns, schema=CLOCK)
 
 
 def up_to(clock: pl.DataFrame, day: pl.Expr) -> pl.Expr:

@@ -11,6 +11,8 @@ from engagekit.journeys.kept import once
 from engagekit.journeys.schema import EARLY_EVENTS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -21,31 +23,69 @@ if TYPE_CHECKING:
 
 NEVER = -(2**63)  # an instant that never came
 ADVANCED = "advanced:"
+DAY_ARRAYS = "day arrays"  # under which they are kept
+
+
+class _Gathered(dict[str, Any]):
+    """Some rows of columns, each gathered when it is first looked at: most questions look at two or three."""
+
+    def __init__(self, whole: Mapping[str, NDArray[Any]], rows: NDArray[Any]) -> None:
+        super().__init__()
+        self._whole, self._rows = whole, rows
+
+    def __missing__(self, name: str) -> NDArray[Any]:
+        self[name] = found = self._whole[name].take(self._rows)
+        return found
 
 
 @dataclass(frozen=True)
 class DayArrays:
-    """One row per user, role and local day, sorted so.
+    """One row per user, role and local day, sorted so; its columns by name.
 
     - `user`: the place among `users`, and after them `late`;
     - `role`: the place in `roles`; `day`: days since 1970;
     - `first`, `last`: instants in microseconds; `times`.
     """
 
-    user: NDArray[np.int32]
-    role: NDArray[np.int16]
-    day: NDArray[np.int32]
-    first: Ints
-    last: Ints
-    times: Ints
+    columns: Mapping[str, NDArray[Any]]
     roles: tuple[str, ...]
+
+    @property
+    def user(self) -> NDArray[np.int32]:
+        """Whose row it is."""
+        return self.columns["user"]
+
+    @property
+    def role(self) -> NDArray[np.int16]:
+        """What was done."""
+        return self.columns["role"]
+
+    @property
+    def day(self) -> NDArray[np.int32]:
+        """On which local day."""
+        return self.columns["day"]
+
+    @property
+    def first(self) -> Ints:
+        """When first on it."""
+        return self.columns["first"]
+
+    @property
+    def last(self) -> Ints:
+        """When last on it."""
+        return self.columns["last"]
+
+    @property
+    def times(self) -> Ints:
+        """How often."""
+        return self.columns["times"]
 
     def among(self, rows: NDArray[Any]) -> DayArrays:
         """Keep some rows, by their places or by a flag each."""
-        return DayArrays(
-            self.user[rows], self.role[rows], self.day[rows],
-            self.first[rows], self.last[rows], self.times[rows], self.roles,
-        )  # fmt: skip
+        import numpy as np
+
+        places = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        return DayArrays(_Gathered(self.columns, places), self.roles)
 
     def of(self, role: str) -> DayArrays:
         """Keep the rows of one role."""
@@ -71,7 +111,7 @@ class DayArrays:
 
 def day_arrays(journeys: Journeys) -> DayArrays:
     """Take the days of journeys as arrays; kept with them."""
-    return once(journeys, "day arrays", _day_arrays)
+    return once(journeys, DAY_ARRAYS, _day_arrays)
 
 
 def _day_arrays(journeys: Journeys) -> DayArrays:
@@ -84,15 +124,15 @@ def _day_arrays(journeys: Journeys) -> DayArrays:
     )
     user, known = places(days["user_id"], everybody(journeys))
     roles = sorted(days["role"].drop_nulls().unique())
-    made = DayArrays(
-        user.astype(np.int32),
-        days["role"].cast(pl.Enum(roles)).to_physical().to_numpy().astype(np.int16),
-        days["day"].to_physical().to_numpy(),
-        instants(days["first_at"]),
-        instants(days["last_at"]),
-        days["times"].cast(pl.Int64).to_numpy(),
-        tuple(roles),
-    )
+    columns: dict[str, Any] = {
+        "user": user.astype(np.int32),
+        "role": days["role"].cast(pl.Enum(roles)).to_physical().to_numpy().astype(np.int16),
+        "day": days["day"].to_physical().to_numpy(),
+        "first": instants(days["first_at"]),
+        "last": instants(days["last_at"]),
+        "times": days["times"].cast(pl.Int64).to_numpy(),
+    }
+    made = DayArrays(columns, tuple(roles))
     if not known.all():
         made = made.among(known)
     return made if _in_order(made) else made.among(np.lexsort((made.day, made.role, made.user)))

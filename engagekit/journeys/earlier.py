@@ -24,8 +24,7 @@ def tables_before(
     tables: Mapping[str, Frame], moment: datetime, early: pl.Expr
 ) -> dict[str, pl.LazyFrame]:
     """Keep of each table what was known before an instant; `early` cuts the events per early day there."""
-    days = tables["days"].lazy().filter(pl.col("first_at") < moment)
-    days = days.with_columns(last_before(moment), times_before(moment).cast(pl.UInt32))
+    days = days_before(tables["days"].lazy(), moment)
     core = (
         days.filter(pl.col("role") == "core")
         .group_by("user_id")
@@ -33,7 +32,7 @@ def tables_before(
     )
     return {
         "users": _users(tables["users"].lazy(), core, moment, early),
-        "steps": _steps(tables["steps"].lazy(), moment),
+        "steps": steps_before(tables["steps"].lazy(), moment),
         # Only users inside their first days at that instant change; nobody judges them, so counts stay as they are.
         "early": tables["early"].lazy().filter(pl.col("first_at") < moment),
         "days": days,
@@ -41,18 +40,31 @@ def tables_before(
     }
 
 
+def days_before(days: pl.LazyFrame, moment: datetime) -> pl.LazyFrame:
+    """Say of days what had happened on them before an instant."""
+    return days.filter(pl.col("first_at") < moment).with_columns(
+        last_before(moment), times_before(moment).cast(pl.UInt32)
+    )
+
+
 def _users(
     users: pl.LazyFrame, core: pl.LazyFrame, moment: datetime, early: pl.Expr
 ) -> pl.LazyFrame:
+    known = users.filter(pl.col("signed_up_at") < moment)
+    return users_before(
+        known.join(core, on="user_id", how="left", maintain_order="left"), moment, early
+    )
+
+
+def users_before(users: pl.LazyFrame, moment: datetime, early: pl.Expr) -> pl.LazyFrame:
+    """Say of users, beside whom `CORE_AT` and `CORE_DAYS` stand, what was known of them before an instant."""
     seen_later = pl.col("last_seen_at") >= moment
     before = [
         pl.when(pl.col(c) < moment).then(c).alias(c) for c in ("activated_at", "first_action_at")
     ]
     last_core = pl.when(pl.col("last_core_at") < moment).then("last_core_at").otherwise(CORE_AT)
     return (
-        users.filter(pl.col("signed_up_at") < moment)
-        .join(core, on="user_id", how="left", maintain_order="left")
-        .with_columns(
+        users.with_columns(
             *before,
             early,
             last_core.alias("last_core_at"),
@@ -64,7 +76,8 @@ def _users(
     )
 
 
-def _steps(steps: pl.LazyFrame, moment: datetime) -> pl.LazyFrame:
+def steps_before(steps: pl.LazyFrame, moment: datetime) -> pl.LazyFrame:
+    """Say of steps what was known of them before an instant."""
     return steps.filter(pl.col("reached_at") < moment).with_columns(
         # Of a step reached again later, only the first time is known to lie before.
         pl.when(pl.col("last_reached_at") < moment)

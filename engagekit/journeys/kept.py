@@ -58,6 +58,11 @@ def once(journeys: Journeys, what: Any, make: Callable[[Journeys], T]) -> T:
     return found
 
 
+def made(journeys: Journeys, what: Any) -> bool:
+    """Say whether something is kept with journeys already."""
+    return what in kept_of(journeys)
+
+
 def made_by(journeys: Journeys) -> str:
     """Say in a digest what facts follow from beside the tables: the definition, the end of the data, the clock."""
     table = {k: v for k, v in journeys.definition.to_table().items() if k not in ONLY_JUDGED_BY}

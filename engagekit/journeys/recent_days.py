@@ -37,7 +37,7 @@ def recent_counts(days: DayArrays, journeys: Journeys, size: int) -> dict[str, A
 
     start = microseconds(recent_start(journeys))
     recent = days.among(np.flatnonzero(days.last >= start))
-    times = recent.times - _times_before(recent, start)
+    times = recent.times - times_done_before(recent, start)
     beyond = set(beyond_core(journeys.definition))
     chosen: dict[str, list[bool]] = {
         "core_actions": [role == "core" for role in days.roles],
@@ -64,7 +64,7 @@ def microseconds(moment: datetime) -> int:
     return found
 
 
-def _times_before(days: DayArrays, moment: int) -> Ints:
+def times_done_before(days: DayArrays, moment: int) -> Ints:
     """Count how often a day's action was done before an instant, as `times_before` does."""
     import numpy as np
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +13,7 @@ from engagekit.errors import EngagekitError, ParameterError, check_choice
 from engagekit.first_weeks import compare_first_weeks
 from engagekit.instants import AT, beside_log, day_of, instant
 from engagekit.intervals import newcombe, weeks_effect, wilson
-from engagekit.journeys import TABLES, check_journeys, gathered, on_days
+from engagekit.journeys import check_journeys, gathered, known_then, on_days
 from engagekit.priority import bare_verdict
 from engagekit.review.usual_range import usual_range
 from engagekit.survival import project_curve, survival
@@ -101,10 +100,9 @@ def replay(
     core = on_days(journeys, "core").select("user_id", "first_at", "last_at").collect()
     rows: list[dict[str, Any]] = []
     verdicts: list[tuple[str, str | None]] = []
-    bare = _without(journeys, "early")
     drifted = pl.Series("user_id", [], dtype=journeys.users.lazy().collect_schema()["user_id"])
     for end in ends:
-        then = _recent(bare, end)
+        then = _recent(journeys, end)
         told = _verdict(then, end)
         verdicts.append((told["said"], told.pop("_link")))
         rows.append(told)
@@ -142,27 +140,14 @@ def _ends(journeys: Journeys, every: Every, since: Instant | None) -> list[datet
             return found[::-1]
 
 
-def _recent(journeys: Journeys, end: datetime, known: datetime | None = None) -> Journeys:
+def _recent(
+    journeys: Journeys, end: datetime, known: datetime | None = None, *, early: bool = False
+) -> Journeys:
     """Take what was known, at an end or at a later instant, of the sign-ups that were recent at that end."""
     link = [each for each in defined_links(journeys.definition) if each != "advocacy"][-1]
     days = span_days(journeys.definition, link) + 2 * QUARTER
-    if journeys.pieces:
-        return journeys.where(signed_up=(end - timedelta(days=days), end)).at(known or end)
-    # All tables are cut in one go, not one after the other and twice.
-    tables: dict[str, Any] = {name: getattr(journeys, name).lazy() for name in TABLES}
-    lazy = replace(journeys, **tables)
-    cut = lazy.where(signed_up=(end - timedelta(days=days), end)).at(known or end)
-    collected = pl.collect_all([getattr(cut, name) for name in TABLES])
-    found: dict[str, Any] = dict(zip(TABLES, collected, strict=True))
-    return replace(cut, **found)
-
-
-def _without(journeys: Journeys, *names: str) -> Journeys:
-    """Leave tables empty that a question does not look at."""
-    if journeys.pieces:
-        return journeys
-    empty: dict[str, Any] = {name: getattr(journeys, name).clear() for name in names}
-    return replace(journeys, **empty)
+    since = end - timedelta(days=days)
+    return known_then(journeys, since=since, until=end, at=known or end, early=early)
 
 
 def _row(claim: str, end: datetime, said: str, **more: Any) -> dict[str, Any]:
@@ -228,7 +213,7 @@ def _projection(journeys: Journeys, then: Journeys, end: datetime) -> dict[str, 
     row = _row("projection", end, said, low=last["low"], high=last["high"])
     if later > journeys.as_of:
         return row
-    followed = _recent(_without(journeys, "early", "steps"), end, later)
+    followed = _recent(journeys, end, later)
     curve = survival(followed, quiet_days=quiet, period="month")
     came = curve.filter(pl.col("period") == last["period"]).drop_nulls("survival")
     if came.is_empty():
@@ -276,14 +261,16 @@ def _first_weeks(journeys: Journeys, ends: list[datetime]) -> list[dict[str, Any
     half = timedelta(days=2 * QUARTER)
     for end in ends:
         try:
-            found = compare_first_weeks(_recent(journeys, end))
+            found = compare_first_weeks(_recent(journeys, end, early=True))
         except EngagekitError:
             continue
         named = found.filter(pl.col("verdict").is_in(["more in retained", "more in churned"]))
         row = _row("first weeks", end, f"{many(named.height, 'action')} named", of=named.height)
         until = min(end + half, journeys.as_of - timedelta(days=window[1]))
         if named.height and until > end + half / 2:
-            later = compare_first_weeks(journeys.where(signed_up=(end, until)))
+            later = compare_first_weeks(
+                known_then(journeys, since=end, until=until, at=journeys.as_of, early=True)
+            )
             both = named.join(later.select("action", later="difference"), on="action", how="inner")
             both = both.drop_nulls("later")
             held = int((both["difference"].sign() == both["later"].sign()).sum())

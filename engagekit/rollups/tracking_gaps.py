@@ -6,8 +6,9 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from engagekit._base import Remark, many
@@ -47,6 +48,13 @@ class _Role:
     def later(self) -> bool:
         """Whether users come to it in the course of time, and not at the beginning."""
         return self.name.split(" ")[0] not in ("signup", "activation", "step")
+
+
+class _First(NamedTuple):
+    """When users did something for the first time: the delay that is usual from sign-up on, and how many by day."""
+
+    delay: int
+    times: list[float]
 
 
 def of_tracking(journeys: Journeys, events: pl.DataFrame, strangers: int) -> list[Remark]:
@@ -101,17 +109,21 @@ def _roles(
     roles = []
     if definition.signup is not None:
         roles.append(_Role("signup", label(definition.signup), signups, whole))
-    firsts: list[tuple[str, Goal, pl.LazyFrame, str]] = [
-        ("activation", definition.activation, users, "activated_at")
-    ]
-    by_step = _by_step(journeys)
+    firsts: list[tuple[str, Goal, _First]] = []
+    activated = _First(
+        _delay(users, "activated_at"), _firsts(users, "activated_at", journeys, axis)
+    )
+    firsts.append(("activation", definition.activation, activated))
+    by_step = {side: _by_step(journeys, side, axis) for side in ("reached_at", "completed_at")}
     for number, step in enumerate(definition.steps):
         for side, matcher in (("reached_at", step.reached), ("completed_at", step.completed)):
-            if matcher is not None and number in by_step:
-                firsts.append((f"step {step.name!r}", matcher, by_step[number].lazy(), side))
-    for name, goal, frame, column in firsts:
-        delay, times = _delay(frame, column), _firsts(frame, column, journeys, axis)
-        roles.append(_Role(name, label(goal), times, _rolling(signups, 1 + delay), delay))
+            if matcher is not None and number in by_step[side]:
+                firsts.append((f"step {step.name!r}", matcher, by_step[side][number]))
+    beside: dict[int, list[float]] = {}
+    for name, goal, (delay, times) in firsts:
+        if delay not in beside:
+            beside[delay] = _rolling(signups, 1 + delay)
+        roles.append(_Role(name, label(goal), times, beside[delay], delay))
     done = journeys.days.lazy().group_by("role", "day").agg(n=pl.col("times").sum()).collect()
     # The log may also hold users who are left out; those who count come in one by one.
     present = [so_far / (sum(signups) or 1) for so_far in accumulate(signups)]
@@ -125,14 +137,19 @@ def _roles(
     return [role for role in roles if any(role.times)]
 
 
-def _by_step(journeys: Journeys) -> dict[int, pl.DataFrame]:
-    """Give the rows of each step that anybody came to, beside the sign-ups."""
+def _by_step(journeys: Journeys, side: str, axis: Sequence[date]) -> dict[int, _First]:
+    """Say of each step that anybody came to when users did, all steps at once."""
     if not journeys.definition.steps:
         return {}
     users = journeys.users.lazy().select("user_id", "signed_up_at")
-    steps = journeys.steps.lazy().join(users, on="user_id")
-    found = steps.select("step", "reached_at", "completed_at", "signed_up_at").collect()
-    return {number: rows for (number,), rows in found.partition_by("step", as_dict=True).items()}
+    steps = journeys.steps.lazy().select("user_id", "step", side).join(users, on="user_id")
+    place = (local_day(pl.col(side), journeys.timezone) - axis[0]).dt.total_days().alias("place")
+    known = steps.drop_nulls(side).group_by("step", place).agg(n=pl.len())
+    counted = known.filter(pl.col("place").is_between(0, len(axis) - 1))
+    delays, counts = pl.collect_all([steps.group_by("step").agg(_usual_delay(side)), counted])
+    table = np.zeros((len(journeys.definition.steps), len(axis)))
+    table[counts["step"].to_numpy(), counts["place"].to_numpy()] = counts["n"].to_numpy()
+    return {step: _First(int(delay or 0), table[step].tolist()) for step, delay in delays.rows()}
 
 
 def _firsts(
@@ -153,8 +170,12 @@ def _rolling(counts: Sequence[float], length: int) -> list[float]:
 
 def _delay(frame: pl.LazyFrame, column: str) -> int:
     """Say how many days pass from sign-up until most of those who do something have done it for the first time."""
+    return int(frame.select(_usual_delay(column)).collect().item() or 0)
+
+
+def _usual_delay(column: str) -> pl.Expr:
     away = (pl.col(column) - pl.col("signed_up_at")).dt.total_days()
-    return int(frame.select(away.quantile(DELAY, "higher")).collect().item() or 0)
+    return away.quantile(DELAY, "higher").alias("delay")
 
 
 def _delay_of(journeys: Journeys, role: str) -> int:

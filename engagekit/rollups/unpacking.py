@@ -12,6 +12,8 @@ from engagekit.journeys import STEPS
 from engagekit.rollups.block_reduction import NEVER
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engagekit.definition import Definition
     from engagekit.rollups.block_reduction import Found
     from engagekit.rollups.id_lookup import Numbers
@@ -55,35 +57,54 @@ def _steps_table(
     """Say of each step when it was reached and completed; where only one side is named, the step before tells the other."""
     if not definition.steps:
         return pl.DataFrame(schema={"user_id": base.schema["user_id"]} | STEPS)
-    sides = dict(zip(("u", "side", "first_at", "last_at"), found.sides.taken(), strict=True))
-    by_side = pl.DataFrame(sides).sort("side", maintain_order=True)
-    ends = np.searchsorted(by_side["side"].to_numpy(), np.arange(len(meanings.sides.names) + 1))
-    side_of = {
-        name: by_side[ends[n] : ends[n + 1]].drop("side") for n, name in enumerate(meanings.sides.names)
-    }  # fmt: skip
-    signed_up = base["signed_up_at"].to_physical()
+    rows = pl.DataFrame(dict(zip(("u", "side", "first_at", "last_at"), found.sides.taken(), strict=True)))  # fmt: skip
+    number = {name: n for n, name in enumerate(meanings.sides.names)}
+    named = [(number.get(f"{k} reached"), number.get(f"{k} completed")) for k in range(len(definition.steps))]  # fmt: skip
+    whole = _of_both_sides(rows, named)
     before = pl.DataFrame({
-        "u": np.arange(base.height, dtype=np.int32), "first_at": signed_up, "last_at": signed_up,
+        "u": np.arange(base.height, dtype=np.int32), "first_at": base["signed_up_at"].to_physical(),
+        "last_at": base["signed_up_at"].to_physical(),
     })  # fmt: skip
-    parts = []
-    for position in range(len(definition.steps)):
-        reached = side_of.get(f"{position} reached", before)
-        part = _step(reached, side_of.get(f"{position} completed", reached), position)
-        parts.append(part)
-        before = part.drop_nulls("completed_at").select(
-            "u", first_at="completed_at", last_at="completed_at"
-        )
+    parts = [whole]
+    for position, (reached, completed) in enumerate(named):
+        if reached is not None and completed is not None:
+            continue
+        if position:
+            last = parts[-1] if None in named[position - 1] else whole
+            ended = last.filter(pl.col("step") == position - 1).drop_nulls("completed_at")
+            before = ended.select("u", first_at="completed_at", last_at="completed_at")
+        come = before if reached is None else rows.filter(pl.col("side") == reached).drop("side")
+        done = come if completed is None else rows.filter(pl.col("side") == completed).drop("side")
+        step = pl.lit(position, pl.Int32).alias("step")
+        parts.append(_step(come.with_columns(step), done.with_columns(step)))
     table = pl.concat(parts).sort("u", "step")
     times = [pl.col(c).cast(AT) for c in ("reached_at", "last_reached_at", "completed_at")]
     return table.select(base["user_id"].gather(table["u"]), "step", *times)
 
 
-def _step(reached: pl.DataFrame, done: pl.DataFrame, position: int) -> pl.DataFrame:
-    part = reached.select("u", reached_at="first_at", last_reached_at="last_at").join(
-        done.select("u", completed_at="first_at"), on="u", how="full", coalesce=True
+def _of_both_sides(
+    rows: pl.DataFrame, named: Sequence[tuple[int | None, int | None]]
+) -> pl.DataFrame:
+    """Put together the steps of which both sides are named: all at once, as there may be thousands."""
+    sides = []
+    for end in (0, 1):
+        place = {pair[end]: step for step, pair in enumerate(named) if None not in pair}
+        known = pl.DataFrame(
+            {"side": list(place), "step": list(place.values())},
+            schema={"side": rows.schema["side"], "step": pl.Int32},
+        )
+        sides.append(rows.join(known, on="side", how="inner").drop("side"))
+    return _step(*sides)
+
+
+def _step(reached: pl.DataFrame, done: pl.DataFrame) -> pl.DataFrame:
+    part = reached.select("u", "step", reached_at="first_at", last_reached_at="last_at").join(
+        done.select("u", "step", completed_at="first_at"),
+        on=["u", "step"],
+        how="full",
+        coalesce=True,
     )
     return part.with_columns(
-        pl.lit(position, pl.Int32).alias("step"),
         # Whoever completed a step had come to it by then.
         pl.min_horizontal("reached_at", "completed_at").alias("reached_at"),
         pl.coalesce("last_reached_at", "completed_at").alias("last_reached_at"),

@@ -72,22 +72,22 @@ def outlook(
     rough, weight = _weighed(_grid(*WIDE), lost, kept, points)[::2]
     # A second, finer grid over the part that carries weight: with many users that part is small.
     (*_, loyal, _), curve, weight = _weighed(_grid(*_part(rough, weight)), lost, kept, points)
-    fitted = weight @ curve
+    fitted = _mean(weight, curve)
     random = np.random.default_rng(SEED)
     drawn = random.choice(len(weight), DRAWS, p=weight)
     here = len(observed) - 1
-    ahead = curve[:, here:] / curve[:, here : here + 1]
+    ahead = curve[here:] / curve[here]
     # Who goes on is drawn period by period, from those at risk at the last point known.
     left = np.full(DRAWS, round(at_risk))
     low, high = list(map(float, fitted[: here + 1])), list(map(float, fitted[: here + 1]))
     last = float(observed[-1])
     for t in range(1, periods + 1):
-        stay = (ahead[drawn, t] / ahead[drawn, t - 1]).clip(0, 1)
+        stay = (ahead[t, drawn] / ahead[t - 1, drawn]).clip(0, 1)
         left = random.binomial(left, stay)
         bounds = np.quantile(left / max(1, round(at_risk)), (0.025, 0.975)) * last
         low.append(float(bounds[0]))
         high.append(float(bounds[1]))
-    expected = [*map(float, fitted[: here + 1]), *map(float, last * (weight @ ahead[:, 1:]))]
+    expected = [*map(float, fitted[: here + 1]), *map(float, last * _mean(weight, ahead[1:]))]
     return Outlook(expected, low, high, float(weight @ loyal), float(weight[loyal > 0].sum()))
 
 
@@ -113,10 +113,19 @@ def _weighed(
 
     alpha, beta, loyal, log_prior = grid
     curve = _curves(alpha, beta, loyal, points)
-    hazard = (1 - curve[:, 1:] / curve[:, :-1]).clip(1e-12, 1 - 1e-12)[:, : len(lost)]
-    cost = np.log(hazard) @ np.asarray(lost, float) + np.log1p(-hazard) @ np.asarray(kept, float)
+    cost = np.zeros(len(alpha))
+    for t, (gone, stayed) in enumerate(zip(lost, kept, strict=True)):
+        hazard = (1 - curve[t + 1] / curve[t]).clip(1e-12, 1 - 1e-12)
+        cost += gone * np.log(hazard) + stayed * np.log1p(-hazard)
     weight = np.exp(cost + log_prior - (cost + log_prior).max())
     return grid, curve, weight / weight.sum()
+
+
+def _mean(weight: Any, curve: Any) -> Any:
+    """Average curves; not by the matrix product, whose threads cost more than they bring for so few numbers."""
+    import numpy as np
+
+    return np.array([(weight * at_once).sum() for at_once in curve])
 
 
 def _part(grid: Any, weight: Any) -> tuple[tuple[float, float], ...]:
@@ -136,8 +145,10 @@ def _part(grid: Any, weight: Any) -> tuple[tuple[float, float], ...]:
 def _curves(alpha: Any, beta: Any, loyal: Any, points: int) -> Any:
     import numpy as np
 
-    found = np.ones((len(alpha), points))
+    # One point in time after the other, of all curves: so a step finds its numbers beside each other.
+    found = np.ones((points, len(alpha)))
+    alone = found[0]
     for t in range(1, points):
-        found[:, t] = found[:, t - 1] * (beta + t - 1) / (alpha + beta + t - 1)
-    mixed: Any = loyal[:, None] + (1 - loyal)[:, None] * found
-    return mixed.clip(1e-300)
+        alone = alone * (beta + t - 1) / (alpha + beta + t - 1)
+        found[t] = (loyal + (1 - loyal) * alone).clip(1e-300)
+    return found

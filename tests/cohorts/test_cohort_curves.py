@@ -14,6 +14,7 @@ from retention_questions import PLACES, SLOW
 
 import engagekit as ek
 from engagekit.errors import ColumnError, ParameterError
+from engagekit.journeys import facts_of
 
 PRODUCT = ek.Definition(signup="s", activation="r", core="r")
 
@@ -90,10 +91,12 @@ def test_journeys_give_what_the_log_gives(made, period, window, mode, zero, peop
     journeys = ek.rollup(log, definition, missing="allow")
     asked = {"period": period, "periods": 5, "window": window, "mode": mode, "people": people, "period_zero": zero}  # fmt: skip
     # A return before the sign-up cannot count in either: its period would be 0 or earlier.
-    assert_frame_equal(
-        ek.cohort_curves(journeys, **asked),
-        ek.retention(log, start="s", back="r", timezone=zone, missing="allow", **asked),
-    )
+    told = ek.retention(log, start="s", back="r", timezone=zone, missing="allow", **asked)
+    assert_frame_equal(ek.cohort_curves(journeys, **asked), told)
+    facts_of(
+        journeys
+    )  # from here on the arrays of days are there, and the curves are read off them
+    assert_frame_equal(ek.cohort_curves(journeys, **asked), told)
 
 
 BACK_AT_ONCE = log_of(
@@ -158,7 +161,10 @@ def test_on_the_day_of_25_hours_what_lies_between_two_boundaries_is_seen():
     def curve(*kept):
         log = log_of(*[("a", names[i], local[i]) for i in kept])
         journeys = ek.rollup(log, definition, as_of="2026-11-01")
-        return column(ek.cohort_curves(journeys, period="day", periods=4), "n")[:4]
+        found = column(ek.cohort_curves(journeys, period="day", periods=4), "n")[:4]
+        facts_of(journeys)
+        assert found == column(ek.cohort_curves(journeys, period="day", periods=4), "n")[:4]
+        return found
 
     assert curve(0, 1, 2, 3) == [1, 1, 1, 0]
     assert curve(0, 1, 3) == [1, 0, 1, 0]

@@ -181,9 +181,8 @@ def loop_by_quarter(priority: Priority, *, most: int = 16, notes: Sequence[Note]
         if words.quarter_cell(row)
     ]
     verdicts = dict(zip([row[0] for row in page.rows], [row[-1] for row in page.rows], strict=True))
-    grid = _grid(rows, verdicts, [LINK_WORDS[link] for link in LINKS])
-    marked = note_rows(places, grid.layer[0].encoding.y, x=GRID + 12, dy=15)
-    return finished(alt.layer(*grid.layer, *marked), page)
+    marked = note_rows(places, alt.Y("name:N"), x=GRID + 12, dy=15)
+    return finished(_grid(rows, verdicts, [LINK_WORDS[link] for link in LINKS], marked), page)
 
 
 def segments(priority: Priority) -> Any:
@@ -253,7 +252,10 @@ def activations(compared: pl.DataFrame) -> Any:
 
 
 def _grid(
-    rows: list[dict[str, Any]], verdicts: dict[str, str], links: list[str]
+    rows: list[dict[str, Any]],
+    verdicts: dict[str, str],
+    links: list[str],
+    marked: Sequence[alt.Chart] = (),
 ) -> alt.LayerChart | alt.FacetChart:
     y = alt.Y(
         "name:N",
@@ -285,4 +287,4 @@ def _grid(
     verdict = ends.mark_text(align="left", fontSize=TEXT, limit=GRID_BESIDE).encode(
         y=y, x=alt.value(GRID + 12), text="verdict:N"
     )
-    return alt.layer(boxes, text, verdict)
+    return alt.layer(boxes, text, verdict, *marked)

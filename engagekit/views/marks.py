@@ -200,6 +200,6 @@ def note_rows(
     told: dict[str, list[str]] = {}
     for note, name in places:
         told.setdefault(name, []).append(written(note.text))
-    rows = [{"name": name, "note": f"◂ {'; '.join(texts)}"} for name, texts in told.items()]
+    rows = [{"name": name, "note": f"– {'; '.join(texts)}"} for name, texts in told.items()]
     drawn = alt.Chart(data(rows)).mark_text(align="left", fontSize=13, dy=dy, limit=BESIDE_ROW)
     return [drawn.encode(y=y, x=alt.value(x), text="note:N", color=alt.value(INK))] if rows else []

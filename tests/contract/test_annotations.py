@@ -102,7 +102,7 @@ def test_the_cohort_heatmap_says_beside_a_cohort_what_happened_in_its_time():
     days = {"2026-03-02": "first day", "2026-03-08": "last", "2026-03-22": "sale", "2026-03-23": "late", "2026-03-01": "early"}  # fmt: skip
     notes = [ek.Note(day, text) for day, text in days.items()]
     chart = charts.heatmap(frames.curves(), notes=notes)
-    assert beside(chart) == {("2026-03-02 (n=10)", "◂ first day; last"), ("2026-03-16 (n=10)", "◂ sale")}  # fmt: skip
+    assert beside(chart) == {("2026-03-02 (n=10)", "– first day; last"), ("2026-03-16 (n=10)", "– sale")}  # fmt: skip
     assert "Marked: 2026-03-02 first day; 2026-03-08 last; 2026-03-22 sale." in chart.to_dict()["description"]  # fmt: skip
     grouped = charts.heatmap(frames.curves(by=("plan", ["free", "paid"])), notes=[ek.Note("2026-03-10", "sale")])  # fmt: skip
     assert len(beside(grouped)) == 2, "each group's row of that week"
@@ -127,8 +127,10 @@ def test_the_loop_by_quarter_says_beside_a_quarter_what_happened_in_it():
     first = priority.by_quarter["quarter"][0]
     notes = [ek.Note(first, "new editor"), ek.Note("1999-01-01", "long ago")]
     chart = charts.loop_by_quarter(priority, notes=notes)
-    assert beside(chart) == {(f"{first.year} Q{(first.month + 2) // 3}", "◂ new editor")}
+    assert beside(chart) == {(f"{first.year} Q{(first.month + 2) // 3}", "– new editor")}
     assert "long ago" not in chart.to_dict()["description"]
+    size = [chart.to_dict()[key] for key in ("width", "height")]
+    assert size == [charts.loop_by_quarter(priority).to_dict()[key] for key in ("width", "height")]
     assert beside(charts.loop_by_quarter(priority)) == set()
 
 
@@ -154,4 +156,4 @@ def test_an_opened_chart_marks_what_the_definition_names():
     for name, options in (("heatmap", {"period": "month"}), ("loop_by_quarter", {})):
         ((row, text),) = beside(behind(name, journeys, **options).chart)
         assert row.startswith("2025-09" if name == "heatmap" else "2025 Q3")
-        assert text == "◂ new editor"
+        assert text == "– new editor"

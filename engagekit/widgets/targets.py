@@ -78,7 +78,7 @@ def _over_time(table: pl.DataFrame) -> str:
     named = list(dict.fromkeys(row["named"] for row in rows if row["named"]))
     span = f"{many(len(rows), 'quarter')} of sign-ups"
     if not named:
-        return f"{span}: no link is named in any of them."
+        return f"{span}: none of them, taken alone, names a link."
     if len(named) > 1:
         return f"{span}: the named link changes, {' then '.join(LINK_NAMES[n] for n in named)}."
     held = sum(row["named"] == named[0] for row in rows)

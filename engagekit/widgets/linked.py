@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from engagekit.workshop import Session
 
 
+OPENS = "A mark of the chart opens with a click, or with Tab, arrows and Enter, while the notebook runs."
+
+
 class Desk(anywidget.AnyWidget):
     """What listens to the marks of charts, and shows the drawer of one.
 
@@ -113,6 +116,15 @@ def marks_of(source: Behind) -> dict[str, str]:
     return spoken(source, sorted({row["mark"] for row in rows if "mark" in row}))
 
 
+def listened(source: Behind) -> dict[str, Any]:
+    """Tell a desk of a chart that is an output of the notebook."""
+    return {
+        "id": chart_identity(source.chart),
+        "name": source.name,
+        "marks": marks_of(source),
+    }
+
+
 class LinkedChart:
     """A chart whose marks open; as the last line of a cell it shows itself.
 
@@ -130,6 +142,11 @@ class LinkedChart:
         return self.opener.group
 
     @property
+    def chart(self) -> Any:
+        """The chart itself, as `engagekit.charts` draws it."""
+        return self.source.chart
+
+    @property
     def value(self) -> list[dict[str, Any]]:
         """The numbers behind the chart, row by row."""
         return self.source.rows
@@ -139,8 +156,7 @@ class LinkedChart:
         self.source = source
         if self._shown is not None:
             self._shown.update(source.chart)
-        told = {"id": chart_identity(source.chart), "name": source.name, "marks": marks_of(source)}
-        self.opener.lay([source], [told])
+        self.opener.lay([source], [listened(source)])
 
     def __repr__(self) -> str:
         """Say which chart it is, and where its marks open: this is read outside of Jupyter."""
@@ -154,8 +170,7 @@ class LinkedChart:
 
         show: Callable[..., Any] = display
         self._shown = show(self.source.chart, display_id=True)
-        plain = "A mark of the chart opens with a click, or with Tab, arrows and Enter, while the notebook runs."
-        show(view_of(self.opener.desk) | {"text/plain": plain}, raw=True)
+        show(view_of(self.opener.desk) | {"text/plain": OPENS}, raw=True)
 
 
 def view_of(widget: Any) -> dict[str, Any]:
@@ -181,7 +196,7 @@ def linked_chart(
     events
         The log, for charts of raw events.
     options
-        What the answer takes, such as ``period="month"``.
+        What the answer takes, such as ``period="month"``; or ``answer=``, the answer to just that, where it is known.
 
     Raises
     ------

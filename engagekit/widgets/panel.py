@@ -9,10 +9,12 @@ import ipywidgets as w
 
 from engagekit._base import in_html
 from engagekit.errors import EngagekitError
+from engagekit.widgets.linked import OPENS, Opener, listened, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from engagekit.widgets.behind import Behind
     from engagekit.workshop import Session
 
 WIDE = w.Layout(width="100%", max_width="760px")
@@ -39,6 +41,7 @@ class Shown:
     text: str
     chart: Any = None
     warning: str = ""  # what to see before the text
+    opens: Behind | None = None  # who is behind the marks of the chart
 
 
 @dataclass(eq=False, repr=False)
@@ -59,11 +62,13 @@ class Panel:
     form: w.Widget | None = None
     follows: Panel | None = None
     pictured: bool = True
+    opens: bool = False  # whether the marks of its charts do
     box: w.VBox = field(init=False)
     shown: Shown = field(init=False)
     followers: list[Panel] = field(init=False, default_factory=list)
     _text: Any = field(init=False, default=None)
     _chart: Any = field(init=False, default=None)
+    opener: Opener | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Fill the controls from the session, answer once and follow changes."""
@@ -126,8 +131,15 @@ class Panel:
         self.tell()
         if self._chart is not None and self.shown.chart is not drawn:
             self._chart.update(_picture(self.shown.chart))
+            self._listen()
         for follower in self.followers:
             follower.refresh()
+
+    def _listen(self) -> None:
+        """Let the marks of the chart open that is shown now."""
+        if self.opener is not None:
+            source = self.shown.opens
+            self.opener.lay([source] if source else [], [listened(source)] if source else [])
 
     def say(self, text: str) -> None:
         """Put other words beside the controls, until the next answer."""
@@ -153,6 +165,10 @@ class Panel:
         self._text = show(_as_html(self.shown.text, self.shown.warning), display_id=True)
         if self.pictured:
             self._chart = show(_picture(self.shown.chart), display_id=True)
+        if self.opens:
+            self.opener = Opener(self.session)
+            self._listen()
+            show(view_of(self.opener.desk) | {"text/plain": OPENS}, raw=True)
 
 
 def _picture(chart: Any) -> Any:

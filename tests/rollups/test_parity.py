@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import sys
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -16,7 +17,7 @@ from oracle_rollup import as_frame, people_frame, some_definition, some_people, 
 import engagekit as ek
 from engagekit.errors import ColumnError, EngagekitError, EventLogError
 from engagekit.journeys.schema import TABLES
-from engagekit.rollups import duckdb_stream, remote, spark_parts
+from engagekit.rollups import UNANNOUNCED, duckdb_stream, remote, spark_parts
 
 MAKE = ek.Definition(signup="signup", activation="make", core="make")
 
@@ -256,6 +257,20 @@ def test_spark_leaves_the_parts_of_each_partition_in_a_folder(spark, tmp_path, m
     assert ids == "int" or 4 * widest < log["user_id"].n_unique()
     loaded = ek.Journeys.load(tmp_path / "journeys", lazy=True)
     assert ek.prioritize(loaded).table.equals(ek.prioritize(expected).table)
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_spark_sees_users_who_appear_without_a_sign_up_all_along(spark, tmp_path):
+    """Of 400 users every second one's sign-up is lost; both roads count them, each in its own way."""
+    rows = [(user, event, datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=user, hours=hour)) for user in range(400)
+            for event, hour in (("join", 0), ("make", 1), ("make", 100)) if user % 2 or event == "make"]  # fmt: skip
+    log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
+    definition = ek.Definition(signup="join", activation="make", core="make")
+    here, frame = ek.rollup(log, definition), spark.createDataFrame(log.to_arrow())
+    assert [remark.kind for remark in here.remarks] == [UNANNOUNCED]
+    assert ek.rollup(frame, definition).remarks == here.remarks
+    assert ek.rollup(frame, definition, into=tmp_path / "journeys").remarks == here.remarks
 
 
 @pytest.mark.parametrize("engine", ["pandas", "arrow", "narwhals"])

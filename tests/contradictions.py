@@ -128,7 +128,7 @@ PAIRS = [
 
 # What only a programmer understands.
 CODE = re.compile(
-    r"Traceback|\bek\.\w|\bpl\.\w|\b\w+(Error|Warning)\b|=(True|False|None)\b|\b[a-z_]{2,}=['\[\d]|\bNone\b|\bNaN\b|DataFrame|LazyFrame|\bStep\(|object at 0x|group_by|<class|__\w+__|signups\\?_per\\?_week|\bsay [a-z]+="
+    r"Traceback|\bek\.\w|\bpl\.\w|\b\w+(Error|Warning)\b|=(True|False|None)\b|\b[a-z_]{2,}=['\[\d]|\bNone\b(?! is broken)|\bNaN\b|DataFrame|LazyFrame|\bStep\(|object at 0x|group_by|<class|__\w+__|signups\\?_per\\?_week|\bsay [a-z]+="
 )
 
 

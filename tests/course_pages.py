@@ -28,6 +28,7 @@ COURSE = [
     "06-prioritize", "07-plan", "08-weekly-review", "09-monthly-review", "facilitator-guide",
 ]  # fmt: skip
 LOGS = ("sample", "gcc", "travelse", "oulad", "thirty users", "bare", "no sign-up", "undecided")
+EXAMPLE = "bundled example"  # notebook 06 shows it to everyone; what follows this cell is about the sample
 REAL = {"gcc", "travelse", "oulad"}
 
 
@@ -80,6 +81,12 @@ def _made(log: str) -> tuple[Any, Any, ek.Definition]:
         }
         return made.events, made.users, dataclasses.replace(definition, targets=targets)
     return made.events, made.users, definition
+
+
+def own_pages(page: list[Said]) -> list[Said]:
+    """Leave out the cells of notebook 06 that show the bundled example, as the page says."""
+    begins = [s.cell for s in page if s.notebook == "06-prioritize" and s.kind == "markdown" and EXAMPLE in s.text]  # fmt: skip
+    return [s for s in page if s.notebook != "06-prioritize" or not begins or s.cell < begins[0]]
 
 
 def walked(team: Path, names: list[str] = COURSE) -> list[Said]:

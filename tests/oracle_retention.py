@@ -146,11 +146,32 @@ def periods_of_return(user, group, cohort, instants, events, terms):
                 k += 1
             if times >= terms["min_times"] and start > cohort:
                 found.add(k)
+        if terms["period_zero"] == "returned":
+            place = (terms["period"], terms["timezone"], terms["week_start"])
+            inside = lambda at: floor(at, *place) == cohort  # noqa: E731
+            if at_once(user, group, min(instants), inside, events, terms) >= terms["min_times"]:
+                found.add(0)
     else:
         for instant in instants:
             counts = Counter(window_of(instant, at, terms) for at in mine)
             found |= {k for k, times in counts.items() if k >= 1 and times >= terms["min_times"]}
+            if terms["period_zero"] == "returned":
+                inside = lambda at, instant=instant: window_of(instant, at, terms) == 0  # noqa: E731
+                if at_once(user, group, instant, inside, events, terms) >= terms["min_times"]:
+                    found.add(0)
     return found
+
+
+def at_once(user, group, instant, inside, events, terms):
+    """Count the returns of a start's own period: not before it, and not what starts the user at that instant."""
+    return sum(
+        e["user_id"] == user
+        and terms["back"](e)
+        and tuple(e[name] for name in terms["by"]) == group
+        and inside(e["at"])
+        and (e["at"] > instant or (e["at"] == instant and not terms["start"](e)))
+        for e in events
+    )
 
 
 def shown(terms):
@@ -178,19 +199,21 @@ def retention(events, **terms):
     starts, first = starting_events(events, terms)
     first = terms["since"] or first
     groups = shown_as(starts, terms)
-    cells, people = {}, set()
+    cells, people, members = {}, set(), set()
     for user, group, cohort in sorted({s[:3] for s in starts}, key=repr):
         instants = [s[3] for s in starts if s[:3] == (user, group, cohort)]
         back = periods_of_return(user, group, cohort, instants, events, terms)
+        members.add((groups[group], label(cohort, terms["period"]), user))
         for position, lo, hi in shown(terms):
             if terms["mode"] == "on_or_after":
                 there = any(k >= lo for k in back)
             else:
                 there = any(lo <= k <= hi for k in back)
-            if position == 0 or there:
+            if there or (position == 0 and terms["period_zero"] == "started"):
                 people.add((groups[group], label(cohort, terms["period"]), position, user))
     for group, cohort, position, _ in people:
         cells[group, cohort, position] = cells.get((group, cohort, position), 0) + 1
+    sizes = Counter((group, day) for group, day, _ in members)
     rows = []
     cohorts, last = [], floor_before(terms["as_of"], terms)
     while first is not None and first <= last:
@@ -202,7 +225,7 @@ def retention(events, **terms):
                 day = label(cohort, terms["period"])
                 begun = opens < terms["as_of"] or closes <= terms["as_of"]
                 n = cells.get((group, day, position), 0) if begun else None
-                size = cells.get((group, day, 0), 0)
+                size = sizes[group, day]
                 rows.append((group, day, position, n, size, closes <= terms["as_of"]))
     return rows, people
 

@@ -13,6 +13,7 @@ import engagekit as ek
 from engagekit.matchers import as_matches
 
 MICRO = timedelta(microseconds=1)
+LAGS = {"0s": timedelta(0), "5s": timedelta(seconds=5), "1h": timedelta(hours=1)}
 NAMES = ["signup", "open", "done", "make", "edit", "report", "share", "invite", "mail", "asked", "answered", "oops", "other"]  # fmt: skip
 
 
@@ -116,10 +117,11 @@ def oracle(rows, definition, *, people=None, unit="user", as_of=None, dates_only
     for row in log:
         name = unit_of.get(row["user_id"])
         if name in kept:
-            if row["at"] < kept[name][0]:
+            signed_up = kept[name][0]
+            if row["at"] < signed_up - LAGS[definition.clock_tolerance]:
                 left["events before their user's sign-up", "events"] += 1
             else:
-                events[name].append(row)
+                events[name].append(row | {"at": max(row["at"], signed_up)})
 
     users, steps, early, days = set(), set(), set(), set()
     for name, (signed_up, given) in kept.items():
@@ -208,18 +210,18 @@ def oracle(rows, definition, *, people=None, unit="user", as_of=None, dates_only
 def first_values(rows, journeys, *, people=None, dates_only=False):
     """Return each unit's first value of each property, from its events of the first 24 hours; none where there is none."""
     unit_of = {p["user_id"]: p["account_id"] for p in people or []}
-    found = {}
+    found, lag = {}, LAGS[journeys.definition.clock_tolerance]
     for unit, signed_up in journeys.users.select("user_id", "signed_up_at").iter_rows():
         mine = [
             r
             for r in rows
             if None not in (r["user_id"], r["event"], r["at"])
             and (unit_of.get(r["user_id"]) if journeys.unit == "account" else r["user_id"]) == unit
-            and timedelta(0) <= r["at"] - signed_up < timedelta(hours=24)
+            and -lag <= r["at"] - signed_up < timedelta(hours=24)
             and r["at"] < journeys.as_of
         ]
         for name in journeys.definition.properties:
-            told = [(r["at"], r[name]) for r in mine if r[name] is not None]
+            told = [(max(r["at"], signed_up), r[name]) for r in mine if r[name] is not None]
             found[unit, name] = min(told)[1] if told else None
     return found
 
@@ -265,6 +267,7 @@ def some_definition(rng, *, signup=("signup",)):
         outreach=rng.choice([None, "mail"]), feedback_asked=rng.choice([None, "asked"]),
         feedback_given=rng.choice([None, "answered"]), errors=rng.choice([None, "oops"]),
         timezone=rng.choice(ZONES), burn_in_days=rng.choice([None, 0, 2]), first_days=(first := rng.choice([1, 7, 14, 28])),
+        clock_tolerance=rng.choice(["5s", "0s", "1h"]),
         properties={1: [], 7: ["status"], 14: ["size", "status"], 28: []}[first],
     )  # fmt: skip
 

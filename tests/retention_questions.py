@@ -78,6 +78,8 @@ def questions(draw):
     rolling = draw(st.booleans())
     cohorts = draw(st.sampled_from(["first", "first_ever", "each"]))
     by = draw(st.sampled_from([None, "plan", "land", ["land", "plan"]]))
+    several = rolling and cohorts == "each"
+    anchor = draw(st.sampled_from(["first", "each"])) if several else "first"
     last = max(e["at"] for e in events)
     edges = st.integers(0, 45).map(lambda tick: origin + tick * STEP[period])
     return events, {
@@ -87,9 +89,7 @@ def questions(draw):
         "periods": draw(st.integers(1, 6)),
         "cohorts": cohorts,
         "window": "rolling" if rolling else "calendar",
-        "anchor": draw(st.sampled_from(["first", "each"]))
-        if rolling and cohorts == "each"
-        else "first",
+        "anchor": anchor,
         "granularity": draw(st.sampled_from(["exact", "truncated"])) if rolling else "exact",
         "mode": draw(st.sampled_from(["on", "on_or_after"])),
         "brackets": draw(st.sampled_from([None, None, [1, 2], [2, 3, 1]])),
@@ -100,6 +100,9 @@ def questions(draw):
         "week_start": draw(st.sampled_from(["monday", "sunday"])),
         "by": by,
         "limit": draw(st.sampled_from([None, 1, 2])) if by else None,
+        "period_zero": draw(st.sampled_from(["started", "returned"]))
+        if (rolling, cohorts, anchor) != (True, "each", "each")
+        else "started",
     }
 
 

@@ -1,10 +1,9 @@
-"""The commands: engagekit diagnose, check, draft, prepare, start, refresh, lab, compare, experiment, forget, mcp."""
+"""The commands: engagekit diagnose, check, draft, prepare, start, refresh, lab, compare, experiment, schema, forget, mcp."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -72,9 +71,9 @@ def diagnose(
     report
         Write one self-contained HTML page here.
     json_
-        Print all answers as JSON, for machines.
+        Print all answers as JSON, for machines; engagekit schema diagnose says what each is.
     """
-    from engagekit.cli.answers import answered, answers, plain_value, rows_of
+    from engagekit.cli.answers import answered, answers, in_json
     from engagekit.first_weeks import strongest
     from engagekit.reporting import terminal
 
@@ -85,14 +84,7 @@ def diagnose(
     if report is not None:
         ek.report(journeys, report, by=by, notes=notes, since=since)
     if json_:
-        say(
-            json.dumps(
-                answers(journeys, notes, found.priority, found.diagnosis)
-                | {"change": rows_of(found.change), "suggested_targets": rows_of(found.suggested)},
-                default=plain_value,
-                indent=1,
-            )
-        )
+        say(in_json(answers(journeys, notes, found)))
     else:
         say(
             terminal.screen(
@@ -328,6 +320,21 @@ def lab(folder: Path = Path(), /, *, browser: bool = True, port: int = 8888) -> 
 
 
 @app.command
+def schema(what: Literal["definition", "diagnose", "experiment"], /) -> int:
+    """Print the JSON Schema of a definition's file, or of what diagnose or experiment print with --json.
+
+    Parameters
+    ----------
+    what
+        Whose schema.
+    """
+    from engagekit.cli.answers import in_json, schema_of
+
+    say(in_json(schema_of(what)))
+    return 0
+
+
+@app.command
 def compare(folder: Path, /) -> int:
     """Put the decisions of all teams of a workshop on one page.
 
@@ -372,17 +379,17 @@ def experiment(
     as_of
         Up to when the data are complete (exclusive).
     json_
-        Print the answer as JSON, for machines.
+        Print the answer as JSON, for machines; engagekit schema experiment says what each field is.
     """
     from engagekit import tables
-    from engagekit.cli.answers import plain_value
+    from engagekit.cli.answers import in_json
 
     journeys, _ = journeys_of(events, reading, users=users, as_of=as_of, by=variant)
     found = ek.experiment(journeys, variant=variant, control=control, link=link)
     if any(arm < MIN_GROUP for arm in found.table["users"]):
         raise ParameterError(f"An arm has fewer than {MIN_GROUP} users; it is not shown.")
     if json_:
-        say(json.dumps(found.to_dict(), default=plain_value, indent=1))
+        say(in_json(found.to_dict()))
     else:
         remarks = map(str, found.remarks)
         say("\n".join([found.sentence, *remarks, "", str(tables.experiment(found))]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from engagekit.agents import (
     texts_in,
     without,
 )
-from engagekit.cli.answers import answered, answers, plain_value, rows_of
+from engagekit.cli.answers import answered, answers, in_json, rows_of
 from engagekit.cli.reading import Reading, frame_of, journeys_of, log_of
 from engagekit.cli.saying import broken
 from engagekit.errors import EngagekitError, EngagekitWarning, ParameterError, TooFewUsersError
@@ -56,6 +55,11 @@ TOOLS = (
     Tool("cohorts", "Say how many of those who signed up together come back, period by period.", LOG_AND_MORE | {"period": "day, week or month; default: week.", "by": BY}),
     Tool("experiment", "Say whether a test of a play shows that it worked, however often one has looked.", LOG_AND_MORE | {"variant": "The property with the arm's name; default: what the definition says.", "control": "The arm without the play.", "link": "activation, habit, depth, advocacy or core_days; default: habit."}),
 )  # fmt: skip
+REPEATED = (
+    "definition",
+    "basis",
+    "drift",
+)  # of the priority; what an assistant needs of it stands elsewhere
 BY_NAME = {tool.name: tool for tool in TOOLS}
 INSTRUCTIONS = (
     "engagekit says where a product's engagement breaks earliest and how sure that is. The road: check, draft, a person corrects the draft and saves it in the "
@@ -102,7 +106,7 @@ def reply(place: Place, name: str, given: Mapping[str, Any]) -> Reply:
             answer = ANSWERS[name](place, foreign, **given)
         told = [str(w.message) for w in heard if isinstance(w.message, EngagekitWarning)]
         answer = inert({"mind": [DATA, *told]} | answer, foreign)
-        return Reply(without(place.folder, json.dumps(answer, default=plain_value)))
+        return Reply(without(place.folder, in_json(answer, indent=None)))
     except EngagekitError as error:
         said = str(error)
     except OSError as error:
@@ -274,7 +278,8 @@ def _diagnose(
         raise ParameterError(f"details is {shortened(details or '')!r}; it takes 'all', or is left out.")  # fmt: skip
     journeys, notes = _journeys(place, foreign, by=by, **log)
     found = answered(journeys, by=by, since=since, least=place.least)
-    told = answers(journeys, notes, found.priority, found.diagnosis)
+    told = answers(journeys, notes, found)
+    told["priority"] = {k: v for k, v in told["priority"].items() if k not in REPEATED}
     rows = told["first_weeks"]
     told["first_weeks"] = [
         row for row in rows if row["did_retained"] + row["did_churned"] >= place.least
@@ -283,9 +288,7 @@ def _diagnose(
     for table in (told["priority"]["segments"] or [], told["diagnosis"]):
         foreign |= {str(row[by]) for row in table if by is not None and by in row}
     told["first_weeks_not_shown"] = len(rows) - len(told["first_weeks"])
-    if details is None:
-        told = _in_short(told, journeys)
-    return told | {"change": rows_of(found.change), "suggested_targets": rows_of(found.suggested)}
+    return told if details == "all" else _in_short(told, journeys)
 
 
 def _in_short(told: dict[str, Any], journeys: Journeys) -> dict[str, Any]:

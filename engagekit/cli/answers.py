@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import engagekit as ek
+from engagekit._base import as_plain
+from engagekit.definition import schema_path
 from engagekit.journeys import MIN_GROUP
 
 if TYPE_CHECKING:
@@ -49,39 +52,41 @@ def answered(
     return Answered(handed.priority, handed.diagnosis, change, suggested)
 
 
-def answers(
-    journeys: ek.Journeys, notes: pl.DataFrame, priority: ek.Priority, diagnosis: pl.DataFrame
-) -> dict[str, Any]:
-    """Write all answers as one table for machines."""
-    plain_fields = ("verdict", "link", "problem", "play", "p_problem", "problem_candidates", "probability", "holds_from", "holds_to", "sentence")  # fmt: skip
-    tables = ("table", "by_quarter", "segments")
+def answers(journeys: ek.Journeys, notes: pl.DataFrame, found: Answered) -> dict[str, Any]:
+    """Write all answers as plain values for machines; `diagnose.schema.json` says what each of them is."""
+    about = journeys.to_dict()
     return {
         "engagekit": ek.__version__,
         "product": journeys.definition.name,
-        "as_of": journeys.as_of,
-        "users": journeys.users.lazy().select("user_id").collect().height,
-        "left_out": journeys.left_out.to_dicts(),
-        "data_notes": notes.drop("example").to_dicts(),
-        "priority": {name: getattr(priority, name) for name in plain_fields}
-        | {"warnings": list(priority.warnings)}
-        | {"remarks": [remark.to_dict() for remark in priority.remarks]}
-        | {name: rows_of(getattr(priority, name)) for name in tables},
-        "diagnosis": diagnosis.to_dicts(),
-        "first_weeks": ek.compare_first_weeks(journeys).to_dicts(),
-        "metrics": ek.metrics(journeys).to_dicts(),
-        "definition": journeys.definition.to_table(),
+        **{name: about[name] for name in ("as_of", "users", "left_out")},
+        "data_notes": as_plain(notes.drop("example")),
+        "priority": found.priority.to_dict(),
+        "diagnosis": as_plain(found.diagnosis),
+        "first_weeks": as_plain(ek.compare_first_weeks(journeys)),
+        "metrics": as_plain(ek.metrics(journeys)),
+        "definition": about["definition"],
+        "change": as_plain(found.change),
+        "suggested_targets": as_plain(found.suggested),
     }
+
+
+def in_json(answer: dict[str, Any], *, indent: int | None = 1) -> str:
+    """Write an answer as JSON that every reader takes; what is no number is null."""
+    return json.dumps(as_plain(answer), indent=indent, allow_nan=False)
+
+
+def schema_of(what: str) -> dict[str, Any]:
+    """Read the JSON Schema of a definition's file, or of what a command prints with ``--json``; it needs no other file."""
+    known = {"definition": schema_path()}
+    known |= {name: Path(__file__).with_name(f"{name}.schema.json") for name in ("diagnose", "experiment")}  # fmt: skip
+    read = {name: json.loads(known[name].read_text(encoding="utf-8")) for name in {what, "definition"}}  # fmt: skip
+    found: dict[str, Any] = read[what]
+    if what == "diagnose":
+        inner = {k: v for k, v in read["definition"].items() if k not in {"$schema", "$defs"}}
+        found["$defs"] |= {"definition": inner} | read["definition"]["$defs"]
+    return found
 
 
 def rows_of(table: pl.DataFrame | None) -> list[dict[str, Any]] | None:
     """Write a table as rows; nothing where there is none."""
     return None if table is None else table.to_dicts()
-
-
-def plain_value(value: object) -> object:
-    """Write what JSON has no word for."""
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    if isinstance(value, (set, tuple)):
-        return list(value)
-    return str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import polars as pl  # noqa: TC002 -- the examples need it
+import polars as pl
 
 from engagekit._base import Calendar, calendar_for, since_index
 from engagekit.cohorts.attribution import ATTRIBUTIONS, attributed
@@ -15,17 +15,19 @@ from engagekit.cohorts.parameters import (
     Cohorts,
     Granularity,
     Mode,
+    PeriodZero,
     Terms,
     Window,
     by_names,
     hour_faults,
     matcher_faults,
     moment_faults,
+    period_zero_faults,
     refuse,
     terms_faults,
 )
 from engagekit.cohorts.pooled import pooled_curve
-from engagekit.cohorts.returns import hits, returns
+from engagekit.cohorts.returns import hits, hits_at_once, returns
 from engagekit.cohorts.returns_of_journeys import core_hits, first_signup, sign_ups
 from engagekit.cohorts.starts import (
     check_limit,
@@ -85,6 +87,7 @@ def retention(
     by: str | Sequence[str] | None = None,
     attribution: Literal["start", "first", "last", "same"] = "same",
     limit: int | None = None,
+    period_zero: PeriodZero = "started",
     people: bool = False,
     missing: Missing = "refuse",
 ) -> pl.DataFrame:
@@ -134,6 +137,10 @@ def retention(
         ``"first"``, ``"last"``: of all the user's events before `as_of`, the first or last that is not null.
     limit
         Keep so many groups, those with most starting users (ties by name); the rest is ``"Other"``.
+    period_zero
+        What stands in period 0. ``"started"``: everybody who started. ``"returned"``: those who returned within the
+        period of their start, at or after it; what starts a user is no return, so that `back` mostly is another event.
+        Not with ``anchor="each"``.
     people
         Return the users instead of their numbers.
     missing
@@ -145,7 +152,7 @@ def retention(
     DataFrame
         One row per group, cohort and period, sorted so. The columns of `by`; `cohort` (local date, naive local
         time for hours); `period` (from 0, or the bracket's position); with `brackets`: `from_period`,
-        `to_period`; `n` users who returned (period 0: the cohort's size; null before the period begins), `of`
+        `to_period`; `n` users who returned (period 0: as `period_zero` says; null before the period begins), `of`
         the cohort's size; `rate`, `low`, `high` (Wilson, 95 %; null until complete); `complete` whether the
         period has fully passed; for ``"on_or_after"``: `followed_until`, up to when returns were seen, as
         all its cells can still grow; for ``cohorts="each"``: `users_effect`, how much less all complete cells of the
@@ -195,6 +202,7 @@ def retention(
         "mode": mode,
         "brackets": brackets,
         "min_times": min_times,
+        "period_zero": period_zero,
     }
     faults += matcher_faults("start", start) + matcher_faults("back", back)
     faults += check_choice("missing", missing, MISSING_CHOICES)
@@ -225,7 +233,10 @@ def retention(
     check_since(since, end, terms)
     first = first_cohort(log, start, begun, terms) if first is None else first
     begun, groups = in_groups(begun, names, limit)
-    found = hits(returns(log, back, names, groups), begun, terms)
+    found = hits(returns(log, back, names, groups), begun.drop("begun_at", strict=False), terms)
+    if period_zero == "returned":
+        marked = returns(log, back, names, groups, [chosen(start).alias("starts")])
+        found = pl.concat([found, hits_at_once(marked, begun, terms)])
     return answer(found, begun, groups, terms, first, end, people=people)
 
 
@@ -237,6 +248,7 @@ def cohort_curves(
     window: Window = "rolling",
     mode: Mode = "on",
     by: str | Sequence[str] | None = None,
+    period_zero: PeriodZero = "started",
     people: bool = False,
 ) -> pl.DataFrame:
     """Say how many of the users who signed up in the same period did the core action in each period after it.
@@ -258,6 +270,9 @@ def cohort_curves(
         ``"on"``: a core action in that very period. ``"on_or_after"``: in it or any later one.
     by
         Properties of users to split by.
+    period_zero
+        What stands in period 0. ``"started"``: everybody who signed up. ``"returned"``: those with a core action in it;
+        for this the sign-up must be an event of its own.
     people
         Return the users instead of their numbers.
 
@@ -265,8 +280,8 @@ def cohort_curves(
     -------
     DataFrame
         One row per group, cohort and period, sorted so. The properties of `by`; `cohort` the local date on which
-        the cohort's period starts; `period` from 0; `n` users with a core action in the period (period 0: the
-        cohort's size; null before the period begins), `of` the cohort's size; `rate`, `low`, `high` (Wilson,
+        the cohort's period starts; `period` from 0; `n` users with a core action in the period (period 0: as
+        `period_zero` says; null before the period begins), `of` the cohort's size; `rate`, `low`, `high` (Wilson,
         95 %; null until complete); `complete` whether the period has fully passed for the whole cohort; for
         ``"on_or_after"``: `followed_until`, up to when core actions were seen.
 
@@ -302,9 +317,14 @@ def cohort_curves(
     """
     names, faults = names_and_faults(journeys, by, taken=TAKEN)
     calendar = Calendar(period, journeys.timezone, journeys.definition.week_start)
-    faults += terms_faults(calendar, periods=periods, window=window, mode=mode)
-    refuse("Cohort curves", faults + hour_faults(period))
-    terms = Terms(calendar, periods, window=window, mode=mode, dates_only=journeys.dates_only)
+    faults += terms_faults(
+        calendar, periods=periods, window=window, mode=mode, period_zero=period_zero
+    )
+    faults += hour_faults(period) + period_zero_faults(period_zero, journeys.definition)
+    refuse("Cohort curves", faults)
+    terms = Terms(
+        calendar, periods, window=window, mode=mode, period_zero=period_zero, dates_only=journeys.dates_only
+    )  # fmt: skip
     first = first_signup(journeys, terms)
 
     def table(part: Journeys) -> pl.DataFrame:

@@ -90,13 +90,22 @@ def _rolling_bounds(terms: Terms, first: int, last: int, shown: pl.DataFrame) ->
 
 def appearances(hits: pl.LazyFrame, begun: pl.DataFrame, terms: Terms) -> pl.LazyFrame:
     """List who stands in which cell, each once: `user_id`, `_group` where split, `cohort`, `period`."""
-    keys = [c for c in begun.columns if c != "tick"]
-    members = begun.lazy().select(keys).unique()
+    keys = _keys(begun)
     back = _up_to_the_latest(hits, keys, terms) if terms.mode == "on_or_after" else hits
     if terms.mode == "on" and terms.brackets:
         back = _in_brackets(hits, terms).unique()
-    zero = members.with_columns(pl.lit(0, pl.Int64).alias("k"))
-    return pl.concat([zero, back.select(*keys, "k")]).rename({"k": "period"})
+    back = back.select(*keys, pl.col("k").alias("period"))
+    return back if terms.period_zero == "returned" else pl.concat([members(begun), back])
+
+
+def members(begun: pl.DataFrame) -> pl.LazyFrame:
+    """List who belongs to which cohort, each once, as standing in its period 0."""
+    everybody = begun.lazy().select(_keys(begun)).unique()
+    return everybody.with_columns(pl.lit(0, pl.Int64).alias("period"))
+
+
+def _keys(begun: pl.DataFrame) -> list[str]:
+    return [c for c in begun.columns if c not in ("tick", "begun_at")]
 
 
 def _up_to_the_latest(hits: pl.LazyFrame, keys: Sequence[str], terms: Terms) -> pl.LazyFrame:
@@ -105,7 +114,8 @@ def _up_to_the_latest(hits: pl.LazyFrame, keys: Sequence[str], terms: Terms) -> 
         begins = shown_periods(terms)["from_period"].to_list()[1:]
         reached = pl.sum_horizontal([(pl.col("k") >= begin).cast(pl.Int64) for begin in begins])
     latest = hits.group_by(keys).agg(pl.col("k").max()).with_columns(reached.alias("k"))
-    periods = latest.with_columns(pl.int_ranges(1, pl.col("k") + 1, dtype=pl.Int64).alias("k"))
+    first = 0 if terms.period_zero == "returned" else 1
+    periods = latest.with_columns(pl.int_ranges(first, pl.col("k") + 1, dtype=pl.Int64).alias("k"))
     return periods.explode("k", empty_as_null=False, keep_nulls=False)
 
 
@@ -142,17 +152,21 @@ def answer(
     # Without any start there is no first cohort, and so no row.
     cells = grid(terms, 0, 0, end).clear() if first is None else grid(terms, first, last, end)
     cells = cells.sort("cohort", "period")
-    table = _table(_counted(present, cells, labels), cells, labels, terms, end)
+    n = _counted(present, cells, labels)
+    of = _counted(members(begun), cells, labels) if terms.period_zero == "returned" else n
+    table = _table(n, of, cells, labels, terms, end)
     if terms.cohorts != "each":
         return table
-    effects = _users_effects(present, cells, keys[:-2])
+    effects = _users_effects(present, members(begun), cells, keys[:-2])
     if labels is not None:
         effects = effects.join(labels, on="_group", how="left").select(*_named(labels), *effects.columns[1:])  # fmt: skip
     on = [c for c in effects.columns if c != "users_effect"]
     return table.join(effects, on=on, how="left", nulls_equal=True, maintain_order="left")
 
 
-def _users_effects(present: pl.LazyFrame, cells: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
+def _users_effects(
+    present: pl.LazyFrame, everybody: pl.LazyFrame, cells: pl.DataFrame, groups: list[str]
+) -> pl.DataFrame:
     """Say per period how much less the complete cells tell because a user counts in several of them.
 
     Returns
@@ -161,7 +175,7 @@ def _users_effects(present: pl.LazyFrame, cells: pl.DataFrame, groups: list[str]
         `_group` where split, `period`, `users_effect`: the design effect with each user a cluster.
     """
     known = cells.lazy().filter("complete").select("cohort", "period")
-    member = present.filter(pl.col("period") == 0).drop("period")
+    member = everybody.drop("period")
     could = member.join(known, on="cohort").group_by(*groups, "user_id", "period").agg(pl.len().alias("m"))  # fmt: skip
     did = present.join(known, on=["cohort", "period"]).group_by(*groups, "user_id", "period").agg(pl.len().alias("x"))  # fmt: skip
     both = could.join(did, on=[*groups, "user_id", "period"], how="left").with_columns(pl.col("x").fill_null(0))  # fmt: skip
@@ -242,6 +256,7 @@ def _counted(
 
 def _table(
     n: NDArray[np.int64],
+    of: NDArray[np.int64],
     cells: pl.DataFrame,
     labels: pl.DataFrame | None,
     terms: Terms,
@@ -254,7 +269,7 @@ def _table(
         table = cells
     else:
         table = labels.sort("_group").join(cells, how="cross", maintain_order="left_right")
-    of = n[::periods].repeat(periods)  # a cohort's size stands in period 0
+    of = of[::periods].repeat(periods)  # a cohort's size stands in period 0
     table = table.with_columns(
         pl.when("begun").then(pl.Series(n)).alias("n"), pl.Series(of).alias("of")
     )

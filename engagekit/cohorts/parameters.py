@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 
@@ -15,13 +15,17 @@ from engagekit._base import (
 )
 from engagekit.errors import EngagekitError, ParameterError, check_choice, listing
 from engagekit.instants import instant
-from engagekit.matchers import as_matches
+from engagekit.matchers import as_matches, event_names
+
+if TYPE_CHECKING:
+    from engagekit.definition import Definition
 
 Cohorts: TypeAlias = Literal["first", "first_ever", "each"]
 Window: TypeAlias = Literal["calendar", "rolling"]
 Anchor: TypeAlias = Literal["first", "each"]
 Granularity: TypeAlias = Literal["exact", "truncated"]
 Mode: TypeAlias = Literal["on", "on_or_after"]
+PeriodZero: TypeAlias = Literal["started", "returned"]
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "cohorts": ("first", "first_ever", "each"),
@@ -29,6 +33,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "anchor": ("first", "each"),
     "granularity": ("exact", "truncated"),
     "mode": ("on", "on_or_after"),
+    "period_zero": ("started", "returned"),
 }
 # Columns of the answers; a column to split by cannot have one of these names.
 TAKEN = (
@@ -50,6 +55,7 @@ class Terms:
     mode: Mode = "on"
     brackets: tuple[int, ...] | None = None
     min_times: int = 1
+    period_zero: PeriodZero = "started"
     dates_only: bool = False
 
     @property
@@ -111,6 +117,10 @@ def _joint_faults(given: dict[str, Any]) -> list[str]:
         faults.append(
             f"anchor is 'each', but with cohorts={given['cohorts']!r} a user has only one start; take cohorts='each'."
         )
+    if given.get("period_zero") == "returned" and given.get("anchor") == "each":
+        faults.append(
+            "period_zero is 'returned', which needs one start per user or period; take anchor='first'."
+        )
     if given.get("limit") is not None:
         faults += whole_faults("limit", given["limit"])
         if not given.get("by"):
@@ -123,6 +133,15 @@ def hour_faults(period: object) -> list[str]:
     if period != "hour":
         return []
     return ["period is 'hour', but journeys only keep days; use ek.retention on the log."]
+
+
+def period_zero_faults(period_zero: object, definition: Definition) -> list[str]:
+    """Return the fault of asking who came back at once where a sign-up itself may be the core action."""
+    core = event_names(definition.core)
+    own = definition.signup is not None and not {*event_names(definition.signup)} & {*core}
+    if period_zero != "returned" or own:
+        return []
+    return ["period_zero is 'returned', but here a sign-up may itself be the core action, and journeys cannot tell; use ek.retention on the log."]  # fmt: skip
 
 
 def by_names(by: str | Sequence[str] | None) -> tuple[list[str], list[str]]:

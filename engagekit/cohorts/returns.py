@@ -1,7 +1,7 @@
 """In which periods after their start users returned: the machinery under cohort curves.
 
 Starts are collected (a row per user and cohort, or per window); returns stay lazy. Both carry `user_id`, and `_group`
-where the answer is split. Periods count from 0 at the start, so a return stands in period 1 or later.
+where the answer is split. Periods count from 0 at the start; a return stands in period 1 or later, unless period 0 is asked about too.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ def returns(
     matcher: Matcher | pl.Expr | None,
     by: Sequence[str],
     groups: pl.DataFrame | None,
+    beside: Sequence[pl.Expr] = (),
 ) -> pl.LazyFrame:
-    """Take the returning events: `user_id`, `_group` where the answer is split, and `at`."""
-    rows = log.filter(chosen(matcher)).select("user_id", *held(by), "at")
+    """Take the returning events: `user_id`, `_group` where the answer is split, `at`, and what is asked for `beside`."""
+    rows = log.filter(chosen(matcher)).select("user_id", *held(by), "at", *beside)
     if groups is None:
         return rows
     names = [f"by:{name}" for name in by]
@@ -50,6 +51,25 @@ def hits(returning: pl.LazyFrame, begun: pl.DataFrame, terms: Terms) -> pl.LazyF
     if terms.anchor == "first" or terms.mode == "on_or_after":
         return _window_hits(returning, begun, keys, terms)
     return _many_window_hits(returning, begun, keys, terms)
+
+
+def hits_at_once(returning: pl.LazyFrame, begun: pl.DataFrame, terms: Terms) -> pl.LazyFrame:
+    """Find who returned in the very period of their start: their keys, `cohort` and `k`, which is 0.
+
+    `returning` says besides of each event whether it ``starts``, `begun` the instant of each start, ``begun_at``: what
+    starts a user at that instant is no return.
+    """
+    keys = [c for c in begun.columns if c not in ("tick", "cohort", "begun_at")]
+    at, since = pl.col("at"), pl.col("begun_at")
+    if terms.rolling:
+        pairs = returning.join(begun.lazy(), on=keys, how="inner")
+        pairs = pairs.filter((ticks(at, terms) - pl.col("tick")) // span(terms) == 0)
+    else:
+        placed = returning.with_columns(period_index(at, terms.calendar).alias("cohort"))
+        pairs = placed.join(begun.lazy(), on=[*keys, "cohort"], how="inner")
+    after = pairs.filter((at > since) | ((at == since) & ~pl.col("starts")))
+    counted = after.group_by(*keys, "cohort").len().filter(pl.col("len") >= terms.min_times)
+    return counted.select(*keys, "cohort", pl.lit(0, pl.Int64).alias("k"))
 
 
 def _shown(terms: Terms) -> pl.Expr:

@@ -35,13 +35,13 @@ def first_signup(journeys: Journeys, terms: Terms) -> int | None:
 
 
 def core_hits(journeys: Journeys, begun: pl.DataFrame, terms: Terms) -> pl.LazyFrame:
-    """Find the periods in which users did the core action: their keys, `cohort` and `k` (1 or more), each once."""
+    """Find the periods in which users did the core action: their keys, `cohort` and `k` (from 1, or 0 where asked), each once."""
     keys = [c for c in begun.columns if c != "tick"]
     if terms.rolling and "_group" not in keys and made(journeys, DAY_ARRAYS):
         return _neighbors(journeys, begun, terms)
     days = on_days(journeys, "core").join(begun.lazy(), on="user_id", how="inner")
     hits = _rolling(days, keys, terms) if terms.rolling else _calendar(days, keys, terms)
-    late_enough = pl.col("k") >= 1
+    late_enough = pl.col("k") >= (0 if terms.period_zero == "returned" else 1)
     if terms.mode == "on":
         late_enough &= pl.col("k") <= terms.last
     return hits.filter(late_enough).unique()

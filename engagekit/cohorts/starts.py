@@ -106,6 +106,8 @@ def starts(
 
 def _placed(at: pl.Expr, terms: Terms) -> list[pl.Expr]:
     placed = [period_index(at, terms.calendar).alias("cohort")]
+    if terms.period_zero == "returned":
+        placed.append(at.alias("begun_at"))
     return [*placed, ticks(at, terms).alias("tick")] if terms.rolling else placed
 
 
@@ -117,6 +119,10 @@ def _each_start(
             rows = rows.filter(period_index(pl.col("at"), terms.calendar) >= since)
         return _first_starts(rows, pl.lit(value=True), by, terms)
     rows = rows.select("user_id", *held(by), *_placed(pl.col("at"), terms))
+    if terms.period_zero == "returned":
+        rows = rows.group_by("user_id", *[f"by:{name}" for name in by], "cohort").agg(
+            pl.col("begun_at").min()
+        )
     return rows.unique().collect(engine="streaming")
 
 

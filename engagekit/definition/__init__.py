@@ -17,10 +17,12 @@ from engagekit.definition.checks import (
     SCHEMA_VERSION,
     day_faults,
     listed,
+    microseconds_of,
     outcome_faults,
     property_faults,
     refuse_newer,
     target_faults,
+    tolerance_faults,
 )
 from engagekit.definition.read import Read, read_from
 from engagekit.definition.steps import Step, step_faults, steps_from
@@ -58,6 +60,7 @@ __all__ = [
     "Note",
     "Read",
     "Step",
+    "microseconds_of",
     "property_faults",
     "schema_path",
     "share_faults",
@@ -68,21 +71,11 @@ ONE_MATCHER = (
     "signup", "activation", "core", "feedback_asked", "feedback_given", "outreach", "errors", "support",
 )  # fmt: skip
 WHOLE_DAYS = (
-    "activation_days",
-    "habit_days",
-    "depth_days",
-    "advocacy_days",
-    "depth_within_days",
-    "burn_in_days",
-    "recent_days",
-)
-HABIT_LADDER = (
-    7,
-    14,
-    31,
-    61,
-    91,
-)  # days: the habit window is the first at or above the usage interval
+    "activation_days", "habit_days", "depth_days", "advocacy_days", "depth_within_days", "burn_in_days", "recent_days",
+)  # fmt: skip
+# Days: the habit window is the first above the usage interval. Who comes every seventh day comes back after 7 x 24 hours, a
+# little sooner or later; a window of 7 days would leave out half of them.
+HABIT_LADDER = (7, 14, 31, 61, 91)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +117,9 @@ class Definition:
         How far below its target a link must lie to count as broken: 0.02 is 2 points.
     recent_days
         How many days of sign-ups an answer about "now" stands on.
+    clock_tolerance
+        By how much clocks may differ: what a user does by so little before the sign-up counts as done at the sign-up.
+        A span such as ``"5s"``, at most ``"1h"``; ``"0s"`` allows for nothing.
     experiment
         The test of a play: an `Assignment`; `rollup` then reads each user's arm.
     read
@@ -172,6 +168,7 @@ class Definition:
     properties: Sequence[str] = ()
     margin: float = 0.02
     recent_days: int = 91
+    clock_tolerance: str = "5s"
     experiment: Assignment | None = None
     read: Read | None = None
     annotations: Sequence[Note] = ()
@@ -197,6 +194,7 @@ class Definition:
             self._matcher_faults()
             + step_faults(self.steps)
             + self._window_faults()
+            + tolerance_faults(self.clock_tolerance)
             + target_faults(self.targets, self.margin, LINKS)
             + property_faults(self.properties, assigned=self.experiment is not None)
         )
@@ -346,13 +344,7 @@ class Definition:
         table: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
-            if value is None or each.name in {
-                "steps",
-                "targets",
-                "experiment",
-                "read",
-                "annotations",
-            }:
+            if value is None or each.name in ("steps", "targets", "experiment", "read", "annotations"):  # fmt: skip
                 continue
             if each.name in {"guessed", "properties"} and not value:
                 continue
@@ -388,7 +380,7 @@ class Definition:
     def resolved(self, usage_interval_days: float) -> Definition:
         """Fill the windows that are None from the product's usage interval (days)."""
         interval = self.usage_interval_days or usage_interval_days
-        fits = [d for d in HABIT_LADDER if d >= interval] or HABIT_LADDER[-1:]
+        fits = [d for d in HABIT_LADDER if d > interval] or HABIT_LADDER[-1:]
         habit = self.habit_days or fits[0]
         burn_in = 90 if self.burn_in_days is None and self.signup is None else self.burn_in_days
         return dataclasses.replace(

@@ -7,14 +7,15 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from engagekit._base import is_number, is_share, is_whole
-from engagekit.errors import StoredFileError, listing, nearest
+from engagekit._base import is_number, is_share, is_whole, span_of
+from engagekit.errors import ParameterError, StoredFileError, listing, nearest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA_VERSION = 2  # of a definition's file; those of version 1 mean the same
 LONGEST_FIRST_DAYS = 31  # the early days of a user are kept as the bits of one 32-bit number
+HOUR_US = 3_600_000_000
 MOST_DAYS = 36_500  # a hundred years: what is longer is a slip
 # Columns of a log, of journeys and of a users table, which no event property can be called by.
 OUR_COLUMNS = (
@@ -55,6 +56,33 @@ def property_faults(names: object, *, assigned: bool = False) -> list[str]:
             and (name == "*" or (name.startswith("^") and name.endswith("$")))
         ]
     )
+
+
+def microseconds_of(tolerance: str) -> int:
+    """Read by how much clocks may differ; a text of noughts is nothing.
+
+    Raises
+    ------
+    ParameterError
+        It is no span of fixed length, or a longer one than clocks differ by.
+    """
+    if tolerance in ("0", "0s"):
+        return 0
+    span = span_of(tolerance, name="clock_tolerance")
+    if isinstance(span, str) or span > HOUR_US:
+        raise ParameterError(f"clock_tolerance is {tolerance!r}; clocks do not differ by more than an hour, so it takes up to '1h'. What comes earlier comes before the sign-up.")  # fmt: skip
+    return span
+
+
+def tolerance_faults(tolerance: object) -> list[str]:
+    """Name what is wrong with a tolerance for clocks."""
+    if not isinstance(tolerance, str):
+        return [f"clock_tolerance is {tolerance!r}; it takes a span such as '5s'."]
+    try:
+        microseconds_of(tolerance)
+    except ParameterError as error:
+        return [str(error)]
+    return []
 
 
 def outcome_faults(window: object, first_days: object) -> list[str]:

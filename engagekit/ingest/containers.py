@@ -15,7 +15,7 @@ from engagekit.errors import EventLogError
 
 if TYPE_CHECKING:
     import zipfile
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 LARGEST_JSON = 1 << 30  # a list is read whole, in several times its size of memory
@@ -121,18 +121,48 @@ def one_list(shown: str, key: str) -> str:
     )
 
 
+def _contents(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo]) -> Iterator[bytes]:
+    for member in members:
+        content = archive.read(member)
+        yield gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+
+
 def joined(
     archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], target: Path
 ) -> Path | None:
     """Write the lines of JSON of many small files into one, which is read many times quicker; None if some are no such files."""
     with target.open("wb") as out:
-        for member in members:
-            content = archive.read(member)
-            if content[:2] == b"\x1f\x8b":
-                content = gzip.decompress(content)
+        for content in _contents(archive, members):
             if content.strip()[:1] != b"{" or content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
                 return None
             out.write(content if content.endswith(b"\n") else content + b"\n")
+    return target
+
+
+def joined_tables(
+    archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], target: Path
+) -> Path | None:
+    """Write the rows of many small csv files with one and the same header into one file; None if some are no such files.
+
+    A quote that is left open would swallow the next file's rows, so a file with an odd number of quotes is none.
+    """
+    header = None
+    with target.open("wb") as out:
+        for content in _contents(archive, members):
+            text = content.removeprefix(b"\xef\xbb\xbf")
+            first, end, rows = text.partition(b"\n")
+            if header is None:
+                header = first.rstrip(b"\r")
+                out.write(header + b"\n")
+            if (
+                not end
+                or first.rstrip(b"\r") != header
+                or text.count(b'"') % 2
+                or first.count(b'"') % 2
+                or b"\x00" in text
+            ):
+                return None
+            out.write(rows if not rows or rows.endswith(b"\n") else rows + b"\n")
     return target
 
 

@@ -294,6 +294,24 @@ def _kind_by_content(path: Path, shown: str) -> Kind:
     raise EventLogError(f"{shown!r} is no kind of file that can be read: {READS}.")
 
 
+def _as_one(
+    archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], shown: str, how: Opening
+) -> list[LogFile]:
+    """Open the many small files of an archive as one, where they are alike; else nothing."""
+    preset, kinds = how.preset, {_kind_by_name(member.filename) for member in members}
+    suffixes = {Path(member.filename.removesuffix(".gz")).suffix.lower() for member in members}
+    if kinds == {"csv"} and len(suffixes) == 1:
+        told_apart = how.columns or how.skip or (preset and (preset.columns or preset.table))
+        write, suffix = (None if told_apart else containers.joined_tables), suffixes.pop()
+    else:
+        write, suffix = (None if preset and preset.inside else containers.joined), ".ndjson"
+    joined = None if write is None else write(archive, members, _new_file(how.workdir))
+    if joined is None:
+        return []
+    found = _text(joined, f"{shown} ({len(members):,} files){suffix}", how)
+    return [replace(found, joined=True)]
+
+
 def _unzip(path: Path, shown: str, how: Opening, *, depth: int) -> list[LogFile]:
     if depth == DEEPEST:
         raise EventLogError(f"{shown!r} holds archives within archives more than {DEEPEST} deep.")
@@ -302,12 +320,12 @@ def _unzip(path: Path, shown: str, how: Opening, *, depth: int) -> list[LogFile]
             return _as_parquet(containers.workbook_to_parquet, path, shown, how)
         members = _members(archive, shown, how)
         _refuse_too_large(members, shown, how.workdir)
-        if how.together and len(members) >= MANY and not (how.preset and how.preset.inside):
-            joined = containers.joined(archive, members, _new_file(how.workdir))
-            if joined is not None:
-                name = f"{shown} ({len(members):,} files)"
-                found = _open(joined, f"{name}.ndjson", how, depth=depth + 1)
-                return [replace(file, joined=True) for file in found]
+        if (
+            how.together
+            and len(members) >= MANY
+            and (found := _as_one(archive, members, shown, how))
+        ):
+            return found
         files: list[LogFile] = []
         faults: list[str] = []
         for member in members:

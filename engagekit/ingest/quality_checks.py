@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit.definition import microseconds_of
 from engagekit.ingest.check_names import IDS, Finding, of_id_forms, of_names
 from engagekit.ingest.column_mapping import ROW
 from engagekit.ingest.definition_argument import definition_of
@@ -102,7 +103,7 @@ def check_events(
     findings = [
         *_nulls(raw, copies.of or 0, int(counts["len"].sum())),
         copies,
-        *_around_sign_up(log, users, signup),
+        *_around_sign_up(log, users, definition),
         *_outside(log, counts, users.height, as_of, zone),
         *of_names(log, days, definition),
         _empty_days(days, as_of, zone),
@@ -223,16 +224,21 @@ def _per_day(log: pl.LazyFrame, zone: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     return both.group_by("day").agg(sums).sort("day").collect(), days.collect()
 
 
-def _around_sign_up(log: pl.LazyFrame, users: pl.DataFrame, signup: object) -> list[Finding]:
+def _around_sign_up(
+    log: pl.LazyFrame, users: pl.DataFrame, definition: Definition | None
+) -> list[Finding]:
     checks = ("events before sign-up", "two sign-ups", "users with a sign-up only")
     signed = users.filter(pl.col("sign_ups") > 0)
-    if signup is None or signed.is_empty():
+    if definition is None or definition.signup is None or signed.is_empty():
         return [Finding(check) for check in checks]
-    ahead = signed.filter(pl.col("first") < pl.col("signed_up_at"))
+    since = pl.col("signed_up_at") - timedelta(
+        microseconds=microseconds_of(definition.clock_tolerance)
+    )
+    ahead = signed.filter(pl.col("first") < since)
     before = 0
     if ahead.height:
         events = log.join(ahead.lazy().select("user_id", "signed_up_at"), on="user_id")
-        early = events.filter(pl.col("at") < pl.col("signed_up_at"))
+        early = events.filter(pl.col("at") < since)
         before = early.select(pl.len()).collect().item()
     twice = signed.filter(pl.col("signed_up_last") > pl.col("signed_up_at"))
     most = max(twice["sign_ups"].to_list(), default=1)

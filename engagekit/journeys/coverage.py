@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 BY_CONSTRUCTION, MOSTLY = "activation by construction", 0.9
+BY_ITSELF, A_MOMENT = "activation with the sign-up", timedelta(seconds=5)  # nobody chooses so fast
+ENOUGH = 20  # fewer users are chance
 FIRST_EVENT, NOT_DEFINED = "first event is sign-up", "not defined"  # kinds of remarks
 GUESSED = "definition guessed"  # a kind of remark too
 
@@ -63,7 +65,8 @@ def basis(
         Its text reads like "2,000 users who signed up 2026-01-01 to 2026-05-30; data complete up to ...".
     """
     at = pl.col("signed_up_at")
-    at_once = (at == pl.col("activated_at")).sum().alias("at_once")
+    moment = timedelta(0) if journeys.definition.signup is None else A_MOMENT
+    at_once = (pl.col("activated_at") - at <= moment).sum().alias("at_once")
     span = pl.len(), at.min().alias("first"), at.max().alias("last"), at_once
     kept = [at >= pl.lit(since, AT)] if since is not None else []
     kept += [at < pl.lit(until, AT)] if until is not None else []
@@ -79,9 +82,14 @@ def basis(
         remarks=(
             *journeys.remarks,
             *_of_now(journeys),
-            *_of_definition(journeys.definition, same, users),
+            *_of_definition(journeys.definition, 0 if _same_date(journeys) else same, users),
         ),
     )
+
+
+def _same_date(journeys: Journeys) -> bool:
+    """Say whether a sign-up and what follows on its day are one instant."""
+    return journeys.dates_only and journeys.definition.signup is not None
 
 
 def _of_now(journeys: Journeys) -> list[Remark]:
@@ -109,6 +117,12 @@ def _of_definition(definition: Definition, at_once: int, users: int) -> list[Rem
                 f"{count(at_once)} of {many(users, 'user')} it is the activation itself."
             )
             found.append(Remark(BY_CONSTRUCTION, ("activation",), text, at_once))
+    elif at_once >= max(ENOUGH, MOSTLY * users):
+        text = (
+            f"{percent(at_once / users)} of the users activate within {A_MOMENT.seconds} seconds of signing up: the product does it for them, "
+            "it seems, or they come by doing it. Then activation says nothing of what they chose; name a first value that they do choose."
+        )
+        found.append(Remark(BY_ITSELF, ("activation",), text, at_once))
     if not definition.steps:
         found.append(
             Remark(

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
 BEFORE = "signed up before the log starts"
 TIMES = 4  # a log shorter than so many usage intervals says little about them
-LONGEST_RHYTHM = 91  # days: the end of the ladder of habit windows
 SHORT_LOG, LONG_RHYTHM, LATE_ENTRY = (
     "log too short for the rhythm",
-    "rhythm beyond the habit windows",
+    "rhythm beyond the habit window",
     "late entry",
 )  # kinds of remarks
 
@@ -106,10 +105,10 @@ def _of_rhythm(definition: Definition, covered: int) -> list[Remark]:
             f"{habit} days too short."
         )
         found.append(Remark(SHORT_LOG, ("habit",), text))
-    if interval > max(LONGEST_RHYTHM, habit):
+    if interval >= habit:
         text = (
-            f"Users usually pause for {interval:g} days between core days, longer than the habit window of {habit} "
-            "days: many who keep their rhythm count as not having come back. Set habit_days to their rhythm."
+            f"Users usually pause for {interval:g} days between core days, and the habit window of {habit} days has ended by "
+            "then: many who keep their rhythm count as not having come back. Set habit_days above their rhythm."
         )
         found.append(Remark(LONG_RHYTHM, ("habit",), text))
     return found

@@ -61,11 +61,11 @@ def suggest_windows(journeys: Journeys) -> pl.DataFrame:
     Notes
     -----
     Suggested are: the 80th percentile, over users with two core days or more, of their own interval (see
-    `usage_interval`); habit = the smallest of 7, 14, 31, 61, 91 at or above it, else 91; depth = 5 x habit, at least 35
+    `usage_interval`); habit = the smallest of 7, 14, 31, 61, 91 above it, else 91; depth = 5 x habit, at least 35
     and at most max(140, 2 x habit); both depth uses within max(30, 2 x habit); outcome from max(28, 2 x habit) to
     max(42, 3 x habit). All are calendar days. A low ``rate`` means that most users are too new for that window: wait,
-    or shorten it. Where the log is shorter than four intervals, or the rhythm longer than the ladder, the journeys
-    carry a remark.
+    or shorten it. Where the log is shorter than four intervals, or the habit window no longer than the rhythm, the
+    journeys carry a remark.
 
     Raises
     ------

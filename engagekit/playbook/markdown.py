@@ -78,9 +78,10 @@ def or_why(ask: Callable[[], Any]) -> Any:
         found = ask()
     except EngagekitError as error:
         return said(f"This cannot be answered: {error}")
-    written = getattr(found, "usermeta", None)
+    drawn = getattr(found, "chart", found)  # of a chart whose marks open
+    written = getattr(drawn, "usermeta", None)
     if isinstance(written, dict) and not written["engagekit"]["rows"]:
-        return said(f"{' '.join(found.title.text)}.")  # a chart of nothing: its title says why
+        return said(f"{' '.join(drawn.title.text)}.")  # a chart of nothing: its title says why
     return found
 
 

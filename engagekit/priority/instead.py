@@ -77,6 +77,12 @@ def _undecided(priority: Priority, start: date, per_week: float) -> tuple[str, d
     if judged.is_empty():
         return _nobody_yet(priority, start)
     links = [link for link in LINKS if link in priority.candidates]
+    if not links and judged["p_broken"].drop_nulls().len():
+        return (
+            "The data are in doubt, so no play is chosen. Mend first what the verdict says; then ask again, with the "
+            "mended data.",
+            start,
+        )
     if not links:
         return (
             "No link that has a target can be judged, so no play is chosen. Name the events of these links in the "

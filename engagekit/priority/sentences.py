@@ -155,7 +155,7 @@ def _later(told: Told, row: dict[str, Any]) -> str:
         return ""
     most = max(larger, key=lambda r: r["extra_users"])
     return (
-        f"{most['link'].capitalize()} at its target would bring {count(most['extra_users'])} more users to the end, "
+        f"{most['link'].capitalize()} at its target would bring {many(most['extra_users'], 'more user')} to the end, "
         f"{row['link']} {count(mine)}: weigh that, though it comes later."
     )
 
@@ -204,6 +204,8 @@ def _more(more: More) -> str:
     if more.low is None:
         return f"About {about} at the present rates would settle it; how many really, cannot be seen yet."
     span = f"{count(more.low)} or more" if more.high is None else f"{count(more.low)} to {count(more.high)}"  # fmt: skip
+    if more.about == more.high:  # at just these rates it would take yet more
+        return f"{span} more sign-ups would likely settle it; how many, hangs on rates that are not known exactly."
     return f"About {about} at the present rates would settle it ({span}, as the rates are not known exactly)."
 
 

@@ -321,6 +321,8 @@ def _more(found: Loop, facts: LoopFacts) -> tuple[More | None, bool]:
     wider = max(days[name] / days["activation"] for name in candidates)
     signups = judged["activation"] * wider
     low, high = range_to_settle(found.seen)
+    # Rates seen so near their marks that they ask for more than most rates which may be the true ones are hardly true.
+    times = min(times, high)
     return More(
         _roughly((times - 1) * signups),
         _roughly((low - 1) * signups) if math.isfinite(low) else None,

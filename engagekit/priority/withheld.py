@@ -11,7 +11,7 @@ import polars as pl
 from engagekit._base import percent
 from engagekit.definition import LINKS
 from engagekit.ingest import MISSING
-from engagekit.rollups import TRACKING, WINDOW_OF, users_bent
+from engagekit.rollups import AT_ONCE, TRACKING, WINDOW_OF, share_at_once, users_bent
 
 if TYPE_CHECKING:
     from engagekit._base import Remark
@@ -82,13 +82,16 @@ def _first_link(remark: Remark) -> int:
 
 def _share(remark: Remark, priority: Priority, journeys: Journeys) -> float:
     """Say for which share of the users a verdict stands on a remark bends it."""
-    if remark.kind != TRACKING or remark.share is None or "since" not in priority.table.columns:
+    dated = remark.kind in (TRACKING, AT_ONCE) and remark.share is not None
+    if not dated or "since" not in priority.table.columns:
         return remark.share or 0.0
-    role, since, until = map(str, remark.about)
     row = priority.table.row(by_predicate=pl.col("link") == LINKS[_first_link(remark)], named=True)
-    if row["since"] is None or role == "signup":
-        return remark.share
+    if row["since"] is None or (remark.kind == TRACKING and remark.about[0] == "signup"):
+        return remark.share or 0.0
     mine = journeys.where(signed_up=(row["since"], row["until"] + timedelta(microseconds=1)))
+    if remark.kind == AT_ONCE:
+        return share_at_once(remark, mine)
+    role, since, until = map(str, remark.about)
     days = date.fromisoformat(since), date.fromisoformat(until)
     users, of = users_bent(mine, role.split(":")[0].split(" ")[0], *days)
     return (users or 0) / of if of else 0.0

@@ -17,9 +17,9 @@ from engagekit.reporting.terminal import encodable, mind
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from engagekit.definition import Definition
+    from engagekit.definition import Definition, Note
     from engagekit.instants import Instant
     from engagekit.journeys import Journeys
     from engagekit.priority import Priority
@@ -111,7 +111,7 @@ def _page(
     shown = cohorts(cohort_curves(journeys), min_group)
     few = f"with fewer than {min_group} users are not shown."
     title = f"Where momentum breaks: {in_html(journeys.definition.name)}"
-    head = _lead(journeys, priority)
+    marked = journeys.definition.annotations
     parts = [
         section(
             "The loop",
@@ -128,7 +128,7 @@ def _page(
         section(
             "Cohort curves",
             f"A blank cell is a period that has not fully passed: unknown, not zero. Cohorts {few}",
-            (_chart("heatmap", shown, period="week") if shown.height else "")
+            (_chart("heatmap", shown, period="week", notes=marked) if shown.height else "")
             + _chart("curve", pooled_curve(shown), period="week"),
         ),
         _steps(step_drop_off(journeys)),
@@ -137,7 +137,7 @@ def _page(
             "Associations, not causes.",
             _chart("dumbbell", compare_first_weeks(journeys)) + _table(outcomes(journeys)),
         ),
-        _quarters(priority, few),
+        _quarters(priority, marked, few),
         "" if by is None else _by(priority, by, few),
         _experiment(journeys, min_group),
         _replay(journeys),
@@ -147,7 +147,7 @@ def _page(
         section("What success means here", "", _definition(journeys.definition)),
     ]
     foot = "Counts only; no user is named. This page asks nothing of the network."
-    return page(title, head, parts, foot)
+    return page(title, _lead(journeys, priority), parts, foot)
 
 
 def _lead(journeys: Journeys, priority: Priority) -> list[str]:
@@ -176,7 +176,7 @@ def _beside_the_loop(
     return "".join(parts)
 
 
-def _chart(name: str, answer: Any, **options: str) -> str:
+def _chart(name: str, answer: Any, **options: Any) -> str:
     """Draw one answer, with its numbers beneath; where it holds nothing to draw, say so."""
     from engagekit import charts
     from engagekit.errors import EngagekitError
@@ -201,10 +201,10 @@ def _steps(steps: pl.DataFrame) -> str:
     )
 
 
-def _quarters(priority: Priority, few: str) -> str:
+def _quarters(priority: Priority, notes: Sequence[Note], few: str) -> str:
     if priority.by_quarter.height == 0:
         return ""
-    chart = _chart("loop_by_quarter", priority)
+    chart = _chart("loop_by_quarter", priority, notes=notes)
     return section("By quarter of sign-up", f"Quarters {few}", chart)
 
 

@@ -125,6 +125,8 @@ def verdict(priority: Priority) -> str:
     """Say the verdict as it can be read aloud, and what makes it doubtful."""
     lines = _wrapped(plain(priority.sentence))
     for warning in priority.warnings:
+        if plain(warning) in plain(priority.sentence):
+            continue  # said already: it is why no link is named
         lines += _wrapped(f"Mind: {plain(warning)}")
     return _section("Verdict", lines)
 

@@ -10,10 +10,11 @@ import polars as pl
 
 from engagekit.intervals import design_effect, newcombe, wilson, z_of
 from engagekit.review.arms import CORE_DAYS, HARMS
-from engagekit.sequential import any_time, cuped, shares_any_time, split_factor
+from engagekit.sequential import SPLIT_ALARM, any_time, cuped, shares_any_time, split_factor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import date
 
 RATES = ("rate", "low", "high")
 GAPS = ("difference", "difference_low", "difference_high", "low_any_time", "high_any_time", "p", "p_any_time", "adjusted", "narrowed")  # fmt: skip
@@ -208,10 +209,32 @@ def _guard_counts(arm: Arm, name: str) -> tuple[int, int, float]:
     return int(values["n"].sum()), judged.height, _effect(values)[0] if judged.height else 1.0
 
 
-def split_of(
-    everyone: pl.DataFrame, arms: Sequence[str], shares: Mapping[str, float]
-) -> tuple[float, str]:
-    """Weigh the split at every day so far, and keep the worst: the Bayes factor, and what was counted.
+@dataclass(frozen=True)
+class Split:
+    """How far a split strayed: the worst Bayes factor of any day, that day and its counts by arm, and the latest factor.
+
+    `units` says whether users or accounts were counted.
+    """
+
+    worst: float
+    units: str
+    latest: float
+    day: date | None
+    then: Mapping[str, int]
+
+    @property
+    def off(self) -> bool:
+        """Whether chance alone hardly ever strays so far."""
+        return self.worst >= SPLIT_ALARM
+
+    @property
+    def mended(self) -> bool:
+        """Whether it was off on the way, and by now holds as many in each arm as were meant."""
+        return self.off and self.latest < 1
+
+
+def split_of(everyone: pl.DataFrame, arms: Sequence[str], shares: Mapping[str, float]) -> Split:
+    """Weigh the split at every day so far, and keep the worst.
 
     Accounts are counted where members of one account are always in one arm, as whole accounts were assigned then.
     """
@@ -226,7 +249,12 @@ def split_of(
     by_day = firsts.group_by(pl.col("start").dt.date().alias("day")).agg(
         *[(pl.col("arm") == arm).sum().alias(f"arm {n}") for n, arm in enumerate(arms)]
     )
-    so_far = by_day.sort("day").select(pl.col("^arm .*$").cum_sum())
-    meant = [shares[arm] for arm in arms]
-    factors = [split_factor([int(n) for n in row], meant) for row in so_far.iter_rows()]
-    return max(factors, default=1.0), "accounts" if whole else "users"
+    by_day = by_day.sort("day")
+    so_far = by_day.select(pl.col("^arm .*$").cum_sum()).rows()
+    meant, units = [shares[arm] for arm in arms], "accounts" if whole else "users"
+    factors = [split_factor(row, meant) for row in so_far]
+    if not factors:
+        return Split(1.0, units, 1.0, None, {})
+    worst = factors.index(max(factors))
+    then = dict(zip(arms, so_far[worst], strict=True))
+    return Split(factors[worst], units, factors[-1], by_day["day"][worst], then)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engagekit._base import count, percent
+from engagekit._base import count, day, percent
 from engagekit.diagnosis import span_days
 from engagekit.review.arms import CORE_DAYS, CORE_WINDOW
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
     from engagekit.definition import Definition
+    from engagekit.review.arm_rows import Split
 
+WORTH_SAYING = 0.01  # by so much the past must narrow an interval
 SAID = {
     "better": "{arm} does better",
     "worse": "{arm} does worse",
@@ -28,14 +32,19 @@ def sentence_of(
     link: str,
     definition: Definition,
     harmed: pl.DataFrame,
-    *,
-    off: bool,
+    split: Split,
 ) -> str:
     """Say the verdict with its numbers, or why nothing may be read yet."""
-    if off:
-        users = ", ".join(f"{row['variant']} {count(row['users'])}" for row in table.to_dicts())
+    users = {row["variant"]: row["users"] for row in table.to_dicts()}
+    if split.mended and split.day is not None:
         return (
-            f"Stop: the split is off. The arms hold {users} users, which chance does not do where the split is as meant. "
+            f"Stop: the split is off. Up to {day(split.day)} the arms held {_held(split.then)} {split.units}, which chance does not do where "
+            f"the split is as meant; by now they hold {_held(users)} users, so the split was changed on the way. Whoever was assigned early "
+            "differs from whoever was later: read the users assigned since the last change alone."
+        )
+    if split.off:
+        return (
+            f"Stop: the split is off. The arms hold {_held(users)} users, which chance does not do where the split is as meant. "
             "Find out what sorts users into the arms, or loses them, before anything is read from this test."
         )
     against = next(row for row in table.to_dicts() if row["variant"] == control)
@@ -47,7 +56,7 @@ def sentence_of(
         f"{_gap(best['difference'], link)} ({_range(best['difference_low'], best['difference_high'], link)} on this one day; "
         f"{_any_time(best, link)})."
     ]
-    if best["adjusted"] is not None:
+    if best["adjusted"] is not None and best["narrowed"] >= WORTH_SAYING:
         parts.append(
             f"With what users did before taken off: {_gap(best['adjusted'], link)}, in an interval {percent(best['narrowed'])} narrower."
         )
@@ -58,6 +67,10 @@ def sentence_of(
         names = ", ".join(f"{row['guardrail']} ({row['variant']})" for row in harmed.to_dicts())
         parts.append(f"Mind what got worse: {names}.")
     return " ".join(parts)
+
+
+def _held(users: Mapping[str, int]) -> str:
+    return ", ".join(f"{arm} {count(n)}" for arm, n in users.items())
 
 
 def _what(link: str, definition: Definition) -> str:

@@ -15,7 +15,7 @@ from engagekit.journeys import check_journeys, gathered, group_names
 from engagekit.review.arm_rows import COLUMNS, GUARDS, Arm, arm_row, counted, guard_rows, split_of
 from engagekit.review.arms import CORE_DAYS, arms_of
 from engagekit.review.experiment_words import sentence_of
-from engagekit.sequential import SPLIT_ALARM, holm
+from engagekit.sequential import holm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -164,16 +164,16 @@ def experiment(
     groups = group_names(journeys, by, taken=list(COLUMNS))
     everyone = gathered(journeys, lambda part: arms_of(part, column, link, keep=groups)).collect()
     arms, chosen, remarks = _arms(everyone, lone, meant)
-    split, units = split_of(everyone, arms, meant or dict.fromkeys(arms, 1 / len(arms)))
+    split = split_of(everyone, arms, meant or dict.fromkeys(arms, 1 / len(arms)))
     margin = getattr(journeys.definition, "margin", 0.02)
     table, guards, harmed = _read(everyone, arms, chosen, link, margin)
-    off = split >= SPLIT_ALARM
+    off = split.off
     best = _best(table.filter(pl.col("variant") != chosen), off=off)
-    remarks += _remarks(everyone, table, units, link)
+    remarks += _remarks(everyone, table, split.units, link)
     segments = (
         _segments(everyone, groups, arms, chosen, link, margin) if groups and not off else None
     )
-    told = sentence_of(table, best, chosen, link, journeys.definition, harmed, off=off)
+    told = sentence_of(table, best, chosen, link, journeys.definition, harmed, split)
     if off:
         table, best = _hidden(table), _hidden(pl.DataFrame([best])).row(0, named=True)
         guards = guards.head(0)
@@ -191,7 +191,7 @@ def experiment(
         p_any_time=best["p_any_time"],
         adjusted=best["adjusted"],
         narrowed=best["narrowed"],
-        p_split=min(1.0, 1 / split),
+        p_split=min(1.0, 1 / split.worst),
         crossed=int(table["crossed"].sum()),
         table=table,
         guardrails=guards,

@@ -26,6 +26,7 @@ from engagekit.rollups.engines import engine_of
 from engagekit.rollups.pieces import piece_of
 from engagekit.rollups.prepare import alone, facts_of, prepare_events
 from engagekit.rollups.prepared_log import BEGUN, DONE, is_prepared, open_prepared, read_manifest
+from engagekit.rollups.sign_up_findings import AT_ONCE, UNANNOUNCED, share_at_once
 from engagekit.rollups.spark_parts import Spread
 from engagekit.rollups.tracking_gaps import TRACKING, WINDOW_OF, users_bent
 from engagekit.rollups.warehouse_sql import rollup_sql
@@ -42,9 +43,11 @@ if TYPE_CHECKING:
     from engagekit.rollups.population import Opened
 
 __all__ = [
+    "AT_ONCE",
     "BEGUN",
     "DONE",
     "TRACKING",
+    "UNANNOUNCED",
     "WINDOW_OF",
     "alone",
     "facts_of",
@@ -54,6 +57,7 @@ __all__ = [
     "read_manifest",
     "rollup",
     "rollup_sql",
+    "share_at_once",
     "users_bent",
 ]
 
@@ -74,7 +78,8 @@ def rollup(
     """Reduce an event log to journeys: what each user did, as far as the answers need it.
 
     signed_up_at = users.signed_up_at, else the first sign-up event;
-    counted are the events with signed_up_at <= at < as_of.
+    counted are the events with signed_up_at <= at < as_of, and as at the sign-up those that the definition's
+    ``clock_tolerance`` lets lie before it.
 
     Parameters
     ----------
@@ -238,7 +243,8 @@ def _rolled(
         stored=stored,
     )
     forms, late = [piece.forms for piece in pieces], sum(piece.late for piece in pieces)
-    told = findings.of_rollup(opened, journeys, forms, late)
+    unannounced = [piece.unannounced for piece in pieces]
+    told = findings.of_rollup(opened, journeys, forms, late, unannounced)
     return replace(journeys, remarks=journeys.remarks + told)
 
 

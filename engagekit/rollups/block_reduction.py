@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from engagekit.definition import microseconds_of
 from engagekit.instants import AT, local_day
 from engagekit.rollups.id_lookup import Columns
 
@@ -103,9 +104,12 @@ def reduced(
         Columns("i4 u2 i4 i8 i8 u4", len(order)),
     )  # fmt: skip
     low, high = (int(coded.at.min()), int(coded.at.max())) if len(coded.at) else (0, 0)
+    high += microseconds_of(
+        definition.clock_tolerance
+    )  # so much later, at the sign-up, may an event count
     frame = _Frame(low, (high - low).bit_length(), len(meanings.events).bit_length(), zone)
     for start, stop in _cuts(order, bits):
-        block = _block(coded, order[start:stop], bits, frame)
+        block = _block(coded, order[start:stop], bits, frame, units)
         _seen(block, frame, units, meanings, found)
         _sides(block, frame, meanings, found)
         _early(block, frame, units, meanings, found)
@@ -126,9 +130,10 @@ def _cuts(order: Numbers, bits: int) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _block(coded: Coded, order: Numbers, bits: int, frame: _Frame) -> _Block:
+def _block(coded: Coded, order: Numbers, bits: int, frame: _Frame, units: Units) -> _Block:
     row, unit = order & ((1 << bits) - 1), order >> bits
-    at, kind = coded.at[row] - frame.low, coded.kinds[row]
+    at = np.maximum(coded.at[row], units.signed_up[unit]) - frame.low
+    kind = coded.kinds[row]
     first = _changes(unit)
     places, unit = unit[first], np.cumsum(first) - 1
     if ((at[1:] < at[:-1]) & ~first[1:]).any():

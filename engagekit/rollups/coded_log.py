@@ -233,6 +233,17 @@ def _micros(moment: datetime) -> int:
     return found
 
 
+def first_seen(
+    coded: Coded, keys: Numbers, within: Numbers | None, since: tuple[datetime, ...]
+) -> list[int]:
+    """Count the users of these keys whose first event of the log's body lies at or after some instants."""
+    rows = pl.LazyFrame({"key": coded.ids, "at": coded.at})
+    rows = rows if within is None else rows.filter(pl.Series(within))
+    mine = rows.join(pl.LazyFrame({"key": keys}), on="key", how="semi")
+    at = mine.group_by("key").agg(pl.col("at").min()).collect()["at"]
+    return [int((at >= _micros(moment)).sum()) for moment in since]
+
+
 def ids_from(coded: Coded, keys: Numbers) -> pl.DataFrame:
     """Write keys that are ids as the log has them."""
     kind, numbers = coded.keys.kind, pl.Series("user_id", keys)

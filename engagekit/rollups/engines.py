@@ -26,7 +26,7 @@ class Engine:
     """How one engine brings a log to the form of the portable reduction.
 
     `shaped` takes a native log, the kind of its ``at``, the time zone of local days and the properties needed;
-    `carried` takes a polars frame to where a native log lies; `kept` has the engine compute a native frame once and
+    `dated` takes a frame in that form and tells the local ``day`` of ``t`` anew where ``moved`` is 1; `carried` takes a polars frame to where a native log lies; `kept` has the engine compute a native frame once and
     hold on to it, `dropped` (given the log too) lets it go again. `streamed` hands a log of moderate size over as a lazy
     polars frame, where that is cheaper than reducing it there; `spreads` says that each of its partitions can be reduced
     by itself.
@@ -34,6 +34,7 @@ class Engine:
 
     name: str
     shaped: Callable[[Any, pl.DataType, str, Sequence[str]], Any]
+    dated: Callable[[Any, str], Any]
     carried: Callable[[Any, pl.DataFrame], Any]
     kept: Callable[[Any, str], Any] = lambda frame, _: frame
     dropped: Callable[[Any, Any, str], Any] = lambda _, __, ___: None
@@ -45,14 +46,30 @@ def engine_of(events: Any) -> Engine | None:
     """Find the engine a frame belongs to; None if polars takes it."""
     package, kind = type(events).__module__.split(".")[0], type(events).__name__
     if package in {"duckdb", "_duckdb"} and kind == "DuckDBPyRelation":
-        return Engine("DuckDB", _duckdb, _to_duckdb, _keep_in_duckdb, _drop_from_duckdb, streamed)
+        return Engine(
+            "DuckDB",
+            _duckdb,
+            _date_in_duckdb,
+            _to_duckdb,
+            _keep_in_duckdb,
+            _drop_from_duckdb,
+            streamed,
+        )
     if package == "pyspark":
-        return Engine("PySpark", _spark, _to_spark, _keep_in_spark, _drop_from_spark, spreads=True)
+        return Engine(
+            "PySpark",
+            _spark,
+            _date_in_spark,
+            _to_spark,
+            _keep_in_spark,
+            _drop_from_spark,
+            spreads=True,
+        )
     if package == "ibis":
         from engagekit.rollups.sql_dialects import dialect_in
 
         dialect_in(events)  # before anything is asked of an engine that is not known
-        return Engine("Ibis", _ibis, _to_ibis)
+        return Engine("Ibis", _ibis, _date_in_ibis, _to_ibis)
     if package == "narwhals":
         return engine_of(events.to_native())
     if package in {
@@ -107,6 +124,11 @@ def _duckdb(log: Any, at: pl.DataType, zone: str, properties: Sequence[str]) -> 
     )
 
 
+def _date_in_duckdb(frame: Any, zone: str) -> Any:
+    day = f"(make_timestamp(t) at time zone 'UTC' at time zone '{zone}')::date"
+    return frame.project(f'* replace (case when moved = 1 then {day} else "day" end as "day")')
+
+
 def _text(log: Any, column: str, called: str) -> str:
     kind = str(dict(zip(log.columns, log.types, strict=True))[column])
     cast = "::varchar" if kind.startswith("ENUM") else ""
@@ -141,15 +163,13 @@ def _spark(log: Any, at: pl.DataType, zone: str, properties: Sequence[str]) -> A
     from pyspark.sql import functions as F  # noqa: N812
 
     # Whole microseconds and the parts of times without a zone, because all else depends on the session's zone.
-    start = "timestamp_ntz'1970-01-01 00:00:00'"
     if at == pl.Date:
         t, day = f"unix_date(at) * {DAY_US}L", "at"
     else:
         seconds = "(hour(at) * 60 + minute(at)) * 60"
         parts = f"unix_date(to_date(at)) * {DAY_US}L + {seconds} * 1000000L + bigint(extract(second from at) * 1000000)"
         t = "unix_micros(at)" if getattr(at, "time_zone", None) else parts
-        utc = f"timestampadd(MICROSECOND, {t}, {start})"
-        day = f"to_date(convert_timezone('UTC', '{zone}', {utc}))"
+        day = _spark_day(t, zone)
     whole = log.filter("user_id is not null and event is not null and at is not null")
     return whole.select(
         "user_id",
@@ -158,6 +178,18 @@ def _spark(log: Any, at: pl.DataType, zone: str, properties: Sequence[str]) -> A
         F.expr(day).alias("day"),
         *(F.col(f"`{p}`").alias(hidden(p)) for p in properties),
     )
+
+
+def _spark_day(t: str, zone: str) -> str:
+    utc = f"timestampadd(MICROSECOND, {t}, timestamp_ntz'1970-01-01 00:00:00')"
+    return f"to_date(convert_timezone('UTC', '{zone}', {utc}))"
+
+
+def _date_in_spark(frame: Any, zone: str) -> Any:
+    from pyspark.sql import functions as F  # noqa: N812
+
+    anew = F.expr(f"case when moved = 1 then {_spark_day('t', zone)} else day end")
+    return frame.withColumn("day", anew)
 
 
 def _to_spark(log: Any, frame: pl.DataFrame) -> Any:
@@ -174,6 +206,12 @@ def _ibis(log: Any, at: pl.DataType, zone: str, properties: Sequence[str]) -> An
         zone,
         properties,
     )
+
+
+def _date_in_ibis(frame: Any, zone: str) -> Any:
+    from engagekit.rollups.sql_dialects import dated, dialect_in
+
+    return dated(frame, dialect_in(frame), zone)
 
 
 def _to_ibis(_log: Any, frame: pl.DataFrame) -> Any:

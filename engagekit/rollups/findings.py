@@ -14,6 +14,7 @@ from engagekit.ingest import of_ids, stray_remarks
 from engagekit.instants import AT, days
 from engagekit.journeys import windows_of
 from engagekit.rollups.population import NO_SIGNUP, burn_in_of, burnt_in
+from engagekit.rollups.sign_up_findings import of_sign_ups
 from engagekit.rollups.tracking_gaps import of_tracking
 
 if TYPE_CHECKING:
@@ -41,7 +42,11 @@ SIGN_UP = re.compile(
 
 
 def of_rollup(
-    opened: Opened, journeys: Journeys, forms: Sequence[pl.DataFrame], late: int
+    opened: Opened,
+    journeys: Journeys,
+    forms: Sequence[pl.DataFrame],
+    late: int,
+    unannounced: Sequence[tuple[int, int]],
 ) -> tuple[Remark, ...]:
     """Gather the remarks on a log that has been rolled up.
 
@@ -51,16 +56,21 @@ def of_rollup(
         The log, with the remarks made before it was reduced.
     journeys
         What became of it.
-    forms, late
+    forms, late, unannounced
         What `Part` holds, for all parts.
     """
     strangers = _left_out(journeys, NO_SIGNUP)
+    tracking = of_tracking(journeys, opened.counts, strangers)
+    stopped = any(
+        remark.about[0] == "signup" for remark in tracking
+    )  # said already why some are lost
     return (
         *opened.remarks,
         *of_edges(opened.extent, journeys),
         *of_ids(forms),
         *of_users(journeys, late, opened.people),
-        *of_tracking(journeys, opened.counts, strangers),
+        *of_sign_ups(journeys, opened.extent.quarters, [] if stopped else unannounced),
+        *tracking,
     )
 
 

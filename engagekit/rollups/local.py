@@ -8,9 +8,11 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from engagekit._base import ticking
+from engagekit.definition import microseconds_of
 from engagekit.errors import EngagekitWarning
 from engagekit.ingest import Occurrences, forms_of, missing_events, normal_form, outskirts, respelt
 from engagekit.instants import Instant, beside_log
@@ -314,6 +316,7 @@ class _Swept:
     left_out: Counter[tuple[str, str]]
     late: Numbers  # units that did what is telling before their sign-up
     strangers: pl.DataFrame
+    unannounced: tuple[int, int]
 
 
 def part_of(
@@ -337,7 +340,7 @@ def _reduced(task: _Task) -> Part:
     late = tables["users"]["activated_at"].gather(swept.late).null_count()
     ids = [owners.select("user_id").unique(), swept.strangers]
     forms = forms_of(pl.concat(ids, how="vertical_relaxed"))
-    return Part(tables, swept.left_out, late, forms)
+    return Part(tables, swept.left_out, late, forms, swept.unannounced)
 
 
 def _swept(task: _Task) -> _Swept:
@@ -359,14 +362,32 @@ def _gone_through(task: _Task, coded: Coded) -> _Swept:
     who = members(signups, task.people, definition, extent, unit=task.unit)
     meanings = meanings_of(definition, coded)
     signed_up = who.base["signed_up_at"].to_physical().to_numpy()
-    mine = owned(coded, who.owners, signed_up, meanings.telling, within)
+    since = signed_up - microseconds_of(definition.clock_tolerance)
+    mine = owned(coded, who.owners, since, meanings.telling, within)
     strangers = _strangers(task, coded, mine.strangers)
     left_out = who.left_out.copy()
     left_out[TOO_SOON, "events"] += mine.too_soon
     left_out[NO_SIGNUP if task.unit == "user" else NO_ACCOUNT, "users"] += strangers.height
     units = Units(signed_up, who.base["given"].to_numpy())
     found = reduced(coded, mine.order, mine.bits, units, meanings, definition, extent.zone)
-    return _Swept(who, found, meanings, left_out, mine.late, strangers)
+    new = _unannounced(task, coded, within, mine.strangers, who.nameless)
+    return _Swept(who, found, meanings, left_out, mine.late, strangers, new)
+
+
+def _unannounced(
+    task: _Task,
+    coded: Coded,
+    within: Numbers | None,
+    strangers: Numbers,
+    nameless: pl.DataFrame,
+) -> tuple[int, int]:
+    """Count the users without a sign-up by when they were first seen; see `Part`."""
+    if task.unit == "account" or not (len(strangers) or nameless.height):
+        return 0, 0
+    known = nameless.select(key=coded.keys.key()).to_series().to_numpy()
+    keys = np.concatenate([strangers, known])
+    later, last = coded_log.first_seen(coded, keys, within, task.extent.quarters)
+    return later - last, last
 
 
 def _signups(task: _Task, coded: Coded, within: Numbers | None) -> pl.DataFrame:
@@ -397,7 +418,7 @@ def _with_columns(task: _Task, users: pl.DataFrame, owners: pl.DataFrame) -> pl.
         users = with_arms(users.with_row_index("u"), arms, on="u").drop("u")
     users = with_properties(users, task.people, unit=task.unit)
     if task.own:
-        values = first_values(task.log, owners, task.own, task.extent.end)
+        values = first_values(task.log, owners, task.own, task.extent.end, task.definition)
         users = with_values(users, values, task.own)
     return users
 

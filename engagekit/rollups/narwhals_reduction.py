@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import narwhals as nw
 
+from engagekit.definition import microseconds_of
 from engagekit.journeys import early_names
 from engagekit.matchers import Not, as_matches, goals
 from engagekit.rollups.population import (
@@ -47,6 +48,9 @@ class Source:
     unit: str
     kept: Callable[[Lazy], Lazy]
     own: tuple[str, ...] = ()  # event properties that become the user's
+    dated: Callable[[Lazy], Lazy] | None = (
+        None  # tells the day anew where ``moved`` is 1, unless a log only knows days
+    )
 
 
 def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
@@ -54,12 +58,11 @@ def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
     t = nw.col("t")
     log = source.bounded(source.log).filter(t >= nw.col("start_t"), t < nw.col("end_t"))
     log = log.drop("start_t", "end_t")
-    base, owners, left_out = _members(log, source, definition)
+    base, owners, left_out, unannounced = _members(log, source, definition)
     events = source.kept(log.join(owners, on="user_id", how="inner"))
-    known = (
-        events.filter(nw.col("t") >= nw.col("s_t")).drop("user_id").rename({"unit_id": "user_id"})
-    )
-    before = events.filter(nw.col("t") < nw.col("s_t"))
+    told = _tolerated(events, source, definition)
+    known = told.filter(nw.col("t") >= nw.col("s_t")).drop("user_id").rename({"unit_id": "user_id"})
+    before = told.filter(nw.col("t") < nw.col("s_t"))
     telling = before.filter(
         (_flag(hit(definition.activation)) == 1) | (_flag(hit(definition.core)) == 1)
     )
@@ -78,7 +81,18 @@ def reduction(source: Source, definition: Definition) -> dict[str, Lazy]:
         "left_out": left_out,
         "too_soon": before.select(count=nw.len()),
         "late": late.select(count=nw.len()),
+        "unannounced": unannounced,
     }
+
+
+def _tolerated(events: Lazy, source: Source, definition: Definition) -> Lazy:
+    """Have what comes a little before its unit's sign-up count as at it."""
+    lag = microseconds_of(definition.clock_tolerance)
+    if not lag or source.dated is None:
+        return events
+    t, s_t = nw.col("t"), nw.col("s_t")
+    marked = events.with_columns(moved=_flag((t < s_t) & (t >= s_t - lag)))
+    return source.dated(marked.with_columns(t=nw.when(nw.col("moved") == 1).then(s_t).otherwise(t)))
 
 
 def _assigned(events: Lazy, experiment: Assignment) -> Lazy:
@@ -132,17 +146,17 @@ def _flag(condition: nw.Expr) -> nw.Expr:
     return nw.when(condition).then(nw.lit(1)).otherwise(nw.lit(0))
 
 
-def _members(log: Lazy, source: Source, definition: Definition) -> tuple[Lazy, Lazy, Lazy]:
+def _members(log: Lazy, source: Source, definition: Definition) -> tuple[Lazy, Lazy, Lazy, Lazy]:
     everybody = log.group_by("user_id").agg(nw.col("t").min().alias("first_t"))
     if definition.signup is None:
-        seen = everybody.rename({"first_t": "event_t"})
+        seen = everybody.with_columns(nw.col("first_t").alias("event_t"))
     else:
         ups = (
             log.filter(hit(definition.signup))
             .group_by("user_id")
             .agg(nw.col("t").min().alias("event_t"))
         )
-        seen = everybody.select("user_id").join(ups, on="user_id", how="left")
+        seen = everybody.join(ups, on="user_id", how="left")
     nothing = nw.lit(None).cast(nw.Int64)
     if source.people is None:
         table = seen.with_columns(nothing.alias("su_t"))
@@ -152,6 +166,7 @@ def _members(log: Lazy, source: Source, definition: Definition) -> tuple[Lazy, L
         nw.coalesce("su_t", "event_t").alias("s_t"), _flag(~nw.col("su_t").is_null()).alias("given")
     )
     owners, homeless = table.select("user_id", nw.col("user_id").alias("unit_id")), None
+    unannounced = _unannounced(source.bounded(table.filter(nw.col("s_t").is_null())))
     if source.unit == "account":
         homeless = table.filter(nw.col("account_id").is_null()).select(count=nw.len())
         table = table.filter(~nw.col("account_id").is_null())
@@ -168,7 +183,16 @@ def _members(log: Lazy, source: Source, definition: Definition) -> tuple[Lazy, L
         )
         left = nw.concat([left, named.select("reason", "count", "unit")])
     places = base.rename({"user_id": "unit_id"})
-    return base, owners.join(places, on="unit_id", how="inner"), left
+    return base, owners.join(places, on="unit_id", how="inner"), left, unannounced
+
+
+def _unannounced(strangers: Lazy) -> Lazy:
+    """Count users without a sign-up who were first seen in the third and in the last quarter of the log."""
+    since, length = nw.col("first_t") - nw.col("start_t"), nw.col("end_t") - nw.col("start_t")
+    last = _flag(4 * since >= 3 * length)
+    later = _flag(4 * since >= 2 * length)
+    counts = strangers.with_columns(later=later, last=last)
+    return counts.select(nw.col("later").sum(), nw.col("last").sum())
 
 
 def _accounts(table: Lazy) -> Lazy:

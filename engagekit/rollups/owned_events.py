@@ -40,7 +40,7 @@ class Owned:
 
 
 def owned(
-    coded: Coded, owners: pl.DataFrame, signed_up: Numbers, telling: Numbers, within: Numbers | None
+    coded: Coded, owners: pl.DataFrame, since: Numbers, telling: Numbers, within: Numbers | None
 ) -> Owned:
     """Find the units of all events.
 
@@ -50,8 +50,8 @@ def owned(
         The log.
     owners
         What `Members` says of each known user.
-    signed_up
-        When each unit signed up.
+    since
+        From when on what each unit does counts: its sign-up, less what clocks may differ by.
     telling
         Of each kind of event, whether it can hardly come before a sign-up.
     within
@@ -62,8 +62,8 @@ def owned(
     Collision
         The ids must be read by other keys.
     """
-    count, bits = len(signed_up), len(coded.at).bit_length()
-    since = np.append(signed_up, NO_TIME)  # behind the others: nobody
+    count, bits = len(since), len(coded.at).bit_length()
+    since = np.append(since, NO_TIME)  # behind the others: nobody
     places, checks, layers = _units(owners, coded.keys, count, len(coded.ids))
     order = np.empty(len(layers) * len(coded.ids), np.int64)
     filled = too_soon = 0

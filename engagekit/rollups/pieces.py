@@ -26,6 +26,7 @@ class Piece:
     left_out: Counter[tuple[str, str]]
     late: int
     forms: pl.DataFrame
+    unannounced: tuple[int, int] = (0, 0)
 
 
 def piece_of(
@@ -35,4 +36,5 @@ def piece_of(
     typed = {name: landed(table, name) for name, table in part.tables.items()}
     whole: dict[str, Any] = set_apart(typed, extent.start, extent.zone)
     tables = whole if keep is None else keep(whole, number=number)
-    return Piece(tables, counts_of(whole), part.left_out, part.late, part.forms)
+    counts = counts_of(whole)
+    return Piece(tables, counts, part.left_out, part.late, part.forms, part.unannounced)

@@ -55,6 +55,12 @@ class Extent:
         return at < self.end if self.edges.before is None else (at >= self.start) & (at < self.end)
 
     @property
+    def quarters(self) -> tuple[datetime, datetime]:
+        """The instants at which the third and the last quarter of the log begin."""
+        length = self.end - self.start
+        return self.start + length / 2, self.start + length * 3 / 4
+
+    @property
     def stray(self) -> Counter[tuple[str, str]]:
         """How many events are left out at either end; those before an `as_of` that was given are vouched for."""
         found = {EARLY: self.edges.before, LATE: None if self.asked else self.edges.after}
@@ -66,13 +72,15 @@ class Part:
     """What came of some users of a log: the four tables, what was left out, and what is odd about them.
 
     `late` counts the units that did the activation or the core action before their sign-up and did not activate after
-    it, `forms` is what `id_forms.forms_of` makes of the ids.
+    it, `forms` is what `id_forms.forms_of` makes of the ids, and `unannounced` says how many users without a sign-up
+    were first seen in the third and in the last quarter of the log.
     """
 
     tables: dict[str, pl.DataFrame]
     left_out: Counter[tuple[str, str]]
     late: int
     forms: pl.DataFrame
+    unannounced: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,7 @@ class Members:
     )  # user_id (the unit's), signed_up_at, given (by the users table), properties; sorted
     owners: pl.DataFrame  # user_id (as in the log), u (OUT: left out), signed_up_at, given
     left_out: Counter[tuple[str, str]]  # (reason, "users" | "accounts" | "events") -> how many
+    nameless: pl.DataFrame  # user_id of units in the users table without a sign-up
 
 
 def check_conditions(
@@ -288,7 +297,8 @@ def members(
         "given",
     )
     owners = owners.join(places, on="unit_id", how="left").with_columns(pl.col("u").fill_null(OUT))
-    return Members(base, owners.drop("unit_id"), left_out)
+    nameless = table.filter(pl.col("_reason") == NO_SIGNUP).select("user_id")
+    return Members(base, owners.drop("unit_id"), left_out, nameless)
 
 
 def with_properties(users: pl.DataFrame, people: pl.DataFrame | None, *, unit: str) -> pl.DataFrame:

@@ -109,7 +109,9 @@ def opened(
     if ids is not None and people is not None and users is not None:
         remarks += of_overlap(_overlap(ids, people), people, unit)
     kinds = {name: kind_of(head.schema[name]) for name in own}
-    part = _reduced(engine, native, shaped, definition, people, extent, unit, id_type, kinds)
+    part = _reduced(
+        engine, native, shaped, definition, people, extent, unit, id_type, kinds, dates_only=dates_only
+    )  # fmt: skip
     part = replace(part, forms=_forms(ids, people))
     return Opened(extent, lacking + extent.stray, [part], counts, people, remarks)
 
@@ -224,6 +226,8 @@ def _reduced(
     unit: str,
     id_type: pl.DataType,
     own: Mapping[str, pl.DataType],
+    *,
+    dates_only: bool,
 ) -> Part:
     start, end = _bounds(extent)
     held: dict[str, Any] = {}
@@ -236,11 +240,16 @@ def _reduced(
         held[name] = engine.kept(frame.to_native(), name)
         return as_portable(held[name])
 
+    def dated(frame: Lazy) -> Lazy:
+        return as_portable(engine.dated(frame.to_native(), zone_of(definition, dates_only=False)))
+
     told = None
     if people is not None:
         told = as_portable(engine.carried(native, _told(people, unit)))
     try:
-        found = reduction(Source(log, told, bounded, unit, kept, tuple(own)), definition)
+        anew = None if dates_only else dated
+        source = Source(log, told, bounded, unit, kept, tuple(own), anew)
+        found = reduction(source, definition)
         tables = {name: brought(frame) for name, frame in found.items()}
     finally:
         for name, frame in held.items():
@@ -268,7 +277,9 @@ def _landed(
         at = pl.col("assigned_at").cast(pl.Int64).cast(AT)
         arms = tables["assigned"].with_columns(pl.col("user_id").cast(id_type), at)
         typed["users"] = with_arms(typed["users"], arms, on="user_id")
-    return Part(typed, left_out, int(tables["late"].item()), pl.DataFrame(schema=SCHEMA))
+    later, last = (int(count or 0) for count in tables["unannounced"].row(0))
+    new = (later - last, last) if unit == "user" else (0, 0)
+    return Part(typed, left_out, int(tables["late"].item()), pl.DataFrame(schema=SCHEMA), new)
 
 
 def _typed(table: pl.DataFrame, name: str, id_type: pl.DataType) -> pl.DataFrame:

@@ -135,6 +135,7 @@ def _written(piece: Piece) -> str:
         "late entries": counts.late,
         "left out": [[*reason, count] for reason, count in piece.left_out.items()],
         "late": piece.late,
+        "unannounced": piece.unannounced,
     }
     return json.dumps(told)
 
@@ -151,4 +152,5 @@ def _read(text: str) -> Piece:
         Counter({(reason, unit): count for reason, unit, count in told["left out"]}),
         told["late"],
         pl.DataFrame(schema=SCHEMA),
+        tuple(told["unannounced"]),
     )

@@ -73,6 +73,12 @@ def shaped(log: Any, dialect: str, kind: Kind, zone: str, properties: Sequence[s
     return columns if kind == "date" else columns.mutate(day=local_day(columns.t, dialect, zone))
 
 
+def dated(frame: Any, dialect: str, zone: str) -> Any:
+    """Tell the local ``day`` of ``t`` anew where ``moved`` is 1."""
+    anew = local_day(frame.t, dialect, zone)
+    return frame.mutate(day=(frame.moved == 1).ifelse(anew, frame.day))
+
+
 def is_instant(at: Any) -> bool:
     """Say whether Spark's times are instants: Ibis takes those for naive, and their parts are of the session's zone."""
     kinds = at.as_table().limit(1).select(kind=_call("typeof", "string", at)).to_pyarrow()

@@ -199,6 +199,9 @@ def _missing(journeys: Journeys, role: _Role, signups: Sequence[float]) -> list[
     found += [last] if _is_due(role, *last, usual(0)) else []
     # What belongs to the first days or months of users ends when nobody signs up any more.
     found = [s for s in found if not role.later or _due_by_age(journeys, role, signups, *s) >= DUE]
+    if found and role.later and role.name != "core":
+        at_it = replace(role, beside=_returning(journeys, len(role.times)))
+        found = [span for span in found if _due(at_it, *span) >= DUE]
     first = (0, seen[0] - 1)
     # Before the first one of all, users must have had the time to come to it.
     if _is_due(role, *first, usual(0)) and (
@@ -233,6 +236,15 @@ def _due_by_age(
     done = journeys.days.lazy().filter(pl.col("role") == role.name).join(users, on="user_id")
     beside = _rolling(signups, 1 + _delay(done, "first_at"))
     return _due(replace(role, beside=beside), start, end)
+
+
+def _returning(journeys: Journeys, length: int) -> list[float]:
+    """Count by day the core actions of users who came back: what only they do falls away with them, as in holidays."""
+    later = pl.col("day") > pl.col("day").min().over("user_id")
+    core = journeys.days.lazy().filter(pl.col("role") == "core").filter(later)
+    counts = core.group_by("day").agg(n=pl.col("times").sum()).collect()
+    first = day_of(journeys.log_start, journeys.timezone)
+    return _on(counts, [first + timedelta(days=n) for n in range(length)])
 
 
 def _due(role: _Role, start: int, end: int) -> float:

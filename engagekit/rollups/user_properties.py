@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from engagekit.definition import microseconds_of
 from engagekit.rollups.population import OUT
 
 if TYPE_CHECKING:
@@ -40,19 +41,26 @@ def kind_of(kind: pl.DataType) -> pl.DataType:
 
 
 def first_values(
-    log: pl.LazyFrame, owners: pl.DataFrame, names: Sequence[str], end: datetime
+    log: pl.LazyFrame,
+    owners: pl.DataFrame,
+    names: Sequence[str],
+    end: datetime,
+    definition: Definition,
 ) -> pl.DataFrame:
     """Find each property's first value: ``u`` and the properties (named by `hidden`), for those who have any."""
-    at, since = pl.col("at"), pl.col("at") - pl.col("signed_up_at")
+    since = pl.col("at") - pl.col("signed_up_at")
+    early = -timedelta(microseconds=microseconds_of(definition.clock_tolerance))
+    counted = pl.max_horizontal("at", "signed_up_at").alias("at")
     named = {hidden(name): name for name in names}
     kinds = log.select(names).collect_schema()
     values = [pl.col(name).cast(kind_of(kinds[name])).alias(alias) for alias, name in named.items()]
     soon = (
-        log.filter(at < end)
+        log.filter(pl.col("at") < end)
         .select("user_id", "at", *values)
         .filter(pl.any_horizontal(pl.col(*named).is_not_null()))
         .join(owners.lazy().select("user_id", "u", "signed_up_at"), on="user_id")
-        .filter(pl.col("u") < OUT, since >= timedelta(), since < FIRST)
+        .filter(pl.col("u") < OUT, since >= early, since < FIRST)
+        .with_columns(counted)
     )
     firsts = [_first(alias).alias(alias) for alias in named]
     return soon.group_by("u").agg(*firsts).collect(engine="streaming")

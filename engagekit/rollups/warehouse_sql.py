@@ -14,6 +14,7 @@ from engagekit.rollups.population import EARLY, LATE
 from engagekit.rollups.sql_dialects import (
     DAY_US,
     DIALECTS,
+    dated,
     ibis,
     instant,
     micros,
@@ -227,7 +228,7 @@ def _reduced(
     told = (
         None if people is None else as_portable(_told(people, dialect, unit, dates_only=dates_only))
     )
-    limits = as_portable(bounds)
+    limits, zone = as_portable(bounds), definition.timezone
     source = Source(
         as_portable(log),
         told,
@@ -235,9 +236,10 @@ def _reduced(
         unit,
         lambda same: same,
         tuple(own_properties(definition, () if people is None else people.columns)),
+        None if dates_only else lambda frame: as_portable(dated(frame.to_native(), dialect, zone)),
     )
     found = reduction(source, definition)
-    del found["late"]  # a question of rollup's own
+    del found["late"], found["unannounced"]  # questions of rollup's own
     too_soon = found.pop("too_soon").with_columns(reason=nw.lit(TOO_SOON), unit=nw.lit("events"))
     stray = [as_portable(frame) for frame in _stray(log, bounds, asked=asked)]
     reasons = [found.pop("left_out"), too_soon, *stray]

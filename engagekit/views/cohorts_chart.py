@@ -8,7 +8,7 @@ import altair as alt
 
 from engagekit.journeys import MIN_GROUP
 from engagekit.views import cohorts_table as words
-from engagekit.views.marks import dashes, few, series, shapes
+from engagekit.views.marks import dashes, few, note_rows, noted, series, shapes
 from engagekit.views.sheet import between, checked, group_columns, group_labels, known, rated, whole
 from engagekit.views.theme import (
     PAPER,
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from engagekit.definition import Note
+
 LABEL_GAP = 0.055  # of the highest value: direct labels nearer than this would overlap
 MOST_POINTS = 16  # of a line: more are drawn as a line alone
 
@@ -39,6 +41,7 @@ def heatmap(
     period: str | None = None,
     most: int = 40,
     min_group: int = MIN_GROUP,
+    notes: Sequence[Note] = (),
 ) -> Any:
     """Draw what `cohort_curves` or `retention` returns: one row per cohort, unfinished cells blank.
 
@@ -52,16 +55,21 @@ def heatmap(
         How many rows to draw: the latest cohorts.
     min_group
         Cohorts of fewer users are blank: their shares say nothing, but something of somebody.
+    notes
+        What happened on which day, such as ``journeys.definition.annotations``: written beside the cohort of that day.
 
     Returns
     -------
     altair chart
         One row per cohort with its size, one column per period; colors begin at 0.
     """
-    page = words.heatmap(curves, period=period, most=most, min_group=min_group)
     frame, _ = words.latest_cohorts(curves, most)
     word = period or words.period_word(frame)
     names = words.cohort_names(frame, word)
+    begun = dict(zip(names, frame["cohort"], strict=True))
+    places = [(note, name) for note in notes for name in words.cohorts_of(note.on, begun, word)]
+    page = words.heatmap(curves, period=period, most=most, min_group=min_group)
+    page = noted(page, list(dict.fromkeys(note for note, _ in places)))
     shown = frame.with_columns(_names(names)).filter(words.worth_showing(frame))
     rows = [
         {
@@ -77,7 +85,20 @@ def heatmap(
         if row["complete"] and row["of"] >= min_group
     ]
     periods = [words.span(row) for row in shown.unique("period").sort("period").to_dicts()]
-    return finished(_cells(rows, list(dict.fromkeys(names)), periods, word), page)
+    cells = _cells(rows, list(dict.fromkeys(names)), periods, word, beside=bool(places))
+    marked = note_rows(places, alt.Y("name:N"), x=_width(periods) + 8)
+    drawn = [*cells, *marked]
+    return finished(alt.layer(*drawn) if len(drawn) > 1 else cells[0], page)
+
+
+def _legend(*, beside: bool) -> alt.Legend:
+    """Explain the colors: below the cells where something stands at their side."""
+    place: Any = "bottom" if beside else alt.Undefined
+    return alt.Legend(title="Back", format=".0%", gradientLength=150, tickCount=5, orient=place)
+
+
+def _width(periods: list[str]) -> int:
+    return max(260, min(600, 50 * len(periods)))
 
 
 def _names(names: list[str]) -> pl.Series:
@@ -86,11 +107,11 @@ def _names(names: list[str]) -> pl.Series:
     return pl.Series("name", names, pl.String)
 
 
-def _cells(rows: list[dict[str, Any]], names: list[str], periods: list[str], word: str) -> Any:
+def _cells(
+    rows: list[dict[str, Any]], names: list[str], periods: list[str], word: str, *, beside: bool
+) -> list[alt.Chart]:
     end = color_end(row["rate"] for row in rows)
-    base = alt.Chart(
-        data(inked(rows, end)), width=max(260, min(600, 50 * len(periods))), height=alt.Step(30)
-    ).encode(
+    base = alt.Chart(data(inked(rows, end)), width=_width(periods), height=alt.Step(30)).encode(
         x=alt.X(
             "period:N",
             title=f"{word.capitalize()}s since the start",
@@ -108,7 +129,7 @@ def _cells(rows: list[dict[str, Any]], names: list[str], periods: list[str], wor
         color=alt.Color(
             "rate:Q",
             scale=shades(end),
-            legend=alt.Legend(title="Back", format=".0%", gradientLength=150, tickCount=5),
+            legend=_legend(beside=beside),
         ),
         tooltip=tips(
             name="Cohort",
@@ -119,9 +140,9 @@ def _cells(rows: list[dict[str, Any]], names: list[str], periods: list[str], wor
         ),
     )
     if len(periods) > 13:
-        return boxes
+        return [boxes]
     text = base.mark_text(fontSize=TEXT).encode(text="text:N", fill=alt.Fill("ink:N", scale=None))
-    return alt.layer(boxes, text)
+    return [boxes, text]
 
 
 def curve(pooled: pl.DataFrame, *, period: str | None = None) -> Any:

@@ -27,7 +27,8 @@ from engagekit.views.sheet import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import date
 
 CURVES = ("cohort", "period", "n", "of", "rate", "low", "high", "complete")
 POOLED = ("period", "n", "of", "rate", "low", "high", "cohorts")
@@ -117,6 +118,24 @@ def cohort_name(value: Any, word: str) -> str:
     if not hasattr(value, "strftime"):
         return str(value)
     return str(value.strftime("%Y-%m")) if word == "month" else moment(value)
+
+
+LENGTHS = {"hour": 1, "day": 1, "week": 7}  # in days
+
+
+def cohorts_of(day: date, begun: Mapping[str, Any], word: str) -> list[str]:
+    """Find the names of the cohorts in whose period a day lies, one per group; none where it lies outside."""
+    starts = {
+        name: start.date() if isinstance(start, datetime) else start
+        for name, start in begun.items()
+        if hasattr(start, "strftime")
+    }
+    latest = max((start for start in starts.values() if start <= day), default=None)
+    within = latest is not None and day - latest < timedelta(days=LENGTHS.get(word, 7))
+    if latest is not None and word == "month":
+        within = latest.replace(day=1) == day.replace(day=1)
+    first = {name: begun[name] for name, start in starts.items() if within and start == latest}
+    return [name for name, start in first.items() if start == min(first.values())]
 
 
 def period_word(frame: pl.DataFrame) -> str:

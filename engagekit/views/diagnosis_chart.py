@@ -8,7 +8,7 @@ import altair as alt
 
 from engagekit.definition import LINKS
 from engagekit.views import diagnosis_table as words
-from engagekit.views.marks import bars, dots
+from engagekit.views.marks import bars, dots, note_rows, noted
 from engagekit.views.sheet import (
     LINK_WORDS,
     between,
@@ -36,8 +36,11 @@ from engagekit.views.theme import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
+    from engagekit.definition import Note
     from engagekit.priority import Priority
 
 GRID, GRID_BESIDE = 520, 150  # of the cells together, and of the verdicts to their right
@@ -144,7 +147,7 @@ def _tone(link: str, priority: Priority) -> str:
     return VERMILLION if place == 0 else BAR if place < 0 else LATER
 
 
-def loop_by_quarter(priority: Priority, *, most: int = 16) -> Any:
+def loop_by_quarter(priority: Priority, *, most: int = 16, notes: Sequence[Note] = ()) -> Any:
     """Draw the loop per quarter of sign-up: the named link of each quarter stands out.
 
     Parameters
@@ -153,14 +156,18 @@ def loop_by_quarter(priority: Priority, *, most: int = 16) -> Any:
         What `engagekit.prioritize` returns.
     most
         How many quarters to draw: the latest.
+    notes
+        What happened on which day, such as ``journeys.definition.annotations``: written beside its quarter.
 
     Returns
     -------
     altair chart
         One row per quarter of sign-up, one cell per link; the named one is marked.
     """
-    page = words.loop_by_quarter(priority, most=most)
     frame, _ = words.latest_quarters(priority, most)
+    drawn = {words.quarter(day) for day in frame["quarter"]}
+    places = [(note, name) for note in notes if (name := words.quarter(note.on)) in drawn]
+    page = noted(words.loop_by_quarter(priority, most=most), [note for note, _ in places])
     rows = [
         {
             "mark": row["_mark"],
@@ -174,7 +181,8 @@ def loop_by_quarter(priority: Priority, *, most: int = 16) -> Any:
         if words.quarter_cell(row)
     ]
     verdicts = dict(zip([row[0] for row in page.rows], [row[-1] for row in page.rows], strict=True))
-    return finished(_grid(rows, verdicts, [LINK_WORDS[link] for link in LINKS]), page)
+    marked = note_rows(places, alt.Y("name:N"), x=GRID + 12, dy=15)
+    return finished(_grid(rows, verdicts, [LINK_WORDS[link] for link in LINKS], marked), page)
 
 
 def segments(priority: Priority) -> Any:
@@ -244,7 +252,10 @@ def activations(compared: pl.DataFrame) -> Any:
 
 
 def _grid(
-    rows: list[dict[str, Any]], verdicts: dict[str, str], links: list[str]
+    rows: list[dict[str, Any]],
+    verdicts: dict[str, str],
+    links: list[str],
+    marked: Sequence[alt.Chart] = (),
 ) -> alt.LayerChart | alt.FacetChart:
     y = alt.Y(
         "name:N",
@@ -276,4 +287,4 @@ def _grid(
     verdict = ends.mark_text(align="left", fontSize=TEXT, limit=GRID_BESIDE).encode(
         y=y, x=alt.value(GRID + 12), text="verdict:N"
     )
-    return alt.layer(boxes, text, verdict)
+    return alt.layer(boxes, text, verdict, *marked)

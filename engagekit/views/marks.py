@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from engagekit.definition import Note
     from engagekit.views.sheet import Sheet
 
+BESIDE_ROW = 220  # for what happened in the time of a row
 SHARE_SCALE = alt.Scale(zero=True, nice=True)
 
 
@@ -190,3 +191,15 @@ def note_lines(notes: Sequence[Note], x: alt.X, field: str, at: Sequence[str]) -
         for more in (halo, {})
     ]  # fmt: skip
     return [rule, *text]
+
+
+def note_rows(
+    places: Sequence[tuple[Note, str]], y: alt.Y, *, x: float, dy: float = 0
+) -> list[alt.Chart]:
+    """Write beside the rows of a time axis that runs downwards what happened in their time: what, and the row's name."""
+    told: dict[str, list[str]] = {}
+    for note, name in places:
+        told.setdefault(name, []).append(written(note.text))
+    rows = [{"name": name, "note": f"– {'; '.join(texts)}"} for name, texts in told.items()]
+    drawn = alt.Chart(data(rows)).mark_text(align="left", fontSize=13, dy=dy, limit=BESIDE_ROW)
+    return [drawn.encode(y=y, x=alt.value(x), text="note:N", color=alt.value(INK))] if rows else []

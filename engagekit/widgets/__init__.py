@@ -24,6 +24,7 @@ __all__ = [
     "changed_since",
     "cockpit",
     "cohort_explorer",
+    "coming_and_going",
     "data_end",
     "definition_picker",
     "linked_chart",
@@ -34,6 +35,7 @@ __all__ = [
     "play_tracker",
     "rule_thresholds",
     "standing",
+    "steps",
     "target_sliders",
     "target_suggestions",
     "target_vote",
@@ -53,10 +55,10 @@ def standing(session: Session, journeys: Journeys) -> Panel:
 
 def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
     """Turn the cohort curve by period, way of counting and group; `.value` is the pooled curve."""
-    from engagekit import charts
     from engagekit.cohorts import cohort_curves, pooled_curve
     from engagekit.journeys import usual_period
     from engagekit.reporting import curves_by
+    from engagekit.widgets.behind import behind
     from engagekit.widgets.targets import comparable
 
     controls = {
@@ -92,9 +94,12 @@ def cohort_explorer(session: Session, journeys: Journeys) -> Panel:
         said = [_came_back(row, state) for row in told if row["rate"] is not None]
         known = max((row["period"] for row in told if row["rate"] is not None), default=0)
         text = "\n".join([_looked_at(state, known), *said])
-        return Shown(curve, text, charts.curve(curve, period=state["period"]))
+        asked = {key: state[key] or None for key in ("period", "mode", "by", "periods")}
+        opened = behind("curve", journeys, answer=curve, **asked)
+        return Shown(curve, text, opened.chart, opens=opened)
 
-    return Panel("Explore the cohort curve", controls, answer, session, "cohort explorer")
+    heading = "Explore the cohort curve"
+    return Panel(heading, controls, answer, session, "cohort explorer", opens=True)
 
 
 FEW = 30  # users from which a share is called one, as in the picture
@@ -130,8 +135,8 @@ THRESHOLDS = (
 
 def rule_thresholds(session: Session, journeys: Journeys) -> Panel:
     """Move the thresholds of the rules and see the shares follow; `.value` is the diagnosis."""
-    from engagekit import charts
     from engagekit.diagnosis import diagnose
+    from engagekit.widgets.behind import behind
 
     definition = journeys.definition
     controls = {
@@ -148,9 +153,11 @@ def rule_thresholds(session: Session, journeys: Journeys) -> Panel:
             for r in judged
         ]
         allowed = ", ".join(f"{label.lower()} {state[key]}" for key, label, _ in THRESHOLDS)
-        return Shown(table, "\n".join([f"With {allowed}:", *said]), charts.diagnosis(table))
+        opened = behind("diagnosis", changed, answer=table)
+        text = "\n".join([f"With {allowed}:", *said])
+        return Shown(table, text, opened.chart, opens=opened)
 
-    return Panel("Move the thresholds", controls, answer, session, "rule thresholds")
+    return Panel("Move the thresholds", controls, answer, session, "rule thresholds", opens=True)
 
 
 def target_sliders(session: Session, journeys: Journeys, *, after: Panel | None = None) -> Panel:
@@ -308,6 +315,32 @@ def linked_chart(
     from engagekit.widgets.linked import linked_chart as linked
 
     return linked(session, journeys, name, events=events, **options)
+
+
+def steps(session: Session, journeys: Journeys) -> Any:
+    """Show where users hesitate, with marks that open, or say that no steps are defined."""
+    from engagekit.funnels import step_drop_off
+    from engagekit.workshop import steps as where_they_hesitate
+
+    return where_they_hesitate(
+        journeys,
+        step_drop_off(journeys),
+        draw=lambda found: linked_chart(session, journeys, "step_drop_off", answer=found),
+    )
+
+
+def coming_and_going(session: Session, journeys: Journeys) -> Any:
+    """Show who came and went week by week, with marks that open."""
+    from engagekit.workshop import coming_and_going as who_came_and_went
+
+    asked = {"as_of": journeys.as_of, "timezone": journeys.timezone}
+    return who_came_and_went(
+        session,
+        journeys,
+        draw=lambda found: linked_chart(
+            session, journeys, "lifecycle", events=session.events(), answer=found, **asked
+        ),
+    )
 
 
 def cockpit(session: Session, journeys: Journeys) -> Cockpit:

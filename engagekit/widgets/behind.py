@@ -145,7 +145,7 @@ def _by_quarter(journeys: Journeys, _: Any, answer: Any, options: dict[str, Any]
         return flags().filter(f"{row['link']}_of", pl.col("quarter") == row["quarter"])
 
     return Behind(
-        "loop_by_quarter", charts.loop_by_quarter(priority), journeys, priority.by_quarter.to_dicts(),
+        "loop_by_quarter", charts.loop_by_quarter(priority, notes=journeys.definition.annotations), journeys, priority.by_quarter.to_dicts(),
         lambda row: _ids(judged(row).filter(f"{row['link']}_n")),
         lambda row: _ids(judged(row)),
         lambda row: f"Passed {row['link']}, of the sign-ups of the quarter from {row['quarter']} on",
@@ -165,7 +165,11 @@ def _diagnosis(journeys: Journeys, _: Any, answer: Any, options: dict[str, Any])
 
 
 def _heatmap(journeys: Journeys, _: Any, answer: Any, options: dict[str, Any]) -> Behind:
-    drawn = {"period": options.get("period", "week"), "most": options.pop("most", 40)}
+    drawn = {
+        "period": options.get("period", "week"),
+        "most": options.pop("most", 40),
+        "notes": journeys.definition.annotations,
+    }
     table = cohort_curves(journeys, **options) if answer is None else answer
     people = cache(lambda: cohort_curves(journeys, **options, people=True))
     keys = table.columns[: table.columns.index("period")]
@@ -178,13 +182,13 @@ def _heatmap(journeys: Journeys, _: Any, answer: Any, options: dict[str, Any]) -
 
 
 def _curve(journeys: Journeys, _: Any, answer: Any, options: dict[str, Any]) -> Behind:
-    cells = cohort_curves(journeys, **options)
+    cells = cache(lambda: cohort_curves(journeys, **options))
     people = cache(lambda: cohort_curves(journeys, **options, people=True))
-    pooled = pooled_curve(cells) if answer is None else answer
-    groups = cells.columns[: cells.columns.index("cohort")]
-    over = cells.filter("complete").select(*groups, "cohort", "period")
+    pooled = pooled_curve(cells()) if answer is None else answer
+    groups = pooled.columns[: pooled.columns.index("period")]
 
     def of(row: dict[str, Any], period: int) -> pl.DataFrame:
+        over = cells().filter("complete").select(*groups, "cohort", "period")
         here = over.filter(_same([*groups, "period"], row)).drop("period")
         then = people().filter(pl.col("period") == period)
         return then.join(here, on=[*groups, "cohort"], how="semi", nulls_equal=True)

@@ -43,15 +43,16 @@ function opening(model, el, item, number, alone) {
 
   function near() {
     if (alone) { return alone; }
-    const charts = box();
-    const cell = el.closest(".jp-Cell, .cell");
-    return charts.find(chart => cell && cell.contains(chart)) || charts[0] || null;
+    if (!el.isConnected) { return null; }
+    const charts = box(), cell = el.closest(".jp-Cell, .cell");
+    // The same chart may stand in other cells too, each with a drawer of its own.
+    return (cell ? charts.find(chart => cell.contains(chart)) : charts[0]) || null;
   }
 
   function ask(content) { model.send(Object.assign({chart: number}, content)); }
 
   function open(mark, rest, from) {
-    if (from) { back = from; }
+    if (from !== undefined) { back = from; }
     asked = {mark, rest};
     place.hidden = false;
     place.setAttribute("aria-busy", "true");

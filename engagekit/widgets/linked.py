@@ -15,9 +15,10 @@ import anywidget
 import traitlets
 
 from engagekit.errors import EngagekitError
-from engagekit.views import chart_identity, drawing_script
+from engagekit.views import chart_html, chart_identity, drawing_script
 from engagekit.widgets.behind import Behind, behind
 from engagekit.widgets.drawer import answered, counts, narrowed, spoken
+from engagekit.widgets.panel import NEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from engagekit.journeys import Journeys
     from engagekit.log import Frame
     from engagekit.workshop import Session
+
+
+OPENS = "A mark of the chart opens with a click, or with Tab, arrows and Enter, while the notebook runs."
 
 
 class Desk(anywidget.AnyWidget):
@@ -112,6 +116,15 @@ def marks_of(source: Behind) -> dict[str, str]:
     return spoken(source, sorted({row["mark"] for row in rows if "mark" in row}))
 
 
+def listened(source: Behind) -> dict[str, Any]:
+    """Tell a desk of a chart that is an output of the notebook."""
+    return {
+        "id": chart_identity(source.chart),
+        "name": source.name,
+        "marks": marks_of(source),
+    }
+
+
 class LinkedChart:
     """A chart whose marks open; as the last line of a cell it shows itself.
 
@@ -129,6 +142,11 @@ class LinkedChart:
         return self.opener.group
 
     @property
+    def chart(self) -> Any:
+        """The chart itself, as `engagekit.charts` draws it."""
+        return self.source.chart
+
+    @property
     def value(self) -> list[dict[str, Any]]:
         """The numbers behind the chart, row by row."""
         return self.source.rows
@@ -138,16 +156,21 @@ class LinkedChart:
         self.source = source
         if self._shown is not None:
             self._shown.update(source.chart)
-        told = {"id": chart_identity(source.chart), "name": source.name, "marks": marks_of(source)}
-        self.opener.lay([source], [told])
+        self.opener.lay([source], [listened(source)])
+
+    def __repr__(self) -> str:
+        """Say which chart it is, and where its marks open: this is read outside of Jupyter."""
+        return f"{self.source.name} ({NEEDS})"
+
+    def _repr_html_(self) -> str:
+        return f"{chart_html(self.source.chart.to_dict())}<p>{NEEDS}</p>"
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
         show: Callable[..., Any] = display
         self._shown = show(self.source.chart, display_id=True)
-        plain = "A mark of the chart opens with a click, or with Tab, arrows and Enter, while the notebook runs."
-        show(view_of(self.opener.desk) | {"text/plain": plain}, raw=True)
+        show(view_of(self.opener.desk) | {"text/plain": OPENS}, raw=True)
 
 
 def view_of(widget: Any) -> dict[str, Any]:
@@ -173,7 +196,7 @@ def linked_chart(
     events
         The log, for charts of raw events.
     options
-        What the answer takes, such as ``period="month"``.
+        What the answer takes, such as ``period="month"``; or ``answer=``, the answer to just that, where it is known.
 
     Raises
     ------

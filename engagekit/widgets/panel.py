@@ -9,10 +9,12 @@ import ipywidgets as w
 
 from engagekit._base import in_html
 from engagekit.errors import EngagekitError
+from engagekit.widgets.linked import OPENS, Opener, listened, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from engagekit.widgets.behind import Behind
     from engagekit.workshop import Session
 
 WIDE = w.Layout(width="100%", max_width="760px")
@@ -27,6 +29,7 @@ OWN_KEYS = (
     " { event.target.setAttribute('data-lm-suppress-shortcuts', 'true'); } }), true);</script>"
 )
 WARNED = "display:block;border:2px solid #D55E00;padding:4px 8px;margin:0 0 6px;font-size:15px"
+NEEDS = "Controls work in Jupyter only; engagekit lab opens it."
 FRAME = w.Layout(border_left=ACCENT, padding="0 0 2px 12px")
 
 
@@ -38,9 +41,10 @@ class Shown:
     text: str
     chart: Any = None
     warning: str = ""  # what to see before the text
+    opens: Behind | None = None  # who is behind the marks of the chart
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Panel:
     """Controls over one function and one chart; as the last line of a cell it shows itself.
 
@@ -58,11 +62,13 @@ class Panel:
     form: w.Widget | None = None
     follows: Panel | None = None
     pictured: bool = True
+    opens: bool = False  # whether the marks of its charts do
     box: w.VBox = field(init=False)
     shown: Shown = field(init=False)
     followers: list[Panel] = field(init=False, default_factory=list)
     _text: Any = field(init=False, default=None)
     _chart: Any = field(init=False, default=None)
+    opener: Opener | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Fill the controls from the session, answer once and follow changes."""
@@ -125,14 +131,28 @@ class Panel:
         self.tell()
         if self._chart is not None and self.shown.chart is not drawn:
             self._chart.update(_picture(self.shown.chart))
+            self._listen()
         for follower in self.followers:
             follower.refresh()
+
+    def _listen(self) -> None:
+        """Let the marks of the chart open that is shown now."""
+        if self.opener is not None:
+            source = self.shown.opens
+            self.opener.lay([source] if source else [], [listened(source)] if source else [])
 
     def say(self, text: str) -> None:
         """Put other words beside the controls, until the next answer."""
         self.shown = replace(self.shown, text=text)
         if self._text is not None:
             self._text.update(_as_html(text, self.shown.warning))
+
+    def __repr__(self) -> str:
+        """Say what it answers, and where the controls work: this is read outside of Jupyter."""
+        return f"{self.text} ({NEEDS})"
+
+    def _repr_html_(self) -> str:
+        return f"{_as_html(self.shown.text, self.shown.warning).data}<p>{NEEDS}</p>"
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -145,6 +165,10 @@ class Panel:
         self._text = show(_as_html(self.shown.text, self.shown.warning), display_id=True)
         if self.pictured:
             self._chart = show(_picture(self.shown.chart), display_id=True)
+        if self.opens:
+            self.opener = Opener(self.session)
+            self._listen()
+            show(view_of(self.opener.desk) | {"text/plain": OPENS}, raw=True)
 
 
 def _picture(chart: Any) -> Any:

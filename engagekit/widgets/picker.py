@@ -11,6 +11,8 @@ import polars as pl
 import traitlets
 
 from engagekit._base import count, percent, plain
+from engagekit.definition import Definition
+from engagekit.errors import EngagekitError
 from engagekit.matchers import event_names, label
 from engagekit.widgets.form import Message, Reply, Sender
 from engagekit.widgets.page import stale
@@ -24,15 +26,16 @@ from engagekit.widgets.picks import (  # fmt: skip
     moved_windows,
     picked,
     twice,
+    undone,
 )
 from engagekit.workshop import GUESSED, MEASURED, event_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engagekit.definition import Definition
     from engagekit.workshop import Session
 
+UNDO, MOST_STEPS = "definition undo", 20
 CONFIRMED = "Is the definition ours, and no longer a guess?"
 
 
@@ -60,7 +63,6 @@ def picker(session: Session) -> Panel:
     table = event_table(log)
     users = int(log.lazy().select(pl.col("user_id").n_unique()).collect().item())
     rows = {r["event"]: r for r in table.to_dicts()}
-    before: list[Definition] = []  # what Undo goes back to
 
     def answer(_: dict[str, Any]) -> Shown:
         made = session.definition
@@ -68,18 +70,21 @@ def picker(session: Session) -> Panel:
 
     def handle(message: Message) -> Reply:
         now = session.definition
-        if message.act == "undo" and before:
-            session.define(before.pop())
+        if message.act == "undo" and (steps := _steps(session)):
+            was, made = steps.pop()
+            session.define(undone(now, was, made))
+            _keep(session, steps)
         if message.act == "confirm":
-            before.append(now)
-            session.define(dataclasses.replace(now, guessed=False))
+            made = dataclasses.replace(now, guessed=False)
+            session.define(made)
+            _keep(session, [*_steps(session), (now, made)])
             session.decide(CONFIRMED, in_a_line(now), today=message.on)
         said = ""
         if message.act == "pick":
             made = _picked(session, now, message)
             if made != now:
-                before.append(now)
                 session.define(made)
+                _keep(session, [*_steps(session), (now, made)])
                 said = moved_windows(now, made)
         show()
         panel.tell()
@@ -87,12 +92,30 @@ def picker(session: Session) -> Panel:
 
     def show() -> None:
         made = session.definition
-        form.picked, form.undoable, form.guessed = picked(made), len(before), made.guessed
+        form.picked, form.guessed = picked(made), made.guessed
+        form.undoable = len(_steps(session))
 
     form = Picker(_rows(rows), handle)
     show()
     panel = Panel("Pick what success is", {}, answer, session, form=form, pictured=False)
     return panel
+
+
+def _steps(session: Session) -> list[tuple[Definition, Definition]]:
+    """Read what Undo can take back, each as it was before and after; a session's file can hold anything."""
+    stored = session.get(UNDO)
+    try:
+        return [
+            (Definition.from_table(was), Definition.from_table(made))
+            for was, made in (stored if isinstance(stored, list) else [])
+        ]
+    except (EngagekitError, ValueError, TypeError):
+        return []
+
+
+def _keep(session: Session, steps: list[tuple[Definition, Definition]]) -> None:
+    """Store what Undo can take back, so that it survives the kernel."""
+    session.set(UNDO, [[was.to_table(), made.to_table()] for was, made in steps[-MOST_STEPS:]])
 
 
 def _picked(session: Session, now: Definition, message: Message) -> Definition:

@@ -141,6 +141,13 @@ def _days(value: Any) -> str:
     return f"{value[0]} to {value[1]}" if isinstance(value, tuple) else f"{value:g}"
 
 
+def undone(definition: Definition, was: Definition, made: Definition) -> Definition:
+    """Take back what turned one definition into another; what was changed elsewhere since stays."""
+    names = [field.name for field in dataclasses.fields(was)]
+    back = {n: getattr(was, n) for n in names if getattr(was, n) != getattr(made, n)}
+    return dataclasses.replace(definition, **back)
+
+
 WHY = {
     ("signup", "activation"): "everybody who signs up is then activated at once",
     ("signup", "core"): "signing up then counts as the first use",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from engagekit._base import LINK_NAMES, group, many, percent
 from engagekit.definition import LINKS
+from engagekit.widgets.behind import behind
 from engagekit.widgets.panel import Panel, Shown, choice, slider
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ MOST_GROUPS = 6  # a picture of more is none
 
 def sliders(session: Session, journeys: Journeys, *, after: Panel | None) -> Panel:
     """Make the target sliders; covered until the votes of the panel `after` are revealed."""
-    from engagekit import charts
     from engagekit.priority import loop_facts, priority_of
 
     facts = cache(partial(loop_facts, journeys))  # another target is arithmetic on these counts
@@ -36,9 +36,11 @@ def sliders(session: Session, journeys: Journeys, *, after: Panel | None) -> Pan
         if after is not None and not session.revealed():
             return Shown(None, COVERED)
         found = priority_of(facts(), targets=shares(state))
-        return Shown(found, f"{_set(state)}\n{verdict_text(found)}", charts.loop(found))
+        opened = behind("loop", journeys, answer=found)
+        said = f"{_set(state)}\n{verdict_text(found)}"
+        return Shown(found, said, opened.chart, opens=opened)
 
-    return Panel("Set the targets", controls, answer, session, "targets", follows=after)
+    return Panel("Set the targets", controls, answer, session, "targets", follows=after, opens=True)
 
 
 def _set(state: dict[str, int]) -> str:
@@ -58,16 +60,17 @@ def verdict_text(found: Priority) -> str:
 
 def quarters(session: Session, targets: Panel) -> Panel:
     """Make the panel of the loop per quarter, under the targets that the other panel shows."""
-    from engagekit import charts
     from engagekit.reporting import hand_on
 
     def answer(_: dict[str, Any]) -> Shown:
-        if targets.value is None:
+        loop = targets.shown.opens
+        if loop is None:
             return Shown(None, COVERED)
         found = hand_on(targets.value).priority
-        return Shown(found.by_quarter, _over_time(found.by_quarter), charts.loop_by_quarter(found))
+        opened = behind("loop_by_quarter", loop.journeys, answer=found)
+        return Shown(found.by_quarter, _over_time(found.by_quarter), opened.chart, opens=opened)
 
-    return Panel("By quarter of sign-up", {}, answer, session, follows=targets)
+    return Panel("By quarter of sign-up", {}, answer, session, follows=targets, opens=True)
 
 
 def _over_time(table: pl.DataFrame) -> str:
@@ -75,7 +78,7 @@ def _over_time(table: pl.DataFrame) -> str:
     named = list(dict.fromkeys(row["named"] for row in rows if row["named"]))
     span = f"{many(len(rows), 'quarter')} of sign-ups"
     if not named:
-        return f"{span}: no link is named in any of them."
+        return f"{span}: none of them, taken alone, names a link."
     if len(named) > 1:
         return f"{span}: the named link changes, {' then '.join(LINK_NAMES[n] for n in named)}."
     held = sum(row["named"] == named[0] for row in rows)

@@ -26,6 +26,7 @@ from engagekit.workshop.decision_record import CHOICES, STYLE, agreement_rows, v
 from engagekit.workshop.draft import Draft, draft
 from engagekit.workshop.draft_columns import found_columns
 from engagekit.workshop.drafts import entry_of, is_decided
+from engagekit.workshop.drawn import coming_and_going, steps
 from engagekit.workshop.forgetting import OF_ACCOUNTS, forget
 from engagekit.workshop.plan_card import NOBODY, card_facts, card_words, likelier_first
 from engagekit.workshop.plan_rows import GUESSED, decided_line, definition_rows, plan_rows
@@ -70,6 +71,7 @@ __all__ = [
     "asked_of",
     "card_facts",
     "card_words",
+    "coming_and_going",
     "compare",
     "compare_activations",
     "decided_line",
@@ -85,6 +87,7 @@ __all__ = [
     "readable",
     "refresh",
     "start",
+    "steps",
     "teams_in",
     "unmatched",
 ]
@@ -277,9 +280,10 @@ def unmatched(folder: str | os.PathLike[str]) -> list[str]:
     log, table = Path(folder) / LOG, Path(folder) / USERS
     if not log.exists():
         return []
-    held = held_by(log)
+    teams = sessions_in(folder)
+    held = held_by(log, teams)
     users = lacking_said(lacking_users(log, table), held.users)
-    ends = [(t.team, str(t.part("about").get("as_of") or "")) for t in sessions_in(folder)]
+    ends = [(t.team, str(t.part("about").get("as_of") or "")) for t in teams]
     return ([users] if users else []) + [
         f"{team} judges up to {end}, though the log goes on until {day(held.last)}: engagekit refresh {folder} --as-of DAY"
         for team, end in ends

@@ -25,7 +25,7 @@ from engagekit._base import (
 )
 from engagekit.errors import EngagekitError, ParameterError, StoredFileError, listing
 from engagekit.ingest import is_path, read_users, scan_events
-from engagekit.instants import last_day
+from engagekit.instants import day_of, last_day
 from engagekit.log import COLUMNS
 from engagekit.rollups import open_prepared, prepare_events, rollup
 from engagekit.workshop.session import FILE, Session, is_team
@@ -33,7 +33,7 @@ from engagekit.workshop.teams import LOG, USERS, sessions_in, teams_in
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from engagekit._base import Progress
     from engagekit.journeys import Journeys
@@ -140,11 +140,11 @@ def refresh(
         shutil.rmtree(gathered, ignore_errors=True)
         gathered.mkdir()
         try:
-            before = held_by(folder / LOG)
+            before = held_by(folder / LOG, teams)
             after = before
             if events is not None:
                 log = _log_of(events, folder, teams)
-                after = held_by(prepare_events(log, gathered / LOG, progress=progress))
+                after = held_by(prepare_events(log, gathered / LOG, progress=progress), teams)
                 _refuse_another(before, after, _shared(folder / LOG, gathered / LOG))
             if users is not None:
                 users.lazy().collect().write_parquet(gathered / USERS)
@@ -185,12 +185,14 @@ def finish(folder: Path) -> None:
     shutil.rmtree(ready, ignore_errors=True)
 
 
-def held_by(folder: Path) -> Held:
-    """Look over a prepared log."""
+def held_by(folder: Path, teams: Sequence[Session]) -> Held:
+    """Look over a prepared log; its days are those of the first team's time zone, as the log is read by its definition."""
     log = open_prepared(folder)
+    # Of a log that only knows days, those are the local ones already.
+    zone = "UTC" if log.dates_only or not teams else teams[0].definition.timezone
     users = log.log.select(pl.col("user_id").n_unique()).collect().item()
-    days = log.days["day"]
-    return Held(log.rows - log.lacking, users, days[0], days[-1], tuple(sorted(log.names)))
+    first, last = day_of(log.days["first"][0], zone), day_of(log.days["last"][-1], zone)
+    return Held(log.rows - log.lacking, users, first, last, tuple(sorted(log.names)))
 
 
 def lacking_users(log: Path, users: Path) -> int | None:

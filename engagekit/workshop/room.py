@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from engagekit._base import LINK_NAMES, count, day, in_markdown, many, percent
@@ -12,6 +11,7 @@ from engagekit.instants import last_day
 from engagekit.journeys import basis
 from engagekit.playbook import PLAYS, Handout, card, play_named, said, table
 from engagekit.priority import NONE_BROKEN, OWN_PAST, plan
+from engagekit.workshop.drawn import coming_and_going, steps
 from engagekit.workshop.reviews import reviews
 
 if TYPE_CHECKING:
@@ -225,40 +225,6 @@ def faults(checks: pl.DataFrame) -> Handout:
     """Show the checks that found something, or say that none did."""
     found = checks.filter(checks["count"] > 0).select("check", "count", "advice")
     return table(found) if found.height else said("No check found anything.")
-
-
-def steps(journeys: Journeys, drop_off: pl.DataFrame) -> Any:
-    """Draw where users hesitate, or say that no steps are defined."""
-    from engagekit import charts
-
-    if not journeys.definition.steps:
-        return said(
-            "No steps are defined, so it cannot be seen where users hesitate. Steps (reached, completed) go into definition.toml."
-        )
-    if not drop_off.height:
-        return said("No step has been reached by anyone who can be judged.")
-    return charts.step_drop_off(drop_off)
-
-
-def coming_and_going(session: Session, journeys: Journeys) -> Any:
-    """Draw who came and went week by week; what the log's edges call for is said above it, not printed as a warning."""
-    from engagekit import charts
-    from engagekit.engagement import lifecycle
-    from engagekit.playbook import or_why
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        drawn = or_why(
-            lambda: charts.lifecycle(
-                lifecycle(session.events(), as_of=journeys.as_of, timezone=journeys.timezone)
-            )
-        )
-    if caught:
-        from IPython.display import display
-
-        show: Any = display
-        show(said(*dict.fromkeys(str(each.message) for each in caught)))
-    return drawn
 
 
 def worth_testing(best: pl.DataFrame) -> Handout:

@@ -82,13 +82,14 @@ def sign_up_logs(draw):
     st.sampled_from(["day", "week", "month"]),
     st.sampled_from(["rolling", "calendar"]),
     st.sampled_from(["on", "on_or_after"]),
+    st.sampled_from(["started", "returned"]),
     st.booleans(),
 )
-def test_journeys_give_what_the_log_gives(made, period, window, mode, people):
+def test_journeys_give_what_the_log_gives(made, period, window, mode, zero, people):
     log, zone = made
     definition = ek.Definition(signup="s", activation="r", core="r", timezone=zone)
     journeys = ek.rollup(log, definition, missing="allow")
-    asked = {"period": period, "periods": 5, "window": window, "mode": mode, "people": people}
+    asked = {"period": period, "periods": 5, "window": window, "mode": mode, "people": people, "period_zero": zero}  # fmt: skip
     # A return before the sign-up cannot count in either: its period would be 0 or earlier.
     told = ek.retention(log, start="s", back="r", timezone=zone, missing="allow", **asked)
     assert_frame_equal(ek.cohort_curves(journeys, **asked), told)
@@ -96,6 +97,59 @@ def test_journeys_give_what_the_log_gives(made, period, window, mode, people):
         journeys
     )  # from here on the arrays of days are there, and the curves are read off them
     assert_frame_equal(ek.cohort_curves(journeys, **asked), told)
+
+
+BACK_AT_ONCE = log_of(
+    ("a", "s", "2026-03-02T08:00"), ("a", "r", "2026-03-02T20:00"), ("a", "r", "2026-03-03T09:00"),
+    ("b", "s", "2026-03-02T08:00"), ("b", "r", "2026-03-02T07:00"), ("b", "r", "2026-03-03T07:00"),
+    ("c", "s", "2026-03-02T08:00"), ("c", "r", "2026-03-02T08:00"),
+    ("d", "s", "2026-03-02T08:00"), ("d", "s", "2026-03-02T09:00"),
+    ("x", "x", "2026-03-09T00:00"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "users"),
+    [
+        ({"back": "r", "window": "calendar"}, "ac"),  # b came before; c at the same instant
+        ({"back": "r", "window": "rolling"}, "abc"),  # b within 24 hours, on the next day
+        ({"back": "s", "window": "calendar"}, "d"),  # what starts a user is no return
+        ({"back": None, "window": "calendar", "cohorts": "each"}, "d"),
+        ({"back": "r", "min_times": 2, "window": "rolling"}, ""),
+        ({"back": "r", "window": "calendar", "mode": "on_or_after"}, "abc"),
+        ({"back": ["s", "r"], "window": "calendar"}, "acd"),
+    ],
+)
+def test_who_came_back_in_the_period_of_the_start(asked, users):
+    asked = {"start": "s", "period": "day", "periods": 2, "period_zero": "returned"} | asked
+    table = ek.retention(BACK_AT_ONCE, **asked).head(1)
+    assert (table["n"].item(), table["of"].item()) == (len(users), 4)
+    assert table["rate"].item() == len(users) / 4
+    who = ek.retention(BACK_AT_ONCE, **asked, people=True).filter(period=0, cohort=date(2026, 3, 2))
+    assert "".join(who["user_id"]) == users
+    asked["period_zero"] = "started"
+    assert ek.retention(BACK_AT_ONCE, **asked).head(1)["n"].item() == 4
+
+
+def test_pooled_and_drawn_a_first_period_of_returns_is_a_share():
+    asked = {"start": "s", "back": "r", "period": "day", "periods": 3, "period_zero": "returned"}
+    curve = ek.pooled_curve(ek.retention(BACK_AT_ONCE, **asked))
+    assert curve.select("period", "n", "of").row(0) == (0, 2, 4)
+    dates = BACK_AT_ONCE.with_columns(pl.col("at").dt.date())
+    assert ek.retention(dates, **asked)["n"][0] == 3  # of one date, nothing is known to come before
+
+
+def test_a_first_period_of_returns_is_refused_where_it_is_not_known():
+    with pytest.raises(ParameterError, match="period_zero is 'returned', which needs one start"):
+        ek.retention(BACK_AT_ONCE, start="s", cohorts="each", anchor="each", window="rolling", period_zero="returned")  # fmt: skip
+    with pytest.raises(ParameterError, match="period_zero"):
+        ek.retention(BACK_AT_ONCE, start="s", period_zero="return")
+    for signup in (None, ["s", "r"]):
+        definition = ek.Definition(signup=signup, activation="x", core="r", burn_in_days=0)
+        journeys = ek.rollup(BACK_AT_ONCE, definition)
+        ek.cohort_curves(journeys)
+        with pytest.raises(ParameterError, match="journeys cannot tell"):
+            ek.cohort_curves(journeys, period_zero="returned")
 
 
 def test_on_the_day_of_25_hours_what_lies_between_two_boundaries_is_seen():

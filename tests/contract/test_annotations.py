@@ -11,6 +11,7 @@ import pytest
 import engagekit as ek
 from engagekit import charts
 from engagekit.errors import DefinitionError
+from engagekit.views.cohorts_table import cohorts_of
 
 NEW, SALE = ek.Note("2026-03-10", "new editor"), ek.Note(date(2026, 3, 4), "campaign")
 
@@ -90,6 +91,49 @@ def test_the_lifecycle_marks_the_period_in_which_it_happened():
     assert marked(charts.lifecycle(frame, notes=[ek.Note("1999-01-01", "x")])) == set()
 
 
+def beside(chart):
+    """What is written beside which row."""
+    spec = chart.to_dict()
+    rows = [row for rows in spec["datasets"].values() for row in rows if "note" in row]
+    return {(row["name"], row["note"]) for row in rows}
+
+
+def test_the_cohort_heatmap_says_beside_a_cohort_what_happened_in_its_time():
+    days = {"2026-03-02": "first day", "2026-03-08": "last", "2026-03-22": "sale", "2026-03-23": "late", "2026-03-01": "early"}  # fmt: skip
+    notes = [ek.Note(day, text) for day, text in days.items()]
+    chart = charts.heatmap(frames.curves(), notes=notes)
+    assert beside(chart) == {("2026-03-02 (n=10)", "– first day; last"), ("2026-03-16 (n=10)", "– sale")}  # fmt: skip
+    assert "Marked: 2026-03-02 first day; 2026-03-08 last; 2026-03-22 sale." in chart.to_dict()["description"]  # fmt: skip
+    grouped = charts.heatmap(frames.curves(by=("plan", ["free", "paid"])), notes=[ek.Note("2026-03-10", "sale")])  # fmt: skip
+    assert len(beside(grouped)) == 2, "each group's row of that week"
+    assert beside(charts.heatmap(frames.curves(), notes=[ek.Note("1999-01-01", "x")])) == set()
+
+
+@pytest.mark.parametrize(
+    ("word", "starts", "day", "found"),
+    [
+        ("month", [date(2026, 1, 1), date(2026, 2, 1)], date(2026, 1, 31), ["0"]), ("month", [date(2026, 1, 1), date(2026, 2, 1)], date(2026, 3, 1), []),
+        ("day", [date(2026, 1, 1), date(2026, 1, 2)], date(2026, 1, 2), ["1"]), ("day", [date(2026, 1, 1)], date(2026, 1, 2), []),
+        ("hour", [datetime(2026, 1, 1, 8), datetime(2026, 1, 1, 9)], date(2026, 1, 1), ["0"]), ("week", ["all"], date(2026, 1, 1), []),
+    ],
+)  # fmt: skip
+def test_a_day_lies_in_the_cohort_whose_period_holds_it(word, starts, day, found):
+    assert cohorts_of(day, {str(k): start for k, start in enumerate(starts)}, word) == found
+
+
+def test_the_loop_by_quarter_says_beside_a_quarter_what_happened_in_it():
+    log = ek.simulate(users=600, seed=4)
+    priority = ek.prioritize(ek.rollup(log.events, log.definition, users=log.users))
+    first = priority.by_quarter["quarter"][0]
+    notes = [ek.Note(first, "new editor"), ek.Note("1999-01-01", "long ago")]
+    chart = charts.loop_by_quarter(priority, notes=notes)
+    assert beside(chart) == {(f"{first.year} Q{(first.month + 2) // 3}", "– new editor")}
+    assert "long ago" not in chart.to_dict()["description"]
+    size = [chart.to_dict()[key] for key in ("width", "height")]
+    assert size == [charts.loop_by_quarter(priority).to_dict()[key] for key in ("width", "height")]
+    assert beside(charts.loop_by_quarter(priority)) == set()
+
+
 def test_an_annotation_cannot_run():
     spec = charts.timeline(
         frames.timeline(), notes=[ek.Note("2026-03-10", "<script>alert(1)</script>")]
@@ -109,3 +153,7 @@ def test_an_opened_chart_marks_what_the_definition_names():
     journeys = ek.rollup(log.events, definition, users=log.users, as_of=log.as_of)
     source = behind("lifecycle", journeys, events=log.events, as_of=log.as_of, period="month")
     assert {text for _, text in marked(source.chart)} == {"new editor"}
+    for name, options in (("heatmap", {"period": "month"}), ("loop_by_quarter", {})):
+        ((row, text),) = beside(behind(name, journeys, **options).chart)
+        assert row.startswith("2025-09" if name == "heatmap" else "2025 Q3")
+        assert text == "– new editor"

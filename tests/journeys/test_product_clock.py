@@ -217,6 +217,30 @@ def test_a_rhythm_beyond_the_ladder_says_so():
     assert LONG_RHYTHM not in kinds(rolled(rows, START + timedelta(days=760), team))
 
 
+@pytest.mark.parametrize(("every", "window"), [(7, 14), (14, 31), (31, 61)])
+def test_who_comes_at_every_meeting_has_come_back_and_a_window_that_ends_before_it_is_remarked_on(
+    every, window
+):
+    """Whether somebody is an hour early or late must not decide who has a habit."""
+    hours = [-1, 1, 0, 2, -2]
+    rows = [(user, event, START + timedelta(days=user % 50 + every * k, hours=10 + hours[(user + k) % 5]))
+            for user in range(100) for k in range(9) for event in ("join", "make") if event == "make" or not k]  # fmt: skip
+    free = dataclasses.replace(PLAIN, habit_days=None)
+    journeys = rolled(rows, START + timedelta(days=every * 12), free)
+    assert journeys.definition.usage_interval_days == every
+    assert journeys.definition.habit_days == window
+    row = ek.prioritize(journeys, recent=None).table.row(
+        by_predicate=pl.col("link") == "habit", named=True
+    )
+    assert row["of"] > 20
+    assert row["rate"] == 1
+    assert LONG_RHYTHM not in kinds(journeys)
+    short = rolled(rows, START + timedelta(days=every * 12), dataclasses.replace(PLAIN, habit_days=every))  # fmt: skip
+    assert 0.2 < ek.prioritize(short, recent=None).table.row(by_predicate=pl.col("link") == "habit", named=True)["rate"] < 0.8  # fmt: skip
+    remark = next(r for r in short.remarks if r.kind == LONG_RHYTHM)
+    assert f"the habit window of {every} days has ended by then" in remark.text
+
+
 def test_a_product_that_falls_quiet_is_remarked_on_and_nobody_drifts_for_a_while():
     rows = [row for row in office(weeks=20) if row[2] < datetime(2026, 5, 4, tzinfo=UTC)]
     busy = rolled(rows, "2026-05-04")

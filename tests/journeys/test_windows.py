@@ -96,4 +96,4 @@ def test_a_log_without_core_actions_suggests_the_fallback():
     )
     rows = {row[0]: row[1:] for row in ek.suggest_windows(made).rows()}
     assert rows["usage_interval_days"] == (7.0, 7.0, 0, 0, None)
-    assert rows["habit_days"] == (7, 7, 0, 0, None)
+    assert rows["habit_days"] == (14, 14, 0, 0, None)

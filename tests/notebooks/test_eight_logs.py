@@ -6,11 +6,9 @@ import re
 
 import pytest
 from contradictions import PAIRS, Facts, contradictions, facts_of, in_code
-from course_pages import LOGS, REAL, Said, walked, workshop
+from course_pages import LOGS, REAL, Said, own_pages, walked, workshop
 
 import engagekit as ek
-
-EXAMPLE = "bundled example"  # notebook 06 shows it to everyone; what follows this cell is about the sample
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +27,6 @@ def seen(tmp_path_factory, request):
         return known[log, names]
 
     return see
-
-
-def own_pages(page: list[Said]) -> list[Said]:
-    """Leave out the cells of notebook 06 that show the bundled example, as the page says."""
-    begins = [s.cell for s in page if s.notebook == "06-prioritize" and s.kind == "markdown" and EXAMPLE in s.text]  # fmt: skip
-    return [s for s in page if s.notebook != "06-prioritize" or not begins or s.cell < begins[0]]
 
 
 @pytest.mark.slow

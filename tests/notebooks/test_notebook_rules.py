@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import engagekit as ek
+from engagekit.widgets.behind import OPENINGS
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 COURSE = [
@@ -111,6 +112,12 @@ def test_prose_quotes_no_share(name):
     assert set(re.findall(r"\d[\d.,]*\s?%", prose(name))) <= SAID_OF_METHODS
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_each_chart_of_users_is_one_whose_marks_open(name):
+    plain = re.compile(rf"ek\.charts\.({'|'.join(OPENINGS)})\(|ek\.room\.(steps|coming_and_going)\(")
+    assert [cell["source"] for cell in cells(name, "code") if plain.search(cell["source"])] == []
+
+
 # Words of the twelve before they were cut: 6,019, of the first page 682.
 MOST_WORDS, MOST_FIRST = 6019 * 2 // 3, 682 // 2
 # What each page asks a team to agree on: lines of text, and boxes to write in.
@@ -197,4 +204,4 @@ def test_the_main_notebook_ends_with_a_loop_and_its_verdict_for_whoever_only_rea
     told = [o["data"] for cell in cells("06-prioritize", "code")[-2:] for o in cell["outputs"]]
     assert "earliest broken link" in "".join(told[0]["text/plain"])
     assert "".join(told[0]["image/png"]).startswith("iVBORw0KGgo")
-    assert "Momentum breaks earliest at habit" in "".join(told[1]["text/plain"])
+    assert "Momentum breaks earliest at habit" in "".join(told[-1]["text/plain"])

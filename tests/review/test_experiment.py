@@ -108,6 +108,25 @@ def test_a_split_that_is_off_stops_the_reading() -> None:
     assert "split is off" in found.sentence
 
 
+def test_a_split_that_is_changed_on_the_way_is_said_to_be_so() -> None:
+    """One in ten at first and nine in ten at last: in all as many in either arm as meant, but not the same users."""
+    random = np.random.default_rng(4)
+    log, _ = log_of(6000)
+    day = (pl.col("at").min().over("user_id") - START).dt.total_seconds() / 86400
+    lots = pl.DataFrame({"user_id": range(6000), "lot": random.random(6000)})
+    arm = pl.when(pl.col("lot") < pl.when(day < 60).then(0.1).otherwise(0.9)).then(pl.lit("new")).otherwise(pl.lit("control"))  # fmt: skip
+    moved = log.join(lots, on="user_id").with_columns(arm=pl.when(pl.col("arm").is_not_null()).then(arm))  # fmt: skip
+    found = read(moved.drop("lot"))
+    users = dict(found.table.select("variant", "users").iter_rows())
+    assert abs(users["new"] - users["control"]) < 300
+    assert found.verdict == "stop: the split is off"
+    assert "the split was changed on the way" in found.sentence
+    day_of_worst = found.sentence.split("Up to ")[1][:10]
+    assert "2026-02-01" < day_of_worst < "2026-03-10"
+    assert found.p_split < 0.001
+    assert f"control {users['control']:,}, new {users['new']:,} users" in found.sentence
+
+
 def test_a_lopsided_split_that_was_meant_is_no_alarm() -> None:
     log, _ = log_of(4000, weights=(0.9, 0.1))
     assert read(log).verdict == "stop: the split is off"

@@ -47,9 +47,14 @@ def shaped(log, at, zone, properties):
     )
 
 
+def dated(frame, zone):
+    day = local_day(pl.col("t").cast(pl.Datetime("us", "UTC")), zone)
+    return frame.with_columns(day=pl.when(pl.col("moved") == 1).then(day).otherwise(pl.col("day")))
+
+
 def portably(log, definition, *, users=None, unit="user", as_of=None):
     """Roll up as in a warehouse, only that polars is the warehouse."""
-    engine = Engine("polars", shaped, lambda _, frame: frame.lazy())
+    engine = Engine("polars", shaped, dated, lambda _, frame: frame.lazy())
     opened = remote.opened(engine, log.lazy(), definition, users, unit, as_of, "allow")
     return rollups._rolled(opened, definition, unit)
 

@@ -138,13 +138,53 @@ def vote(room) -> None:
     wait(room, f"() => ({CHARTS})().filter(x => x === 'live').length === 5")
 
 
+OPENED = "() => Array.from(window.panel.node.querySelectorAll('[data-engagekit-opens]'))"
+# The middle of a mark of the n-th chart that opens, where the mouse meets it.
+MEETS = """n => {
+    const chart = Array.from(window.panel.node.querySelectorAll('[data-engagekit-opens]'))[n];
+    const node = chart.querySelector('[data-engagekit-mark]');
+    node.scrollIntoView({block: 'center', inline: 'center'});
+    const box = node.getBoundingClientRect();
+    return [box.left + box.width / 2, box.top + box.height / 2];
+}"""
+HEADS = "() => Array.from(window.panel.node.querySelectorAll('.engagekit-drawer:not([hidden]):not([aria-busy]) h4')).map(h => h.innerText)"
+
+
+def marks_open(room) -> int:
+    """Open a mark of each chart by mouse and one by keyboard, and shut them; count the charts that open."""
+    charts = len(room.page.evaluate(f"() => ({OPENED})().map(c => c.id)"))
+    for number in range(charts):
+        room.page.mouse.click(*room.page.evaluate(MEETS, number))
+        wait(room, f"() => ({HEADS})().length === 1")
+        by_mouse = room.page.evaluate(HEADS)
+        room.page.keyboard.press("Escape")
+        wait(room, f"() => ({HEADS})().length === 0")
+        room.page.keyboard.press("Enter")  # closing leads back to the mark
+        wait(room, f"() => ({HEADS})().length === 1")
+        assert room.page.evaluate(HEADS) == by_mouse
+        room.page.keyboard.press("Escape")
+        wait(room, f"() => ({HEADS})().length === 0")
+    return charts
+
+
+# How many charts of a page open before anything is voted on.
+OPEN_CHARTS = {
+    "00-start-here": 3, "01-define-success": 3, "02-check-the-log": 1, "03-cohort-curves": 3, "04-diagnose": 3, "05-first-two-weeks": 1,
+    "06-prioritize": 1, "07-plan": 1, "08-weekly-review": 1, "09-monthly-review": 2, "facilitator-guide": 1, "real-data": 6,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_works_by_keyboard_and_remembers_all_after_a_restart(room, name):
     room.open(f"{name}/{name}.ipynb")
     assert run_all(room)
     assert room.page.evaluate(WIDE) == [], "nothing scrolls sideways"
+    if name in OPEN_CHARTS:  # the marks of the cockpit have a test of their own
+        wait(room, f"() => ({OPENED})().length === {OPEN_CHARTS[name]}")
+        assert marks_open(room) == OPEN_CHARTS[name]
     if name == "06-prioritize":
         vote(room)
+        wait(room, f"() => ({OPENED})().length === 3")
     for area, control in controls(room):
         # A log of one's own is not brought in again by running a page, so nothing of it is kept.
         if "Your log" not in area.inner_text():

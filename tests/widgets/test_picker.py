@@ -68,6 +68,34 @@ def test_a_tick_adds_to_what_is_ticked_and_undo_goes_back(session):
     assert session.definition == start_
 
 
+def test_undo_survives_a_kernel_that_is_restarted(session):
+    start_ = session.definition
+    panel = widgets.definition_picker(session)
+    pick(panel, "core", "draft_saved")
+    pick(panel, "advanced", "opened")
+    again = Session(session.folder)
+    panel = widgets.definition_picker(again)
+    assert panel.form.undoable == 2
+    again.define(dataclasses.replace(again.definition, targets={"activation": 0.5}))
+    send(panel, "undo")
+    assert "opened" not in again.definition.advanced
+    send(panel, "undo")
+    assert panel.form.undoable == 0
+    assert again.definition == dataclasses.replace(start_, targets={"activation": 0.5}), "what was set elsewhere since stays"  # fmt: skip
+    for number in range(25):
+        pick(panel, "advanced", "opened", ticked=number % 2 == 0)
+    assert widgets.definition_picker(again).form.undoable == 20
+
+
+@pytest.mark.parametrize("stored", ["x", [1], [[{}]], [[{"core": 3}, {}]], [["a", "b"]], {"a": 1}])
+def test_what_undo_cannot_read_is_passed_over(session, stored):
+    session.set("definition undo", stored)
+    panel = widgets.definition_picker(session)
+    assert panel.form.undoable == 0
+    pick(panel, "advanced", "opened")
+    assert panel.form.undoable == 1
+
+
 def test_two_people_who_pick_at_once_both_count(session):
     one, other = widgets.definition_picker(session), widgets.definition_picker(session)
     pick(one, "advanced", "draft_saved")

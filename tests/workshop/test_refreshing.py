@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -91,6 +92,34 @@ def test_the_planted_rise_is_seen_afterwards_without_editing_a_file(ws):
     before, since = tracked.table.select("n", "of").rows()
     assert before[0] / before[1] == pytest.approx(5 / 12, abs=0.01)
     assert since[0] / since[1] == pytest.approx(10 / 12, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("timezone", "last", "until"),
+    [("UTC", "2026-05-29", "2026-05-29"), ("Asia/Tokyo", "2026-05-30", "2026-05-30"), ("America/New_York", "2026-05-29", "2026-05-29")],
+)  # fmt: skip
+def test_the_days_of_a_log_are_those_of_its_own_time_zone(ws, timezone, last, until):
+    late = pl.DataFrame({"user_id": ["u00001"], "event": ["invoice"], "at": [datetime(2026, 5, 29, 20)]})  # fmt: skip
+    for team in ("One", "Two"):
+        session = Session(ws / team)
+        session.define(dataclasses.replace(session.definition, timezone=timezone))
+    found = refresh(ws, events=pl.concat([log_of(MAY), late]), users=users_of(MAY))
+    assert str(found.after.last) == last
+    assert f"Last day with an event: {last}" in str(found)
+    assert {str(day) for day in found.judged_until.values()} == {until}
+    assert [r.kind for r in found.remarks if "end" in r.kind] == ["end replaced", "end replaced"]
+    for team in ("One", "Two"):
+        Session(ws / team).update("about", {"as_of": last})
+    assert unmatched(ws) == []
+
+
+def test_a_log_that_only_knows_days_has_them_in_every_time_zone(tmp_path):
+    days = log_of(APRIL).with_columns(pl.col("at").dt.date())
+    definition = dataclasses.replace(DEFINITION, timezone="America/New_York")
+    start(tmp_path / "ws", events=days, definition=definition)
+    more = log_of(MAY).with_columns(pl.col("at").dt.date())
+    found = refresh(tmp_path / "ws", events=more)
+    assert (str(found.before.last), str(found.after.last)) == ("2026-04-14", "2026-05-29")
 
 
 def test_a_users_table_that_lacks_the_new_users_is_kept_with_a_remark(ws):

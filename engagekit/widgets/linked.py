@@ -18,7 +18,6 @@ from engagekit.errors import EngagekitError
 from engagekit.views import chart_html, chart_identity, drawing_script
 from engagekit.widgets.behind import Behind, behind
 from engagekit.widgets.drawer import answered, counts, narrowed, spoken
-from engagekit.widgets.panel import NEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from engagekit.workshop import Session
 
 
+NEEDS = "Controls work in Jupyter only; engagekit lab opens it."
 OPENS = "A mark of the chart opens with a click, or with Tab, arrows and Enter, while the notebook runs."
 
 

@@ -9,7 +9,7 @@ import ipywidgets as w
 
 from engagekit._base import in_html
 from engagekit.errors import EngagekitError
-from engagekit.widgets.linked import OPENS, Opener, listened, view_of
+from engagekit.widgets.linked import NEEDS, OPENS, Opener, listened, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,6 @@ OWN_KEYS = (
     " { event.target.setAttribute('data-lm-suppress-shortcuts', 'true'); } }), true);</script>"
 )
 WARNED = "display:block;border:2px solid #D55E00;padding:4px 8px;margin:0 0 6px;font-size:15px"
-NEEDS = "Controls work in Jupyter only; engagekit lab opens it."
 FRAME = w.Layout(border_left=ACCENT, padding="0 0 2px 12px")
 
 

@@ -13,9 +13,11 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
+import altair as alt  # noqa: F401 -- imports are not counted
 import numpy as np
 import polars as pl
-import scipy.special  # noqa: F401 -- imports are not counted
+import scipy.special  # noqa: F401
+import vl_convert  # noqa: F401
 
 import engagekit as ek
 import engagekit.cohorts
@@ -23,6 +25,8 @@ import engagekit.diagnosis
 import engagekit.first_weeks
 import engagekit.measures
 import engagekit.priority
+import engagekit.reporting
+import engagekit.review
 import engagekit.rollups
 
 DAY = 86_400_000_000
@@ -102,6 +106,9 @@ def rounds_of(log: pl.DataFrame, folder: Path) -> dict[str, float]:
     for answer in (ek.metrics, ek.compare_first_weeks):
         fresh = ek.Journeys.load(folder)
         timed(f"{answer.__name__}, alone", lambda answer=answer, j=fresh: answer(j))
+    timed("check_events, of the log", lambda: ek.check_events(log, D))
+    timed("replay, alone", lambda: ek.replay(ek.Journeys.load(folder)))
+    timed("report, alone", lambda: ek.report(ek.Journeys.load(folder), folder.parent / "page.html"))
     for answer in (ek.prioritize, ek.metrics, ek.cohort_curves):
         for by in (None, "city"):
             fresh = ek.Journeys.load(folder)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from engagekit.instants import AT
 from engagekit.matchers import as_matches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from engagekit.definition import Definition
     from engagekit.journeys.day_arrays import DayArrays, Ints
@@ -60,8 +56,7 @@ def recent_counts(days: DayArrays, journeys: Journeys, size: int) -> dict[str, A
 
 def microseconds(moment: datetime) -> int:
     """Give an instant in microseconds since 1970."""
-    found: int = pl.Series([moment], dtype=AT).to_physical()[0]
-    return found
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def times_done_before(days: DayArrays, moment: int) -> Ints:

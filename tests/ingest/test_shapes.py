@@ -268,3 +268,9 @@ def test_events_of_one_message_id_count_once(folder):
     assert rows(folder / "log.csv", dedupe="insert_id") == [("a", "open", AT[0])] * 3
     with pytest.raises(EngagekitError, match="insert"):
         rows(log, dedupe="insertid")
+
+
+def test_ids_all_written_as_decimals_are_one_form(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("user_id,event,at\n7.0,open,2026-03-01\n8.0,open,2026-03-02\n")
+    assert ek.scan_events(path, cache=False).collect()["user_id"].to_list() == ["7.0", "8.0"]

@@ -45,7 +45,7 @@ from engagekit.ingest.presets import PresetName
 from engagekit.ingest.presets import likely as likely_preset
 from engagekit.ingest.quality_checks import check_events
 from engagekit.ingest.reading import EVERY, Keep, as_defined, kept_names
-from engagekit.ingest.sample import sample_of
+from engagekit.ingest.sample import fields_out, sample_of
 from engagekit.ingest.scan import pseudonymize, scan_events
 from engagekit.ingest.users_table import read_users
 
@@ -77,6 +77,7 @@ __all__ = [
     "check_events",
     "definition_of",
     "edges_of",
+    "fields_out",
     "find_files",
     "forms_of",
     "in_known_names",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,28 @@ def has_header(path: Path, preset: Preset) -> bool:
         if len(fields) > 2 and sum(field in known for field in fields) > len(fields) / 2:
             return not (mark == "\t" and len(fields) == len(preset.columns))
     return False
+
+
+def refuse_garbled_header(path: Path) -> None:
+    """Refuse names of columns that are not written in UTF-8; polars takes them, letter by letter unreadable.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        They are not.
+    """
+    first, end, _ = head_of(path).partition(b"\n")
+    if end:  # a longer one may be cut within a letter
+        first.decode()
+
+
+SAID = re.compile(rb"^(?:\xef\xbb\xbf)?sep=(.)\r?$", re.IGNORECASE)
+
+
+def said_separator(path: Path) -> str | None:
+    """Read the separator off a first line such as ``sep=;``, by which Excel is told; None without."""
+    found = SAID.match(head_of(path).split(b"\n")[0])
+    return found[1].decode("ascii", "replace") if found else None
 
 
 def separator_of(path: Path, shown: str, skip: int = 0) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 import polars as pl
 
 from engagekit.definition import Read
 from engagekit.errors import ParameterError, listing
-from engagekit.ingest import is_path, likely_preset, sample_of
+from engagekit.ingest import fields_out, is_path, likely_preset, sample_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,15 +23,19 @@ CALLED = {
         "member_id", "visitor_id", "student_id", "player_id", "subscriber_id", "username", "user_name", "email", "account_id",
         "kunde", "kunden_id", "kundennummer", "kunden_nr", "benutzer", "benutzer_id", "nutzer_id", "usuario", "usuario_id",
         "cliente", "cliente_id", "utilisateur", "utilisateur_id", "client", "actor", "person", "visitor", "member", "id",
+        "nutzer", "kundin", "identifiant", "utente", "id_utente", "id_usuario", "id_cliente", "gebruiker", "klant", "anvandare",
+        "пользователь", "клиент", "用户", "用户id", "ユーザー", "ユーザーid", "사용자", "고객",
     ],
     "event": [
         "event", "event_name", "event_type", "eventname", "action_name", "action", "activity", "activity_name", "event_action",
         "name", "verb", "type", "ereignis", "aktion", "evento", "accion", "evenement", "operation", "what", "description",
+        "aktivitat", "acao", "azione", "actividad", "gebeurtenis", "handelse", "событие", "事件", "イベント", "이벤트",
     ],
     "at": [
         "at", "timestamp", "event_time", "event_timestamp", "time", "ts", "occurred_at", "event_at", "created_at", "datetime",
         "date_time", "event_date", "date", "occurred", "created", "time_stamp", "logged_at", "sent_at", "received_at", "when",
         "zeit", "zeitpunkt", "zeitstempel", "datum", "fecha", "fecha_hora", "hora", "data", "date_heure", "horodatage",
+        "uhrzeit", "heure", "data_hora", "data_e_ora", "tijdstip", "tidpunkt", "время", "дата", "时间", "時間", "日時", "시간", "일시",
     ],
 }  # fmt: skip
 USUAL = {"user": "user_id", "event": "event", "at": "at"}
@@ -53,7 +58,8 @@ def found_columns(source: Any, given: Mapping[str, Any]) -> tuple[Read, list[str
     said = {k: v for k, v in given.items() if v is not None}
     if "preset" in said or {"user", "event", "at"} <= set(said):
         return Read(**said), []
-    rows = sample_of(source, most=SAMPLE) if is_path(source) else _head(source)
+    asked = {k: said[k] for k in ("encoding", "skip", "columns", "member") if k in said}
+    rows = sample_of(source, most=SAMPLE, **asked) if is_path(source) else _head(source)
     preset = likely_preset(rows.columns) if is_path(source) else None
     if preset is not None and not {"user", "event", "at"} & set(said):
         return Read(**said, preset=preset), [f"The columns are those of {preset}: read with preset {preset!r}."]  # fmt: skip
@@ -63,6 +69,9 @@ def found_columns(source: Any, given: Mapping[str, Any]) -> tuple[Read, list[str
         if role in said:
             continue
         ranked = _ranked(rows, role, taken=[str(v) for v in found.values()])
+        if not ranked and any(isinstance(dtype, pl.Struct) for dtype in rows.dtypes):
+            rows = fields_out(rows)
+            ranked = _ranked(rows, role, taken=[str(v) for v in found.values()])
         if not ranked:
             faults.append(f"no column looks like {MEANS[role]}; say which it is: --{role} NAME{_constant(role)}. Columns: {listing(rows.columns)}.")  # fmt: skip
         elif len(ranked) > 1 and ranked[1][0] == ranked[0][0]:
@@ -102,6 +111,7 @@ def _constant(role: str) -> str:
 
 def _plain(name: str) -> str:
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", UTC_SAID.sub("", name))
+    words = normalize("NFC", re.sub("[\u0300-\u036f]", "", normalize("NFKD", words)))  # é is e
     return re.sub(r"[\W_]+", "_", words).strip("_").casefold()
 
 
@@ -118,11 +128,18 @@ def _ranked(rows: pl.DataFrame, role: str, taken: list[str]) -> list[tuple[int, 
         words = plain.split("_")
         if plain in called:
             score = 1000 - called.index(plain)
+        elif any(plain in others for others in CALLED.values()):
+            score = 50  # it is called what another role is called
         elif any(word in called[:12] for word in words):
             score = 500
         else:
             score = 100
         found.append((score, name))
+    if (
+        not found and role == "at"
+    ):  # numbers of which the form must be said: the reader tells which it may be
+        named = [n for n in rows.columns if n not in taken and _plain(n) in CALLED[role] and not rows[n].dtype.is_nested()]  # fmt: skip
+        found = [(1000 - CALLED[role].index(_plain(name)), name) for name in named]
     found.sort(key=lambda f: -f[0])
     return found
 

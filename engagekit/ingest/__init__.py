@@ -29,6 +29,7 @@ from engagekit.ingest.event_forms import (
     normal_form,
     respelt,
 )
+from engagekit.ingest.file_heads import lines_above
 from engagekit.ingest.files import find_files, is_path
 from engagekit.ingest.id_forms import (
     FORMS,
@@ -84,6 +85,7 @@ __all__ = [
     "is_path",
     "kept_names",
     "likely_preset",
+    "lines_above",
     "missing_events",
     "normal_form",
     "of_ids",

@@ -65,6 +65,35 @@ def refuse_garbled_header(path: Path) -> None:
         first.decode()
 
 
+def refuse_other_texts(path: Path, shown: str) -> None:
+    """Refuse what is no table of text, though it is called one: a web page, and letters of two bytes without a mark.
+
+    Raises
+    ------
+    EventLogError
+        It is one of these.
+    """
+    head = head_of(path)
+    start = head[:512].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise EventLogError(f"{shown!r} is a web page or XML, not a table: perhaps the page of a login or of an error was saved. Download the log again.")  # fmt: skip
+    first = head.split(b"\n")[0]
+    if 3 * first.count(b"\x00") > len(first):
+        order = "le" if first[1:2] == b"\x00" else "be"
+        raise EventLogError(f"{shown!r} seems to be written in UTF-16 without its mark; say encoding='utf-16-{order}'.")  # fmt: skip
+
+
+def lines_above(path: Path) -> int:
+    """Count the lines above what may be the header: the first line cut into as many fields as the two after it."""
+    lines = head_of(path).decode("utf-8", "replace").splitlines()[:30]
+    for mark in ",;\t|":
+        fields = [line.count(mark) for line in lines]
+        for place in range(len(lines) - 2):
+            if fields[place] > 1 and fields[place] == fields[place + 1] == fields[place + 2]:
+                return place
+    return 0
+
+
 SAID = re.compile(rb"^(?:\xef\xbb\xbf)?sep=(.)\r?$", re.IGNORECASE)
 
 

@@ -31,7 +31,13 @@ from engagekit.ingest.elsewhere_files import (
     refuse_address,
     refuse_tables,
 )
-from engagekit.ingest.file_heads import has_header, head_of, said_separator, separator_of
+from engagekit.ingest.file_heads import (
+    has_header,
+    head_of,
+    refuse_other_texts,
+    said_separator,
+    separator_of,
+)
 from engagekit.log import COLUMNS
 
 if TYPE_CHECKING:
@@ -244,6 +250,7 @@ def _text(path: Path, shown: str, how: Opening) -> LogFile:
         return _headless(path, shown, how.preset)
     if kind == "ndjson":
         return LogFile(_as_lines(path, shown, how), shown, "ndjson")
+    refuse_other_texts(path, shown)
     said = None if how.skip else said_separator(path)
     skip = how.skip + (said is not None)
     separator = said or separator_of(path, shown, skip)

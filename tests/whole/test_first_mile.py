@@ -202,3 +202,56 @@ def test_zero_is_a_user_among_numbers_and_nobody_among_names(ids, flagged):
 )  # fmt: skip
 def test_what_is_said_in_python_is_said_as_flags(message, flags):
     assert flags_for(message).removeprefix("On the command line: ") == flags
+
+
+def test_a_file_without_a_header_says_so_and_is_read_with_its_columns(capsys, tmp_path):
+    path = written(tmp_path, text().split("\n", 1)[1])
+    told = drafted(capsys, tmp_path, path)
+    assert "there may be no header" in told
+    assert "--columns user_id,event,at" in told
+    assert right(drafted(capsys, tmp_path, path, "--columns", "user_id, event,at"))
+    # Also where the first row would pass for names of columns: a row would be lost without a word.
+    rows = [f"{u},{e},{iso(at)}" for u, e, at in ROWS]
+    known = written(tmp_path, "\n".join(["user_id,make,2025-01-06", *rows]), "b.csv")
+    assert "there may be no header" in drafted(capsys, tmp_path, known)
+
+
+@pytest.mark.parametrize(
+    ("above", "skip"), [("# exported\n# by a tool\n", 2), ("Report\n\n", 2), ("Activity\n", 1)]
+)
+def test_lines_above_the_header_are_counted_for_one_to_skip(capsys, tmp_path, above, skip):
+    path = written(tmp_path, above + text())
+    assert f"--skip {skip}." in drafted(capsys, tmp_path, path)
+    assert right(drafted(capsys, tmp_path, path, "--skip", str(skip)))
+
+
+def test_a_web_page_saved_as_a_log_is_told(capsys, tmp_path):
+    for page in ("<!DOCTYPE html>\n<html>a,b,c</html>", "\n<html><body>", '<?xml version="1.0"?>\n'):  # fmt: skip
+        assert "is a web page or XML" in drafted(capsys, tmp_path, written(tmp_path, page))
+
+
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_letters_of_two_bytes_without_a_mark_are_told(capsys, tmp_path, order):
+    path = written(tmp_path, text(), encoding=f"utf-16-{order}")
+    assert f"--encoding utf-16-{order}" in drafted(capsys, tmp_path, path)
+    assert right(drafted(capsys, tmp_path, path, "--encoding", f"utf-16-{order}"))
+
+
+def test_a_day_and_a_time_of_day_in_two_columns_are_one_time(capsys, tmp_path):
+    lines = [f"{u},{e},{at:%Y-%m-%d},{at:%H:%M:%S}" for u, e, at in ROWS]
+    path = written(tmp_path, "\n".join(["user_id,event,date,time", *lines]) + "\n")
+    assert right(drafted(capsys, tmp_path, path))
+    assert found_columns(path, {})[0].at == ("date", "time")
+    path = written(tmp_path, "\n".join(["user_id,event,Datum,Uhrzeit", *lines]) + "\n")
+    assert right(drafted(capsys, tmp_path, path))
+    path = written(tmp_path, "\n".join(["user_id,event,date,duration", *lines]) + "\n")
+    assert found_columns(path, {})[0].at == "date"
+    both = [f"{u},{e},{at:%Y-%m-%d},{at:%Y-%m-%d %H:%M}" for u, e, at in ROWS]
+    path = written(tmp_path, "\n".join(["user_id,event,date,time", *both]) + "\n")
+    assert found_columns(path, {})[0].at == "time"
+    clocks = [f"{u},{e},{at:%H:%M:%S}" for u, e, at in ROWS]
+    path = written(tmp_path, "\n".join(["user_id,event,time", *clocks]) + "\n")
+    assert "cannot be read as a time" in drafted(capsys, tmp_path, path)
+    two = [f"{u},{e},{at:%Y-%m-%d},{at:%Y-%m-%d},{at:%H:%M:%S}" for u, e, at in ROWS]
+    path = written(tmp_path, "\n".join(["user_id,event,first,second,time", *two]) + "\n")
+    assert "cannot be read as a time" in drafted(capsys, tmp_path, path)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 
 from engagekit import __version__, errors
-from engagekit.cli.saying import HIDDEN_IDS, ids_in_warnings, own_fault, quietly, refuse
+from engagekit.cli.saying import HIDDEN_IDS, flags_for, ids_in_warnings, own_fault, quietly, refuse
 from engagekit.errors import EngagekitError
 
 app = App(
@@ -67,8 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
     except CycloptsError as error:
         return refuse(str(error), hint="See engagekit --help.")
     except EngagekitError as error:
-        hint = "" if error.with_ids == str(error) else HIDDEN_IDS
-        return refuse(str(error), hint=hint)
+        hidden = "" if error.with_ids == str(error) else HIDDEN_IDS
+        return refuse(str(error), hint="\n".join(filter(None, [flags_for(str(error)), hidden])))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

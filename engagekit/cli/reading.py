@@ -47,6 +47,10 @@ class Reading:
         What becomes of unreadable times: refused, or left out and counted.
     encoding
         How text files are encoded.
+    columns
+        Names of the columns of csv files without a header, with commas between them.
+    skip
+        How many lines stand above the header (or, with --columns, above the first row).
     dedupe
         Keep one of events that are the same in every column.
     cache
@@ -64,6 +68,8 @@ class Reading:
     at_format: str | None = None
     bad_times: Literal["refuse", "null"] | None = None
     encoding: str | None = None
+    columns: str | None = None
+    skip: int | None = None
     dedupe: Annotated[bool, Parameter(negative="")] = False
     cache: Path | None = None
     missing: Literal["refuse", "allow"] = "refuse"
@@ -79,6 +85,10 @@ class Reading:
             "at_format": self.at_format,
             "bad_times": self.bad_times,
             "encoding": self.encoding,
+            "columns": None
+            if self.columns is None
+            else [c.strip() for c in self.columns.split(",")],
+            "skip": self.skip,
             "dedupe": self.dedupe or None,
         }
         return {name: value for name, value in given.items() if value is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 import warnings
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HIDDEN_IDS = "Ids of users are not shown; --show-ids shows them."
+FLAGS = {
+    "at_format": "--at-format", "timezone": "--at-timezone", "encoding": "--encoding", "bad_times": "--bad-times", "preset": "--preset",
+    "user": "--user", "event": "--event", "at": "--at",
+}  # fmt: skip
+SAID = re.compile(rf"(?<!such as )\b({'|'.join(FLAGS)})='(?!\.\.\.)([^']+)'")
 FAULT = 70  # exit status of a fault of engagekit's own, as sysexits.h has it
 
 
@@ -91,6 +97,18 @@ def own_fault(error: Exception) -> int:
         hint="Please report it: the same command with --debug shows where; look it over first, ids of users may stand in it.",
     )
     return FAULT
+
+
+def flags_for(message: str) -> str:
+    """Write as flags what a message would have said in Python."""
+    said = dict.fromkeys(SAID.findall(message))
+    ways = [f"{FLAGS[name]} {shown(value)}" for name, value in said]
+    return f"On the command line: {', or '.join(ways)}" if ways else ""
+
+
+def shown(value: str) -> str:
+    """Quote a value as every shell takes it."""
+    return value if re.fullmatch(r"[\w./-]+", value) else f'"{value}"'
 
 
 def refuse(message: str, *, hint: str = "") -> int:

@@ -29,6 +29,7 @@ from engagekit.ingest.event_forms import (
     normal_form,
     respelt,
 )
+from engagekit.ingest.file_heads import lines_above
 from engagekit.ingest.files import find_files, is_path
 from engagekit.ingest.id_forms import (
     FORMS,
@@ -45,7 +46,7 @@ from engagekit.ingest.presets import PresetName
 from engagekit.ingest.presets import likely as likely_preset
 from engagekit.ingest.quality_checks import check_events
 from engagekit.ingest.reading import EVERY, Keep, as_defined, kept_names
-from engagekit.ingest.sample import sample_of
+from engagekit.ingest.sample import fields_out, sample_of
 from engagekit.ingest.scan import pseudonymize, scan_events
 from engagekit.ingest.users_table import read_users
 
@@ -77,12 +78,14 @@ __all__ = [
     "check_events",
     "definition_of",
     "edges_of",
+    "fields_out",
     "find_files",
     "forms_of",
     "in_known_names",
     "is_path",
     "kept_names",
     "likely_preset",
+    "lines_above",
     "missing_events",
     "normal_form",
     "of_ids",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit.errors import EventLogError
+from engagekit.ingest.file_heads import SAID
 
 if TYPE_CHECKING:
     import zipfile
@@ -151,7 +152,7 @@ def joined_tables(
         for content in _contents(archive, members):
             text = content.removeprefix(b"\xef\xbb\xbf")
             first, end, rows = text.partition(b"\n")
-            if header is None:
+            if header is None and not SAID.match(first):
                 header = first.rstrip(b"\r")
                 out.write(header + b"\n")
             if (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,57 @@ def has_header(path: Path, preset: Preset) -> bool:
         if len(fields) > 2 and sum(field in known for field in fields) > len(fields) / 2:
             return not (mark == "\t" and len(fields) == len(preset.columns))
     return False
+
+
+def refuse_garbled_header(path: Path) -> None:
+    """Refuse names of columns that are not written in UTF-8; polars takes them, letter by letter unreadable.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        They are not.
+    """
+    first, end, _ = head_of(path).partition(b"\n")
+    if end:  # a longer one may be cut within a letter
+        first.decode()
+
+
+def refuse_other_texts(path: Path, shown: str) -> None:
+    """Refuse what is no table of text, though it is called one: a web page, and letters of two bytes without a mark.
+
+    Raises
+    ------
+    EventLogError
+        It is one of these.
+    """
+    head = head_of(path)
+    start = head[:512].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise EventLogError(f"{shown!r} is a web page or XML, not a table: perhaps the page of a login or of an error was saved. Download the log again.")  # fmt: skip
+    first = head.split(b"\n")[0]
+    if 3 * first.count(b"\x00") > len(first):
+        order = "le" if first[1:2] == b"\x00" else "be"
+        raise EventLogError(f"{shown!r} seems to be written in UTF-16 without its mark; say encoding='utf-16-{order}'.")  # fmt: skip
+
+
+def lines_above(path: Path) -> int:
+    """Count the lines above what may be the header: the first line cut into as many fields as the two after it."""
+    lines = head_of(path).decode("utf-8", "replace").splitlines()[:30]
+    for mark in ",;\t|":
+        fields = [line.count(mark) for line in lines]
+        for place in range(len(lines) - 2):
+            if fields[place] > 1 and fields[place] == fields[place + 1] == fields[place + 2]:
+                return place
+    return 0
+
+
+SAID = re.compile(rb"^(?:\xef\xbb\xbf)?sep=(.)\r?$", re.IGNORECASE)
+
+
+def said_separator(path: Path) -> str | None:
+    """Read the separator off a first line such as ``sep=;``, by which Excel is told; None without."""
+    found = SAID.match(head_of(path).split(b"\n")[0])
+    return found[1].decode("ascii", "replace") if found else None
 
 
 def separator_of(path: Path, shown: str, skip: int = 0) -> str:

@@ -31,7 +31,13 @@ from engagekit.ingest.elsewhere_files import (
     refuse_address,
     refuse_tables,
 )
-from engagekit.ingest.file_heads import has_header, head_of, separator_of
+from engagekit.ingest.file_heads import (
+    has_header,
+    head_of,
+    refuse_other_texts,
+    said_separator,
+    separator_of,
+)
 from engagekit.log import COLUMNS
 
 if TYPE_CHECKING:
@@ -244,8 +250,11 @@ def _text(path: Path, shown: str, how: Opening) -> LogFile:
         return _headless(path, shown, how.preset)
     if kind == "ndjson":
         return LogFile(_as_lines(path, shown, how), shown, "ndjson")
-    separator = separator_of(path, shown, how.skip)
-    return LogFile(path, shown, "csv", separator, header=not how.columns, skip=how.skip)
+    refuse_other_texts(path, shown)
+    said = None if how.skip else said_separator(path)
+    skip = how.skip + (said is not None)
+    separator = said or separator_of(path, shown, skip)
+    return LogFile(path, shown, "csv", separator, header=not how.columns, skip=skip)
 
 
 def _as_parquet(

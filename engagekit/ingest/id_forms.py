@@ -46,19 +46,24 @@ def forms_of(ids: pl.DataFrame) -> pl.DataFrame:
     odd = small.str.contains(SUSPECT) | small.is_in(NOBODY)
     known = texts.with_columns(odd.alias("odd")).collect()
     plain, odd_ones = known.filter(~pl.col("odd")), known.filter("odd")
+    # One of many numbers, 0 is a user; beside words it stands for nobody, as '000' does everywhere.
+    numbered = bool((odd_ones["user_id"] == "0").any()) and 2 * known["user_id"].str.contains(r"^\d+$").sum() > known.height  # fmt: skip
     capital = pl.when(user != small).then(pl.lit(CAPITALS, pl.UInt8)).otherwise(pl.lit(0, pl.UInt8))
     return pl.concat(
         [
             plain.select(small.hash().alias("form"), capital.alias("bits")),
-            odd_ones.select(normal_id(user).hash().alias("form"), _bits(user).alias("bits")),
+            odd_ones.select(
+                normal_id(user).hash().alias("form"), _bits(user, numbered=numbered).alias("bits")
+            ),
         ]
     )
 
 
-def _bits(user: pl.Expr) -> pl.Expr:
+def _bits(user: pl.Expr, *, numbered: bool) -> pl.Expr:
     bits: pl.Expr = pl.lit(0, pl.UInt8)
     tests = [user.str.contains(pattern) for pattern in (*FORMS.values(), EXPONENT)]
-    tests.append(normal_id(user).is_in(NOBODY))
+    nobody = normal_id(user).is_in(NOBODY)
+    tests.append(nobody & (user != "0") if numbered else nobody)
     for place, test in enumerate(tests):
         bit = pl.when(test).then(pl.lit(1 << place, pl.UInt8)).otherwise(pl.lit(0, pl.UInt8))
         bits = bits | bit

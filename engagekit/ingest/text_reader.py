@@ -12,6 +12,7 @@ import polars as pl
 from engagekit.errors import EngagekitError, EventLogError, listing, shape
 from engagekit.ingest import column_mapping, file_errors, nested_fields, timestamps
 from engagekit.ingest.column_mapping import ALIAS, ALL_OF_IT, FILE, MORE, RAW
+from engagekit.ingest.file_heads import refuse_garbled_header
 from engagekit.ingest.files import LogFile, open_files
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ def _grouped(files: Sequence[LogFile], reading: Reading) -> tuple[list[Group], l
                 file.kind,
                 file.separator,
                 file.header,
+                file.skip,
                 file.hive,
                 table,
                 _columns(file, reading),
@@ -199,6 +201,7 @@ def _columns(file: LogFile, reading: Reading) -> tuple[tuple[str, Any], ...]:
         return tuple((name, pl.String()) for name in reading.columns)
     if reading.preset and reading.preset.columns and not (file.header and file.quoted):
         return tuple((name, pl.String()) for name in reading.preset.columns)
+    refuse_garbled_header(file.path)
     scan = pl.scan_csv(
         file.path, separator=file.separator, infer_schema=False, glob=False, skip_lines=file.skip
     )

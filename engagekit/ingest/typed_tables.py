@@ -201,11 +201,20 @@ def _type_faults(rows: pl.LazyFrame, schema: Mapping[str, Any], reading: Reading
     for role in ("user", "event"):
         value = nested_fields.first_of(schema, reading.places[role])
         dtype = column_mapping.dtype_of(rows, value) if value is not None else pl.Null()
-        whole = role == "user" and (dtype.is_integer() or dtype.is_float())
+        whole = role == "user" and dtype.is_numeric()
         if not (whole or isinstance(dtype, texts)):
             takes = "text or whole numbers" if role == "user" else "names (text)"
-            faults.append(f"{reading.called(role)} holds {dtype}; it takes {takes}.")
+            faults.append(f"{reading.called(role)} holds {dtype}; it takes {takes}. {_instead(role, reading, dtype)}")  # fmt: skip
     return faults
+
+
+def _instead(role: str, reading: Reading, dtype: Any) -> str:
+    """Say what to do about a column of a kind that holds neither ids nor names."""
+    if isinstance(dtype, pl.Struct):
+        within = ".".join(reading.places[role][0])
+        fields = [f"{role}='{within}.{field.name}'" for field in dtype.fields]
+        return f"Say the field inside it, such as {fields[0]}."
+    return "Write the column as text in the source."
 
 
 def _checked(
@@ -242,13 +251,18 @@ def _checked(
         log = log.with_columns(at=pl.when(~_beyond(at, schema["at"])).then(at))
     if schema["user_id"].is_float():
         log = log.with_columns(user.fill_nan(None).cast(pl.Int64))
+    if schema["user_id"].is_decimal():
+        log = log.with_columns(user.cast(pl.Int64))
     if isinstance(schema["user_id"], (pl.Categorical, pl.Enum, pl.Null)):
         log = log.with_columns(user.cast(pl.String))
     return log
 
 
 def _is_no_id(user: pl.Expr, dtype: Any) -> pl.Expr:
-    # Whole numbers that pandas made decimals, for want of a null, are ids; others are not.
+    # Whole numbers that pandas or a warehouse made decimals are ids; others are not.
+    if dtype.is_decimal():
+        whole = user.cast(pl.Int64, strict=False)
+        return user.is_not_null() & (whole.is_null() | (whole.cast(dtype, strict=False) != user))
     if not dtype.is_float():
         return pl.lit(value=False)
     return ((user != user.round()) | (user.abs() >= LARGEST_WHOLE)) & user.is_not_nan()

@@ -229,9 +229,26 @@ def _experiment(journeys: Journeys, least: int) -> str:
         return section("The test", "", told)
     said = "".join(f"<p class=muted>{in_html(remark.text)}</p>" for remark in found.remarks)
     guards = found.guardrails.filter(pl.col("of") >= least)
-    beside = f"<p>What else moved, later links, errors and support:</p>{_table(guards)}"
+    beside = f"<p>What else moved, later links, errors and support:</p>{_table(_in_points(guards))}"
     body = _chart("experiment", found) + said + (beside if guards.height else "")
     return section("The test", in_html(found.sentence), body)
+
+
+def _in_points(guards: pl.DataFrame) -> pl.DataFrame:
+    """Write differences in points, with their sign, and whether something got worse in words."""
+    columns = {
+        f"{name}, points": [None if value is None else _points(value) for value in guards[name]]
+        for name in ("difference", "low", "high")
+    }
+    told = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+    worse = pl.when("harmed").then(pl.lit("yes")).otherwise(pl.lit("no")).alias("worse")
+    first = guards.select("guardrail", "variant", "n", "of", "rate", worse)
+    return first.hstack(told)
+
+
+def _points(share: float) -> str:
+    points = round(100 * share, 1)
+    return f"{points:+.1f}" if points else "0.0"
 
 
 def _read_test(journeys: Journeys) -> Experiment:

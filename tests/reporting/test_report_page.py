@@ -79,3 +79,19 @@ def test_nothing_makes_the_page_scroll_sideways_and_dark_is_dark(written):
         assert opened.evaluate(paper) == "rgb(255, 255, 255)"
         assert opened.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
         browser.close()
+
+
+def test_differences_of_a_test_stand_in_points_with_their_sign(written):
+    sample = ek.load_sample()
+    journeys = ek.rollup(sample.events, sample.definition, users=sample.users, as_of=sample.as_of)
+    html = written.read_text(encoding="utf-8")
+    part = html.split('aria-label="The test"')[1].split("</section>")[0]
+    found = ek.experiment(journeys, link="activation").guardrails.drop_nulls("difference")
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", part)
+    for row in found.iter_rows(named=True):
+        for name in ("difference", "low", "high"):
+            points = round(100 * row[name], 1)
+            assert (f"{points:+.1f}" if points else "0.0") in cells
+    assert "-0.0" not in cells
+    assert not {"True", "False"} & set(cells)
+    assert "difference, points" in part

@@ -14,7 +14,7 @@ from engagekit._base import count, percent, plain
 from engagekit.definition import Definition
 from engagekit.errors import EngagekitError
 from engagekit.matchers import event_names, label
-from engagekit.widgets.form import Message, Reply, Sender
+from engagekit.widgets.form import Message, Reply, Sender, script
 from engagekit.widgets.page import stale
 from engagekit.widgets.panel import Panel, Shown
 from engagekit.widgets.picks import (  # fmt: skip
@@ -42,7 +42,7 @@ CONFIRMED = "Is the definition ours, and no longer a guess?"
 class Picker(Sender, anywidget.AnyWidget):
     """A table of events and roles to tick, with a search; each tick is one message."""
 
-    _esm = Path(__file__).parent / "picker.js"
+    _esm = script("picker.js")
     _css = Path(__file__).parent / "form.css"
 
     rows: Any = traitlets.List().tag(sync=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 from panels import DAY, described, send
@@ -178,6 +179,7 @@ def test_a_page_says_that_its_answers_are_of_an_older_definition(session):
     page, panel = widgets.standing(session, journeys), widgets.definition_picker(session)
     assert (page.shown.warning, panel.shown.warning) == ("", "")
     assert "users who signed up" in page.text
+    assert re.search(r"data complete up to [^.]*\d\.$", page.text), "one dot ends it"
     pick(panel, "advanced", "draft_saved")
     assert "of an older definition" in panel.shown.warning
     send(page, "look")

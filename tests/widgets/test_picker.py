@@ -88,6 +88,37 @@ def test_undo_survives_a_kernel_that_is_restarted(session):
     assert widgets.definition_picker(again).form.undoable == 20
 
 
+def test_steps_are_picked_taken_out_and_brought_back(session):
+    session.define(dataclasses.replace(session.definition, steps=()))
+    panel = widgets.definition_picker(session)
+    send(panel, "add step", reached="", completed="profile_saved")
+    send(panel, "add step", reached="connect_opened", completed="connect_done")
+    assert session.definition.to_table()["steps"] == [
+        {"name": "profile_saved", "completed": "profile_saved"},
+        {"name": "connect_done", "reached": "connect_opened", "completed": "connect_done"},
+    ]
+    assert [step["shown"] for step in panel.form.steps] == [
+        "profile_saved: from the step before to profile_saved",
+        "connect_done: from connect_opened to connect_done",
+    ]
+    twice = send(panel, "add step", reached="", completed="connect_done")
+    assert (twice["kept"], twice["said"]) == (False, "There is a step connect_done already.")
+    assert "needs the event" in send(panel, "add step", reached="opened")["said"]
+    send(panel, "drop step", name="profile_saved")
+    assert [step.name for step in session.definition.steps] == ["connect_done"]
+    send(panel, "undo")
+    assert [step.name for step in session.definition.steps] == ["profile_saved", "connect_done"]
+
+
+def test_events_of_the_same_two_roles_are_remarked_on_together():
+    from engagekit.widgets.picks import twice
+
+    made = ek.Definition(activation=["a", "b", "c"], core=["a", "b", "c"])
+    assert twice(made) == [
+        "a, b and c are both activation and core action: activation then is the first core action, which is sound if it is meant."
+    ]
+
+
 @pytest.mark.parametrize("stored", ["x", [1], [[{}]], [[{"core": 3}, {}]], [["a", "b"]], {"a": 1}])
 def test_what_undo_cannot_read_is_passed_over(session, stored):
     session.set("definition undo", stored)

@@ -285,7 +285,7 @@ def _ended(told: Told) -> str:
 
 def _widened(told: Told, about: list[str]) -> str:
     wider: dict[int, list[str]] = {}
-    late = []
+    late: dict[str, list[str]] = {}
     for link in about:
         span = told.spans[link]
         if span.days is None or span.until is None:
@@ -294,14 +294,16 @@ def _widened(told: Told, about: list[str]) -> str:
             wider.setdefault(span.days, []).append(link)
         behind = span_days(told.definition, link) + told.definition.recent_days
         if told.basis.as_of - span.until > timedelta(days=behind):
-            late.append(
-                f"The last sign-up that can be judged on {link} was on {day(_day(told, span.until))}."
-            )
+            late.setdefault(day(_day(told, span.until)), []).append(link)
     said = [
         f"As few can be judged on {_all(links)}, {'its' if len(links) == 1 else 'their'} sign-ups are those of {days} days."
         for days, links in wider.items()
     ]
-    return " ".join([*said, *late])
+    said += [
+        f"The last sign-up that can be judged on {_all(links)} was on {on}."
+        for on, links in late.items()
+    ]
+    return " ".join(said)
 
 
 def _few_weeks(told: Told, about: list[str]) -> str:

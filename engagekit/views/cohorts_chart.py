@@ -64,7 +64,7 @@ def heatmap(
         One row per cohort with its size, one column per period; colors begin at 0.
     """
     frame, _ = words.latest_cohorts(curves, most)
-    word = period or words.period_word(frame)
+    word = period or words.period_word(curves)
     names = words.cohort_names(frame, word)
     begun = dict(zip(names, frame["cohort"], strict=True))
     places = [(note, name) for note in notes for name in words.cohorts_of(note.on, begun, word)]

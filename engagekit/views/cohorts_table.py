@@ -46,7 +46,7 @@ def heatmap(
 ) -> Sheet:
     """Write out what `cohort_curves` or `retention` returns, one row per cohort."""
     frame, cut = latest_cohorts(curves, most)
-    word = period or period_word(frame)
+    word = period or period_word(curves)
     names = cohort_names(frame, word)
     shown = frame.with_columns(pl.Series("name", names, pl.String)).filter(worth_showing(frame))
     places = {r["period"]: span(r) for r in shown.sort("period").to_dicts()}
@@ -62,9 +62,11 @@ def heatmap(
 
 
 def latest_cohorts(curves: pl.DataFrame, most: int) -> tuple[pl.DataFrame, str]:
-    """Keep the latest cohorts: a picture of all the weeks of ten years is read by nobody."""
+    """Keep the latest cohorts that anybody is in: a picture of all the weeks of ten years is read by nobody."""
     frame = numbered(checked(curves, CURVES, "ek.cohort_curves", most=LONGEST))
     groups = group_columns(frame, CURVES)
+    peopled = frame.filter((pl.col("of").max().over([*groups, "cohort"]) != 0).fill_null(value=True))  # fmt: skip
+    frame = peopled if peopled.height else frame
     each = max(1, most // max(1, frame.select(groups).n_unique())) if groups else most
     return latest(frame, "cohort", each, noun="cohorts")
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from engagekit.views.sheet import Sheet
 
 BESIDE_ROW = 220  # for what happened in the time of a row
+LEAST_AXIS = 0.05
 SHARE_SCALE = alt.Scale(zero=True, nice=True)
 
 
@@ -59,7 +60,7 @@ def bars(
     base = alt.Chart(data(rows), width=width, height=alt.Step(step)).encode(
         y=names([str(row["name"]) for row in rows])
     )
-    x = alt.X("value:Q", title=title, axis=axis or share_axis(title), scale=SHARE_SCALE)
+    x = alt.X("value:Q", title=title, axis=axis or share_axis(title), scale=_readable(rows))
     layers = [
         base.mark_bar().encode(
             x=x, color=alt.Color("tone:N", scale=None, legend=None), tooltip=list(tips)
@@ -71,6 +72,12 @@ def bars(
         ),
     ]
     return alt.layer(*layers)
+
+
+def _readable(rows: Sequence[Mapping[str, Any]]) -> alt.Scale:
+    """Begin at 0; where all shares are tiny, go on to 5%, as a row of ticks that all say 0% tells nothing."""
+    most = max((row[key] or 0 for row in rows for key in ("value", "high", "target") if key in row), default=1)  # fmt: skip
+    return SHARE_SCALE if most >= LEAST_AXIS else alt.Scale(domain=[0, LEAST_AXIS], nice=False)
 
 
 def intervals(base: alt.Chart, title: str) -> list[alt.Chart]:

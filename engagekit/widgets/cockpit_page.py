@@ -183,7 +183,8 @@ class Cockpit:
         held = [f"{LINK_NAMES[link]} {c.value}%" for link, c in self.targets.items() if c.value]
         aims = f"Targets: {', '.join(held)}." if held else "No targets are set."
         users = many(self._users(self.journeys), "user")
-        return f"The page is about {users}: {named}, among {only}. {aims}"
+        whom = named if only == EVERYBODY else f"{named}, among {only}"
+        return f"The page is about {users}: {whom}. {aims}"
 
     def _lay(self, first: list[tuple[Behind | None, dict[str, Any]]]) -> None:
         parts = [(part, self._pictured[name]) for name, part in self._parts.items()]

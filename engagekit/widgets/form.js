@@ -12,21 +12,6 @@ function keptOf(model) {
     return key ? KEPT.get(key) : new Map();
 }
 
-function tag(name, more = {}, children = []) {
-    const node = document.createElement(name);
-    for (const [key, value] of Object.entries(more)) {
-        if (key in node) node[key] = value; else node.setAttribute(key, value);
-    }
-    node.append(...children);
-    return node;
-}
-
-function today() {
-    const now = new Date();
-    const two = number => String(number).padStart(2, "0");
-    return `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
-}
-
 async function others(model) {
     const found = {};
     for (const [name, reference] of Object.entries(model.get("reads") || {})) {

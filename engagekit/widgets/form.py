@@ -71,6 +71,12 @@ def action(
     return told | {"defines": defines}
 
 
+def script(name: str) -> str:
+    """Put what widgets share before the script of one."""
+    folder = Path(__file__).parent
+    return "".join((folder / part).read_text(encoding="utf-8") for part in ("shared.js", name))
+
+
 class Sender:
     """What takes messages of the browser, one after the other, and answers each."""
 
@@ -107,7 +113,7 @@ class Form(Sender, anywidget.AnyWidget):
     the form of this key that is drawn next.
     """
 
-    _esm = Path(__file__).parent / "form.js"
+    _esm = script("form.js")
     _css = Path(__file__).parent / "form.css"
 
     key = traitlets.Unicode().tag(sync=True)

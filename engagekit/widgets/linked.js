@@ -1,4 +1,5 @@
 // Makes every mark of a chart open, by mouse and by keyboard, and shows what comes back.
+const NEAR = 5;  // in pixels, of a bar without height
 const OWN = "data-lm-suppress-shortcuts";  // keys pressed here are no commands to the notebook
 
 function tag(name, text, more) {
@@ -13,6 +14,17 @@ function datumOf(node) {
   const kind = item && item.mark && item.mark.marktype;
   if (!item || kind === "line" || kind === "area" || kind === "group" || !item.datum) { return null; }
   return typeof item.datum.mark === "number" ? item.datum.mark : null;
+}
+
+// What a click means, the upper one first: what lies under it, and bars so empty that nothing of them can be met.
+function marksAt(event, nodes) {
+  const x = event.clientX, y = event.clientY;  // whole pixels, so that the target may lie beside them
+  const under = [event.target, ...document.elementsFromPoint(x, y)].map(datumOf);
+  const empty = nodes.filter(node => {
+    const box = node.getBoundingClientRect();
+    return box.width * box.height < 1 && x > box.left - NEAR && x < box.right + NEAR && y > box.top - NEAR && y < box.bottom + NEAR;
+  });
+  return Array.from(new Set([...under, ...empty.map(datumOf)])).filter(mark => mark !== null);
 }
 
 function button(text, act) {
@@ -38,7 +50,7 @@ function tableOf(property) {
 function opening(model, el, item, number, alone) {
   const box = () => Array.from(document.querySelectorAll("#" + CSS.escape(item.id)));
   const place = tag("section", "", {class: "engagekit-drawer", "aria-live": "polite", hidden: "", [OWN]: "true"});
-  let back = null, asked = null;
+  let back = null, asked = null, here = [];
   el.append(place);
 
   function near() {
@@ -80,6 +92,9 @@ function opening(model, el, item, number, alone) {
     const held = place.querySelector("h4") && place.contains(document.activeElement) && told.kind === "drawer";
     const head = tag("h4", told.said + ": " + told.text, {tabindex: "-1", "data-count": told.count});
     const acts = tag("div", "", {class: "engagekit-acts"});
+    here.filter(mark => mark !== told.mark).forEach(mark => {
+      acts.append(button("Also here: " + item.marks[mark], () => open(mark, false, mark)));
+    });
     if (told.both) {
       acts.append(button(told.rest ? "Those who did" : "Those who did not", () => open(told.mark, !told.rest)));
     }
@@ -172,14 +187,16 @@ function opening(model, el, item, number, alone) {
     let dragged = false;
     if (item.drags) { dragging(svg, (mark, rate) => { dragged = true; setTimeout(() => { dragged = false; }, 50); ask({kind: "what if", mark, rate}); }); }
     svg.addEventListener("click", event => {
-      const mark = datumOf(event.target);
-      if (!dragged && mark !== null && mark in words) { open(mark, false, mark); }
+      const found = marksAt(event, nodes).filter(mark => mark in words);
+      if (dragged || !found.length) { return; }
+      here = found; open(found[0], false, found[0]);
     });
     svg.addEventListener("keydown", event => {
       const node = event.target, mark = datumOf(node);
       if (mark === null) { return; }
       if (event.key === "Enter" || event.key === " ") {
-        event.preventDefault(); event.stopPropagation(); open(mark, false, mark);
+        event.preventDefault(); event.stopPropagation();
+        here = []; open(mark, false, mark);
         return;
       }
       const next = step(event, nodes, node);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from engagekit.journeys import basis
 from engagekit.widgets.form import Form, Message, Reply
 from engagekit.widgets.panel import Panel, Shown
 from engagekit.workshop import GUESSED
@@ -20,7 +21,7 @@ def standing(session: Session, journeys: Journeys) -> Panel:
         guess = [f"{GUESSED} Notebook 01 is the place to do so."] * session.definition.guessed
         return Shown(
             journeys,
-            f"{journeys}.".removeprefix("Journeys of "),
+            str(basis(journeys)),
             warning="\n".join([*stale(session), *guess]),
         )
 

@@ -2,27 +2,19 @@
 const MOST = 200;
 let made = 0;
 
-function tag(name, more = {}, children = []) {
-    const node = document.createElement(name);
-    for (const [key, value] of Object.entries(more)) {
-        if (key in node) node[key] = value; else node.setAttribute(key, value);
-    }
-    node.append(...children);
-    return node;
-}
-
-function today() {
-    const now = new Date();
-    const two = number => String(number).padStart(2, "0");
-    return `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
-}
-
 function render({ model, el }) {
     const own = `engagekit-picker-${Date.now()}-${made++}`;
     const number = new Intl.NumberFormat("en-US");
     const search = tag("input", { id: own, type: "search", placeholder: "part of a name", autocomplete: "off", spellcheck: false });
     const found = tag("span", { className: "engagekit-found", role: "status" });
     const body = tag("tbody");
+    const steps = tag("ol", { className: "engagekit-steps" });
+    const [reached, completed] = ["It begins with", "It is completed by"].map((text, place) => {
+        const choice = tag("select", { id: `${own}-step-${place}` }, [tag("option", { value: "", textContent: place ? "(choose)" : "(the step before)" })]);
+        choice.append(...model.get("rows").filter(row => row.event).map(row => tag("option", { value: row.event, textContent: row.shown })));
+        return { choice, line: tag("span", {}, [tag("label", { htmlFor: choice.id, textContent: `${text} ` }), choice]) };
+    });
+    const add = tag("button", { type: "button", className: "jupyter-button", textContent: "Add step" });
     const status = tag("p", { className: "engagekit-status", role: "status" });
     const undo = tag("button", { type: "button", className: "jupyter-button", textContent: "Undo" });
     const confirm = tag("button", { type: "button", className: "jupyter-button", textContent: "We confirm this definition" });
@@ -64,6 +56,16 @@ function render({ model, el }) {
         confirm.hidden = !model.get("guessed");
     }
 
+    function list() {
+        steps.replaceChildren(...model.get("steps").map(step => tag("li", {}, [
+            `${step.shown} `,
+            tag("button", {
+                type: "button", className: "jupyter-button", textContent: "Remove", "aria-label": `Remove the step ${step.name}`,
+                onclick: () => send({ act: "drop step", values: { name: step.name } }),
+            }),
+        ])));
+    }
+
     // The marks alone, so that the place in the list and the focus stay.
     function mark() {
         body.querySelectorAll("input").forEach(input => {
@@ -79,6 +81,7 @@ function render({ model, el }) {
         window.dispatchEvent(new Event("engagekit-look"));  // open pages say that they are of an older definition
     }
 
+    add.onclick = () => send({ act: "add step", values: { reached: reached.choice.value, completed: completed.choice.value } });
     undo.onclick = () => send({ act: "undo" });
     confirm.onclick = () => send({ act: "confirm" });
     search.oninput = draw;
@@ -93,12 +96,19 @@ function render({ model, el }) {
     el.append(
         tag("div", { className: "engagekit-search" }, [tag("label", { htmlFor: own, textContent: "Search events" }), search, found]),
         tag("div", { className: "engagekit-rows", tabIndex: 0, role: "region", "aria-label": "Events and what they mean" }, [table]),
+        tag("p", { className: "engagekit-found", textContent: "Steps on the way to activation, in their order" }), steps,
+        tag("div", { className: "engagekit-search" }, [reached.line, completed.line, add]),
         tag("div", { className: "engagekit-search" }, [undo, confirm]), status,
     );
     draw();
+    list();
     model.on("msg:custom", answered);
     model.on("change:picked change:undoable change:guessed", mark);
-    return () => { model.off("msg:custom", answered); model.off("change:picked change:undoable change:guessed", mark); };
+    model.on("change:steps", list);
+    return () => {
+        model.off("msg:custom", answered); model.off("change:steps", list);
+        model.off("change:picked change:undoable change:guessed", mark);
+    };
 }
 
 export default { render };

@@ -14,7 +14,7 @@ from engagekit._base import count, percent, plain
 from engagekit.definition import Definition
 from engagekit.errors import EngagekitError
 from engagekit.matchers import event_names, label
-from engagekit.widgets.form import Message, Reply, Sender
+from engagekit.widgets.form import Message, Reply, Sender, script
 from engagekit.widgets.page import stale
 from engagekit.widgets.panel import Panel, Shown
 from engagekit.widgets.picks import (  # fmt: skip
@@ -25,8 +25,11 @@ from engagekit.widgets.picks import (  # fmt: skip
     conditions,
     moved_windows,
     picked,
+    step_words,
     twice,
     undone,
+    with_step,
+    without_step,
 )
 from engagekit.workshop import GUESSED, MEASURED, event_table
 
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     from engagekit.workshop import Session
 
+MAKES = ("pick", "add step", "drop step")
 UNDO, MOST_STEPS = "definition undo", 20
 CONFIRMED = "Is the definition ours, and no longer a guess?"
 
@@ -42,12 +46,13 @@ CONFIRMED = "Is the definition ours, and no longer a guess?"
 class Picker(Sender, anywidget.AnyWidget):
     """A table of events and roles to tick, with a search; each tick is one message."""
 
-    _esm = Path(__file__).parent / "picker.js"
+    _esm = script("picker.js")
     _css = Path(__file__).parent / "form.css"
 
     rows: Any = traitlets.List().tag(sync=True)
     roles: Any = traitlets.List().tag(sync=True)
     picked: Any = traitlets.Dict().tag(sync=True)
+    steps: Any = traitlets.List().tag(sync=True)
     undoable = traitlets.Int(0).tag(sync=True)
     guessed = traitlets.Bool(default_value=False).tag(sync=True)
 
@@ -80,7 +85,7 @@ def picker(session: Session) -> Panel:
             _keep(session, [*_steps(session), (now, made)])
             session.decide(CONFIRMED, in_a_line(now), today=message.on)
         said = ""
-        if message.act == "pick":
+        if message.act in MAKES:
             made = _picked(session, now, message)
             if made != now:
                 session.define(made)
@@ -93,7 +98,7 @@ def picker(session: Session) -> Panel:
     def show() -> None:
         made = session.definition
         form.picked, form.guessed = picked(made), made.guessed
-        form.undoable = len(_steps(session))
+        form.undoable, form.steps = len(_steps(session)), step_words(made)
 
     form = Picker(_rows(rows), handle)
     show()
@@ -120,6 +125,10 @@ def _keep(session: Session, steps: list[tuple[Definition, Definition]]) -> None:
 
 def _picked(session: Session, now: Definition, message: Message) -> Definition:
     asked = message.values
+    if message.act == "add step":
+        return with_step(now, str(asked.get("reached", "")), str(asked.get("completed", "")))
+    if message.act == "drop step":
+        return without_step(now, str(asked.get("name", "")))
     return changed(
         now,
         str(asked.get("role", "")),

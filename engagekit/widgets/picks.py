@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from engagekit._base import plain
+from engagekit.definition import Step
 from engagekit.errors import ParameterError
 from engagekit.matchers import event_names, label
 
@@ -141,6 +142,43 @@ def _days(value: Any) -> str:
     return f"{value[0]} to {value[1]}" if isinstance(value, tuple) else f"{value:g}"
 
 
+def with_step(definition: Definition, reached: str, completed: str) -> Definition:
+    """Add a step on the way to activation, called by the event that completes it; `reached` may be empty: by the step before.
+
+    Raises
+    ------
+    ParameterError
+        No event completes it, or there is a step of that name.
+    """
+    if not completed:
+        raise ParameterError("A step needs the event that completes it.")
+    if any(step.name == completed for step in definition.steps):
+        raise ParameterError(f"There is a step {plain(completed)} already.")
+    made = Step(completed, reached or None, completed)
+    return dataclasses.replace(definition, steps=(*definition.steps, made))
+
+
+def without_step(definition: Definition, name: str) -> Definition:
+    """Take a step out, by its name."""
+    left = tuple(step for step in definition.steps if step.name != name)
+    return dataclasses.replace(definition, steps=left)
+
+
+def step_words(definition: Definition) -> list[dict[str, str]]:
+    """Say of each step how it is called and what it is."""
+    return [
+        {
+            "name": step.name,
+            "shown": f"{plain(step.name)}: from {_came(step.reached, 'the step before')} to {_came(step.completed, 'reaching it')}",
+        }
+        for step in definition.steps
+    ]
+
+
+def _came(matcher: Any, instead: str) -> str:
+    return plain(label(matcher)) if matcher is not None else instead
+
+
 def undone(definition: Definition, was: Definition, made: Definition) -> Definition:
     """Take back what turned one definition into another; what was changed elsewhere since stays."""
     names = [field.name for field in dataclasses.fields(was)]
@@ -171,13 +209,12 @@ def twice(definition: Definition) -> list[str]:
     roles = picked(definition)
     told = []
     for one, other in combinations(ROLES, 2):
-        for event in roles[one]:
-            if event != FIRST_EVENT and event in roles[other]:
-                why = WHY.get(
-                    (one, other),
-                    f"who does it for {ROLES[one].lower()} passes {ROLES[other].lower()} too",
-                )
-                told.append(f"{plain(event)} is both {ROLES[one].lower()} and {ROLES[other].lower()}: {why}.")  # fmt: skip
+        heads = ROLES[one].lower(), ROLES[other].lower()
+        both = [plain(e) for e in roles[one] if e != FIRST_EVENT and e in roles[other]]
+        if both:
+            why = WHY.get((one, other), f"who does it for {heads[0]} passes {heads[1]} too")
+            who = f"{', '.join(both[:-1])} and {both[-1]} are" if both[1:] else f"{both[0]} is"
+            told.append(f"{who} both {heads[0]} and {heads[1]}: {why}.")
     return told
 
 

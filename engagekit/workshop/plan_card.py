@@ -87,12 +87,12 @@ def _first(facts: dict[str, Any]) -> str:
     owner = facts.get("owner", NOBODY)
     who = "name who answers for it" if owner == NOBODY else f"{plain(owner)} answers for it"
     if not facts.get("link"):
+        seen = "" if owner == NOBODY else f" {plain(owner)} sees to it."
         if facts.get("verdict") == "no targets":
             told = "No targets are set, so the log names no link: agree on targets first, in notebook 01 or 06."
         else:
             told = plain(facts.get("instead", "The log names none."))
-        head = "We mend no link yet." if owner == NOBODY else f"We mend no link yet; {who}."
-        return f"{head} {told}"
+        return f"We mend no link yet. {told}{seen}"
     return f"We mend {name_of(facts['link'])}{_with(facts)}; {who}."
 
 

@@ -148,7 +148,7 @@ def _judged(facts: Mapping[str, Any]) -> str:
 def verdict_rows(plan: Mapping[str, Any]) -> Rows:
     """Say what the log said when the plan was made, and on which data."""
     rows = [
-        ("In one sentence", _text(plan, "sentence")),
+        ("The verdict", _text(plan, "sentence")),
         ("Bear in mind", " ".join(map(str, plan["remarks"])) if isinstance(plan.get("remarks"), list) else ""),
         ("On which data", _text(plan, "data")),
     ]  # fmt: skip

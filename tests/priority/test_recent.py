@@ -128,6 +128,7 @@ def test_where_sign_ups_ended_the_sentence_begins_with_that():
     found = found_in(rows, as_of=13 * 7 * 2 + 200)
     assert found.sentence.startswith("Nobody has signed up since 2026-09-")
     assert "The last sign-up that can be judged on habit was on 2026-09-" in found.sentence
+    assert found.sentence.count("The last sign-up that can be judged on") == 1
     assert found.table["until"][0] == max(at for _, e, at in rows if e == "join")
     assert found.link == "habit"
 

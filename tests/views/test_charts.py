@@ -94,6 +94,29 @@ def test_letters_are_large_enough_for_a_room(name):
     assert drawn(name)[0]["config"]["title"]["fontSize"] >= 18
 
 
+@pytest.mark.parametrize(("lost", "ends"), [(0, [0, 0.05]), (400, None)])
+def test_an_axis_of_tiny_shares_does_not_say_0_percent_five_times(lost, ends):
+    row = frames.rate(lost, 4000)
+    table = pl.DataFrame([frames.drop_off().to_dicts()[0] | row])
+    spec = charts.step_drop_off(table).to_dict()
+    found = [layer["encoding"]["x"].get("scale", {}).get("domain") for layer in spec["layer"]]
+    assert found[0] == ends
+
+
+def test_cohorts_that_nobody_is_in_take_no_row_of_the_heatmap():
+    curves = frames.curves()
+    nobody = curves.with_columns(
+        (pl.col("cohort") + pl.duration(weeks=3)).alias("cohort"),
+        pl.lit(0).alias("n"), pl.lit(0).alias("of"), *[pl.lit(None, pl.Float64).alias(c) for c in ("rate", "low", "high")],
+    )  # fmt: skip
+    both = pl.concat([curves, nobody], how="vertical_relaxed")
+    assert tables.heatmap(both).sheet.rows == tables.heatmap(curves).sheet.rows
+    assert charts.heatmap(both, most=3).to_dict()["datasets"] == charts.heatmap(curves).to_dict()["datasets"]  # fmt: skip
+    assert len(tables.heatmap(nobody).sheet.rows) == 3, (
+        "where there are no others, they are all there is"
+    )
+
+
 @pytest.mark.parametrize("name", ["heatmap", "curve by", "loop", "dumbbell"])
 def test_the_same_answer_gives_the_same_chart(name):
     assert json.dumps(ALL[name]()[0].to_dict()) == json.dumps(drawn(name)[0])

@@ -53,6 +53,12 @@ WHERE = """mark => {
     }
     return null;
 }"""
+MIDDLE = """mark => {
+    const node = document.querySelector(`[data-chart-under-test] [data-engagekit-mark="${mark}"]`);
+    node.scrollIntoView({block: 'center', inline: 'center'});
+    const box = node.getBoundingClientRect();
+    return [box.left + box.width / 2, box.top + box.height / 2];
+}"""
 DRAWER = """() => {
     const drawer = document.querySelector('[data-drawer-under-test] .engagekit-drawer');
     const head = drawer && drawer.querySelector('h4');
@@ -165,7 +171,6 @@ def test_each_mark_opens_by_keyboard_and_by_mouse_on_as_many_users_as_the_chart_
     counts = [row["n"] for row in behind(name, journeys, **events, **OPTIONS.get(name, {})).rows]
     marks = chart_under_test(opened, list(OPENINGS).index(name))
     assert len(marks) > 2
-    covered = []
     for mark in marks:
         # By keyboard: the chart has one stop of the Tab key, from where arrows lead to each mark.
         node = opened.page.locator(
@@ -177,15 +182,14 @@ def test_each_mark_opens_by_keyboard_and_by_mouse_on_as_many_users_as_the_chart_
         is_right(by_key, mark, counts)
         shut(opened)
         spot = opened.page.evaluate(WHERE, mark["mark"])
-        if spot is None:
-            covered.append(mark)
-            continue
-        opened.page.mouse.click(*spot)
-        assert drawn(opened)["head"] == by_key["head"]
+        opened.page.mouse.click(*(spot or opened.page.evaluate(MIDDLE, mark["mark"])))
+        found = drawn(opened)["head"]
+        if spot is None and found != by_key["head"]:  # it lies under another one, or has no height
+            others = opened.page.locator("[data-drawer-under-test] button").all()
+            next(b for b in others if b.inner_text() == f"Also here: {by_key['head']}").click()
+            found = drawn(opened, found)["head"]
+        assert found == by_key["head"]
         shut(opened)
-    # Where nobody is, nothing is drawn to click at; of points that lie on each other the mouse meets the upper one.
-    hidden = [mark for mark in covered if counts[mark["mark"]]]
-    assert len(hidden) <= (len(marks) // 3 if name == "engagement_matrix" else 0)
 
 
 def test_tab_leads_into_a_chart_and_arrows_to_every_mark_of_it(opened):

@@ -146,6 +146,10 @@ def test_votes_for_a_kernel_that_dies_are_stored_by_the_next_one(room):
     room.close()
 
 
+def definition_of(room, team: str) -> str:
+    return (room.folder / team / "definition.toml").read_text(encoding="utf-8")
+
+
 def test_two_notebooks_at_once_keep_each_others_votes_and_say_that_they_are_older(room):
     room.open("picks/06-prioritize.ipynb")
     run_all(room)
@@ -169,6 +173,16 @@ def test_two_notebooks_at_once_keep_each_others_votes_and_say_that_they_are_olde
     until(room, lambda: "draft_saved" in (room.folder / "picks" / "definition.toml").read_text(encoding="utf-8").split("steps")[0])  # fmt: skip
     until(room, lambda: any(OLDER in text for text in room.page.evaluate(WORDS)))
     assert picker.locator("input:checked").count() == 1
+    once = definition_of(room, "picks")
+    picker.get_by_label("It begins with").select_option("opened")
+    picker.get_by_label("It is completed by").select_option("draft_saved")
+    picker.get_by_role("button", name="Add step").click()
+    until(room, lambda: 'completed = "draft_saved"' in definition_of(room, "picks"))
+    picker.get_by_role("button", name="Remove the step draft_saved").click()
+    until(room, lambda: definition_of(room, "picks") == once)
+    for _ in range(2):
+        picker.get_by_role("button", name="Undo").click()
+    until(room, lambda: definition_of(room, "picks") == once)
 
     second = room.page.evaluate_handle("() => window.panel")
     show = "panel => { window.panel = panel; window.jupyterapp.shell.activateById(panel.id); }"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 from panels import DAY, described, send
@@ -85,6 +86,37 @@ def test_undo_survives_a_kernel_that_is_restarted(session):
     for number in range(25):
         pick(panel, "advanced", "opened", ticked=number % 2 == 0)
     assert widgets.definition_picker(again).form.undoable == 20
+
+
+def test_steps_are_picked_taken_out_and_brought_back(session):
+    session.define(dataclasses.replace(session.definition, steps=()))
+    panel = widgets.definition_picker(session)
+    send(panel, "add step", reached="", completed="profile_saved")
+    send(panel, "add step", reached="connect_opened", completed="connect_done")
+    assert session.definition.to_table()["steps"] == [
+        {"name": "profile_saved", "completed": "profile_saved"},
+        {"name": "connect_done", "reached": "connect_opened", "completed": "connect_done"},
+    ]
+    assert [step["shown"] for step in panel.form.steps] == [
+        "profile_saved: from the step before to profile_saved",
+        "connect_done: from connect_opened to connect_done",
+    ]
+    twice = send(panel, "add step", reached="", completed="connect_done")
+    assert (twice["kept"], twice["said"]) == (False, "There is a step connect_done already.")
+    assert "needs the event" in send(panel, "add step", reached="opened")["said"]
+    send(panel, "drop step", name="profile_saved")
+    assert [step.name for step in session.definition.steps] == ["connect_done"]
+    send(panel, "undo")
+    assert [step.name for step in session.definition.steps] == ["profile_saved", "connect_done"]
+
+
+def test_events_of_the_same_two_roles_are_remarked_on_together():
+    from engagekit.widgets.picks import twice
+
+    made = ek.Definition(activation=["a", "b", "c"], core=["a", "b", "c"])
+    assert twice(made) == [
+        "a, b and c are both activation and core action: activation then is the first core action, which is sound if it is meant."
+    ]
 
 
 @pytest.mark.parametrize("stored", ["x", [1], [[{}]], [[{"core": 3}, {}]], [["a", "b"]], {"a": 1}])
@@ -178,6 +210,7 @@ def test_a_page_says_that_its_answers_are_of_an_older_definition(session):
     page, panel = widgets.standing(session, journeys), widgets.definition_picker(session)
     assert (page.shown.warning, panel.shown.warning) == ("", "")
     assert "users who signed up" in page.text
+    assert re.search(r"data complete up to [^.]*\d\.$", page.text), "one dot ends it"
     pick(panel, "advanced", "draft_saved")
     assert "of an older definition" in panel.shown.warning
     send(page, "look")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 from panels import described, send
@@ -258,3 +259,18 @@ def test_a_slider_asks_the_journeys_once(session, journeys, monkeypatch):
     assert panel.value.table.equals(
         ek.prioritize(journeys, targets={k: v / 100 for k, v in panel.state.items() if v}).table
     )
+
+
+def test_the_scripts_of_widgets_share_their_helpers():
+    from engagekit.widgets.form import Form
+    from engagekit.widgets.picker import Picker
+
+    scripts = [widget._esm for widget in (Form, Picker)]
+    own = re.compile(r"^function (\w+)", re.MULTILINE)
+    for script in map(str, scripts):
+        assert {"tag", "today"} <= set(own.findall(script))
+        assert script.count("export default") == 1
+    folder = Path(widgets.__file__).parent
+    defined = [name for path in sorted(folder.glob("*.js")) if path.name != "linked.js" for name in own.findall(path.read_text("utf-8"))]  # fmt: skip
+    twice = {name for name in defined if defined.count(name) > 1}
+    assert twice == {"render"}, "each widget renders itself; all else stands in one place"

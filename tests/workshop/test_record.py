@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 import engagekit as ek
-from engagekit.workshop import TARGETS, card_facts, compare
+from engagekit.workshop import TARGETS, card_facts, card_words, compare
 from engagekit.workshop.session import Session
 
 
@@ -102,6 +102,16 @@ def test_the_record_tells_those_who_were_not_there(tmp_path):
     assert "The log says otherwise" not in html
     assert "http" not in html.replace("http://www.w3.org", "")
     assert session.planned()[0] == "State: Decided on 2026-01-04 by Dana, Ben"
+
+
+def test_a_plan_without_a_link_says_what_comes_first_and_who_sees_to_it():
+    none = {"verdict": "no targets"}
+    told = "We mend no link yet. No targets are set, so the log names no link: agree on targets first, in notebook 01 or 06."
+    assert card_words(none) == [told]
+    assert card_words(none | {"owner": "Dana"}) == [f"{told} Dana sees to it."]
+    assert card_words({"owner": "Dana"}) == [
+        "We mend no link yet. The log names none. Dana sees to it."
+    ]
 
 
 def test_votes_stay_covered_in_the_record_and_the_comparison_until_revealed(tmp_path):

@@ -206,7 +206,15 @@ PANELS = {
 
 
 def test_every_control_is_walked():
-    assert {*PANELS, "cockpit", "linked_chart"} == {*widgets.__all__}
+    assert {*PANELS, "cockpit", "linked_chart", "steps", "coming_and_going"} == {*widgets.__all__}
+
+
+def shown_as(page):
+    """What a notebook would show of something: a chart's bundle, or words."""
+    if hasattr(page, "source"):
+        return page.source.chart._repr_mimebundle_()
+    words = page._repr_markdown_()
+    return "" if walking.foreign([words]) else words
 
 
 @pytest.mark.slow
@@ -221,6 +229,8 @@ def test_the_cockpit_and_every_chart_whose_marks_open_are_made(name, tmp_path):
     )  # fmt: skip
     session = ek.Session(team)
     assert widgets.cockpit(session, journeys)._repr_mimebundle_()
+    for page in (widgets.steps(session, journeys), widgets.coming_and_going(session, journeys)):
+        assert shown_as(page)
     for chart in OPENINGS:
         given = {"events": log.events} if chart in OF_EVENTS else {}
         given |= (

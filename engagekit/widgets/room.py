@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from engagekit.priority import Priority
     from engagekit.workshop import Session
 
-NO_LINK = ""
+NO_LINK = NO_PLAY = ""
 DECIDE = "We decide this"
 AGREE = "We agree on this"
 WHO_DECIDES = "who decides"  # the names typed beside the button, kept as a draft
@@ -74,15 +74,25 @@ def card(session: Session, priority: Priority, *, today: Any) -> Panel:
     return panel
 
 
+def unplayed(priority: Priority) -> bool:
+    """Say whether a link is named whose problem no play of the book mends."""
+    return priority.link is not None and priority.play is None
+
+
 def _card_controls(priority: Priority, open_links: list[str], today: Any) -> dict[str, Any]:
     first = priority.link if priority.link in open_links else NO_LINK
     ordered = open_links if first else likelier_first(priority, open_links)
     links = [(LINK_NAMES[link], link) for link in ordered]
-    names = [p.name for p in PLAYS]
-    play = priority.play if priority.play in names else _play_of(first or ordered[0])
+    names = [(p.name, p.name) for p in PLAYS]
+    if unplayed(priority):
+        names.append(("none: find out first", NO_PLAY))
+
+    def play_of(link: str) -> str:
+        return (priority.play or NO_PLAY) if link == priority.link else _play_of(link)
+
     controls = {
         "link": choice("Link to mend", [*links, ("none yet", NO_LINK)], first),
-        "play": choice("Play", names, play),
+        "play": choice("Play", names, play_of(first or ordered[0])),
         "owner": text("Owner", placeholder="who answers for it"),
         "more": slider("Improvement aimed at (points)", _points_missing(priority, first), 1, 30),
         "start": text("The play starts on", str(today), placeholder="2026-03-01"),
@@ -91,7 +101,7 @@ def _card_controls(priority: Priority, open_links: list[str], today: Any) -> dic
 
     def follow(change: dict[str, Any]) -> None:
         if change["new"] != NO_LINK:
-            controls["play"].value = _play_of(change["new"])
+            controls["play"].value = play_of(change["new"])
 
     controls["link"].observe(follow, "value")
     return controls
@@ -108,8 +118,10 @@ def _plan_of(priority: Priority, rates: dict[str, Any], state: dict[str, Any]) -
         raise ParameterError(
             f"The log names {LINK_NAMES[priority.link or '']}. Choose the link to mend, or note in the agreement below why none."
         )
+    if state["play"] == NO_PLAY and state["link"] != priority.link:
+        raise ParameterError(f"Choose a play for {LINK_NAMES[state['link']]}.")
     goal = min(0.99, rates[state["link"]] + state["more"] / 100)
-    return plan(priority, link=state["link"], play=state["play"], goal=goal, today=start)
+    return plan(priority, link=state["link"], play=state["play"] or None, goal=goal, today=start)
 
 
 CHOSEN = ("link", "play", "owner", "points", "starts_on", "change_our_mind")

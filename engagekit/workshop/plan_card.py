@@ -97,7 +97,9 @@ def _first(facts: dict[str, Any]) -> str:
 
 
 def _with(facts: dict[str, Any]) -> str:
-    return f" with {plain(facts['play'])}" if facts.get("play") else ""
+    return (
+        f" with {plain(facts['play'])}" if facts.get("play") else " (no play yet: find out first)"
+    )
 
 
 def name_of(link: Any) -> str:

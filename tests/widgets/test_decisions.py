@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
 import polars as pl
 import pytest
@@ -48,6 +48,35 @@ def record(session: Session) -> str:
 
 def page(session: Session) -> str:
     return compare(session.folder.parent).read_text(encoding="utf-8")
+
+
+def test_where_no_play_fits_the_card_chooses_none(session):
+    """Who never took a first step is lost by acquisition or tracking: the book has no play for that."""
+    rows = [(user, "join", datetime(2026, 1, 1), user) for user in range(600)]
+    rows += [
+        (user, event, datetime(2026, 1, 1), user)
+        for user in range(0, 600, 4)
+        for event in ("look", "make")
+    ]
+    log = pl.DataFrame(rows, schema=["user_id", "event", "day", "n"], orient="row")
+    at = pl.col("day") + pl.duration(hours=pl.col("n") * 3, minutes=pl.when(pl.col("event") == "join").then(0).otherwise(30))  # fmt: skip
+    marks = {"activation": 0.6, "habit": 0.5}
+    definition = ek.Definition(
+        signup="join", activation="make", core="make", targets=marks, recent_days=91
+    )
+    found = ek.prioritize(ek.rollup(log.select("user_id", "event", at=at), definition))
+    assert (found.link, found.play) == ("activation", None)
+    panel = card_of(session, found)
+    assert panel.controls["play"].value == ""
+    assert (
+        "We mend Activation (no play yet: find out first); name who answers for it." in panel.text
+    )
+    panel.controls["link"].value = "habit"
+    assert panel.controls["play"].value == "Repeat Value"
+    panel.controls["play"].value = ""
+    assert "Choose a play for Habit." in panel.text
+    panel.controls["link"].value = "activation"
+    assert panel.controls["play"].value == ""
 
 
 def test_drawing_the_card_decides_nothing(session, named):

@@ -97,7 +97,7 @@ def timeline(journeys: Journeys, user: Any, *, events: Frame | None = None) -> p
     >>> days.filter(pl.col("kind") != "event").select("days_in", "kind", "times", "decides").rows()
     [(0, 'sign-up', 1, False), (1, 'activation', 1, True), (1, 'core', 2, False), (58, 'label', None, True)]
     >>> days["note"][-1]
-    'Activate once and vanish: activated on 2026-01-02, and no core action on a later day, 7 days having passed.'
+    'Activate once and vanish: activated on 2026-01-02, and no core action on a later day, 14 days having passed.'
     """
     check_journeys(journeys)
     mine = _only(journeys, user)

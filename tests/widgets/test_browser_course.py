@@ -71,13 +71,15 @@ def wait(room, condition: str) -> None:
 
 
 def controls(room):
-    """Find every control but the ballot's, whose words change only when a vote is cast: (panel, control)."""
+    """Find every control that changes words by itself; a ballot's do when a vote is cast, a step's when it is added: (panel, control)."""
     areas = room.output()
     found = []
     for number in range(areas.count()):
         area = areas.nth(number)
         if area.locator(SAID).count() and not area.locator("input[type=password]").count():
-            fields = area.locator(".noUi-handle, select, textarea, input[type=text]")
+            fields = area.locator(
+                ".noUi-handle, select:not(.engagekit-search select), textarea, input[type=text]"
+            )
             found += [(area, fields.nth(k)) for k in range(fields.count())]
     return found
 

@@ -41,10 +41,14 @@ def core_hits(journeys: Journeys, begun: pl.DataFrame, terms: Terms) -> pl.LazyF
         return _neighbors(journeys, begun, terms)
     days = on_days(journeys, "core").join(begun.lazy(), on="user_id", how="inner")
     hits = _rolling(days, keys, terms) if terms.rolling else _calendar(days, keys, terms)
-    late_enough = pl.col("k") >= (0 if terms.period_zero == "returned" else 1)
+    late_enough = pl.col("k") >= _earliest(terms)
     if terms.mode == "on":
         late_enough &= pl.col("k") <= terms.last
     return hits.filter(late_enough).unique()
+
+
+def _earliest(terms: Terms) -> int:
+    return 0 if terms.period_zero == "returned" else 1
 
 
 def _neighbors(journeys: Journeys, begun: pl.DataFrame, terms: Terms) -> pl.LazyFrame:
@@ -61,7 +65,7 @@ def _neighbors(journeys: Journeys, begun: pl.DataFrame, terms: Terms) -> pl.Lazy
     if len(between):
         order = np.lexsort((k, user))
         user, k = user[order], k[order]
-    kept = (k >= 1) & ((k <= terms.last) | (terms.mode != "on"))
+    kept = (k >= _earliest(terms)) & ((k <= terms.last) | (terms.mode != "on"))
     user, k = user[kept], k[kept]
     new = np.append(True, (user[1:] != user[:-1]) | (k[1:] != k[:-1]))[: len(user)]
     rows: pl.DataFrame = begun.select("user_id", "cohort")[user[new]]

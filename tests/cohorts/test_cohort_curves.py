@@ -131,6 +131,20 @@ def test_who_came_back_in_the_period_of_the_start(asked, users):
     assert ek.retention(BACK_AT_ONCE, **asked).head(1)["n"].item() == 4
 
 
+@pytest.mark.parametrize("window", ["rolling", "calendar"])
+@pytest.mark.parametrize("zero", ["returned", "started"])
+def test_whether_facts_are_there_already_changes_no_curve(window, zero):
+    journeys = ek.rollup(BACK_AT_ONCE, PRODUCT_OF_RETURNS)
+    asked = {"period": "day", "periods": 3, "window": window, "period_zero": zero}
+    before = ek.cohort_curves(journeys, **asked)
+    assert_frame_equal(before, ek.retention(BACK_AT_ONCE, start="s", back="r", **asked))
+    facts_of(journeys)
+    assert_frame_equal(ek.cohort_curves(journeys, **asked), before)
+
+
+PRODUCT_OF_RETURNS = ek.Definition(signup="s", activation="r", core="r")
+
+
 def test_pooled_and_drawn_a_first_period_of_returns_is_a_share():
     asked = {"start": "s", "back": "r", "period": "day", "periods": 3, "period_zero": "returned"}
     curve = ek.pooled_curve(ek.retention(BACK_AT_ONCE, **asked))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -21,17 +22,14 @@ def streamed(relation: Any) -> pl.LazyFrame | None:
     A connection has one result at a time, so no pass may begin before the one before has come to its end: whoever reads
     the frame must neither stop early nor ask two questions at once.
     """
-    try:
-        if relation.aggregate("count(*)").fetchall()[0][0] > MOST:
-            return None
-        schema = pl.DataFrame(_of(relation, relation.columns).limit(0)).schema
-    except (
-        ModuleNotFoundError
-    ) as error:  # before 2.0 DuckDB hands over what it has through pyarrow alone
+    if _hands_over_through_pyarrow() and find_spec("pyarrow") is None:
         raise EngagekitError(
-            f"A log in this version of DuckDB comes over as Arrow tables, which need the package {error.name!r}; "
+            "A log in this version of DuckDB comes over as Arrow tables, which need the package 'pyarrow'; "
             "install it, or engagekit[duckdb]."
-        ) from None
+        )
+    if relation.aggregate("count(*)").fetchall()[0][0] > MOST:
+        return None
+    schema = pl.DataFrame(_of(relation, relation.columns).limit(0)).schema
     from polars.io.plugins import register_io_source
 
     def source(
@@ -42,6 +40,13 @@ def streamed(relation: Any) -> pl.LazyFrame | None:
             yield batch if predicate is None else batch.filter(predicate)
 
     return register_io_source(source, schema=schema)
+
+
+def _hands_over_through_pyarrow() -> bool:
+    """Say whether this DuckDB is one of those before 2.0, which have no other way."""
+    import duckdb
+
+    return int(duckdb.__version__.split(".")[0]) < 2
 
 
 def _of(relation: Any, names: list[str]) -> Any:

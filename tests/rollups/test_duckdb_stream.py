@@ -7,6 +7,7 @@ import sys
 import polars as pl
 import pytest
 
+from engagekit.errors import EngagekitError
 from engagekit.rollups import duckdb_stream
 
 duckdb = pytest.importorskip("duckdb")
@@ -37,3 +38,10 @@ def test_a_log_too_large_is_left_where_it_lies(relation, monkeypatch):
     assert duckdb_stream.streamed(relation).collect().height == 1000
     monkeypatch.setattr(duckdb_stream, "MOST", 999)
     assert duckdb_stream.streamed(relation) is None
+
+
+def test_an_older_duckdb_without_pyarrow_says_what_to_install(relation, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setattr(duckdb, "__version__", "1.4.1")
+    with pytest.raises(EngagekitError, match=r"'pyarrow'; install it, or engagekit\[duckdb\]"):
+        duckdb_stream.streamed(relation)

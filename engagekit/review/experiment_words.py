@@ -39,7 +39,7 @@ def sentence_of(
     if split.mended and split.day is not None:
         return (
             f"Stop: the split is off. Up to {day(split.day)} the arms held {_held(split.then)} {split.units}, which chance does not do where "
-            f"the split is as meant; by now they hold {_held(users)} users, so the split was changed on the way. Whoever was assigned early "
+            f"the split is as meant; by now they hold {_held(users)} users, so the split was changed on the way, it seems. Whoever was assigned early "
             "differs from whoever was later: read the users assigned since the last change alone."
         )
     if split.off:

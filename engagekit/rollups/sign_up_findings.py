@@ -103,7 +103,7 @@ def _unannounced(
         return []
     text = (
         f"{many(bent, 'user')} first seen since {quarters[1]:%Y-%m-%d} have no sign-up in the data, {percent(share)} of all who were new then, and they do "
-        "not grow fewer, as users from before the log would: sign-ups are lost, one person has several ids, or only a part of the events was "
-        "kept. Then those who did sign up look worse than they are. If all of them came before the log, give their sign-ups as signed_up_at of the users table."
+        "not grow fewer, as users from before the log mostly do: sign-ups may be lost, one person may have several ids, or only a part of the events was "
+        "kept. Then those who did sign up may look worse than they are. If all of them came before the log, give their sign-ups as signed_up_at of the users table."
     )
     return [Remark(UNANNOUNCED, ("signup",), text, bent, share)]

@@ -24,8 +24,10 @@ def run_in(interpreter: str, how: list[str], then: list[str]) -> int:
             [*UV, "pip", "list", "--quiet", "--python", str(python)],
             [str(python), *then],
         ]  # fmt: skip
+        # Under `uv run` the variable names the project's own environment, which IPython then asks for packages.
+        inside = os.environ | {"VIRTUAL_ENV": folder}
         for command in commands:
-            code = subprocess.run(command, cwd=ROOT, check=False).returncode
+            code = subprocess.run(command, cwd=ROOT, check=False, env=inside).returncode
             if code:
                 return code
     return 0

@@ -61,7 +61,7 @@ def test_a_message_every_day_leaves_nothing_to_compare_with():
 
 
 def test_messages_that_bring_nobody_back_take_no_credit():
-    journeys = world(users=400, days=300, every=14).journeys(outreach="mail")
+    journeys = world(users=400, days=300, every=14).journeys(outreach="mail", habit_days=31)
     table = ek.metrics(journeys, recent=None)
     contacted = table.filter(metric="re-engagement").row(0, named=True)
     assert contacted["value"] > 0.4  # so many were back within a week of contact
@@ -100,7 +100,9 @@ def test_a_message_to_the_silent_is_held_to_the_silent():
 
 
 def test_who_stays_is_compared_at_equal_silence_and_delay():
-    quiet = silences_of(world(users=500, days=300, every=14).journeys(outreach="mail"))
+    quiet = silences_of(
+        world(users=500, days=300, every=14).journeys(outreach="mail", habit_days=31)
+    )
     null = compare_stays(quiet)
     assert null.difference[1] < 0 < null.difference[2]
     assert null.compared <= null.contacted
@@ -123,7 +125,7 @@ def test_groups_are_compared_with_their_own():
     people = pl.DataFrame(
         {"user_id": [*range(300), *range(1000, 1300)], "plan": ["a"] * 300 + ["b"] * 300}
     )
-    definition = ek.Definition(signup="signed_up", activation="first", core="work", outreach="mail")
+    definition = ek.Definition(signup="signed_up", activation="first", core="work", outreach="mail", habit_days=31)  # fmt: skip
     journeys = ek.rollup(both, definition, users=people, as_of=at(300))
     table = ek.metrics(journeys, by="plan", recent=None).filter(
         reading="difference", metric="re-engagement"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from datetime import UTC, date, datetime, timedelta
 
@@ -17,7 +18,7 @@ from scipy.stats import chi2
 import engagekit as ek
 from engagekit.errors import ParameterError
 from engagekit.intervals import wilson
-from engagekit.measures.rows import medians_of, rare_events
+from engagekit.measures.rows import around, medians_of, rare_events
 from engagekit.measures.ten_metrics import BESIDE, MEASURES
 from engagekit.playbook.plays import METRICS
 from engagekit.views.metrics_table import metrics as metrics_sheet
@@ -478,3 +479,8 @@ def test_by_must_be_a_property_and_no_column_of_the_answer():
         ek.metrics(journeys, by="plam")
     with pytest.raises(ParameterError, match="column of this answer"):
         ek.metrics(journeys, by="value")
+
+
+def test_a_mean_without_spread_has_no_interval():
+    assert all(math.isnan(bound) for bound in around(60, 20, 0.0))
+    assert around(60, 20, 4.0) == pytest.approx((3 - 1.96 * 0.4472, 3 + 1.96 * 0.4472), abs=1e-3)

@@ -10,6 +10,7 @@ from oracle_metrics import metrics_of
 from rhythm_worlds import RHYTHMS, START, at, made, mailed
 
 import engagekit as ek
+from engagekit.intervals import newcombe, wilson
 from engagekit.measures.prompts import prompted_of, returns_of
 from engagekit.measures.silences import compare_returns, compare_stays, silences_of
 
@@ -114,6 +115,20 @@ def test_who_stays_is_compared_at_equal_silence_and_delay():
     )
     assert compare_stays(brought).difference[2] < 0
     assert compare_returns(brought).difference[1] > 0
+
+
+def test_that_nobody_came_back_is_not_known_for_certain():
+    """0 of the contacted against 0 without contact: the interval is that of so few users, and no point."""
+    quiet = silences_of(
+        world(users=400, days=300, every=14).journeys(outreach="mail", habit_days=61)
+    )
+    found = compare_returns(quiet)
+    assert found.compared < 80
+    assert (found.without[0], found.difference[0]) == (0, 0)
+    assert found.without[1:] == pytest.approx(wilson(0, found.others), abs=1e-9)
+    bounds = newcombe(0, found.compared, 0, found.others)[1:]
+    assert found.difference[1:] == pytest.approx(bounds, abs=1e-9)
+    assert bounds[0] < -0.02 < 0.02 < bounds[1]
 
 
 def test_groups_are_compared_with_their_own():

@@ -377,6 +377,11 @@ def test_groups_that_differ_are_told_apart():
     ]
     assert found["p"].max() < 1e-6
     assert found["expected"].sum() == pytest.approx(40)
+    # All of a group lasted as long, which so few could do though some would not: up to Wilson's bound of 0 in 20.
+    hidden = 3.8414588 / (20 + 3.8414588)
+    for row, mean in zip(found.iter_rows(named=True), (2.0, 12.0), strict=True):
+        assert row["low"] == pytest.approx(mean * (1 - hidden))
+        assert row["high"] == pytest.approx(mean + (17 - mean) * hidden)
     with pytest.raises(ParameterError, match="two or more"):
         ek.compare_survival(
             journeys_of(users, 22, properties.with_columns(plan=pl.lit("x"))),

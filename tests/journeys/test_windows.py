@@ -25,6 +25,7 @@ def on_days(visits):
     return pl.DataFrame(rows, schema={"user_id": pl.Int64, "day": pl.Date, "role": pl.String}, orient="row")  # fmt: skip
 
 
+@pytest.mark.thorough
 @given(st.lists(st.sets(st.integers(0, 60), max_size=8), max_size=9))
 def test_the_interval_is_the_80th_percentile_of_users_own_intervals(visits):
     days = {u: [START + timedelta(d) for d in when] for u, when in enumerate(visits)}

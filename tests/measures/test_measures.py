@@ -121,6 +121,7 @@ def counted(rows, as_of):
     return [row for row in rows if row[2] >= start]
 
 
+@pytest.mark.thorough
 @given(logs())
 @settings(max_examples=30)
 def test_every_count_is_what_the_raw_events_say(case):
@@ -134,6 +135,7 @@ def test_every_count_is_what_the_raw_events_say(case):
     )
 
 
+@pytest.mark.thorough
 @given(logs(), st.randoms(use_true_random=False))
 @settings(max_examples=20)
 def test_sign_ups_before_the_log_count_where_it_can_judge_them(case, rng):
@@ -168,6 +170,7 @@ def test_so_it_is_with_little_defined(case):
     assert lacking["value"].null_count() == lacking.height
 
 
+@pytest.mark.thorough
 @given(logs())
 @settings(max_examples=8)
 def test_groups_are_what_each_group_alone_would_give(case):
@@ -256,6 +259,7 @@ def test_time_to_value_has_a_number_where_few_activate():
     assert none["note"] == "No user is known to have activated in time yet."
 
 
+@pytest.mark.thorough
 def test_time_to_value_is_the_same_to_the_last_digit_alone_and_among_others():
     for hours in (5, 7, 10, 24, 127, 239):
         rows = [(u, e, d) for u in range(3) for e, d in (("join", 0), ("first", hours / 24))]

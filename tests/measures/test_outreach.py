@@ -31,6 +31,7 @@ CASES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("rhythm", "mail", "timezone", "told"), CASES)
 def test_comparisons_are_what_plain_python_finds(rhythm, mail, timezone, told):
     made_log = world(rhythm, users=70, days=150, **mail)

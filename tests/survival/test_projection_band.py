@@ -76,6 +76,7 @@ def test_an_empty_group_is_refused() -> None:
         log_rank([([1, 2], [1, 0]), ([], [])])
 
 
+@pytest.mark.thorough
 def test_hindsight_follows_the_same_users() -> None:
     sample = ek.load_sample()
     journeys = ek.rollup(sample.events, sample.definition, users=sample.users, as_of=sample.as_of)

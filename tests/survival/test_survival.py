@@ -173,6 +173,7 @@ def test_published_high_end_cohort():
     assert log_likelihood == pytest.approx(-1611.158, abs=0.001)
 
 
+@pytest.mark.thorough
 @settings(max_examples=40)
 @given(st.lists(st.integers(1, 300), min_size=4, max_size=9, unique=True))
 def test_the_fit_is_the_best_point_near_it(counts):
@@ -291,6 +292,7 @@ def journeys_of(users, end, properties=None):
     )
 
 
+@pytest.mark.thorough
 @settings(max_examples=40)
 @given(users_of, st.integers(1, 9), st.sampled_from(["day", "week"]))
 def test_survival_agrees_with_the_oracle(users, quiet_days, period):
@@ -404,6 +406,7 @@ def test_projection_and_flattening_take_what_survival_returns():
     assert by_group.columns[0] == "plan"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "order",
     [

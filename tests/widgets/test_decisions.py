@@ -152,6 +152,7 @@ def test_a_change_after_the_decision_is_a_draft_beside_it(session, named):
     assert f"| Decided on {DAY} by Dana. |" in record(session)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("targets", [{"habit": 0.95, "depth": 0.9}, {"habit": 0.95}])
 def test_the_record_has_the_probability_of_the_chosen_link_and_its_sign_ups(
     session, journeys, targets
@@ -212,6 +213,7 @@ def test_the_card_says_what_is_wrong_and_keeps_what_was(session, named):
     assert session.part("plan") == plan
 
 
+@pytest.mark.thorough
 def test_the_card_proposes_the_missing_points_and_the_play_of_the_link(session, journeys):
     table = ek.prioritize(journeys).table
     rate = table.row(by_predicate=pl.col("link") == "habit", named=True)["rate"]
@@ -224,6 +226,7 @@ def test_the_card_proposes_the_missing_points_and_the_play_of_the_link(session, 
     assert (again.state["link"], again.state["play"]) == ("depth", "Repeat Value")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("verdict", ["undecided", "no targets", "none broken"])
 def test_where_the_log_names_no_link_the_card_starts_from_none(session, log, journeys, verdict):
     rates = dict(ek.prioritize(journeys).table.select("link", "rate").iter_rows())

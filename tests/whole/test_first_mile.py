@@ -261,3 +261,17 @@ def test_a_day_and_a_time_of_day_in_two_columns_are_one_time(capsys, tmp_path):
     two = [f"{u},{e},{at:%Y-%m-%d},{at:%Y-%m-%d},{at:%H:%M:%S}" for u, e, at in ROWS]
     path = written(tmp_path, "\n".join(["user_id,event,first,second,time", *two]) + "\n")
     assert "cannot be read as a time" in drafted(capsys, tmp_path, path)
+
+
+@pytest.mark.parametrize(
+    ("said", "events"), [([], 7), (["--dedupe"], 6), (["--dedupe-by", "message"], 5)]
+)
+def test_repeats_are_left_out_by_whole_rows_or_by_a_messages_id(capsys, tmp_path, said, events):
+    rows = ["1,join,a,x", "1,make,b,x", "1,make,b,x", "1,make,b,y", "2,join,c,x", "2,make,d,x", "2,make,e,x"]  # fmt: skip
+    lines = [f"{u},{e},2026-01-0{1 + n},{m},{o}" for n, (u, e, m, o) in enumerate(r.split(",") for r in rows)]  # fmt: skip
+    lines[2] = lines[1]  # sent twice, word for word
+    path = written(tmp_path, "user_id,event,at,message,other\n" + "\n".join(lines) + "\n")
+    (tmp_path / "d.toml").write_text('schema_version = 1\nsignup = "join"\nactivation = "make"\ncore = "make"\n')  # fmt: skip
+    read = ["-d", str(tmp_path / "d.toml"), "--cache", str(tmp_path / "cache")]
+    assert main(["check", str(path), *read, *said]) == 0
+    assert f"{events} " in capsys.readouterr().out.split("rows")[0].splitlines()[-1] + " "

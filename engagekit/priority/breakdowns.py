@@ -19,6 +19,7 @@ from engagekit.priority.reference_targets import own_past
 from engagekit.priority.shrinking import shrunk
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
     from numpy.typing import NDArray
@@ -154,3 +155,16 @@ def _effects(
     floor = np.where(mine["weeks"].to_numpy().reshape(shape) < FEW_WEEKS, OF_FEW_WEEKS, 1.0)
     effect: np.ndarray[Any, np.dtype[np.float64]] = np.maximum(1 + (weeks - 1) * share, alike)
     return np.asarray(np.maximum(effect, floor), np.float64)
+
+
+def undecided(segments: pl.DataFrame, candidates: Sequence[str] = ()) -> pl.DataFrame:
+    """Take the verdicts of all groups back, where that of all together is."""
+    nothing = pl.lit(None, pl.String)
+    return segments.with_columns(
+        pl.lit("undecided").alias("verdict"),
+        nothing.alias("link"),
+        nothing.alias("problem"),
+        pl.lit(0.0).alias("probability"),
+        pl.lit(list(candidates), pl.List(pl.String)).alias("candidates"),
+        pl.lit(value=False).alias("elsewhere"),
+    )

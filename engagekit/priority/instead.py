@@ -11,6 +11,7 @@ import polars as pl
 from engagekit._base import day, many, percent
 from engagekit.definition import LINKS
 from engagekit.diagnosis import span_days
+from engagekit.instants import day_of
 from engagekit.priority.earliest import NONE_BROKEN
 from engagekit.priority.verdict import ENOUGH_TO_SAY
 
@@ -35,6 +36,11 @@ def instead(priority: Priority, start: date, per_week: float) -> tuple[str, date
     """Say what to do where the verdict names no link, and on which day to look again, if on any."""
     if priority.verdict == NONE_BROKEN:
         return _nothing_to_mend(priority, start)
+    if priority.changed_at is not None:
+        on = day(day_of(priority.changed_at, priority.basis.timezone))
+        told = f"A rate changed with the sign-ups of {on}, so no play starts yet. Find out what was changed then, in the product or in who signs up."
+        last = [link for link in LINKS if link in priority.candidates] or LINKS[:1]
+        return _again(priority, told, start, last[-1])
     if priority.verdict == "undecided":
         return _undecided(priority, start, per_week)
     told = (

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from engagekit.priority.earliest import Judgment
     from engagekit.priority.loop_table import Loop
     from engagekit.priority.problems import Problem
+    from engagekit.priority.turning import Turn
 
 BEFORE, EVER = "the quarter before", "all sign-ups together"
 LATER_TIMES = 3  # a later link that would bring so many times the users is mentioned
@@ -45,7 +46,8 @@ class Told:
     """All that the sentence is made of.
 
     `others` are verdicts of other sign-ups than the recent ones: when, and what. `past` says of a log without targets
-    between which rates the fallen link's own quarters ran, or whether there are quarters to compare with at all.
+    between which rates the fallen link's own quarters ran, or whether there are quarters to compare with at all. `turn`:
+    a change within the recent sign-ups that took the verdict back.
     """
 
     found: Loop
@@ -60,6 +62,7 @@ class Told:
     signups: tuple[datetime | None, datetime | None]
     others: tuple[tuple[str, Judgment], ...]
     past: tuple[float, float] | bool
+    turn: Turn | None = None
 
     @property
     def rows(self) -> dict[str, dict[str, Any]]:
@@ -70,7 +73,10 @@ class Told:
 def sentence(told: Told) -> str:
     """Say the verdict, how sure it is, what to do first, and which sign-ups it stands on."""
     judgment = told.found.judgment
-    if judgment.verdict == "named":
+    about: list[str | None]
+    if told.turn is not None:
+        said, about = _turned(told, told.turn), [told.turn.link]
+    elif judgment.verdict == "named":
         said, about = _named(told), [judgment.link]
     elif judgment.verdict == "no targets":
         said, about = _no_targets(told)
@@ -197,6 +203,18 @@ def _undecided(told: Told) -> str:
     if unseen := seen.unseen():
         return f"{first} {_waiting(told, unseen)}"
     return f"{first} The rates lie so near their marks that more users would hardly settle it."
+
+
+def _turned(told: Told, turn: Turn) -> str:
+    (n1, of1), (n2, of2) = turn.before, turn.after
+    on = day(_day(told, turn.since))
+    since = _sure(turn.judgment.p_none if turn.judgment.link is None else turn.judgment.probability)
+    what = f"{turn.judgment.link} breaks" if turn.judgment.link else "no link is broken"
+    return (
+        f"No link is named, as {turn.link} changed on the way: {percent(n1 / of1)} ({n1:,} of {of1:,}) of who signed up before {on} passed it, "
+        f"{percent(n2 / of2)} ({n2:,} of {of2:,}) since. The recent sign-ups together are about neither; by those since then {what} "
+        f"({since} sure). Find out what changed around {on}: if it stays, that is the answer."
+    )
 
 
 def _more(more: More) -> str:

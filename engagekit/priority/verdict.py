@@ -13,7 +13,7 @@ from engagekit._base import Remark, as_html, plain_fields
 from engagekit.diagnosis import UNSET
 from engagekit.errors import ParameterError
 from engagekit.journeys import Basis, check_journeys
-from engagekit.priority.breakdowns import by_quarter, by_segment
+from engagekit.priority.breakdowns import by_quarter, by_segment, undecided
 from engagekit.priority.counts import recent_cells, totals
 from engagekit.priority.earliest import (
     Judgment,
@@ -35,17 +35,20 @@ from engagekit.priority.reference_targets import (
     ran_between,
     team_marks,
 )
-from engagekit.priority.sentences import BEFORE, EVER, More, Told, sentence
+from engagekit.priority.sentences import BEFORE, EVER, More, Told, differs, sentence
+from engagekit.priority.turning import turn_of
 from engagekit.priority.withheld import withheld
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from engagekit.definition import Definition
     from engagekit.diagnosis import Recent
     from engagekit.journeys import Journeys
     from engagekit.priority.counts import LoopCounts
     from engagekit.priority.loop_facts import LoopFacts
+    from engagekit.priority.turning import Turn
 
 __all__ = ["Priority", "earliest_broken", "prioritize"]
 
@@ -66,7 +69,8 @@ class Priority:
     link's target could move without changing the answer. `candidates` are the two an undecided case lies between (none
     where no link can be judged), and `more_users` about how many more sign-ups would settle it (null where hardly any
     number would, or too few are judged to say), from `more_users_low` to `more_users_high` (null: no end to be seen).
-    `sentence` can be read aloud. `table` is the loop of the recent sign-ups, `by_quarter` the same per quarter of
+    `changed_at`: an undecided case of its own kind, as a rate changed with the sign-ups of that day, and those since then
+    say something else than all recent ones together (null otherwise). `sentence` can be read aloud. `table` is the loop of the recent sign-ups, `by_quarter` the same per quarter of
     sign-up over the whole log, `segments` one row per value of `by`, `drift` the share of those who came back and
     drifted since. `remarks` say what to bear in mind, `warnings` are their texts. `basis`, `definition` and
     `signups_per_week` say what it stands on.
@@ -95,6 +99,7 @@ class Priority:
     problem_candidates: tuple[str, ...] = ()
     more_users_low: int | None = None
     more_users_high: int | None = None
+    changed_at: datetime | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -205,15 +210,16 @@ def priority_of(facts: LoopFacts, *, targets: Targets = None) -> Priority:
     definition, counts = facts.definition, facts.counts
     marks = team_marks(targets, definition)
     found, past = judged(counts, definition, marks, required=targets == OWN_PAST)
+    found, turn = _settled(found, counts, marks)
     judgment = found.judgment
     problem = _problem(facts, judgment.link)
     holds = _holds(found)
-    more, few = _more(found, facts)
-    segments = _segments(facts, marks, found) if counts.groups else None
+    more, few = (None, False) if turn else _more(found, facts)
+    segments = _segments(facts, marks, found, turn) if counts.groups else None
     told = Told(
         found=found, problem=problem, holds=holds, more=more, few=few, drift=facts.drift.row(0, named=True),
         definition=definition, basis=facts.basis, spans=dict(counts.spans),
-        signups=(counts.known.first, counts.known.last), others=_others(facts, marks), past=past,
+        signups=(counts.known.first, counts.known.last), others=() if turn else _others(facts, marks), past=past, turn=turn,
     )  # fmt: skip
     return Priority(
         verdict=judgment.verdict,
@@ -233,6 +239,7 @@ def priority_of(facts: LoopFacts, *, targets: Targets = None) -> Priority:
         more_users=more.about if more else None,
         more_users_low=more.low if more else None,
         more_users_high=more.high if more else None,
+        changed_at=turn.since if turn else None,
         p_none=judgment.p_none,
         drift=facts.drift,
         remarks=(
@@ -268,6 +275,19 @@ def judged(
     verdict: Verdict = "no targets" if found.table["of"][0] else "undecided"
     judgment = dataclasses.replace(found.judgment, verdict=verdict, probability=0.0, candidates=())
     return dataclasses.replace(found, judgment=judgment), past is not None
+
+
+def _settled(found: Loop, counts: LoopCounts, marks: Marks) -> tuple[Loop, Turn | None]:
+    """Take the verdict back where the sign-ups since a change have another: it would be about what is no longer there."""
+    turn = turn_of(counts, marks) if marks.targets else None
+    if turn is None or not differs(found.judgment, turn.judgment):
+        return found, None
+    now, since = (each.link or each.verdict for each in (found.judgment, turn.judgment))
+    both = found.judgment.candidates if now == "undecided" else (now, since)
+    judgment = dataclasses.replace(
+        found.judgment, verdict="undecided", link=None, probability=0.0, candidates=both
+    )
+    return dataclasses.replace(found, judgment=judgment), turn
 
 
 def _holds(found: Loop) -> tuple[float, float] | None:
@@ -341,7 +361,7 @@ def _roughly(number: float) -> int:
     return max(1, math.ceil(number / unit)) * unit
 
 
-def _segments(facts: LoopFacts, marks: Marks, found: Loop) -> pl.DataFrame:
+def _segments(facts: LoopFacts, marks: Marks, found: Loop, turn: Turn | None) -> pl.DataFrame:
     table = by_segment(facts.counts, marks, facts.definition)
     early: dict[tuple[Any, ...], dict[str, int]] = {}
     for *group, label, n in facts.early.iter_rows():
@@ -358,9 +378,10 @@ def _segments(facts: LoopFacts, marks: Marks, found: Loop) -> pl.DataFrame:
     )
     at = table.columns.index("link") + 1
     named = pl.Series("problem", [p.problem if p else None for p in problems], pl.String)
-    return table.insert_column(at, named).with_columns(
+    said = table.insert_column(at, named).with_columns(
         elsewhere.fill_null(value=False).alias("elsewhere")
     )
+    return said if turn is None else undecided(said, found.judgment.candidates)
 
 
 def _remarks(

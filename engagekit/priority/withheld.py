@@ -11,6 +11,7 @@ import polars as pl
 from engagekit._base import percent
 from engagekit.definition import LINKS
 from engagekit.ingest import MISSING
+from engagekit.priority.breakdowns import undecided
 from engagekit.rollups import (
     AT_ONCE,
     SURVIVORS,
@@ -46,17 +47,10 @@ def withheld(priority: Priority, journeys: Journeys) -> Priority:
         if worst.users
         else "The verdict rests on it"
     )
-    nothing, undecided = pl.lit(None, pl.String), pl.lit("undecided").alias("verdict")
+    nothing = pl.lit(None, pl.String)
     quarters, segments = priority.by_quarter, priority.segments
     if segments is not None:
-        segments = segments.with_columns(
-            undecided,
-            nothing.alias("link"),
-            nothing.alias("problem"),
-            pl.lit(0.0).alias("probability"),
-            pl.lit([], pl.List(pl.String)).alias("candidates"),
-            pl.lit(value=False).alias("elsewhere"),
-        )
+        segments = undecided(segments)
     return dataclasses.replace(
         priority,
         verdict="undecided",
@@ -72,8 +66,11 @@ def withheld(priority: Priority, journeys: Journeys) -> Priority:
         more_users=None,
         more_users_low=None,
         more_users_high=None,
+        changed_at=None,
         by_quarter=quarters.with_columns(
-            undecided, nothing.alias("named"), pl.lit(value=False).alias("changed")
+            pl.lit("undecided").alias("verdict"),
+            nothing.alias("named"),
+            pl.lit(value=False).alias("changed"),
         ),
         segments=segments,
         sentence=f"No link is named: {worst.text} {how}, so mend that first. {priority.basis}",

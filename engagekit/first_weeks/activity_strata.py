@@ -116,12 +116,9 @@ def _known(
             told = part.users.select("user_id", EARLY_EVENTS)
             found = users.join(told, on="user_id", how="left", maintain_order="left")
             each, mine = found.collect()[EARLY_EVENTS], slice(None)
-        counts = each.explode().to_numpy().reshape(len(each), first_days)
-        for day in range(first_days):
-            volume[day, start : start + len(counts[mine])] = np.minimum(
-                counts[mine, day], MOST_EVENTS
-            )
-        start += len(counts[mine])
+        counts = each.explode().to_numpy().reshape(len(each), first_days)[mine]
+        volume[:, start : start + len(counts)] = np.minimum(counts, MOST_EVENTS).T
+        start += len(counts)
     signed_up = people["signed_up_at"].to_physical().to_numpy().astype(np.float64) / DAY_US
     return UserDays(
         volume, people["retained"].to_numpy(), signed_up, _numbered(people, adjust),

@@ -200,9 +200,7 @@ def _keys(
     return keys
 
 
-def _told(
-    strata: Strata, acts: Acts, before: Sequence[range], times: int | None
-) -> _Told | None:
+def _told(strata: Strata, acts: Acts, before: Sequence[range], times: int | None) -> _Told | None:
     """Say in which row of the table a day belongs, by the days on which its user did the action.
 
     None where all days belong in one, or where times are counted.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.journeys.kept import once
+from engagekit.journeys.kept import kept_of, once
 from engagekit.journeys.schema import EARLY_EVENTS
 
 if TYPE_CHECKING:
@@ -112,6 +112,11 @@ class DayArrays:
 def day_arrays(journeys: Journeys) -> DayArrays:
     """Take the days of journeys as arrays; kept with them."""
     return once(journeys, DAY_ARRAYS, _day_arrays)
+
+
+def keep_days(journeys: Journeys, days: DayArrays) -> None:
+    """Keep the days with journeys just made of them: making them again of the table takes longer than an answer."""
+    kept_of(journeys)[DAY_ARRAYS] = days
 
 
 def _day_arrays(journeys: Journeys) -> DayArrays:

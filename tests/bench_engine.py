@@ -1,4 +1,6 @@
-"""Speed and memory beside other engines, as ratios taken in one run: python tests/bench_engine.py 1m|10m|100m [ROUNDS] [FOLDER]
+"""Speed and memory beside other engines, as ratios taken in one run: python tests/bench_engine.py 1m|10m|100m [ROUNDS] [FOLDER] [ORDER]
+
+ORDER is by_time (as logs usually come), by_user, shuffled, or text: by time, with ids that are text.
 
 Every side runs in a process of its own, in turn with the others; the median of the rounds is shown. The logs are made by
 the script that also defines the reference (../shared/bench), into FOLDER. Imports are not counted; reading the file is.
@@ -10,10 +12,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from statistics import median
+
+import polars as pl
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "bench"
 MEASURE = """
@@ -111,17 +117,34 @@ def run(python: str, side: tuple[str, str], log: Path) -> dict[str, float] | Non
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def log_of(size: str, folder: Path) -> Path:
-    path = folder / f"events_{size}_by_time.parquet"
-    if not path.exists():
+def log_of(size: str, folder: Path, order: str) -> Path:
+    path = folder / f"events_{size}_{order}.parquet"
+    plain = path if order == "by_user" else folder / f"events_{size}_by_time.parquet"
+    if not plain.exists():
         subprocess.run(
             [sys.executable, str(SHARED / "make_events.py"), size, str(folder)], check=True
         )
+    if (
+        not path.exists()
+    ):  # in a process of its own: what this one has held would count as the peak of the sides
+        subprocess.run([sys.executable, __file__, "make", str(plain), str(path)], check=True)
     return path
 
 
-def main(size: str, rounds: int, folder: Path) -> None:
-    log = log_of(size, folder)
+def make(plain: Path, path: Path) -> None:
+    """Shuffle a log, or give it ids that are text."""
+    made = pl.read_parquet(plain)
+    if path.stem.endswith("shuffled"):
+        made = made.sample(fraction=1, shuffle=True, seed=1)
+    else:
+        draw, ids = random.Random(7), made["user_id"].unique().sort()
+        texts = [str(uuid.UUID(int=draw.getrandbits(128))) for _ in range(ids.len())]
+        made = made.with_columns(pl.col("user_id").replace_strict(ids, texts))
+    made.write_parquet(path, row_group_size=1_000_000)
+
+
+def main(size: str, rounds: int, folder: Path, order: str) -> None:
+    log = log_of(size, folder, order)
     sides = dict(SIDES)
     if size != "1m":
         sides.pop("pandas, the per-user table") if size == "100m" else None
@@ -140,7 +163,7 @@ def main(size: str, rounds: int, folder: Path) -> None:
                 taken[name].append(found)
     base = median(t["cpu"] for t in taken["DuckDB, the bare tables"])
     print(
-        f"| {size} events, median of {rounds} | CPU | of DuckDB's | wall | peak |\n|---|---:|---:|---:|---:|"
+        f"| {size} events, {order}, median of {rounds} | CPU | of DuckDB's | wall | peak |\n|---|---:|---:|---:|---:|"
     )
     for name, runs in taken.items():
         if runs:
@@ -149,5 +172,8 @@ def main(size: str, rounds: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    given = [*sys.argv[1:], *["1m", "5", "/tmp"][len(sys.argv) - 1 :]]
-    main(given[0], int(given[1]), Path(given[2]))
+    if sys.argv[1:2] == ["make"]:
+        make(*map(Path, sys.argv[2:]))
+        sys.exit()
+    given = [*sys.argv[1:], *["1m", "5", "/tmp", "by_time"][len(sys.argv) - 1 :]]
+    main(given[0], int(given[1]), Path(given[2]), given[3])

@@ -57,19 +57,21 @@ def _neighbors(journeys: Journeys, begun: pl.DataFrame, terms: Terms) -> pl.Lazy
 
     core = day_arrays(journeys).of("core")
     core = core.among(core.user < begun.height)  # not the late, who stand behind the users
-    tick = begun["tick"].to_numpy()[core.user]
-    first, last = ((at - tick) // span(terms) for at in (core.first, core.last))
-    between = np.flatnonzero((last - first >= 2) & (core.times >= 3))
-    user = np.append(np.repeat(core.user, 2), core.user[between])
-    k = np.append(np.stack([first, last], axis=1).ravel(), first[between] + 1)
-    if len(between):
-        order = np.lexsort((k, user))
-        user, k = user[order], k[order]
+    user, tick = core.user, begun["tick"].to_numpy()[core.user]
+    k = (core.first - tick) // span(terms)
+    # A day seldom reaches into a second window; where it does, that one comes right behind the first, in order.
+    long = np.flatnonzero(core.last > core.first)
+    last = (core.last[long] - tick[long]) // span(terms)
+    long, last = long[last > k[long]], last[last > k[long]]
+    between = long[last - k[long] >= 2]
+    between = between[core.times[between] >= 3] if len(between) else between
+    behind = np.append(between, long) + 1
+    k = np.insert(k, behind, np.append(k[between] + 1, last))
+    user = np.insert(user, behind, user[behind - 1])
     kept = (k >= _earliest(terms)) & ((k <= terms.last) | (terms.mode != "on"))
-    user, k = user[kept], k[kept]
-    new = np.append(True, (user[1:] != user[:-1]) | (k[1:] != k[:-1]))[: len(user)]
-    rows: pl.DataFrame = begun.select("user_id", "cohort")[user[new]]
-    return rows.with_columns(k=pl.Series(k[new], dtype=pl.Int64)).lazy()
+    kept[1:] &= (user[1:] != user[:-1]) | (k[1:] != k[:-1])
+    rows: pl.DataFrame = begun.select("user_id", "cohort")[user[kept]]
+    return rows.with_columns(k=pl.Series(k[kept], dtype=pl.Int64)).lazy()
 
 
 def _calendar(days: pl.LazyFrame, keys: Sequence[str], terms: Terms) -> pl.LazyFrame:

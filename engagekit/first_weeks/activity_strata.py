@@ -116,12 +116,9 @@ def _known(
             told = part.users.select("user_id", EARLY_EVENTS)
             found = users.join(told, on="user_id", how="left", maintain_order="left")
             each, mine = found.collect()[EARLY_EVENTS], slice(None)
-        counts = each.explode().to_numpy().reshape(len(each), first_days)
-        for day in range(first_days):
-            volume[day, start : start + len(counts[mine])] = np.minimum(
-                counts[mine, day], MOST_EVENTS
-            )
-        start += len(counts[mine])
+        counts = each.explode().to_numpy().reshape(len(each), first_days)[mine]
+        volume[:, start : start + len(counts)] = np.minimum(counts, MOST_EVENTS).T
+        start += len(counts)
     signed_up = people["signed_up_at"].to_physical().to_numpy().astype(np.float64) / DAY_US
     return UserDays(
         volume, people["retained"].to_numpy(), signed_up, _numbered(people, adjust),
@@ -151,8 +148,9 @@ def logged(journeys: Journeys, early: Early, *, names: Sequence[str] | None = No
     """Take who did which action on which days, those left out who signed up before a late launch."""
     import numpy as np
 
-    found = pl.concat([_compact(piece, names) for piece in early.pieces], rechunk=False)
-    events = found.select(pl.col("event").unique()).sort(pl.col("event").cast(pl.String))["event"]
+    found = [_compact(piece, names) for piece in early.pieces]
+    occurring = pl.concat([piece.select(pl.col("event").unique()) for piece in found]).unique()
+    events = occurring.sort(pl.col("event").cast(pl.String))["event"]
     known = events.cast(pl.String).to_list()
     physical = events.to_physical().to_numpy()
     place = np.zeros(
@@ -170,27 +168,29 @@ def logged(journeys: Journeys, early: Early, *, names: Sequence[str] | None = No
     return Logged(known, launched, acts.within(able) if able else acts)
 
 
-def _by_action(found: pl.DataFrame, place: Any, actions: int) -> Acts:
-    """Sort by action, a slice at a time, which spares memory."""
+def _by_action(pieces: list[pl.DataFrame], place: Any, actions: int) -> Acts:
+    """Sort by action, a slice at a time, and let go of each piece after it, which spares memory."""
     import numpy as np
 
     from engagekit.first_weeks.trials import Acts
 
     sizes = np.zeros(actions, np.int64)
-    for part in found.iter_slices(SLICE):
+    for part in (part for piece in pieces for part in piece.iter_slices(SLICE)):
         sizes += np.bincount(place[part["event"].to_physical().to_numpy()], minlength=actions)
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    user, done = np.empty(found.height, np.int32), np.empty(found.height, np.uint32)
-    own, cursor = np.empty(found.height, np.uint16), starts[:-1].copy()
-    for part in found.iter_slices(SLICE):
-        code = place[part["event"].to_physical().to_numpy()]
-        order = np.argsort(code, kind="stable")
-        counts = np.bincount(code, minlength=actions)
-        first = np.cumsum(counts) - counts
-        to = np.repeat(cursor - first, counts) + np.arange(len(code))
-        for whole, name in ((user, "person"), (done, "days"), (own, "own")):
-            whole[to] = part[name].to_numpy()[order]
-        cursor += counts
+    rows = int(starts[-1])
+    user, done, own = np.empty(rows, np.int32), np.empty(rows, np.uint32), np.empty(rows, np.uint16)
+    cursor = starts[:-1].copy()
+    while pieces:
+        for part in pieces.pop(0).iter_slices(SLICE):
+            code = place[part["event"].to_physical().to_numpy()]
+            order = np.argsort(code, kind="stable")
+            counts = np.bincount(code, minlength=actions)
+            first = np.cumsum(counts) - counts
+            to = np.repeat(cursor - first, counts) + np.arange(len(code))
+            for whole, name in ((user, "person"), (done, "days"), (own, "own")):
+                whole[to] = part[name].to_numpy()[order]
+            cursor += counts
     return Acts(user, done, own, starts)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from engagekit.log import Frame
 
 RETAINED, CHURNED, TOO_NEW, LEFT_OUT = "retained", "churned", "not yet observable", "left out"
+OUTCOME = pl.Enum([RETAINED, CHURNED, TOO_NEW, LEFT_OUT])
 FEW_STRANGERS = 0.1  # so many of the ids given may be of nobody in the journeys, without a word
 OUTCOMES: dict[str, Any] = {"outcome": pl.String, "reason": pl.String} | RATE
 
@@ -89,7 +90,8 @@ def outcomes(
     else:
         frame = _classed(journeys, outcome=outcome, among=among, core_days=core_days)
     if people:
-        return frame.select("outcome", "user_id").sort("outcome", "user_id").collect()
+        named = frame.select(pl.col("outcome").cast(pl.String), "user_id")
+        return named.sort("outcome", "user_id").collect()
     counts = frame.group_by("outcome").agg(pl.len().cast(pl.Int64).alias("n")).collect()
     known = dict(counts.iter_rows())
     judged = known.get(RETAINED, 0) + known.get(CHURNED, 0)
@@ -249,7 +251,10 @@ def _classed(
     else:
         after = journeys.definition.first_days
         known = _given(outcome, users, "outcome", ["retained"])
-    table = users.join(known, on="user_id", how="left", maintain_order="left")
+    if outcome is None and isinstance(journeys.users, pl.DataFrame):  # both in the users' order
+        table = pl.concat([users, known.select("retained")], how="horizontal")
+    else:
+        table = users.join(known, on="user_id", how="left", maintain_order="left")
     if outcome is None:
         table = table.with_columns(pl.col("retained").fill_null(value=False))
     observable = (pl.col("signed_up_at") + days(after) <= end) & pl.col("retained").is_not_null()
@@ -260,12 +265,12 @@ def _classed(
         asked = pl.col("_asked").is_not_null()
     named = (
         pl.when(~asked)
-        .then(pl.lit(LEFT_OUT))
+        .then(pl.lit(LEFT_OUT, OUTCOME))
         .when(~observable)
-        .then(pl.lit(TOO_NEW))
+        .then(pl.lit(TOO_NEW, OUTCOME))
         .when("retained")
-        .then(pl.lit(RETAINED))
-        .otherwise(pl.lit(CHURNED))
+        .then(pl.lit(RETAINED, OUTCOME))
+        .otherwise(pl.lit(CHURNED, OUTCOME))
     )
     return table.select("user_id", "signed_up_at", named.alias("outcome"), *inner, "_row")
 

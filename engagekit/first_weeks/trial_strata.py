@@ -68,6 +68,11 @@ class UserDays:
         """How many groups there are."""
         return int(self.group.max(initial=0)) + 1
 
+    @cached_property
+    def active(self) -> list[Ints]:
+        """Who was active, day by day."""
+        return [np.flatnonzero(today) for today in self.volume]
+
     def only(self, kept: NDArray[np.bool_]) -> UserDays:
         """Narrow to some users."""
         return UserDays(
@@ -220,7 +225,7 @@ def pasts(known: UserDays) -> list[Past]:
     count, last = np.zeros(known.users, np.uint8), np.full(known.users, -1, np.int8)
     volume, found = np.zeros(known.users, np.uint32), []
     for day, today in enumerate(known.volume):
-        on = np.flatnonzero(today)
+        on = known.active[day]
         before, seen = count[on], last[on]
         since = np.where(seen < 0, 0, day - seen).astype(np.uint8)
         binned = _binned(volume[on])
@@ -268,7 +273,7 @@ def _keys(
 ) -> Iterator[Ints]:
     """Add up the keys of the users active on each day."""
     for day, then in enumerate(past):
-        key = always[known.volume[day] > 0]
+        key = always[known.active[day]]
         key += always.dtype.type(day * each_day)
         for table, column in zip(tables, (then.before, then.since, then.part), strict=True):
             key += table[column]
@@ -304,13 +309,13 @@ def same_day_strata(
     bins = 1 + int(_binned(known.volume.max(initial=0)))
     added = np.zeros((known.days, bins), kind)
     for day, today in enumerate(known.volume):
-        histogram = np.bincount(_binned(today[today > 0]), minlength=bins)
+        histogram = np.bincount(_binned(today[known.active[day]]), minlength=bins)
         parts = _parts(histogram[None, :], 3 * third)[0]
         parts = spread[3] + parts // third * spread[4] + parts % third * spread[6]
         added[day] = np.where(np.arange(bins) > 0, parts, 0)
     rest = _keys(known, past, always, tables, spread[0])
     keys = (
-        key + added[day][_binned(known.volume[day][known.volume[day] > 0])]
+        key + added[day][_binned(known.volume[day][known.active[day]])]
         for day, key in enumerate(rest)
     )
     strata = _strata(known, keys, radices, space)
@@ -328,7 +333,7 @@ def _volumes(
     shape = known.days, 3 * third
     mean, square = np.zeros(shape), np.zeros(shape)
     for day, today in enumerate(known.volume):
-        value, times = np.unique(today[today > 0], return_counts=True)
+        value, times = np.unique(today[known.active[day]], return_counts=True)
         key = added[day, _binned(value)]
         part = key // spread[4] % 3 * third + key // spread[6] % third
         count = np.maximum(np.bincount(part, times, 3 * third), 1)
@@ -428,18 +433,18 @@ def _numbered(known: UserDays, keys: Iterator[Ints], whole: int, cell: NDArray[n
     there = np.zeros(whole, np.bool_)
     for day, key in enumerate(keys):  # kept where the numbers come to stand
         there[key] = True
-        cell[day][known.volume[day] > 0] = key
+        cell[day][known.active[day]] = key
     found = np.flatnonzero(there)
     place = np.zeros(whole, np.int32)
     place[found] = np.arange(len(found), dtype=np.int32)
     for day in range(known.days):
-        _fill(cell[day], known, day, place[cell[day][known.volume[day] > 0]], len(found))
+        _fill(cell[day], known, day, place[cell[day][known.active[day]]], len(found))
     return found
 
 
 def _fill(
     cells: NDArray[np.int32], known: UserDays, day: int, number: NDArray[np.int32], size: int
 ) -> None:
-    on = known.volume[day] > 0
+    on = known.active[day]
     cells.fill(2 * size)
     cells[on] = 2 * number + known.retained[on]

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from engagekit.first_weeks.trial_strata import Ints, Strata
 
     Numbers = NDArray[np.float64]
+    _Told = Callable[[int, Ints], Ints]
 
 SHORT = 16  # so many early days are looked up at once
 PAIRS, CELLS = 1 << 15, 1 << 19  # users' actions, and counts, that are worked on at a time
@@ -76,12 +77,11 @@ class Acts:
 
     def among(self, kept: NDArray[np.bool_]) -> Acts:
         """Narrow to some users, who are numbered anew."""
-        rows = kept[self.user]
-        action = np.repeat(np.arange(self.actions), np.diff(self.starts))[rows]
+        rows = np.flatnonzero(kept[self.user])
         number = (np.cumsum(kept) - 1).astype(np.int32)
         return Acts(
             number[self.user[rows]], self.days[rows], self.own[rows],
-            np.searchsorted(action, np.arange(self.actions + 1)),
+            np.searchsorted(rows, self.starts),
             {place: able[kept] for place, able in self.able.items()},
             None if self.done is None else self.done[:, rows],
         )  # fmt: skip
@@ -145,10 +145,10 @@ def counted(
     strata: Strata, acts: Acts, before: Sequence[range], times: int | None = None
 ) -> Iterator[Counts]:
     """Count exposed and other user-days in each cell, some actions at a time; see `trials` and `reaching`."""
-    width, kinds = strata.nowhere + 1, len(before)
+    width, kinds, told = strata.nowhere + 1, len(before), _told(strata, acts, before, times)
     for actions in _some(acts, width * (2 * kinds + 1)):
         block = len(actions) * width
-        keys = _keys(strata, acts, actions, before, times)
+        keys = _keys(strata, acts, actions, told, times)
         table = np.bincount(keys, minlength=(2 * kinds + 1) * block)
         table = table.reshape(2 * kinds + 1, len(actions), width)[:, :, :-1]
         whole = np.stack(
@@ -160,7 +160,7 @@ def counted(
 
 
 def _keys(
-    strata: Strata, acts: Acts, actions: range, before: Sequence[range], times: int | None
+    strata: Strata, acts: Acts, actions: range, told: _Told | None, times: int | None
 ) -> Ints:
     """Give a number to what happened on the first day of an action and on each active day after it.
 
@@ -186,10 +186,10 @@ def _keys(
     for day in range(1, len(strata.cell)):
         some, mine = slice(0, int(begun[day])), keys[ends[day - 1] : ends[day]]
         np.add(offset[some], strata.cell[day].take(user[some]), out=mine)
-        if len(before) == 1 and times is None:
-            mine += block
+        if told is not None:
+            mine += told(day, days[some]) * block
         elif done is None or times is None:
-            mine += _which(day, before, len(strata.cell), block, days[some])
+            mine += block
         else:
             open_, reached = done[day, some] < times, done[day + 1, some] >= times
             mine += np.where(open_, done[day, some] * 2 + reached + 1, 1) * block
@@ -200,21 +200,27 @@ def _keys(
     return keys
 
 
-def _which(day: int, before: Sequence[range], first_days: int, block: int, days: Ints) -> Ints:
-    """Say where in the table a day belongs, by the days on which its user did the action."""
-    kind = np.zeros(1 + max(first_days, *(times.stop for times in before)), np.int64)
-    for place, times in enumerate(before):
-        kind[times.start : times.stop] = place
+def _told(strata: Strata, acts: Acts, before: Sequence[range], times: int | None) -> _Told | None:
+    """Say in which row of the table a day belongs, by the days on which its user did the action.
 
-    def placed(bits: Ints) -> Ints:
+    None where all days belong in one, or where times are counted.
+    """
+    if acts.done is not None if times is not None else len(before) == 1:
+        return None
+    first_days = len(strata.cell)
+    kind = np.zeros(1 + max(first_days, *(each.stop for each in before)), np.int64)
+    for place, each in enumerate(before):
+        kind[each.start : each.stop] = place
+
+    def placed(day: int, bits: Ints) -> Ints:
         done = np.bitwise_count(bits & ((1 << day) - 1))
-        told: Ints = (kind[done] * 2 + (bits >> day & 1) + 1) * block
-        return told
+        found: Ints = kind[done] * 2 + (bits >> day & 1) + 1
+        return found
 
     if first_days > SHORT:
-        return placed(days)
-    found: Ints = placed(np.arange(1 << first_days)).take(days)
-    return found
+        return placed
+    every = [placed(day, np.arange(1 << first_days)) for day in range(first_days)]
+    return lambda day, bits: every[day].take(bits)
 
 
 def _some(acts: Acts, cells: int) -> Iterator[range]:

@@ -180,12 +180,15 @@ def drawn(
         return
     pool = np.zeros(known.users, np.bool_)
     pool[np.argpartition(known.lot, POOL)[:POOL]] = True
-    action = np.repeat(np.arange(acts.actions), np.diff(acts.starts))
-    inside = np.bincount(action[pool[acts.user]], minlength=acts.actions)
-    rare = inside < FEW_DRAWN
+    rows = [acts.of(action) for action in range(acts.actions)]
+    inside = [np.count_nonzero(pool[acts.user[mine]]) for mine in rows]
+    rare = np.array(inside, np.int64) < FEW_DRAWN
     yield np.flatnonzero(~rare), pool, None
+    if not rare.any():
+        return
     users = pool.copy()
-    users[acts.user[rare[action]]] = True
+    for action in np.flatnonzero(rare):
+        users[acts.user[rows[action]]] = True
     yield np.flatnonzero(rare), users, pool[users]
 
 

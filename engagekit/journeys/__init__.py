@@ -7,7 +7,7 @@ from engagekit.journeys.assigned import ASSIGNED
 from engagekit.journeys.clock import MILLION, at_instant, days_until, product_clock, up_to
 from engagekit.journeys.coverage import FIRST_EVENT, NOT_DEFINED, Basis, basis
 from engagekit.journeys.cutting import known_then
-from engagekit.journeys.day_arrays import DAY_ARRAYS, day_arrays, places
+from engagekit.journeys.day_arrays import DAY_ARRAYS, DayArrays, day_arrays, keep_days, places
 from engagekit.journeys.days import on_advanced_days, on_days, silence_days
 from engagekit.journeys.facts import (
     ANSWER_DAYS,
@@ -70,6 +70,7 @@ __all__ = [
     "USERS",
     "Basis",
     "Counts",
+    "DayArrays",
     "Journeys",
     "about",
     "advanced_roles",
@@ -86,6 +87,7 @@ __all__ = [
     "gathered",
     "group_names",
     "interval_of",
+    "keep_days",
     "known_then",
     "landed",
     "late_counted",

@@ -109,7 +109,7 @@ def _days(journeys: Journeys, chosen: Flags, moment: int) -> DayArrays:
     days = whole.among(np.flatnonzero(chosen[whole.user] & (whole.first < moment)))
     number = (np.cumsum(chosen) - 1).astype(np.int32)
     cut = days.last >= moment
-    times, last = days.times.copy(), days.last.copy()
+    times, last = days.times.astype(np.int64), days.last.copy()
     times[cut] = times_done_before(days.among(cut), moment)
     first, span = days.first[cut], days.last[cut] - days.first[cut]
     last[cut] = first + span * (times[cut] - 1) // np.maximum(days.times[cut] - 1, 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engagekit.journeys.kept import once
+from engagekit.journeys.kept import kept_of, once
 from engagekit.journeys.schema import EARLY_EVENTS
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class DayArrays:
         return self.columns["last"]
 
     @property
-    def times(self) -> Ints:
+    def times(self) -> NDArray[np.uint32]:
         """How often."""
         return self.columns["times"]
 
@@ -114,6 +114,11 @@ def day_arrays(journeys: Journeys) -> DayArrays:
     return once(journeys, DAY_ARRAYS, _day_arrays)
 
 
+def keep_days(journeys: Journeys, days: DayArrays) -> None:
+    """Keep the days with journeys just made of them: making them again of the table takes longer than an answer."""
+    kept_of(journeys)[DAY_ARRAYS] = days
+
+
 def _day_arrays(journeys: Journeys) -> DayArrays:
     import numpy as np
 
@@ -123,19 +128,31 @@ def _day_arrays(journeys: Journeys) -> DayArrays:
         .collect()
     )
     user, known = places(days["user_id"], everybody(journeys))
-    roles = sorted(days["role"].drop_nulls().unique())
+    roles, role = _coded(days["role"])
     columns: dict[str, Any] = {
-        "user": user.astype(np.int32),
-        "role": days["role"].cast(pl.Enum(roles)).to_physical().to_numpy().astype(np.int16),
+        "user": user,
+        "role": role,
         "day": days["day"].to_physical().to_numpy(),
         "first": instants(days["first_at"]),
         "last": instants(days["last_at"]),
-        "times": days["times"].cast(pl.Int64).to_numpy(),
+        "times": days["times"].to_numpy(),
     }
-    made = DayArrays(columns, tuple(roles))
+    made = DayArrays(columns, roles)
     if not known.all():
         made = made.among(known)
     return made if _in_order(made) else made.among(np.lexsort((made.day, made.role, made.user)))
+
+
+def _coded(texts: pl.Series) -> tuple[tuple[str, ...], NDArray[np.int16]]:
+    """List the texts there are, sorted, and the place of each row's among them; each text is looked up once."""
+    import numpy as np
+
+    found = texts.cast(pl.Categorical(pl.Categories.random()))
+    kind: Any = found.dtype
+    known: pl.Series = kind.categories.to_series()
+    place = np.empty(known.len(), np.int16)
+    place[known.arg_sort().to_numpy()] = np.arange(known.len())
+    return tuple(known.sort()), place[found.to_physical().to_numpy()]
 
 
 def _in_order(days: DayArrays) -> bool:
@@ -181,11 +198,11 @@ def _ranked(ids: pl.Series, known: pl.Series) -> tuple[NDArray[Any], Flags]:
 
     if known.len() and known.dtype.is_integer() and known.is_sorted():
         place = np.minimum(np.searchsorted(known.to_numpy(), ids.to_numpy()), known.len() - 1)
-        return place, known.to_numpy()[place] == ids.to_numpy()
+        return place.astype(np.int32), known.to_numpy()[place] == ids.to_numpy()
     ranked = known.alias("user_id").to_frame().with_row_index("place")
     runs = ids.alias("user_id").to_frame()
     found = runs.join(ranked, on="user_id", how="left", maintain_order="left")["place"]
-    return found.fill_null(0).to_numpy().astype(np.int64), found.is_not_null().to_numpy()
+    return found.fill_null(0).to_numpy().astype(np.int32), found.is_not_null().to_numpy()
 
 
 def instants(column: pl.Series) -> Ints:

@@ -16,6 +16,7 @@ from engagekit.journeys import (
     TABLES,
     Journeys,
     about,
+    keep_days,
     late_counted,
     left_out_of,
     resolved,
@@ -248,7 +249,10 @@ def _rolled(
     forms, late = [piece.forms for piece in pieces], sum(piece.late for piece in pieces)
     unannounced = [piece.unannounced for piece in pieces]
     told = findings.of_rollup(opened, journeys, forms, late, unannounced)
-    return replace(journeys, remarks=journeys.remarks + told)
+    journeys = replace(journeys, remarks=journeys.remarks + told)
+    if len(pieces) == 1 and pieces[0].days is not None:
+        keep_days(journeys, pieces[0].days)
+    return journeys
 
 
 def _pieces(opened: Opened, keep: Callable[..., storage.Stored] | None) -> Iterator[Piece]:

@@ -189,7 +189,8 @@ def _seen(block: _Block, frame: _Frame, units: Units, meanings: Meanings, found:
     day, unit = block.day, block.unit
     if ((day[1:] < day[:-1]) & ~block.first[1:]).any():
         unit, day = _sorted((unit, 32), (day - day.min(), 31))
-    found.active_days[block.places] = np.bincount(unit[_changes(unit, day)])
+    new = _changes(unit, day)
+    found.active_days[block.places] = np.add.reduceat(new, starts, dtype=np.int64)
     if meanings.signup is None:  # the first event, unless the users table knows better
         opening = block.at + frame.low == units.signed_up[block.places][block.unit]
         aside = opening & ~units.given[block.places][block.unit]

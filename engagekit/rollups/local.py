@@ -335,12 +335,16 @@ def part_of(
 def _reduced(task: _Task) -> Part:
     swept = _swept(task)
     owners = swept.who.owners
-    tables = unpacked(swept.who.base, swept.found, task.definition, swept.meanings)
+    base = swept.who.base
+    tables, days = unpacked(base, swept.found, task.definition, swept.meanings)
     tables["users"] = _with_columns(task, tables["users"], owners)
     late = tables["users"]["activated_at"].gather(swept.late).null_count()
     ids = [owners.select("user_id").unique(), swept.strangers]
     forms = forms_of(pl.concat(ids, how="vertical_relaxed"))
-    return Part(tables, swept.left_out, late, forms, swept.unannounced)
+    alike = tables["users"]["user_id"].equals(base["user_id"])  # whom the arrays are numbered by
+    return Part(
+        tables, swept.left_out, late, forms, swept.unannounced, days if alike else None
+    )  # fmt: skip
 
 
 def _swept(task: _Task) -> _Swept:

@@ -65,6 +65,7 @@ def owned(
     count, bits = len(since), len(coded.at).bit_length()
     since = np.append(since, NO_TIME)  # behind the others: nobody
     places, checks, layers = _units(owners, coded.keys, count, len(coded.ids))
+    begins = [since[layer] for layer in layers]
     order = np.empty(len(layers) * len(coded.ids), np.int64)
     filled = too_soon = 0
     late, strangers = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
@@ -75,18 +76,19 @@ def owned(
         body = None if within is None else within[start:stop]
         unknown = place < 0 if body is None else (place < 0) & body
         strangers.append(np.unique(coded.ids[start:stop][unknown]))
-        at, rows = coded.at[start:stop], np.arange(start, stop)
-        for layer in layers:
-            unit = layer[place]
-            counts = at >= since[unit]
-            before = ~counts & (unit < count)
-            if body is not None:
-                counts, before = counts & body, before & body
-            mine = unit[counts].astype(np.int64) << bits | rows[counts]
-            order[filled : filled + len(mine)] = mine
+        at, kinds = coded.at[start:stop], coded.kinds[start:stop]
+        for layer, begun in zip(layers, begins, strict=True):
+            counts = at >= begun[place]
+            before = ~counts if body is None else ~counts & body
+            mine = np.flatnonzero(counts if body is None else counts & body)
+            order[filled : filled + len(mine)] = layer[place[mine]].astype(np.int64) << bits | (
+                mine + start
+            )
             filled += len(mine)
-            too_soon += int(np.count_nonzero(before))
-            late.append(np.unique(unit[before][telling[coded.kinds[start:stop][before]]]))
+            soon = np.flatnonzero(before)
+            soon = soon[layer[place[soon]] < count]
+            too_soon += len(soon)
+            late.append(np.unique(layer[place[soon]][telling[kinds[soon]]]))
     found = order[:filled]
     found.sort()
     return Owned(found, bits, too_soon, _distinct(late), _distinct(strangers))

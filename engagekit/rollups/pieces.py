@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from engagekit.journeys import Counts, storage
+    from engagekit.journeys import Counts, DayArrays, storage
     from engagekit.rollups.population import Extent, Part
 
 
@@ -27,6 +27,7 @@ class Piece:
     late: int
     forms: pl.DataFrame
     unannounced: tuple[int, int] = (0, 0)
+    days: DayArrays | None = None
 
 
 def piece_of(
@@ -37,4 +38,6 @@ def piece_of(
     whole: dict[str, Any] = set_apart(typed, extent.start, extent.zone)
     tables = whole if keep is None else keep(whole, number=number)
     counts = counts_of(whole)
-    return Piece(tables, counts, part.left_out, part.late, part.forms, part.unannounced)
+    # Where some are set apart, the users are numbered otherwise.
+    days = part.days if keep is None and not counts.late else None
+    return Piece(tables, counts, part.left_out, part.late, part.forms, part.unannounced, days)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from engagekit._base import Remark
     from engagekit.definition import Definition
     from engagekit.ingest import Edges, Outskirts
+    from engagekit.journeys import DayArrays
     from engagekit.log import Frame
     from engagekit.rollups.spark_parts import Spread
 
@@ -81,6 +82,7 @@ class Part:
     late: int
     forms: pl.DataFrame
     unannounced: tuple[int, int] = (0, 0)
+    days: DayArrays | None = None  # the days table once more, where it was made here
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def _roles(
         _delay(users, "activated_at"), _firsts(users, "activated_at", journeys, axis)
     )
     firsts.append(("activation", definition.activation, activated))
-    by_step = {side: _by_step(journeys, side, axis) for side in ("reached_at", "completed_at")}
+    by_step = _by_step(journeys, axis)
     for number, step in enumerate(definition.steps):
         for side, matcher in (("reached_at", step.reached), ("completed_at", step.completed)):
             if matcher is not None and number in by_step[side]:
@@ -137,19 +137,33 @@ def _roles(
     return [role for role in roles if any(role.times)]
 
 
-def _by_step(journeys: Journeys, side: str, axis: Sequence[date]) -> dict[int, _First]:
-    """Say of each step that anybody came to when users did, all steps at once."""
-    if not journeys.definition.steps:
-        return {}
+def _by_step(journeys: Journeys, axis: Sequence[date]) -> dict[str, dict[int, _First]]:
+    """Say for both sides of each step that anybody came to when users did, all steps at once."""
+    sides, steps = ("reached_at", "completed_at"), len(journeys.definition.steps)
+    if not steps:
+        return {side: {} for side in sides}
     users = journeys.users.lazy().select("user_id", "signed_up_at")
-    steps = journeys.steps.lazy().select("user_id", "step", side).join(users, on="user_id")
+    rows = journeys.steps.lazy().join(users, on="user_id").collect().lazy()
+    asked = [
+        rows.group_by("step").agg(_usual_delay(side) for side in sides),
+        *[_by_day(rows, side, journeys, axis) for side in sides],
+    ]
+    delays, *counts = pl.collect_all(asked)
+    found: dict[str, dict[int, _First]] = {}
+    for side, counted in zip(sides, counts, strict=True):
+        table = np.zeros((steps, len(axis)))
+        table[counted["step"].to_numpy(), counted["place"].to_numpy()] = counted["n"].to_numpy()
+        known = delays.select("step", side).rows()
+        found[side] = {step: _First(int(delay or 0), table[step].tolist()) for step, delay in known}
+    return found
+
+
+def _by_day(
+    rows: pl.LazyFrame, side: str, journeys: Journeys, axis: Sequence[date]
+) -> pl.LazyFrame:
     place = (local_day(pl.col(side), journeys.timezone) - axis[0]).dt.total_days().alias("place")
-    known = steps.drop_nulls(side).group_by("step", place).agg(n=pl.len())
-    counted = known.filter(pl.col("place").is_between(0, len(axis) - 1))
-    delays, counts = pl.collect_all([steps.group_by("step").agg(_usual_delay(side)), counted])
-    table = np.zeros((len(journeys.definition.steps), len(axis)))
-    table[counts["step"].to_numpy(), counts["place"].to_numpy()] = counts["n"].to_numpy()
-    return {step: _First(int(delay or 0), table[step].tolist()) for step, delay in delays.rows()}
+    counted = rows.drop_nulls(side).group_by("step", place).agg(n=pl.len())
+    return counted.filter(pl.col("place").is_between(0, len(axis) - 1))
 
 
 def _firsts(
@@ -175,7 +189,7 @@ def _delay(frame: pl.LazyFrame, column: str) -> int:
 
 def _usual_delay(column: str) -> pl.Expr:
     away = (pl.col(column) - pl.col("signed_up_at")).dt.total_days()
-    return away.quantile(DELAY, "higher").alias("delay")
+    return away.quantile(DELAY, "higher").alias(column)
 
 
 def _delay_of(journeys: Journeys, role: str) -> int:

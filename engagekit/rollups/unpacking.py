@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from engagekit.instants import AT
-from engagekit.journeys import STEPS
+from engagekit.journeys import STEPS, DayArrays
 from engagekit.rollups.block_reduction import NEVER
 
 if TYPE_CHECKING:
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 
 def unpacked(
     base: pl.DataFrame, found: Found, definition: Definition, meanings: Meanings
-) -> dict[str, pl.DataFrame]:
-    """Name what a reduction found: the four tables, sorted."""
-    ids = base["user_id"]
-    return {
+) -> tuple[dict[str, pl.DataFrame], DayArrays]:
+    """Name what a reduction found: the four tables, sorted, and the days once more, as arrays."""
+    ids, days = base["user_id"], found.days.taken()
+    tables = {
         "users": _users_table(base, found),
         "steps": _steps_table(base, found, definition, meanings),
         "early": _early_table(ids, found, meanings),
-        "days": _days_table(ids, found, meanings),
+        "days": _days_table(ids, days, meanings),
     }
+    return tables, _day_arrays(days, meanings)
 
 
 def _users_table(base: pl.DataFrame, found: Found) -> pl.DataFrame:
@@ -119,12 +120,22 @@ def _early_table(ids: pl.Series, found: Found, meanings: Meanings) -> pl.DataFra
     })  # fmt: skip
 
 
-def _days_table(ids: pl.Series, found: Found, meanings: Meanings) -> pl.DataFrame:
-    u, role, day, first_at, last_at, times = found.days.taken()
+def _days_table(ids: pl.Series, days: Sequence[Numbers], meanings: Meanings) -> pl.DataFrame:
+    u, role, day, first_at, last_at, times = days
     return pl.DataFrame({
         "user_id": ids.gather(u), "day": pl.Series(day).cast(pl.Date), "role": _named(meanings.roles.names, role),
         "first_at": pl.Series(first_at).cast(AT), "last_at": pl.Series(last_at).cast(AT), "times": times,
     })  # fmt: skip
+
+
+def _day_arrays(days: Sequence[Numbers], meanings: Meanings) -> DayArrays:
+    """Take the days as `day_arrays` would from their table; of the roles those that occur."""
+    user, role, day, first, last, times = days
+    there = np.bincount(role, minlength=len(meanings.roles.names)) > 0
+    place = (np.cumsum(there) - 1).astype(np.int16)
+    roles = tuple(name for name, occurs in zip(meanings.roles.names, there, strict=True) if occurs)
+    columns = {"user": user, "role": place[role], "day": day, "first": first, "last": last}
+    return DayArrays(columns | {"times": times}, roles)
 
 
 def _named(names: list[str], places: Numbers) -> pl.Series:

@@ -300,6 +300,11 @@ def test_of_very_many_users_a_fixed_lot_stands_for_all(monkeypatch):
     assert inside.sum() == 2000
     rarely = {int(u) for a in rare for u in acts.user[acts.starts[a] : acts.starts[a + 1]]}
     assert rarely <= set(np.flatnonzero(more).tolist())
+    with monkeypatch.context() as patch:  # where nothing is rare, nobody is weighed twice
+        patch.setattr("engagekit.first_weeks.verdicts.FEW_DRAWN", 0)
+        ((every, drawn_users, _),) = drawn(known, acts)
+    assert every.tolist() == list(range(acts.actions))
+    assert drawn_users.tolist() == users.tolist()
     drawn_ = ek.compare_first_weeks(made)
     plain = ["action", "n_retained", "did_retained", "did_churned", "phi_holdout", "reach"]
     once = [k == 1 for k in whole.sort("action")["at_least"]]

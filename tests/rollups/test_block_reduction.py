@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -15,6 +16,8 @@ from oracle_rollup import as_frame, people_frame, some_definition, some_people, 
 import engagekit as ek
 from engagekit import rollups
 from engagekit.instants import local_day
+from engagekit.journeys.day_arrays import DAY_ARRAYS, day_arrays
+from engagekit.journeys.kept import made as made_already
 from engagekit.journeys.schema import TABLES
 from engagekit.rollups import block_reduction, coded_log, id_lookup, remote
 from engagekit.rollups.engines import Engine
@@ -33,6 +36,16 @@ def assert_same(one, other):
     assert {(r.kind, r.about, r.users) for r in one.remarks} == {
         (r.kind, r.about, r.users) for r in other.remarks
     }
+
+
+def assert_days_are_kept(journeys):
+    """The days that a rollup leaves as arrays are those of its table; where some are late, it leaves none."""
+    assert made_already(journeys, DAY_ARRAYS) == (not journeys.late.height)
+    kept, anew = day_arrays(journeys), day_arrays(replace(journeys))
+    assert kept.roles == anew.roles
+    for name, column in anew.columns.items():
+        assert kept.columns[name].dtype == column.dtype
+        assert np.array_equal(kept.columns[name], column), name
 
 
 def shaped(log, at, zone, properties):
@@ -87,7 +100,9 @@ def test_equals_the_portable_reduction_however_the_log_is_sorted(rng, **about):
     told = portably(log, definition, **options)
     seed = rng.randrange(100)
     for rows in (log, log.sort("at"), log.sort("user_id", "at"), log.sample(fraction=1, shuffle=True, seed=seed)):  # fmt: skip
-        assert_same(ek.rollup(rows, definition, **options, missing="allow"), told)
+        journeys = ek.rollup(rows, definition, **options, missing="allow")
+        assert_same(journeys, told)
+        assert_days_are_kept(journeys)
 
 
 @pytest.mark.thorough

@@ -10,7 +10,7 @@ import polars as pl
 from engagekit._base import LINK_NAMES, in_html, many
 from engagekit.definition import LINKS
 from engagekit.errors import EngagekitError, ParameterError
-from engagekit.journeys import MIN_GROUP, usual_period
+from engagekit.journeys import MIN_GROUP, usual_period, windows_of
 from engagekit.priority import loop_facts, priority_of, what_if
 from engagekit.views import chart_html, chart_identity, cockpit_charts
 from engagekit.widgets.behind import Behind, behind
@@ -29,7 +29,7 @@ EVERYBODY, OPENED, NOBODY = "everybody", "the group made below", "nobody"
 KEY, TARGETS = "cockpit", "targets"
 MOST_COHORTS = 14  # as many as leave the page one that can be looked at
 MOST_VALUES = 12  # of a property that groups are made of
-CONTROL = "440px"  # so that as many stand beside each other as there is room for
+CONTROL = "390px"  # two beside each other on a page of 1280 pixels, more where there is room
 SAID = "font-size:17px;line-height:1.5;margin:0"
 
 
@@ -184,7 +184,9 @@ class Cockpit:
         aims = f"Targets: {', '.join(held)}." if held else "No targets are set."
         users = many(self._users(self.journeys), "user")
         whom = named if only == EVERYBODY else f"{named}, among {only}"
-        return f"The page is about {users}: {whom}. {aims}"
+        windows = windows_of(self.journeys.definition)
+        recent = f"Problems are counted among the sign-ups of the last {windows['depth'] + self.journeys.definition.recent_days} days."
+        return f"The page is about {users}: {whom}. {recent} {aims}"
 
     def _lay(self, first: list[tuple[Behind | None, dict[str, Any]]]) -> None:
         parts = [(part, self._pictured[name]) for name, part in self._parts.items()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -19,13 +19,14 @@ RULES = frozenset({"activation_days", "habit_days", "depth_days", "depth_uses"})
 OF_TABLES = (DAY_ARRAYS, "users in order")
 
 
-def under_other_rules(journeys: Journeys, **rules: int) -> Journeys:
+def under_other_rules(journeys: Journeys, **rules: Any) -> Journeys:
     """Hold journeys against other rules; what follows from the tables alone is kept, of the facts all but the depth rule's.
 
     `rules` are fields of the definition, among `RULES`. Journeys on disk make their facts anew, part by part.
     """
     changed = replace(journeys, definition=replace(journeys.definition, **rules))
-    if rules.keys() - RULES or getattr(journeys, "pieces", ()):
+    on_disk = getattr(journeys, "pieces", ())
+    if on_disk or not rules.keys() <= RULES:
         return changed
     facts, days = facts_of(journeys), day_arrays(journeys)
     activated = instants(facts["activated_at"])

@@ -36,6 +36,7 @@ LOOKS: dict[str, Any] = {
         "titleFontWeight": "normal",
         "titleColor": MUTED,
         "titlePadding": 10,
+        "labelSeparation": 6,
         "gridColor": RULE,
         "domainColor": MUTED,
         "tickColor": MUTED,

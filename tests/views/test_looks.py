@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 
@@ -294,3 +295,21 @@ def test_a_chart_takes_the_color_of_the_page_and_white_elsewhere():
     page = offline.chart_html(drawn("loop")[0])
     assert "background:var(--jp-layout-color0,#fff)" in page
     assert json.dumps(looks.DARK) in offline.drawing_script()
+
+
+# Before and after ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("goal", "since"), [(0.41, 0.42), (0.6, 0.8), (0.8, 0.8), (None, 0.4)])
+def test_lines_of_a_play_are_named_apart_however_short_and_near_they_are(goal, since):
+    # One week after the play began, its line is a few pixels long; names over each other are read by nobody.
+    found = frames.tracked(goal=goal, since=(int(200 * since), 200, since, since - 0.1, since + 0.1))  # fmt: skip
+    spec = charts.track(found).to_dict()
+    named = sorted(rows_of(spec, "place"), key=lambda row: row["place"])
+    assert len(named) == (2 if goal is None else 3)
+    assert len({row["tone"] for row in named}) == len(named)
+    highest = max([row["rate"] for row in rows_of(spec, "rate")] + [row["high"] for row in rows_of(spec, "high")])  # fmt: skip
+    for lower, upper in itertools.pairwise(named):
+        assert (upper["place"] - lower["place"]) * 300 / highest > looks.TEXT
+    for row in named:
+        assert abs(row["place"] - row["rate"]) < 0.2

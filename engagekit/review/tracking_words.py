@@ -99,4 +99,4 @@ def _against(
 
 
 def _points(value: float) -> str:
-    return f"{100 * value:+.0f}"
+    return f"{round(100 * value):+d}"  # never "-0"

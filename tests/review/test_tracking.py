@@ -216,6 +216,10 @@ def test_where_momentum_breaks_since_is_told_without_counts(verdict: str, said: 
     assert tracking_words._now(since) == f"For those who signed up since, momentum {said}."  # type: ignore[arg-type]
 
 
+def test_a_difference_of_nothing_has_no_minus() -> None:
+    assert [tracking_words._points(value) for value in (-0.001, 0.0, -0.006, 0.146)] == ["+0", "+0", "-1", "+15"]  # fmt: skip
+
+
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ek.EngagekitError, match="goal is 45"):
         tracked([{"ads": (5, 10)}] * 8, 4, goal=45)

@@ -29,7 +29,7 @@ EVERYBODY, OPENED, NOBODY = "everybody", "the group made below", "nobody"
 KEY, TARGETS = "cockpit", "targets"
 MOST_COHORTS = 14  # as many as leave the page one that can be looked at
 MOST_VALUES = 12  # of a property that groups are made of
-CONTROL = "390px"  # two beside each other on a page of 1280 pixels, more where there is room
+CONTROL, LABELLED = "390px", "190px"  # two beside each other on a page of 1280 pixels, more where there is room
 SAID = "font-size:17px;line-height:1.5;margin:0"
 
 
@@ -67,7 +67,7 @@ class Cockpit:
         link, rate = _first_guess(self._facts(EVERYBODY), self.targets)
         self.what_if = {
             "link": choice("What if", [(LINK_NAMES[each], each) for each in LINKS], link),
-            "rate": slider("rose to, in % (0: not asked)", rate, 0, 100),
+            "rate": slider("rose to, % (0: not asked)", rate, 0, 100),
         }
         self._fill(session.get(KEY, {}))
         self._held = False
@@ -246,6 +246,7 @@ class Cockpit:
         layout = w.Layout(flex_flow="row wrap", grid_gap="0 24px")
         for control in (c for row in rows for c in row):
             control.layout.width = CONTROL
+            control.style.description_width = LABELLED
         made = w.VBox([*[w.HBox(row, layout=layout) for row in rows], self.said, self.opener.desk])
         made.add_class(CONTROLS)
         return made
@@ -314,7 +315,7 @@ def _percents(session: Session, journeys: Journeys) -> dict[str, int]:
 def _targets(session: Session, journeys: Journeys) -> dict[str, Any]:
     held = _percents(session, journeys)
     return {
-        link: slider(f"Target of {LINK_NAMES[link]}, in % (0: none)", held[link], 0, 95)
+        link: slider(f"Target of {LINK_NAMES[link]}, % (0: none)", held[link], 0, 95)
         for link in LINKS
     }
 

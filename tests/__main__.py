@@ -15,13 +15,16 @@ ROOT = Path(__file__).parent.parent
 PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
 PYTHON = [sys.executable]
 TWO_AT_A_TIME = ["-n", "2", "--dist", "loadfile"]
+COVERED = ["--cov=engagekit", "--cov-report="]
+PLAIN = "not slow and not browser and not spark"
 
 STAGES: dict[str, list[list[str]]] = {
     "format": [[*PYTHON, "-m", "ruff", "format", "--check"]],
     "lint": [[*PYTHON, "-m", "ruff", "check"]],
     "types": [[*PYTHON, "-m", "mypy"]],
-    "fast": [
-        [*PYTHON, *PYTEST, *TWO_AT_A_TIME, "--cov=engagekit", "--cov-report="],
+    "fast": [[*PYTHON, *PYTEST, *TWO_AT_A_TIME, *COVERED]],
+    "thorough": [
+        [*PYTHON, *PYTEST, *TWO_AT_A_TIME, *COVERED, "--cov-append", "-m", f"thorough and {PLAIN}"],
         [*PYTHON, "-m", "tests.branches"],
     ],
     "slow": [[*PYTHON, *PYTEST, *TWO_AT_A_TIME, "-m", "slow and not browser and not spark"]],

@@ -1,4 +1,4 @@
-"""Run the fast tests with the oldest versions that pyproject.toml allows, in an environment of their own: python -m tests.oldest"""
+"""Run the fast and thorough tests with the oldest versions that pyproject.toml allows, in an environment of their own: python -m tests.oldest"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 UV = [sys.executable, "-m", "uv"]
 # Properties of long sequences do not depend on versions; what does is touched by a few examples of each.
-PYTEST = ["-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-p", "no:cacheprovider", "--hypothesis-profile", "few"]  # fmt: skip
+PYTEST = ["-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-p", "no:cacheprovider", "--hypothesis-profile", "few", "-m", "not slow and not browser and not spark"]  # fmt: skip
 
 
 def run_in(interpreter: str, how: list[str], then: list[str]) -> int:

@@ -53,6 +53,8 @@ class Reading:
         How many lines stand above the header (or, with --columns, above the first row).
     dedupe
         Keep one of events that are the same in every column.
+    dedupe_by
+        Keep one of events with the same value in this column: the id of a message that may have been sent twice.
     cache
         Folder for text files once read; default: a folder of your account.
     missing
@@ -71,6 +73,7 @@ class Reading:
     columns: str | None = None
     skip: int | None = None
     dedupe: Annotated[bool, Parameter(negative="")] = False
+    dedupe_by: str | None = None
     cache: Path | None = None
     missing: Literal["refuse", "allow"] = "refuse"
 
@@ -89,7 +92,7 @@ class Reading:
             if self.columns is None
             else [c.strip() for c in self.columns.split(",")],
             "skip": self.skip,
-            "dedupe": self.dedupe or None,
+            "dedupe": self.dedupe_by or self.dedupe or None,
         }
         return {name: value for name, value in given.items() if value is not None}
 

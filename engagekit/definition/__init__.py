@@ -73,9 +73,10 @@ ONE_MATCHER = (
 WHOLE_DAYS = (
     "activation_days", "habit_days", "depth_days", "advocacy_days", "depth_within_days", "burn_in_days", "recent_days",
 )  # fmt: skip
-# Days: the habit window is the first above the usage interval. Who comes every seventh day comes back after 7 x 24 hours, a
-# little sooner or later; a window of 7 days would leave out half of them.
+# The habit window in days: the first of these that leaves room above the usage interval, as half of all pauses are longer than
+# that. Who comes on any one day of each week pauses for 3 to 11 days, and from one month's end to the next it is 28 to 33.
 HABIT_LADDER = (7, 14, 31, 61, 91)
+HABIT_ROOM = 1.2  # times the usage interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -380,7 +381,7 @@ class Definition:
     def resolved(self, usage_interval_days: float) -> Definition:
         """Fill the windows that are None from the product's usage interval (days)."""
         interval = self.usage_interval_days or usage_interval_days
-        fits = [d for d in HABIT_LADDER if d > interval] or HABIT_LADDER[-1:]
+        fits = [d for d in HABIT_LADDER if d > HABIT_ROOM * interval] or HABIT_LADDER[-1:]
         habit = self.habit_days or fits[0]
         burn_in = 90 if self.burn_in_days is None and self.signup is None else self.burn_in_days
         return dataclasses.replace(

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 # Without a target for it, advocacy only validates; these three decide where most users are lost.
 LOSABLE = LINKS[:3]
-FLAGS = [f"{link}_{c}" for link in LINKS for c in ("of", "n", "reached_of", "reached_n")]
+FLAGS = [
+    *(f"{link}_{c}" for link in LINKS for c in ("of", "n", "reached_of", "reached_n")),
+    "habit_late",
+]
 
 
 def defined_links(definition: Definition) -> tuple[str, ...]:
@@ -69,7 +72,7 @@ def link_flags(journeys: Journeys, *, keep: Sequence[str] = ()) -> pl.LazyFrame:
         One row per user: `user_id`, `signed_up_at`, the properties kept, and for each link ``<link>_of`` (judged),
         ``<link>_n`` (passed), ``<link>_reached_of`` (the whole span from sign-up to this link is over) and
         ``<link>_reached_n`` (of those, passed every link up to this one). A link that the definition cannot
-        judge is false throughout.
+        judge is false throughout. ``habit_late``: judged on habit, not passed, and came back after its window.
 
     Notes
     -----
@@ -101,7 +104,9 @@ def link_flags(journeys: Journeys, *, keep: Sequence[str] = ()) -> pl.LazyFrame:
             (known & passed).alias(f"{link}_reached_n"),
         ]
     kept = [pl.col(f"by:{name}").alias(name) for name in keep]
-    return users_with(journeys, keep).select("user_id", "signed_up_at", *kept, *flags)
+    late = pl.col("habit_of") & ~pl.col("habit_n") & pl.col("returned_at").is_not_null()
+    found = users_with(journeys, keep).with_columns(*flags).with_columns(habit_late=late)
+    return found.select("user_id", "signed_up_at", *kept, *FLAGS)
 
 
 def meets_depth_rule(uses: pl.LazyFrame, definition: Definition) -> pl.LazyFrame:

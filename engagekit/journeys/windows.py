@@ -61,7 +61,7 @@ def suggest_windows(journeys: Journeys) -> pl.DataFrame:
     Notes
     -----
     Suggested are: the 80th percentile, over users with two core days or more, of their own interval (see
-    `usage_interval`); habit = the smallest of 7, 14, 31, 61, 91 above it, else 91; depth = 5 x habit, at least 35
+    `usage_interval`); habit = the smallest of 7, 14, 31, 61, 91 above 1.2 x that, else 91; depth = 5 x habit, at least 35
     and at most max(140, 2 x habit); both depth uses within max(30, 2 x habit); outcome from max(28, 2 x habit) to
     max(42, 3 x habit). All are calendar days. A low ``rate`` means that most users are too new for that window: wait,
     or shorten it. Where the log is shorter than four intervals, or the habit window no longer than the rhythm, the
@@ -83,11 +83,11 @@ def suggest_windows(journeys: Journeys) -> pl.DataFrame:
     >>> log = pl.DataFrame({
     ...     "user_id": [1, 1, 1, 2],
     ...     "event": ["signup", "publish", "publish", "signup"],
-    ...     "at": [datetime(2026, 1, d) for d in (1, 2, 14, 3)],
+    ...     "at": [datetime(2026, 1, d) for d in (1, 2, 13, 3)],
     ... })
     >>> made = ek.rollup(log, ek.Definition(signup="signup", activation="publish", core="publish"))
     >>> suggest_windows(made).rows()[:3]
-    [('usage_interval_days', 12.0, 12.0, 1, 1, 1.0), ('activation_days', 14.0, None, 0, 2, 0.0),
+    [('usage_interval_days', 11.0, 11.0, 1, 1, 1.0), ('activation_days', 14.0, None, 0, 2, 0.0),
      ('habit_days', 14.0, 14.0, 0, 1, 0.0)]
     """
     check_journeys(journeys)

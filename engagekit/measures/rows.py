@@ -154,7 +154,9 @@ def _around_mean(
 
 
 def around(n: int, of: int, variance: float) -> tuple[float, float]:
-    """Give the normal interval of a mean, not below 0."""
+    """Give the normal interval of a mean, not below 0; not-a-number where all have the same, which tells no spread."""
+    if variance <= 0:
+        return math.nan, math.nan
     half = z_of(0.95) * math.sqrt(variance / of)
     return max(0.0, n / of - half), n / of + half
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engagekit.instants import AT
-from engagekit.intervals import z_of
+from engagekit.intervals import newcombe, wilson, z_of
 from engagekit.journeys import at_instant, gathered, on_days, windows_of
 
 if TYPE_CHECKING:
@@ -273,13 +273,8 @@ def compare_returns(found: Silences) -> Comparison:
         "user_id", part=(pl.col("came_back") - pl.col("expected") - difference) / count
     )
     mix = kept.select("user_id", part=(pl.col("expected") - without) / count)
-    return Comparison(
-        contacts.height,
-        count,
-        of_waits["user_id"].n_unique(),
-        _around(without, [of_waits, mix], 0.0),
-        _around(difference, [own, of_waits.with_columns(-pl.col("part"))], -1.0),
-    )
+    came = int(kept["came_back"].sum())
+    return _comparison(contacts.height, came, count, without, of_waits, mix=mix, own=own)
 
 
 def compare_stays(found: Silences) -> Comparison:
@@ -320,17 +315,42 @@ def compare_stays(found: Silences) -> Comparison:
         part=pl.col("_here") / count * (stayed - pl.col("expected")) / pl.col("_trials"),
     )
     mix = kept.select("user_id", part=(pl.col("expected") - without) / count)
+    stayed_on = int(kept["stayed"].sum())
+    return _comparison(contacts.height, stayed_on, count, without, others, mix=mix, own=own)
+
+
+def _comparison(
+    contacted: int,
+    did: int,
+    count: int,
+    without: float,
+    others: pl.DataFrame,
+    *,
+    mix: pl.DataFrame,
+    own: pl.DataFrame,
+) -> Comparison:
+    """Put intervals around the rate without contact and the difference to it, from each user's `part` in them.
+
+    They are never narrower than those of as many plain shares (Wilson, Newcombe): parts tell nothing about a rate of 0
+    or 1, as they all are 0 then.
+    """
+    users = others["user_id"].n_unique()
+    seen = without * users
+    difference, low, high = newcombe(did, count, seen, users)
+    minus = others.with_columns(-pl.col("part"))
     return Comparison(
-        contacts.height,
+        contacted,
         count,
-        others["user_id"].n_unique(),
-        _around(without, [others, mix], 0.0),
-        _around(difference, [own, others.with_columns(-pl.col("part"))], -1.0),
+        users,
+        _around(without, [others, mix], 0.0, *wilson(seen, users)),
+        _around(difference, [own, minus], -1.0, low, high),
     )
 
 
-def _around(value: float, parts: list[pl.DataFrame], least: float) -> tuple[float, float, float]:
-    """Put the interval around a value: the parts of one user are one."""
+def _around(
+    value: float, parts: list[pl.DataFrame], least: float, low: float, high: float
+) -> tuple[float, float, float]:
+    """Put the interval around a value, at least from `low` to `high`: the parts of one user are one."""
     mine = pl.concat(parts).group_by("user_id").agg(pl.col("part").sum()).sort("user_id")
     half = z_of(0.95) * math.sqrt(math.fsum(x * x for x in mine["part"]))
-    return value, max(least, value - half), min(1.0, value + half)
+    return value, max(least, min(low, value - half)), min(1.0, max(high, value + half))

@@ -170,7 +170,7 @@ def metrics(
     >>> import engagekit as ek
     >>> from datetime import datetime
     >>> rows = [(user, event, datetime(2026, 1, day)) for user, event, day in
-    ...         [(1, "join", 1), (1, "make", 2), (2, "join", 1), (2, "make", 3), (2, "make", 9), (3, "join", 1)]]
+    ...         [(1, "join", 1), (1, "make", 2), (2, "join", 1), (2, "make", 3), (2, "make", 8), (3, "join", 1)]]
     >>> log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row")
     >>> definition = ek.Definition(signup="join", activation="make", core="make")
     >>> answer = metrics(ek.rollup(log, definition, as_of="2026-02-01"))

@@ -225,6 +225,16 @@ def just_after(journeys: Journeys, moment: datetime) -> datetime:
     return moment + (timedelta(days=1) if journeys.dates_only else timedelta(microseconds=1))
 
 
+def within(journeys: Journeys, span: Span) -> pl.Expr:
+    """Hold a sign-up (`signed_up_at`) to a span; one of so many days that has no ends holds nobody."""
+    if span.days is None:
+        return pl.lit(value=True)
+    if span.since is None or span.until is None:
+        return pl.lit(value=False)
+    at = pl.col("signed_up_at")
+    return (at >= span.since) & (at < just_after(journeys, span.until))
+
+
 def accounts_of(journeys: Journeys) -> str | None:
     """Name the property that says which account a user belongs to, where users are the unit and it is known."""
     known = journeys.unit == "user" and "account_id" in journeys.properties

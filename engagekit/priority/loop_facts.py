@@ -22,6 +22,7 @@ from engagekit.priority.counts import (
     count_links,
     just_after,
 )
+from engagekit.priority.late_returns import late_returns
 from engagekit.priority.problems import early_counts
 
 if TYPE_CHECKING:
@@ -39,13 +40,15 @@ class LoopFacts:
     """Counts of the loop and what stands beside them.
 
     `counts` of the links, `early`: what stopped the recent sign-ups who never activated, by group, `drift`: the share
-    of those who came back and drifted since, `basis`: the sign-ups these stand on, `signups_per_week`: of the last
+    of those who came back and drifted since, `later`: how many came back after the habit window, and of how many who did
+    not within it, `basis`: the sign-ups these stand on, `signups_per_week`: of the last
     weeks.
     """
 
     counts: LoopCounts
     early: pl.DataFrame
     drift: pl.DataFrame
+    later: tuple[int, int]
     basis: Basis
     definition: Definition
     timezone: str
@@ -94,6 +97,7 @@ def _loop_facts(journeys: Journeys, groups: Sequence[str], width: int | None) ->
         counts=counts,
         early=early_counts(journeys, counts.spans["activation"], groups),
         drift=once(journeys, ("drift", width), lambda whole: _drift(whole, width)),
+        later=late_returns(journeys, counts.spans["habit"]),
         basis=_basis(journeys, counts),
         definition=journeys.definition,
         timezone=journeys.timezone,

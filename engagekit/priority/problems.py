@@ -10,7 +10,7 @@ import polars as pl
 
 from engagekit.diagnosis import RULES, labelled
 from engagekit.journeys import gathered
-from engagekit.priority.counts import just_after
+from engagekit.priority.counts import within
 from engagekit.priority.earliest import SURE
 
 if TYPE_CHECKING:
@@ -49,11 +49,7 @@ def early_counts(journeys: Journeys, span: Span, groups: Sequence[str]) -> pl.Da
     DataFrame
         The groups, `label` (friction, stalled, never_started) and `n`.
     """
-    at, among = pl.col("signed_up_at"), pl.lit(value=True)
-    if span.days is not None and (span.since is None or span.until is None):
-        among = pl.lit(value=False)
-    elif span.days is not None and span.since is not None and span.until is not None:
-        among = (at >= span.since) & (at < just_after(journeys, span.until))
+    among = within(journeys, span)
     own = [pl.col(f"by:{name}").alias(name) for name in groups]
 
     def stopped(part: Journeys) -> pl.LazyFrame:

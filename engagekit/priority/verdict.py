@@ -24,6 +24,7 @@ from engagekit.priority.earliest import (
     range_to_settle,
     times_to_settle,
 )
+from engagekit.priority.late_returns import late_remark
 from engagekit.priority.loop_facts import loop_facts
 from engagekit.priority.loop_table import Loop, Marks, evidence, loop
 from engagekit.priority.problems import Problem, problem_from, problem_of
@@ -234,7 +235,11 @@ def priority_of(facts: LoopFacts, *, targets: Targets = None) -> Priority:
         more_users_high=more.high if more else None,
         p_none=judgment.p_none,
         drift=facts.drift,
-        remarks=(*facts.basis.remarks, *_remarks(found, marks, segments, counts.groups)),
+        remarks=(
+            *facts.basis.remarks,
+            *filter(None, [late_remark(facts.later, definition)]),
+            *_remarks(found, marks, segments, counts.groups),
+        ),
         basis=facts.basis,
         definition=definition,
         signups_per_week=facts.signups_per_week,

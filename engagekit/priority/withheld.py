@@ -11,7 +11,15 @@ import polars as pl
 from engagekit._base import percent
 from engagekit.definition import LINKS
 from engagekit.ingest import MISSING
-from engagekit.rollups import AT_ONCE, TRACKING, WINDOW_OF, share_at_once, users_bent
+from engagekit.rollups import (
+    AT_ONCE,
+    SURVIVORS,
+    TRACKING,
+    WINDOW_OF,
+    share_at_once,
+    share_of_survivors,
+    users_bent,
+)
 
 if TYPE_CHECKING:
     from engagekit._base import Remark
@@ -82,7 +90,7 @@ def _first_link(remark: Remark) -> int:
 
 def _share(remark: Remark, priority: Priority, journeys: Journeys) -> float:
     """Say for which share of the users a verdict stands on a remark bends it."""
-    dated = remark.kind in (TRACKING, AT_ONCE) and remark.share is not None
+    dated = remark.kind in (TRACKING, AT_ONCE, SURVIVORS) and remark.share is not None
     if not dated or "since" not in priority.table.columns:
         return remark.share or 0.0
     row = priority.table.row(by_predicate=pl.col("link") == LINKS[_first_link(remark)], named=True)
@@ -91,6 +99,8 @@ def _share(remark: Remark, priority: Priority, journeys: Journeys) -> float:
     mine = journeys.where(signed_up=(row["since"], row["until"] + timedelta(microseconds=1)))
     if remark.kind == AT_ONCE:
         return share_at_once(remark, mine)
+    if remark.kind == SURVIVORS:
+        return share_of_survivors(remark, mine)
     role, since, until = map(str, remark.about)
     days = date.fromisoformat(since), date.fromisoformat(until)
     users, of = users_bent(mine, role.split(":")[0].split(" ")[0], *days)

@@ -110,10 +110,13 @@ def arm_row(
     return row | _gap(arm, control, link, margin, alpha)
 
 
-def _bounds(arm: Arm, link: str) -> tuple[float, float]:
+def _bounds(arm: Arm, link: str) -> tuple[float | None, float | None]:
+    """Give the interval of an arm's rate or mean; none of a mean where all have the same, which tells no spread."""
     n, of = float(arm.read["value"].sum()), arm.read.height
     if link != CORE_DAYS:
         return wilson(n / arm.effect, of / arm.effect)
+    if _spread(arm) <= 0:
+        return None, None
     half = z_of(0.95) * math.sqrt(_spread(arm))
     return n / of - half, n / of + half
 
@@ -133,7 +136,7 @@ def _gap(arm: Arm, control: Arm, link: str, margin: float, alpha: float) -> dict
         gap = sides[0][0] / sides[0][1] - sides[1][0] / sides[1][1]
         variance = _spread(arm) + _spread(control)
         half = z_of(0.95) * math.sqrt(variance)
-        fixed = (gap, gap - half, gap + half)
+        fixed = (gap, gap - half, gap + half) if variance > 0 else (gap, None, None)
         p = _two_sided(gap / math.sqrt(variance)) if variance > 0 else 1.0
         at_once = _any(gap, variance, margin, alpha) if past is None else _any(past[0], past[2], margin, alpha)  # fmt: skip
     else:

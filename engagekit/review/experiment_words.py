@@ -53,8 +53,7 @@ def sentence_of(
         return f"{_what(link, definition)}: {verdict}; nobody's time is over yet in {best['variant'] if not best['of'] else control}."
     parts = [
         f"{_what(link, definition)}: {verdict}. {_rate(best, link)} against {_rate(against, link)} with {control}: "
-        f"{_gap(best['difference'], link)} ({_range(best['difference_low'], best['difference_high'], link)} on this one day; "
-        f"{_any_time(best, link)})."
+        f"{_gap(best['difference'], link)} ({_interval(best, link)})."
     ]
     if best["adjusted"] is not None and best["narrowed"] >= WORTH_SAYING:
         parts.append(
@@ -93,6 +92,13 @@ def _range(low: float, high: float, link: str) -> str:
     form = "{:+.2f} to {:+.2f}" if link == CORE_DAYS else "{:+.1f} to {:+.1f}"
     scale = 1 if link == CORE_DAYS else 100
     return form.format(scale * low, scale * high)
+
+
+def _interval(row: dict[str, Any], link: str) -> str:
+    if row["difference_low"] is None:
+        return "no interval: the users of each arm all have the same"
+    fixed = _range(row["difference_low"], row["difference_high"], link)
+    return f"{fixed} on this one day; {_any_time(row, link)}"
 
 
 def _any_time(row: dict[str, Any], link: str) -> str:

@@ -28,6 +28,7 @@ from engagekit.rollups.prepare import alone, facts_of, prepare_events
 from engagekit.rollups.prepared_log import BEGUN, DONE, is_prepared, open_prepared, read_manifest
 from engagekit.rollups.sign_up_findings import AT_ONCE, UNANNOUNCED, share_at_once
 from engagekit.rollups.spark_parts import Spread
+from engagekit.rollups.survivors import SURVIVORS, share_of_survivors
 from engagekit.rollups.tracking_gaps import TRACKING, WINDOW_OF, users_bent
 from engagekit.rollups.warehouse_sql import rollup_sql
 
@@ -46,6 +47,7 @@ __all__ = [
     "AT_ONCE",
     "BEGUN",
     "DONE",
+    "SURVIVORS",
     "TRACKING",
     "UNANNOUNCED",
     "WINDOW_OF",
@@ -58,6 +60,7 @@ __all__ = [
     "rollup",
     "rollup_sql",
     "share_at_once",
+    "share_of_survivors",
     "users_bent",
 ]
 

@@ -15,6 +15,7 @@ from engagekit.instants import AT, days
 from engagekit.journeys import windows_of
 from engagekit.rollups.population import NO_SIGNUP, burn_in_of, burnt_in
 from engagekit.rollups.sign_up_findings import of_sign_ups
+from engagekit.rollups.survivors import of_survivors
 from engagekit.rollups.tracking_gaps import of_tracking
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def of_rollup(
         *of_ids(forms),
         *of_users(journeys, late, opened.people),
         *of_sign_ups(journeys, opened.extent.quarters, [] if stopped else unannounced),
+        *of_survivors(journeys),
         *tracking,
     )
 

@@ -16,6 +16,7 @@ from engagekit._base import whole_faults
 from engagekit.cohorts import refuse
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import last_day, local_day
+from engagekit.intervals import wilson
 from engagekit.journeys import MILLION, names_and_faults, up_to
 from engagekit.survival.clusters import accounts_effect
 from engagekit.survival.hindsight import hindsight, moments_before
@@ -229,10 +230,11 @@ def compare_survival(
     said = _said(p, len(groups))
     rows = []
     for part, awaited in zip(counts, expected, strict=True):
-        mean, low, high = mean_until(part, tau, effect=effect)
+        users = sum(part.select("events", "left").sum().row(0))
+        mean, low, high = _mean_between(part, tau, users, effect)
         rows.append(
             {
-                "users": sum(part.select("events", "left").sum().row(0)),
+                "users": users,
                 "quiet": part["events"].sum(),
             }
             | {"expected": awaited, "until": tau, "rmst": mean, "low": low, "high": high}
@@ -247,6 +249,17 @@ def compare_survival(
     return pl.concat(
         [values, pl.DataFrame(rows, schema=COMPARISON).fill_nan(None)], how="horizontal"
     )
+
+
+def _mean_between(
+    part: pl.DataFrame, tau: int, users: int, effect: float
+) -> tuple[float, float, float]:
+    """Take the restricted mean; where all lasted, or all as long, up to the share of others that so many could hide (Wilson's of 0)."""
+    mean, low, high = mean_until(part, tau, effect=effect)
+    if low != high:
+        return mean, low, high
+    hidden = wilson(0, users / effect)[1]
+    return mean, mean * (1 - hidden), mean + (tau - mean) * hidden
 
 
 def _accounts_effect(journeys: Journeys, quiet_days: int, keys: list[str], clock: Clock) -> float:

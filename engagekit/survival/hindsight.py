@@ -46,20 +46,19 @@ def hindsight(
         there = known.drop_nulls("survival")
         if there.height < LEAST_POINTS:
             continue
-        last = int(there["period"][-1])
-        same = journeys.where(signed_up=(None, moment))
-        later = curve(same).filter(pl.col("period") == last + periods)["survival"]
-        came = later[0] if later.len() else None
         try:
             told = project_curve(known, periods=periods).row(-1, named=True)
         except EngagekitError:
             continue  # refused then, as it would be now
+        same = journeys.where(signed_up=(None, moment))
+        later = curve(same).filter(pl.col("period") == told["period"])["survival"]
+        came = later[0] if later.len() else None
         said, low, high = told["survival"], told["low"], told["high"]
         users = int(there["at_risk"][0])
         found = {
             "as_of": moment,
             "users": users,
-            "period": last + periods,
+            "period": told["period"],
             "said": said,
             "low": low,
             "high": high,

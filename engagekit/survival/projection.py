@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from engagekit.log import Frame
 
 LEAST_POINTS = 4
+LEAST_AT_RISK = (
+    10  # users that a known point stands on; a curve's tail of a few tells a band of no width
+)
 FAR_OFF = 0.05  # a fit further than this from a point, and outside its interval, is no fit
 CURVE_COLUMNS = ("period", "time", "survival", "low", "high", "at_risk", "events", "exposed")
 FLATTENING: dict[str, Any] = {
@@ -200,7 +203,7 @@ def project_curve(
     curve
         What `survival` returns: one row per period from 0 on, absorbing, with `survival`, `at_risk`, `events`.
     periods
-        How many periods to go beyond the last one known.
+        How many periods to go beyond the last one known, of 10 users or more.
     checked
         What `projection_error` found on the log's older cohorts; the sentence then says how far off it was.
 
@@ -218,7 +221,7 @@ def project_curve(
     ParameterError
         `periods` means nothing, the curve rises, or the models do not fit it: the losses do not slow down.
     TooFewUsersError
-        Fewer than four periods are known, or nobody was lost, or nobody stayed.
+        Fewer than four periods are known, or stand on 10 users each; or nobody was lost, or nobody stayed.
 
     References
     ----------
@@ -247,6 +250,8 @@ def project_curve(
 
 def _projected(part: pl.DataFrame, periods: int, checked: pl.DataFrame | None) -> pl.DataFrame:
     known = part.drop_nulls("survival").sort("time")
+    firm = known.filter(pl.col("at_risk") >= LEAST_AT_RISK).height
+    known = known.head(firm) if firm >= LEAST_POINTS else known
     times, observed = known["time"].cast(pl.Float64).to_list(), known["survival"].to_list()
     if len(observed) < LEAST_POINTS:
         raise TooFewUsersError(
@@ -270,6 +275,10 @@ def _projected(part: pl.DataFrame, periods: int, checked: pl.DataFrame | None) -
     lost = [float(n) for n in whole["events"].to_list()]
     kept = [max(0.0, e - n) for e, n in zip(exposed, lost, strict=True)]
     _refuse_nothing(lost, kept)
+    if firm < LEAST_POINTS:
+        raise TooFewUsersError(
+            f"Only {firm} points of the curve stand on {LEAST_AT_RISK} users or more; a projection takes at least {LEAST_POINTS}. Wait."
+        )
     found = outlook(lost, kept, observed, periods, float(known["at_risk"][-1]))
     _refuse_misfit(known, found.expected)
     return pl.DataFrame(

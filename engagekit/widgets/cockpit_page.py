@@ -29,7 +29,10 @@ EVERYBODY, OPENED, NOBODY = "everybody", "the group made below", "nobody"
 KEY, TARGETS = "cockpit", "targets"
 MOST_COHORTS = 14  # as many as leave the page one that can be looked at
 MOST_VALUES = 12  # of a property that groups are made of
-CONTROL, LABELLED = "390px", "190px"  # two beside each other on a page of 1280 pixels, more where there is room
+CONTROL, LABELLED = (
+    "390px",
+    "190px",
+)  # two beside each other on a page of 1280 pixels, more where there is room
 SAID = "font-size:17px;line-height:1.5;margin:0"
 
 

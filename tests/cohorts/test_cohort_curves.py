@@ -76,6 +76,7 @@ def sign_up_logs(draw):
     return log, zone
 
 
+@pytest.mark.thorough
 @settings(SLOW, max_examples=60)
 @given(
     sign_up_logs(),

@@ -450,6 +450,7 @@ def test_whose_value_counts_where_it_varies():
         ek.retention(log, **asked, attribution="begin")
 
 
+@pytest.mark.thorough
 @settings(max_examples=60)
 @given(
     st.lists(

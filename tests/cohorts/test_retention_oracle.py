@@ -60,6 +60,7 @@ def agrees(frame, events, given_, *, dates_only=False):
     assert sorted(listed, key=repr) == sorted(people, key=repr)
 
 
+@pytest.mark.thorough
 @settings(SLOW, max_examples=150)
 @given(questions())
 def test_agrees_with_the_oracle(question):
@@ -79,6 +80,7 @@ def test_agrees_with_the_oracle_at_length(question):
     agrees(log_of(events), events, given_)
 
 
+@pytest.mark.thorough
 @settings(SLOW, max_examples=40)
 @given(questions(), st.data())
 def test_a_log_that_only_knows_days_agrees_with_the_oracle(question, data):

@@ -17,6 +17,7 @@ FEW = settings(SLOW, max_examples=25)
 KEYS = ["cohort", "period"]
 
 
+@pytest.mark.thorough
 @FEW
 @given(questions(), st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(question, random):
@@ -26,6 +27,7 @@ def test_the_order_of_rows_changes_nothing(question, random):
     assert_frame_equal(asked(log_of(events), given_), asked(log_of(shuffled), given_))
 
 
+@pytest.mark.thorough
 @FEW
 @given(questions())
 def test_groups_fixed_for_a_user_add_up_to_the_whole(question):
@@ -45,6 +47,7 @@ def test_groups_fixed_for_a_user_add_up_to_the_whole(question):
         assert_frame_equal(added, whole.select(added.columns))
 
 
+@pytest.mark.thorough
 @FEW
 @given(questions(), st.integers(-30, 30))
 def test_whole_weeks_later_the_table_is_the_same(question, weeks):
@@ -59,6 +62,7 @@ def test_whole_weeks_later_the_table_is_the_same(question, weeks):
     assert_frame_equal(asked(log_of(events), given_), later.with_columns(back))
 
 
+@pytest.mark.thorough
 @FEW
 @given(questions(), st.integers(1, 60))
 def test_what_is_learned_later_changes_no_complete_cell(question, ticks):
@@ -78,6 +82,7 @@ def test_what_is_learned_later_changes_no_complete_cell(question, ticks):
     assert_frame_equal(known.select(per_cell), same.select(per_cell))
 
 
+@pytest.mark.thorough
 @FEW
 @given(questions())
 def test_users_are_as_many_as_counted(question):
@@ -93,6 +98,7 @@ def test_users_are_as_many_as_counted(question):
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("average", ["pooled", "mean"])
 @FEW
 @given(questions())

@@ -90,16 +90,12 @@ def test_windows_follow_the_usage_interval():
     plain = Definition(activation="a", core="b")
     found = [
         (d.habit_days, d.depth_days, d.depth_within_days, d.outcome_days)
-        for d in (plain.resolved(u) for u in (6.9, 7, 13.5, 14, 20, 31, 40, 76, 130))
+        for d in (plain.resolved(u) for u in (5.8, 6, 7, 11.6, 14, 20, 31, 40, 76, 130))
     ]
     assert found == [
         (7, 35, 30, (28, 42)),
-        (
-            14,
-            70,
-            30,
-            (28, 42),
-        ),  # who comes every seventh day comes after 7 days, so 7 would leave out half
+        (14, 70, 30, (28, 42)),  # a fifth above 6 days lie beyond 7
+        (14, 70, 30, (28, 42)),
         (14, 70, 30, (28, 42)),
         (31, 140, 62, (62, 93)),
         (31, 140, 62, (62, 93)),

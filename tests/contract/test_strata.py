@@ -31,6 +31,7 @@ def same(ours, theirs):
     return (math.isnan(ours) and math.isnan(theirs)) or ours == pytest.approx(theirs, rel=1e-9)
 
 
+@pytest.mark.thorough
 @given(tables)
 def test_ratios_and_test_agree_with_the_sums_written_out(strata):
     found = mantel_haenszel(strata)
@@ -44,6 +45,7 @@ def test_ratios_and_test_agree_with_the_sums_written_out(strata):
         assert found.risk_ratio <= found.risk_high * (1 + 1e-9)
 
 
+@pytest.mark.thorough
 @settings(max_examples=40)
 @given(tables)
 def test_strata_in_any_order_and_empty_ones_change_nothing(strata):
@@ -53,6 +55,7 @@ def test_strata_in_any_order_and_empty_ones_change_nothing(strata):
         assert same(getattr(found, name), getattr(turned, name)), name
 
 
+@pytest.mark.thorough
 @settings(max_examples=40)
 @given(tables)
 def test_exchanging_the_groups_turns_the_ratio_over(strata):
@@ -64,6 +67,7 @@ def test_exchanging_the_groups_turns_the_ratio_over(strata):
     assert same(turned.risk_low, 1 / found.risk_high)
 
 
+@pytest.mark.thorough
 @settings(max_examples=40)
 @given(full_tables)
 def test_breslow_day_agrees_with_expected_counts_found_by_halving(strata):

@@ -187,6 +187,7 @@ def logs(draw):
     return rows
 
 
+@pytest.mark.thorough
 @settings(max_examples=120, deadline=None)
 @given(rows=logs(), as_of=st.integers(8, 44))
 def test_links_labels_and_watch_list_agree_with_plain_python(rows, as_of):

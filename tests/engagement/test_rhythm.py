@@ -312,12 +312,14 @@ bounds = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=120)
 @given(asked_rhythms())
 def test_lifecycle_agrees_with_the_oracle(asked_rhythm):
     check_lifecycle(*asked_rhythm)
 
 
+@pytest.mark.thorough
 @settings(max_examples=80)
 @given(asked_rhythms(), bounds)
 def test_stickiness_agrees_with_the_oracle(asked_rhythm, more):

@@ -12,6 +12,7 @@ import engagekit as ek
 from engagekit.errors import EngagekitError
 
 
+@pytest.mark.thorough
 @settings(max_examples=60)
 @given(asked_rhythms(), bounds)
 def test_each_value_of_a_property_is_answered_for_by_itself(asked_rhythm, more):

@@ -266,6 +266,7 @@ def random_log(seed, users):
     return signed_up, events
 
 
+@pytest.mark.thorough
 @settings(max_examples=7)
 @given(st.integers(0, 10**6), st.sampled_from([40, 80, 120]))
 def test_the_table_agrees_with_plain_python(seed, users):
@@ -336,6 +337,7 @@ def test_an_action_of_all_retained_and_no_churned_users_comes_first():
     assert claims["adjusted_risk_ratio"][1] == pytest.approx((28 / 42) / (12 / 38))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(4))
 def test_the_order_of_users_and_where_tables_lie_change_nothing(tmp_path, seed):
     made = planted(seed, users=400, actions=12, true=2).journeys

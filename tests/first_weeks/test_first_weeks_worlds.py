@@ -68,6 +68,7 @@ def test_nor_where_users_leave_for_good(kind):
     held([score(world(seed, kind, shape="quitting"), kind) for seed in range(20)], 0.05, None)
 
 
+@pytest.mark.thorough
 def test_one_world_of_each_kind_names_little_that_means_nothing():
     scores = [score(world(seed, kind, users=1000), kind) for seed, kind in enumerate(KINDS)]
     assert sum(s.false for s in scores) <= most(0.05, sum(s.nulls for s in scores))
@@ -90,6 +91,7 @@ def test_the_written_log_is_the_world():
     assert did["times"].to_list() == acts.sum(axis=1)[acts.any(axis=1)].tolist()
 
 
+@pytest.mark.thorough
 def test_a_coin_that_brings_people_back_is_not_called_harmful():
     """Equal activity over all fourteen days would turn the sign; trials never look at what came after."""
     ratios = []

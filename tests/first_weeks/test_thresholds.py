@@ -83,6 +83,7 @@ def test_the_grid_reaches_as_far_as_the_first_days(small, first_days, within):
     assert grid["within_days"].unique().sort().to_list() == within
 
 
+@pytest.mark.thorough
 def test_what_is_chosen_by_noise_is_told_by_the_other_half():
     inside, outside = [], []
     for seed in range(12):

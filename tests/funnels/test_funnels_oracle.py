@@ -90,6 +90,7 @@ def expected_of(log, steps, exclude, asked):
     return rows, people
 
 
+@pytest.mark.thorough
 @settings(max_examples=200)
 @given(asked_funnels())
 def test_the_oracle_agrees(asked_funnel):
@@ -156,12 +157,14 @@ def tolerant_funnels(draw):
     return log, steps, draw(exclusions(len(steps))), asked
 
 
+@pytest.mark.thorough
 @settings(max_examples=200)
 @given(tolerant_funnels())
 def test_steps_of_clocks_that_differ_agree_with_the_oracle(asked_funnel):
     assert_the_oracle_agrees(*asked_funnel)
 
 
+@pytest.mark.thorough
 @settings(max_examples=100)
 @given(asked_funnels(), st.integers(1, 4))
 def test_a_tolerance_never_takes_a_step_away(asked_funnel, tolerance):
@@ -178,6 +181,7 @@ def test_a_tolerance_never_takes_a_step_away(asked_funnel, tolerance):
     ).all()
 
 
+@pytest.mark.thorough
 @settings(max_examples=200)
 @given(asked_funnels(), st.sampled_from(["start", "first", "last"]), st.booleans())
 def test_attribution_and_closed_windows_agree_with_the_oracle(

@@ -146,6 +146,7 @@ def some_log(rng):
     return rows
 
 
+@pytest.mark.thorough
 @given(rng=st.randoms(use_true_random=False))
 def test_it_is_what_the_rule_says_on_any_log(rng):
     rows = some_log(rng)
@@ -156,6 +157,7 @@ def test_it_is_what_the_rule_says_on_any_log(rng):
         assert counted(stray) == ((len(outside), len({u for u, _ in outside})) if outside else None)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(4))
 def test_sql_says_the_same(seed):
     ibis = pytest.importorskip("ibis")

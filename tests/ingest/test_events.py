@@ -134,6 +134,7 @@ def test_nothing_is_kept_that_was_not_asked_for(tmp_path):
 names = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), max_size=12)
 
 
+@pytest.mark.thorough
 @settings(max_examples=60)
 @given(
     st.lists(st.tuples(names, names), min_size=1, max_size=6),
@@ -155,6 +156,7 @@ def test_csv_of_any_text_is_read_as_python_reads_it(tmp_path_factory, rows, quot
         assert scan(folder, cache=False).select("user_id", "event").rows() == expected
 
 
+@pytest.mark.thorough
 @settings(max_examples=60)
 @given(st.lists(st.tuples(names, names), min_size=1, max_size=6), st.booleans())
 def test_json_of_any_text_is_read_as_python_reads_it(tmp_path_factory, rows, ascii_only):

@@ -15,12 +15,14 @@ ROOT = Path(__file__).parents[2]
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "60"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["definition", "session"])  # the loader's stand in test_bad_input
 def test_what_once_broke_something_does_no_more(name, tmp_path):
     for content in TARGETS[name].starts:
         assert TARGETS[name].attempt(content, tmp_path) in {"read", "refused"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["definition", "session"])
 def test_changed_inputs_bring_only_our_own_errors(name):
     counts = campaign(name, 20, seed=7, most=400)

@@ -67,6 +67,7 @@ WAYS = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("way", WAYS)
 def test_joined_they_hold_what_they_hold_one_by_one(tmp_path, one_by_one, way):
     members = {name: WAYS[way](text, n) for n, (name, text) in enumerate(plain().items())}

@@ -113,6 +113,7 @@ def test_a_field_too_many_in_a_file_without_header_is_refused(refused):
     assert "132 fields where 131 are expected" in message
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["__raw", "__file", "__row", "__alias", "__copies", "h", "rows"])
 def test_properties_may_bear_any_name(folder, name):
     rows = table("2026-03-01 09:30:00", **{name: ["x"]})

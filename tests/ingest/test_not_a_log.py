@@ -337,6 +337,7 @@ def test_lines_of_json_keep_what_their_first_lines_name(tmp_path):
     assert ek.scan_events(tmp_path / "log.ndjson", definition=asks, cache=False).collect().columns[3:] == ["n"]  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_a_cached_reading_is_found_again_with_a_definition(tmp_path, monkeypatch):
     """What a log may lack is part of how it is read, written the same in every process."""
     import subprocess

@@ -44,6 +44,7 @@ def assert_same(one: ek.Journeys, other: ek.Journeys, *, tables=tuple(TABLES)) -
     assert one.as_of == other.as_of
 
 
+@pytest.mark.thorough
 @settings(deadline=None)
 @given(
     st.lists(EVENT, max_size=80), st.integers(0, 61 * 24), st.integers(0, 61 * 24), st.integers(0, 61 * 24 * 60)

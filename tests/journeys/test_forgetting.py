@@ -68,6 +68,7 @@ def same(one: ek.Journeys, other: ek.Journeys) -> bool:
     )  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_afterwards_it_is_as_if_the_user_had_never_been_there(tmp_path):
     place = everything(tmp_path / "all")
     (place / "log.csv").rename(tmp_path / "log.csv")
@@ -92,6 +93,7 @@ def test_afterwards_it_is_as_if_the_user_had_never_been_there(tmp_path):
     assert forget(USER, place) == dict.fromkeys(found, 0)
 
 
+@pytest.mark.thorough
 def test_the_cache_is_what_is_read_from_then_on(tmp_path):
     place = everything(tmp_path / "all")
     forget(USER, place / "prepared")
@@ -182,6 +184,7 @@ def test_what_holds_nobody_and_what_cannot_be_changed(tmp_path):
     assert USER not in ids_in(place)
 
 
+@pytest.mark.thorough
 def test_on_the_command_line_only_counts_are_said(tmp_path, capsys):
     place = everything(tmp_path / "all")
     assert main(["forget", USER, str(place)]) == 0
@@ -205,6 +208,7 @@ class Killed(BaseException):
     pass
 
 
+@pytest.mark.thorough
 def test_cut_short_anywhere_all_stays_whole_and_the_next_call_ends_it(tmp_path, monkeypatch):
     log = LOG.head(30)
     before = ek.rollup(log, D)

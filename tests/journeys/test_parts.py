@@ -68,6 +68,7 @@ def journeys(tmp_path_factory):
 OFTEN = ["loop", "diagnosis by", "metrics", "first weeks", "curves by"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("narrowed", "answer"),
     [(each, answer) for each in NARROWED for answer in (ANSWERS if each == "all" else OFTEN)],
@@ -79,6 +80,7 @@ def test_parts_answer_like_the_whole(journeys, narrowed, answer):
         assert_frame_equal(found, whole, check_exact=True)
 
 
+@pytest.mark.thorough
 def test_other_rules_hold_for_every_part(journeys):
     """A definition put in later is that of the parts too."""
     import dataclasses

@@ -142,6 +142,7 @@ def test_it_lies_on_disk_with_the_journeys(tmp_path):
         assert ek.label_users(loaded).equals(ek.label_users(journeys))
 
 
+@pytest.mark.thorough
 def test_weekends_and_a_shutdown_put_nobody_on_the_way_to_drifting():
     log = made(RHYTHMS["office, two weeks shut"], users=300, days=364, quits=0)
     journeys = log.journeys()

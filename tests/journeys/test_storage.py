@@ -67,6 +67,7 @@ def some_writers(folder: Path, journeys: ek.Journeys):
     }
 
 
+@pytest.mark.thorough
 @posix
 @pytest.mark.parametrize("what", ["definition", "session", "vote", "define", "record", "journeys", "compare"])  # fmt: skip
 @pytest.mark.parametrize("size", [0, 150, 2500])
@@ -95,6 +96,7 @@ def test_a_full_disk_is_a_clear_error_and_changes_nothing(tmp_path, journeys, wh
     assert not [name for name in listed(tmp_path) if name.endswith(".part")]
 
 
+@pytest.mark.thorough
 @posix
 def test_a_report_that_does_not_fit_is_not_begun(tmp_path, journeys):
     (tmp_path / "report.html").write_text("last week's", encoding="utf-8")
@@ -103,6 +105,7 @@ def test_a_report_that_does_not_fit_is_not_begun(tmp_path, journeys):
     assert listed(tmp_path) == {"report.html": b"last week's"}
 
 
+@pytest.mark.thorough
 @posix
 def test_preparing_goes_on_once_there_is_room(tmp_path, monkeypatch):
     monkeypatch.setattr("engagekit.rollups.prepare.BUCKET", 30)

@@ -87,6 +87,7 @@ def test_of_two_rollups_into_one_folder_the_last_to_finish_wins_whole(log, expec
     assert len(done) == 1
 
 
+@pytest.mark.thorough
 def test_what_was_replaced_is_no_longer_read_and_says_why(log, tmp_path):
     first = ek.rollup(log, D, into=tmp_path)
     narrowed, part = first.where(signed_up=("2026-01-01", None)), next(iter(first.parts()))
@@ -106,6 +107,7 @@ def test_what_was_replaced_is_no_longer_read_and_says_why(log, tmp_path):
             act()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("lazy", [True, False])
 def test_a_part_that_is_missing_or_short_is_refused(log, tmp_path, table, lazy):
@@ -173,6 +175,7 @@ def full_disk(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fails", ["a part", "the list", "interrupted"])
 @pytest.mark.parametrize("before", ["nothing", "journeys"])
 def test_writing_that_fails_leaves_nothing_behind(log, tmp_path, monkeypatch, fails, before):

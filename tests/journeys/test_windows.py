@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import random
+from calendar import monthrange
 from collections import Counter
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from statistics import quantiles
 
 import polars as pl
@@ -23,6 +25,7 @@ def on_days(visits):
     return pl.DataFrame(rows, schema={"user_id": pl.Int64, "day": pl.Date, "role": pl.String}, orient="row")  # fmt: skip
 
 
+@pytest.mark.thorough
 @given(st.lists(st.sets(st.integers(0, 60), max_size=8), max_size=9))
 def test_the_interval_is_the_80th_percentile_of_users_own_intervals(visits):
     days = {u: [START + timedelta(d) for d in when] for u, when in enumerate(visits)}
@@ -97,3 +100,60 @@ def test_a_log_without_core_actions_suggests_the_fallback():
     rows = {row[0]: row[1:] for row in ek.suggest_windows(made).rows()}
     assert rows["usage_interval_days"] == (7.0, 7.0, 0, 0, None)
     assert rows["habit_days"] == (14, 14, 0, 0, None)
+
+
+def _weekday(chance, day, last):
+    """Come on any one weekday of each week."""
+    while day < last:
+        yield day + timedelta(chance.randrange(5))
+        day += timedelta(7)
+
+
+def _month_end(chance, day, last):
+    """Come on one of the last three days of each month."""
+    while day < last:
+        end = day.replace(day=monthrange(day.year, day.month)[1])
+        yield end - timedelta(chance.randrange(3))
+        day = end + timedelta(1)
+
+
+def _give_or_take(chance, day, last):
+    """Come every fortnight, give or take four days."""
+    while day < last:
+        yield day + timedelta(chance.uniform(-4, 4))
+        day += timedelta(14)
+
+
+def _at_random(chance, day, last):
+    """Come at random, every five days on average."""
+    while day < last:
+        yield day
+        day += timedelta(chance.expovariate(1 / 5))
+
+
+@pytest.mark.parametrize("comes", [_weekday, _month_end, _give_or_take, _at_random])
+def test_the_window_has_room_for_the_pauses_of_users_who_keep_coming(comes):
+    """Nobody leaves, and hardly a period is missed: what habit reads is the window's doing alone."""
+    chance, rows, last = random.Random(4), [], datetime(2025, 7, 1)
+    for user in range(400):
+        begun = datetime(2024, 1, 1) + timedelta(7 * chance.randrange(60))
+        mine = [
+            day
+            for k, day in enumerate(comes(chance, begun, last))
+            if not k or chance.random() < 0.97
+        ]
+        rows += [
+            (user, "join", min(mine)),
+            *((user, "make", day + timedelta(hours=1)) for day in mine),
+        ]
+    log = pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row").filter(
+        pl.col("at") < last
+    )
+    journeys = ek.rollup(
+        log, ek.Definition(signup="join", activation="make", core="make"), as_of="2025-07-01"
+    )
+    habit = ek.prioritize(journeys, recent=None).table.row(
+        by_predicate=pl.col("link") == "habit", named=True
+    )
+    assert habit["of"] > 250
+    assert habit["rate"] > 0.92

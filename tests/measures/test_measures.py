@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from datetime import UTC, date, datetime, timedelta
 
@@ -17,7 +18,7 @@ from scipy.stats import chi2
 import engagekit as ek
 from engagekit.errors import ParameterError
 from engagekit.intervals import wilson
-from engagekit.measures.rows import medians_of, rare_events
+from engagekit.measures.rows import around, medians_of, rare_events
 from engagekit.measures.ten_metrics import BESIDE, MEASURES
 from engagekit.playbook.plays import METRICS
 from engagekit.views.metrics_table import metrics as metrics_sheet
@@ -120,6 +121,7 @@ def counted(rows, as_of):
     return [row for row in rows if row[2] >= start]
 
 
+@pytest.mark.thorough
 @given(logs())
 @settings(max_examples=30)
 def test_every_count_is_what_the_raw_events_say(case):
@@ -133,6 +135,7 @@ def test_every_count_is_what_the_raw_events_say(case):
     )
 
 
+@pytest.mark.thorough
 @given(logs(), st.randoms(use_true_random=False))
 @settings(max_examples=20)
 def test_sign_ups_before_the_log_count_where_it_can_judge_them(case, rng):
@@ -167,6 +170,7 @@ def test_so_it_is_with_little_defined(case):
     assert lacking["value"].null_count() == lacking.height
 
 
+@pytest.mark.thorough
 @given(logs())
 @settings(max_examples=8)
 def test_groups_are_what_each_group_alone_would_give(case):
@@ -255,6 +259,7 @@ def test_time_to_value_has_a_number_where_few_activate():
     assert none["note"] == "No user is known to have activated in time yet."
 
 
+@pytest.mark.thorough
 def test_time_to_value_is_the_same_to_the_last_digit_alone_and_among_others():
     for hours in (5, 7, 10, 24, 127, 239):
         rows = [(u, e, d) for u in range(3) for e, d in (("join", 0), ("first", hours / 24))]
@@ -478,3 +483,8 @@ def test_by_must_be_a_property_and_no_column_of_the_answer():
         ek.metrics(journeys, by="plam")
     with pytest.raises(ParameterError, match="column of this answer"):
         ek.metrics(journeys, by="value")
+
+
+def test_a_mean_without_spread_has_no_interval():
+    assert all(math.isnan(bound) for bound in around(60, 20, 0.0))
+    assert around(60, 20, 4.0) == pytest.approx((3 - 1.96 * 0.4472, 3 + 1.96 * 0.4472), abs=1e-3)

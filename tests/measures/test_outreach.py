@@ -10,6 +10,7 @@ from oracle_metrics import metrics_of
 from rhythm_worlds import RHYTHMS, START, at, made, mailed
 
 import engagekit as ek
+from engagekit.intervals import newcombe, wilson
 from engagekit.measures.prompts import prompted_of, returns_of
 from engagekit.measures.silences import compare_returns, compare_stays, silences_of
 
@@ -30,6 +31,7 @@ CASES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("rhythm", "mail", "timezone", "told"), CASES)
 def test_comparisons_are_what_plain_python_finds(rhythm, mail, timezone, told):
     made_log = world(rhythm, users=70, days=150, **mail)
@@ -61,7 +63,7 @@ def test_a_message_every_day_leaves_nothing_to_compare_with():
 
 
 def test_messages_that_bring_nobody_back_take_no_credit():
-    journeys = world(users=400, days=300, every=14).journeys(outreach="mail")
+    journeys = world(users=400, days=300, every=14).journeys(outreach="mail", habit_days=31)
     table = ek.metrics(journeys, recent=None)
     contacted = table.filter(metric="re-engagement").row(0, named=True)
     assert contacted["value"] > 0.4  # so many were back within a week of contact
@@ -100,7 +102,9 @@ def test_a_message_to_the_silent_is_held_to_the_silent():
 
 
 def test_who_stays_is_compared_at_equal_silence_and_delay():
-    quiet = silences_of(world(users=500, days=300, every=14).journeys(outreach="mail"))
+    quiet = silences_of(
+        world(users=500, days=300, every=14).journeys(outreach="mail", habit_days=31)
+    )
     null = compare_stays(quiet)
     assert null.difference[1] < 0 < null.difference[2]
     assert null.compared <= null.contacted
@@ -114,6 +118,20 @@ def test_who_stays_is_compared_at_equal_silence_and_delay():
     assert compare_returns(brought).difference[1] > 0
 
 
+def test_that_nobody_came_back_is_not_known_for_certain():
+    """0 of the contacted against 0 without contact: the interval is that of so few users, and no point."""
+    quiet = silences_of(
+        world(users=400, days=300, every=14).journeys(outreach="mail", habit_days=61)
+    )
+    found = compare_returns(quiet)
+    assert found.compared < 80
+    assert (found.without[0], found.difference[0]) == (0, 0)
+    assert found.without[1:] == pytest.approx(wilson(0, found.others), abs=1e-9)
+    bounds = newcombe(0, found.compared, 0, found.others)[1:]
+    assert found.difference[1:] == pytest.approx(bounds, abs=1e-9)
+    assert bounds[0] < -0.02 < 0.02 < bounds[1]
+
+
 def test_groups_are_compared_with_their_own():
     made_log = world(users=300, days=300, every=28)
     loud = mailed(
@@ -123,7 +141,7 @@ def test_groups_are_compared_with_their_own():
     people = pl.DataFrame(
         {"user_id": [*range(300), *range(1000, 1300)], "plan": ["a"] * 300 + ["b"] * 300}
     )
-    definition = ek.Definition(signup="signed_up", activation="first", core="work", outreach="mail")
+    definition = ek.Definition(signup="signed_up", activation="first", core="work", outreach="mail", habit_days=31)  # fmt: skip
     journeys = ek.rollup(both, definition, users=people, as_of=at(300))
     table = ek.metrics(journeys, by="plan", recent=None).filter(
         reading="difference", metric="re-engagement"

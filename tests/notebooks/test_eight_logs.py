@@ -38,6 +38,7 @@ def test_no_page_contradicts_its_numbers_or_speaks_to_a_programmer(seen, log):
     assert in_code(page) == []
 
 
+@pytest.mark.thorough
 def test_a_log_of_ones_own_with_nothing_but_events(seen):
     page, facts = seen("bare", ("00-start-here", "04-diagnose", "07-plan", "08-weekly-review"))
     assert contradictions(page, facts) == []

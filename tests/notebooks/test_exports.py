@@ -116,6 +116,7 @@ def test_html_and_pdf_show_every_chart(tmp_path, page):
     assert len(printed) > len(bare) + 2000 * len(pictures(page))  # what the charts draw
 
 
+@pytest.mark.thorough
 def test_outside_of_jupyter_controls_say_where_they_work(tmp_path):
     sample = ek.load_sample()
     journeys = ek.rollup(sample.events, sample.definition, users=sample.users, as_of=sample.as_of)

@@ -12,6 +12,7 @@ import engagekit as ek
 from engagekit.priority import bare_verdict
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mix", ["balanced", "friction", "repeat_value", "healthy", "discovery"])
 def test_it_is_the_verdict_of_the_whole_answer(mix: str) -> None:
     made = ek.simulate(users=1500, days=240, seed=8, mix=mix)

@@ -16,6 +16,7 @@ LINK = st.tuples(st.integers(0, 300), st.integers(0, 300), st.none() | st.floats
 GROUP = st.tuples(LINK, LINK, LINK, LINK, st.sampled_from([0.8, 0.95, 0.999]))
 
 
+@pytest.mark.thorough
 @given(st.lists(GROUP, min_size=1, max_size=8))
 def test_many_are_judged_as_each_by_itself(groups):
     n = np.array([[min(a, b) for a, b, _ in g[:4]] for g in groups], float)

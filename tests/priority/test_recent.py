@@ -168,6 +168,7 @@ def test_a_log_of_days_has_spans_of_days():
 KINDS = (None, {}, "own past", {"habit": 0.7}, {"activation": 0.8, "habit": 0.5, "depth": 0.6, "advocacy": 0.3})  # fmt: skip
 
 
+@pytest.mark.thorough
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 10_000),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import polars as pl
+import pytest
 from link_logs import WITH_TARGETS, found_in, going_as_far_as
 
 
@@ -50,6 +51,7 @@ def test_small_groups_lean_on_the_others():
     assert few.warnings == ()
 
 
+@pytest.mark.thorough
 def test_equal_groups_are_hardly_ever_said_to_break_elsewhere():
     """Twenty countries of one product: unshrunk, some of them would break elsewhere by chance."""
     false = 0

@@ -208,6 +208,7 @@ def test_a_verdict_made_from_a_hidden_cell_is_not_shown():
     assert ek.tables.segments(handed).sheet.rows
 
 
+@pytest.mark.thorough
 def test_the_screen_and_the_report_show_no_more_than_json(asked, answers, capsys, tmp_path):
     assert main([*asked, "--report", str(tmp_path / "r.html")]) == 0
     screen, page = capsys.readouterr().out, (tmp_path / "r.html").read_text(encoding="utf-8")
@@ -226,6 +227,7 @@ def test_the_screen_and_the_report_show_no_more_than_json(asked, answers, capsys
         assert [rate not in {"", "–"} for rate in rates] == known
 
 
+@pytest.mark.thorough
 def test_with_two_groups_one_of_them_tiny_nothing_is_shown_by_group(capsys, tmp_path):
     log, users = logged({"basic": (200, 120, 80, 50), "secret": (3, 2, 0, 0)})
     handed = disclosure.hand_on(

@@ -56,6 +56,7 @@ def given(folder: Path) -> list[str]:
     return [str(folder / "events.parquet"), "-d", str(folder / "definition.toml"), "--users", str(folder / "users.csv")]  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("by", [None, "plan", "address", "lonely"])
 def test_a_report_names_no_user_and_no_small_group(log, journeys, tmp_path, by):
     folder, definition = log
@@ -71,6 +72,7 @@ def test_a_report_names_no_user_and_no_small_group(log, journeys, tmp_path, by):
         assert ">pro<" in text
 
 
+@pytest.mark.thorough
 def test_small_groups_cohorts_and_quarters_appear_once_they_may(journeys, tmp_path):
     shown = ek.report(journeys, tmp_path / "a.html", by="plan", min_group=1).read_text("utf-8")
     assert TINY in shown
@@ -91,6 +93,7 @@ def cohorts_in(page: str) -> int:
     return len(re.findall(r"<tr>\s*<t[hd][^>]*>\d{4}-\d{2}-\d{2}", section))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("by", ["plan", "address"])
 def test_the_command_line_names_no_user_and_no_small_group(log, capsys, by):
     folder, _ = log

@@ -20,6 +20,7 @@ def written(tmp_path_factory):
     return ek.report(journeys, tmp_path_factory.mktemp("report") / "report.html", by="plan")
 
 
+@pytest.mark.thorough
 def test_contents_lead_to_every_section_in_order(written):
     html = written.read_text(encoding="utf-8")
     links = re.findall(r'<li><a href="#([^"]+)">(.*?)</a></li>', html)

@@ -26,6 +26,7 @@ def sections(found, tmp_path, definition=None, **more):
     return journeys, dict(parts)
 
 
+@pytest.mark.thorough
 def test_a_test_is_read_on_the_earliest_link_that_was_open(made, tmp_path):
     journeys, parts = sections(made, tmp_path)
     found = ek.experiment(journeys, link="activation")
@@ -36,17 +37,20 @@ def test_a_test_is_read_on_the_earliest_link_that_was_open(made, tmp_path):
     assert "How such claims came out here" in parts
 
 
+@pytest.mark.thorough
 def test_an_arm_of_few_is_not_shown(made, tmp_path):
     _, parts = sections(made, tmp_path, min_group=2000)
     assert "Not shown until 2000 users of every arm can be judged." in parts["The test"]
     assert "points" not in parts["The test"]
 
 
+@pytest.mark.thorough
 def test_without_a_test_there_is_no_section(made, tmp_path):
     _, parts = sections(made, tmp_path, dataclasses.replace(made.definition, experiment=None))
     assert "The test" not in parts
 
 
+@pytest.mark.thorough
 def test_a_test_of_one_arm_is_refused_in_words(made, tmp_path):
     lone = made.events.filter(
         (made.events["variant"] == "control") | made.events["variant"].is_null()

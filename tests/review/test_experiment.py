@@ -279,3 +279,23 @@ def test_it_shows_itself_in_short_and_as_plain_values() -> None:
     found = read(log_of(300)[0])
     assert len(repr(found)) < 120
     assert json.loads(json.dumps(found.to_dict()))["verdict"] == found.verdict
+
+
+@pytest.mark.parametrize("each", [0, 3])
+def test_users_who_all_have_the_same_give_no_interval(each: int) -> None:
+    """No spread is seen, which does not make the mean certain."""
+    rows: list[tuple[Any, ...]] = []
+    for u in range(40):
+        moment = START + timedelta(days=u % 20)
+        rows += [(u, "join", moment, None), (u, "exposed", moment, ["control", "new"][u % 2])]
+        rows += [(u, "make", moment + timedelta(days=d + 0.5), None) for d in range(each)]
+    rows.append((99, "make", START, None))  # the log knows the event
+    log = pl.DataFrame(rows, schema=["user_id", "event", "at", "arm"], orient="row")
+    found = read(log, link="core_days")
+    assert found.table["rate"].to_list() == [each, each]
+    assert found.table.select("low", "high", "difference_low", "difference_high").null_count().row(0) == (2, 2, 2, 2)  # fmt: skip
+    assert (found.difference, found.low, found.high) == (0, None, None)
+    assert found.verdict == "cannot tell yet"
+    assert "no interval: the users of each arm all have the same" in found.sentence
+    assert str(ek.tables.experiment(found))
+    assert ek.charts.experiment(found).to_dict()

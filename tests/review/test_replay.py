@@ -38,6 +38,7 @@ def product(months: int = 20, mended: int | None = None) -> ek.Journeys:
     return ek.rollup(log, definition, as_of=START + timedelta(days=30 * months))
 
 
+@pytest.mark.thorough
 def test_a_verdict_that_stands_and_one_that_is_mended() -> None:
     steady = ek.replay(product()).filter(claim="verdict")
     assert set(steady["said"]) == {"named activation"}
@@ -48,6 +49,7 @@ def test_a_verdict_that_stands_and_one_that_is_mended() -> None:
     assert mended["said"][-1] == "none broken"
 
 
+@pytest.mark.thorough
 def test_what_was_said_is_what_would_have_been_said_then() -> None:
     journeys = product(12)
     found = ek.replay(journeys).filter(claim="verdict")
@@ -57,6 +59,7 @@ def test_what_was_said_is_what_would_have_been_said_then() -> None:
     assert found["rate"][5] == pytest.approx(ek.prioritize(then).probability)
 
 
+@pytest.mark.thorough
 def test_ends_are_local_months_and_since_cuts_them() -> None:
     journeys = product(12)
     found = ek.replay(journeys).filter(claim="track")
@@ -67,6 +70,7 @@ def test_ends_are_local_months_and_since_cuts_them() -> None:
     assert {at.month % 3 for at in quarters["as_of"]} == {1}
 
 
+@pytest.mark.thorough
 def test_drift_counts_who_came_back() -> None:
     found = ek.replay(product()).filter(pl.col("claim") == "drift").drop_nulls("n")
     assert (found["n"] <= found["of"]).all()

@@ -157,6 +157,7 @@ def test_saved_and_read_again(journeys, tmp_path):
     kept(journeys.where(users=pl.col("neutral") == "a"))
 
 
+@pytest.mark.thorough
 def test_conditions_may_look_at_any_name(monkeypatch, tmp_path):
     actions = [asking(name) for name in [*NAMES, "neutral"]]
     definition = ek.Definition(signup="join", activation="make", core="make", advanced=actions)
@@ -253,6 +254,7 @@ def right_or_refused(answer, frame, names):
     return refused
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", BY)
 def test_answers_by_any_name_are_right_or_refused(journeys, name):
     names = [*HIDDEN[::3], *NAMES[::40]]
@@ -265,6 +267,7 @@ def test_answers_by_every_name_are_right_or_refused(journeys, name):
     right_or_refused(BY[name], journeys, NAMES)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", RAW)
 def test_questions_on_events_by_any_name_are_right_or_refused(name):
     right_or_refused(RAW[name], named(LOG, NAMES), HIDDEN)

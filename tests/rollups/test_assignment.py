@@ -64,6 +64,7 @@ def test_duckdb() -> None:
     assert arms(ek.rollup(connection.sql("from log"), DEFINITION)) == EXPECTED
 
 
+@pytest.mark.thorough
 def test_sql() -> None:
     duckdb = pytest.importorskip("duckdb")
     pytest.importorskip("ibis")

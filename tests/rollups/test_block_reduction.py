@@ -79,6 +79,7 @@ some_log = given(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=12, phases=[Phase.generate], suppress_health_check=[*HealthCheck])
 @some_log
 def test_equals_the_portable_reduction_however_the_log_is_sorted(rng, **about):
@@ -89,6 +90,7 @@ def test_equals_the_portable_reduction_however_the_log_is_sorted(rng, **about):
         assert_same(ek.rollup(rows, definition, **options, missing="allow"), told)
 
 
+@pytest.mark.thorough
 @settings(max_examples=25, phases=[Phase.generate], suppress_health_check=[*HealthCheck])
 @some_log
 def test_blocks_keys_and_lists_of_any_size_give_the_same(monkeypatch, rng, **about):
@@ -105,6 +107,7 @@ def test_blocks_keys_and_lists_of_any_size_give_the_same(monkeypatch, rng, **abo
         assert_same(ek.rollup(log, definition, **options, missing="allow"), expected)
 
 
+@pytest.mark.thorough
 @settings(max_examples=25, phases=[Phase.generate], suppress_health_check=[*HealthCheck])
 @some_log
 def test_texts_with_the_same_hash_are_told_apart(monkeypatch, rng, ids, **about):

@@ -83,6 +83,7 @@ def test_a_log_of_dates_has_no_seconds_to_allow_for():
     assert all(getattr(one, name).equals(getattr(other, name)) for name in TABLES)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("streamed", [True, False])
 @pytest.mark.parametrize("engine", ["duckdb", "ibis", "prepared"])
 def test_engines_agree_across_midnight(tmp_path, monkeypatch, engine, streamed):

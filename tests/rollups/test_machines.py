@@ -65,6 +65,7 @@ def test_files_of_the_project_can_be_checked_out_anywhere():
     assert len({p.casefold() for p in paths}) == len(paths)
 
 
+@pytest.mark.thorough
 def test_every_file_that_is_opened_is_closed_again():
     """A file still open cannot be replaced on Windows: each is opened in a with statement, or handed to one."""
     loose = []

@@ -112,6 +112,7 @@ def way(request, monkeypatch):
     return request.param
 
 
+@pytest.mark.thorough
 @settings(max_examples=15, phases=[Phase.generate], suppress_health_check=[*HealthCheck])
 @dirty
 def test_duckdb(to_duckdb, way, rng, **about):
@@ -129,6 +130,7 @@ def test_duckdb_without_pyarrow(to_duckdb, monkeypatch):
     assert_same(ek.rollup(relation, definition, missing="allow"), ek.rollup(log, definition, missing="allow"))  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_duckdb_ids_and_names_of_kinds_of_its_own(way):
     duckdb = pytest.importorskip("duckdb")
     connection = duckdb.connect()
@@ -146,6 +148,7 @@ def test_duckdb_ids_and_names_of_kinds_of_its_own(way):
     assert found.users.schema["user_id"] == pl.String
 
 
+@pytest.mark.thorough
 def test_a_log_in_duckdb_may_be_asked_again_whatever_was_asked_before(to_duckdb, way):
     """A connection has one result at a time, so each must have come to its end."""
     log = as_frame(some_rows(random.Random(3), most=200))
@@ -154,6 +157,7 @@ def test_a_log_in_duckdb_may_be_asked_again_whatever_was_asked_before(to_duckdb,
         assert_same(ek.rollup(relation, MAKE), expected)
 
 
+@pytest.mark.thorough
 @settings(max_examples=6, phases=[Phase.generate], suppress_health_check=[*HealthCheck])
 @dirty
 def test_ibis(to_ibis, rng, **about):

@@ -56,6 +56,7 @@ def assert_same(one, other):
     assert one.definition.to_table() == other.definition.to_table()
 
 
+@pytest.mark.thorough
 @settings(max_examples=8, suppress_health_check=[*HealthCheck])
 @given(
     rng=st.randoms(use_true_random=False),

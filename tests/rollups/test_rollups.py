@@ -41,6 +41,7 @@ def log(*rows, **schema):
     return pl.DataFrame(rows, schema={"user_id": pl.Int64, "event": pl.String, "at": pl.Datetime("us", "UTC")} | schema, orient="row")  # fmt: skip
 
 
+@pytest.mark.thorough
 @settings(max_examples=150)
 @given(
     rng=st.randoms(use_true_random=False),
@@ -54,6 +55,7 @@ def test_equals_the_plain_python_one_on_dirty_logs(rng, ids, dates_only, sign_up
     check_against_oracle(rng, ids, dates_only, sign_ups, unit, cut)
 
 
+@pytest.mark.thorough
 @settings(max_examples=25, suppress_health_check=[*HealthCheck])
 @given(
     rng=st.randoms(use_true_random=False),

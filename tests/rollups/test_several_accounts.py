@@ -49,6 +49,7 @@ def assert_same(one, other):
     assert (one.as_of, one.log_start, one.definition) == (other.as_of, other.log_start, other.definition)  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("way", ["whole", "in parts", "duckdb", "duckdb, streamed"])
 def test_an_account_is_as_if_its_members_were_its_own(seed, way, monkeypatch):

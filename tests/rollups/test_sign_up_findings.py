@@ -128,6 +128,7 @@ def test_sign_ups_that_are_lost_all_along_leave_no_verdict():
     assert ek.prioritize(journeys).sentence.startswith(f"No link is named: {remark.text}")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("way", ["duckdb", "ibis", "prepared", "parts", "texts", "table"])
 def test_it_is_found_on_every_road(way, tmp_path, monkeypatch):
     rows = lossy(product(activate=1.0))

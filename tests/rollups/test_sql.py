@@ -82,6 +82,7 @@ def on_duckdb(log, people):
     return lambda query: connection.sql(query).pl()
 
 
+@pytest.mark.thorough
 @settings(max_examples=3, phases=[Phase.generate], suppress_health_check=[*HealthCheck])
 @given(
     rng=st.randoms(use_true_random=False),
@@ -131,6 +132,7 @@ MODERATE = ek.Definition(
 VARIANTS = [("user", False)] + [pytest.param(*v, marks=pytest.mark.slow) for v in (("user", True), ("account", False), ("account", True))]  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(("unit", "dates_only"), VARIANTS)
 def test_every_dialect_parses(dialect, unit, dates_only):
@@ -157,6 +159,7 @@ def test_every_dialect_parses(dialect, unit, dates_only):
                 assert columns[: len(wanted)] in (wanted, ["*"])
 
 
+@pytest.mark.thorough
 def test_snowflake_takes_the_columns_as_they_are_usually_made():
     query = ek.rollup_sql(MAKE, dialect="snowflake", events="shop.public.events")["days"]
     assert 'user_id AS "user_id"' in query

@@ -105,6 +105,7 @@ def test_values_that_make_no_groups_are_refused():
         ek.rollup(frame, PLAN)
 
 
+@pytest.mark.thorough
 @settings(max_examples=60)
 @given(
     rng=st.randoms(use_true_random=False),

@@ -24,6 +24,7 @@ def passed_by(log, link: str, of, n) -> pl.DataFrame:
     return table.group_by("span").agg(pl.col("of", "n").sum()).sort("span")
 
 
+@pytest.mark.thorough
 def test_a_link_is_mended_midway_and_another_breaks_late():
     log = ek.simulate(
         users=40_000, days=455, seed=1, rates={"activation": 0.25},

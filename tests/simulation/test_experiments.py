@@ -23,6 +23,7 @@ def activated(found: object) -> dict[str, float]:
     return dict(found.truth.group_by("variant").agg(active).iter_rows())
 
 
+@pytest.mark.thorough
 def test_a_lift_is_planted_and_found() -> None:
     journeys, found = made(experiment=PlantedTest(lift=0.10))
     read = ek.experiment(journeys, link="activation")
@@ -33,6 +34,7 @@ def test_a_lift_is_planted_and_found() -> None:
     assert rates["checklist"] - rates["control"] == pytest.approx(0.10, abs=0.035)
 
 
+@pytest.mark.thorough
 def test_no_lift_stays_untold_at_every_look() -> None:
     journeys, _ = made(experiment=PlantedTest())
     for day in ("2025-09-15", "2025-10-15", "2025-11-15", "2025-12-15"):
@@ -64,6 +66,7 @@ def test_spill_over_between_arms_of_one_account() -> None:
     assert mixed.difference < apart.difference - 0.04
 
 
+@pytest.mark.thorough
 def test_a_play_that_begins_on_a_day() -> None:
     begins = datetime(2025, 11, 15, tzinfo=UTC)
     before, plain = made()

@@ -54,6 +54,7 @@ def test_an_option_only_adds_rows_and_leaves_the_truth_alone(option):
     assert plain.truth.select(same).equals(more.truth.select(same))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mix", MIXES)
 def test_classes_are_drawn_by_their_weights(mix):
     drawn = ek.simulate(users=20_000, days=30, seed=1, mix=mix).truth["planted"]

@@ -76,6 +76,7 @@ def test_an_empty_group_is_refused() -> None:
         log_rank([([1, 2], [1, 0]), ([], [])])
 
 
+@pytest.mark.thorough
 def test_hindsight_follows_the_same_users() -> None:
     sample = ek.load_sample()
     journeys = ek.rollup(sample.events, sample.definition, users=sample.users, as_of=sample.as_of)
@@ -92,3 +93,16 @@ def test_hindsight_follows_the_same_users() -> None:
         survival(journeys, quiet_days=14, period="week"), periods=4, checked=found
     )
     assert "Made from older cohorts alone" in told["sentence"][0]
+
+
+def test_a_tail_of_a_few_users_is_left_out() -> None:
+    """One user at risk for ever would give a band of no width, far from what becomes of the others."""
+    active = [1000, 631, 468, 382, 326, 289, 262, 241]
+    whole = pl.DataFrame({"time": range(8), "survival": [n / 1000 for n in active], "at_risk": active,
+                          "events": [369, 163, 86, 56, 37, 27, 21, None]})  # fmt: skip
+    tail = pl.DataFrame({"time": range(8, 12), "survival": [0.241] * 4, "at_risk": [3, 2, 1, 1], "events": [0, 0, 0, None]})  # fmt: skip
+    longer = pl.concat([whole.with_columns(pl.col("events").fill_null(0)), tail])
+    assert ek.project_curve(longer, periods=5).equals(ek.project_curve(whole, periods=5))
+    few = whole.with_columns(pl.Series("at_risk", [30, 19, 14, 9, 8, 7, 6, 5]), pl.Series("events", [11, 5, 5, 1, 1, 1, 1, None]))  # fmt: skip
+    with pytest.raises(ek.errors.TooFewUsersError, match="Only 3 points"):
+        ek.project_curve(few, periods=5)

@@ -74,6 +74,7 @@ MADE = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", PLAIN)
 def test_every_chart_shows_itself_offline_whatever_the_renderer(name):
     before = alt.renderers.active
@@ -85,6 +86,7 @@ def test_every_chart_shows_itself_offline_whatever_the_renderer(name):
     assert alt.renderers.active == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", MADE)
 def test_what_is_made_of_a_chart_stays_offline_and_inert(name):
     made = MADE[name](ours())
@@ -100,6 +102,7 @@ def test_what_is_made_of_a_chart_stays_offline_and_inert(name):
     assert "\u2060" not in found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", MADE)
 def test_what_is_made_of_a_chart_is_saved_offline_and_inert(tmp_path, name):
     made = MADE[name](ours())
@@ -169,6 +172,7 @@ def test_charts_of_ones_own_and_their_renderer_stay_as_they_are():
     assert type(alt.Chart.from_dict(ours().to_dict())).__module__.startswith("altair")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "join",
     [

@@ -52,6 +52,7 @@ def strings(spec, *, skip=("datasets", "usermeta", "description", "title", "doma
         yield spec
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ALL)
 def test_draws_and_names_only_real_columns(name):
     spec, _ = drawn(name)
@@ -340,6 +341,7 @@ def test_amounts_are_written_in_their_unit():
     assert funnels_table.lost(0.25) == "−75%"
 
 
+@pytest.mark.thorough
 def test_pauses_of_years_are_cut_where_nearly_all_are_back_and_it_is_said():
     long = pl.DataFrame(
         {"days": range(1, 5001), "n": 96, "of": 100, "rate": 0.96, "low": 0.9, "high": 0.99, "usage_interval_days": 1.0}

@@ -56,6 +56,7 @@ def drawn(name, answer):
     assert getattr(ek.tables, name)(*answer).sheet.rows
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", OF_JOURNEYS)
 def test_answers_from_journeys_are_drawn(journeys, name):
     drawn(name, OF_JOURNEYS[name](journeys))

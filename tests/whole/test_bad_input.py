@@ -201,6 +201,7 @@ ODD = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("role", ["user_id", "event", "at", "kept"])
 def test_columns_of_any_type_are_read_or_refused(role):
     read = set()
@@ -475,6 +476,7 @@ def test_the_fuzzer_can_fail(tmp_path, monkeypatch):
         fuzz_loader.attempt(0, fuzz_loader.CSV, tmp_path)
 
 
+@pytest.mark.thorough
 def test_a_short_campaign_finds_nothing():
     counts = fuzz_loader.campaign(2.0, seed=5)
     assert counts["read"] > 0

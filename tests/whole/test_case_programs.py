@@ -54,6 +54,7 @@ def program(shared, tmp_path, monkeypatch, capsys):
     return run
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SAYS)
 def test_a_program_ends_in_the_right_reading_or_says_what_to_do(program, name, monkeypatch):
     if (

@@ -109,6 +109,7 @@ def test_a_prepared_log_and_a_stated_way_of_reading_give_the_same(capsys, files,
     assert tables[0] == tables[1]
 
 
+@pytest.mark.thorough
 def test_a_report_is_written(capsys, files):
     folder, _ = files
     page = folder / "report.html"
@@ -187,6 +188,7 @@ def test_a_workshop_folder_says_how_its_log_is_diagnosed(capsys, files, tmp_path
     assert call(capsys, "diagnose", *line, "--by", "plan")[0] == 0
 
 
+@pytest.mark.thorough
 def test_a_test_is_read_from_the_command_line(capsys, files):
     sample = ek.load_sample()
     journeys = ek.rollup(sample.events, sample.definition, users=sample.users, as_of=sample.as_of)
@@ -212,6 +214,7 @@ def test_a_test_is_read_from_the_command_line(capsys, files):
         assert words in err
 
 
+@pytest.mark.thorough
 def test_by_takes_a_property_of_events(capsys, files, tmp_path):
     folder, log = files
     plans = log.users.lazy().select("user_id", pl.col("plan").cast(pl.String).alias("tier"))
@@ -296,6 +299,7 @@ BAD = [
 ]  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "words"), BAD, ids=lambda v: v if isinstance(v, str) else None
 )
@@ -368,6 +372,7 @@ def test_consoles_that_lack_characters_get_plain_ones():
     assert encodable("日本", "latin-1") == "??"
 
 
+@pytest.mark.thorough
 def test_a_console_of_another_encoding_is_no_fault():
     done = subprocess.run(
         [sys.executable, "-m", "engagekit", "diagnose"],
@@ -379,6 +384,7 @@ def test_a_console_of_another_encoding_is_no_fault():
     assert b"mend this first" in done.stdout
 
 
+@pytest.mark.thorough
 def test_a_closed_pipe_is_no_fault():
     process = subprocess.Popen(
         [sys.executable, "-m", "engagekit", "diagnose"],
@@ -400,6 +406,7 @@ def test_help_names_every_command(capsys):
     assert io.StringIO(out).readline()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", ["diagnose", "check"])
 def test_a_fault_of_ours_is_said_in_two_lines(capsys, monkeypatch, command):
     def breaks(*_, **__):
@@ -451,6 +458,7 @@ def closed(arguments, **streams):
     return subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name == "nt", reason="closes streams as a shell does")
 def test_closed_streams_are_said_or_borne():
     unheard = closed(["check"], stdout=True)
@@ -461,6 +469,7 @@ def test_closed_streams_are_said_or_borne():
     assert closed(["diagnose", "gone.csv", "-d", "gone.toml"], stderr=True).returncode == 2
 
 
+@pytest.mark.thorough
 def test_warnings_are_lines_for_people(tmp_path):
     log = "".join(f"u{n},{event},2026-01-0{n}\n" for n in (1, 2, 3) for event in ("join", "make"))
     (tmp_path / "log.csv").write_text(f"user_id,event,at\n{log}", encoding="utf-8")

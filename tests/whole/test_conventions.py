@@ -36,6 +36,7 @@ def test_the_version_is_said(capsys, flag):
     assert capsys.readouterr().out.strip() == ek.__version__
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("command", "more", "flag"),
     [
@@ -60,6 +61,7 @@ def test_quiet_does_not_silence_refusals(capsys):
     assert "nowhere.csv" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_quiet_leaves_out_advice_and_progress(log):
     prepared = ["prepare", "log.csv", "there"]
     told = {}
@@ -98,6 +100,7 @@ def test_a_shell_is_taught_commands_and_options(shell):
         assert word in script
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("shell", SHELLS)
 def test_completion_is_installed_by_one_command(shell, tmp_path):
     environment = os.environ | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "SHELL": f"/bin/{shell}"}  # fmt: skip
@@ -144,6 +147,7 @@ def test_the_project_names_its_pythons_and_extras():
     assert any(d.startswith("platformdirs") for d in PROJECT["dependencies"])
 
 
+@pytest.mark.thorough
 def test_without_the_extras_the_commands_answer(log):
     code = (
         "import sys; sys.modules.update(dict.fromkeys(['great_tables', 'mcp', 'mcp_types', 'anyio', 'ipywidgets', 'jupyterlab']));"

@@ -151,6 +151,7 @@ MADE = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", MADE)
 def test_logs_made_from_their_description(name, tmp_path, capsys):
     make, definition = MADE[name]
@@ -187,6 +188,7 @@ MIXES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", [2, *[pytest.param(s, marks=pytest.mark.slow) for s in (1, 3, 5)]])
 @pytest.mark.parametrize("mix", ["friction", *[pytest.param(m, marks=pytest.mark.slow) for m in MIXES if m != "friction"]])  # fmt: skip
 def test_simulated_products(mix, seed, tmp_path, capsys):
@@ -195,6 +197,7 @@ def test_simulated_products(mix, seed, tmp_path, capsys):
     ends_well(capsys, tmp_path, tmp_path / "log.parquet", made.definition)
 
 
+@pytest.mark.thorough
 def test_offsets_that_differ_from_row_to_row(tmp_path, capsys):
     """Exports of processes write local times with the offset of the season."""
     rows = ["user_id,event,at"]

@@ -65,6 +65,7 @@ HEADERS = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("language", HEADERS)
 def test_columns_are_found_in_other_languages(capsys, tmp_path, language):
     path = written(tmp_path, text(HEADERS[language].replace(";", ",")))
@@ -81,6 +82,7 @@ def test_a_header_of_another_encoding_is_told_and_then_read(capsys, tmp_path):
         ek.scan_events(path, user="Identifiant", event="Evenement", at="Horodatage", cache=False)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "first", ["sep=;\n", "SEP=;\r\n", "\ufeffsep=;\n"], ids=["plain", "CRLF", "mark"]
 )
@@ -96,6 +98,7 @@ def test_a_line_that_tells_excel_the_separator_is_no_header(capsys, tmp_path, fi
     assert right(log)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("time", "flag"),
     [
@@ -131,6 +134,7 @@ def test_times_in_words_of_a_language_are_refused_as_they_stand(capsys, tmp_path
     assert "Write times as '2026-03-01 09:30:00'" in told
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", [pl.Decimal(38, 0), pl.Decimal(20, 2), pl.Float64, pl.Int32, pl.Categorical])  # fmt: skip
 def test_ids_of_warehouses_are_whole_numbers_or_text(capsys, tmp_path, kind):
     frame = pl.DataFrame(ROWS, schema=["user_id", "event", "timestamp"], orient="row")
@@ -216,6 +220,7 @@ def test_a_file_without_a_header_says_so_and_is_read_with_its_columns(capsys, tm
     assert "there may be no header" in drafted(capsys, tmp_path, known)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("above", "skip"), [("# exported\n# by a tool\n", 2), ("Report\n\n", 2), ("Activity\n", 1)]
 )
@@ -230,6 +235,7 @@ def test_a_web_page_saved_as_a_log_is_told(capsys, tmp_path):
         assert "is a web page or XML" in drafted(capsys, tmp_path, written(tmp_path, page))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("order", ["le", "be"])
 def test_letters_of_two_bytes_without_a_mark_are_told(capsys, tmp_path, order):
     path = written(tmp_path, text(), encoding=f"utf-16-{order}")
@@ -255,3 +261,17 @@ def test_a_day_and_a_time_of_day_in_two_columns_are_one_time(capsys, tmp_path):
     two = [f"{u},{e},{at:%Y-%m-%d},{at:%Y-%m-%d},{at:%H:%M:%S}" for u, e, at in ROWS]
     path = written(tmp_path, "\n".join(["user_id,event,first,second,time", *two]) + "\n")
     assert "cannot be read as a time" in drafted(capsys, tmp_path, path)
+
+
+@pytest.mark.parametrize(
+    ("said", "events"), [([], 7), (["--dedupe"], 6), (["--dedupe-by", "message"], 5)]
+)
+def test_repeats_are_left_out_by_whole_rows_or_by_a_messages_id(capsys, tmp_path, said, events):
+    rows = ["1,join,a,x", "1,make,b,x", "1,make,b,x", "1,make,b,y", "2,join,c,x", "2,make,d,x", "2,make,e,x"]  # fmt: skip
+    lines = [f"{u},{e},2026-01-0{1 + n},{m},{o}" for n, (u, e, m, o) in enumerate(r.split(",") for r in rows)]  # fmt: skip
+    lines[2] = lines[1]  # sent twice, word for word
+    path = written(tmp_path, "user_id,event,at,message,other\n" + "\n".join(lines) + "\n")
+    (tmp_path / "d.toml").write_text('schema_version = 1\nsignup = "join"\nactivation = "make"\ncore = "make"\n')  # fmt: skip
+    read = ["-d", str(tmp_path / "d.toml"), "--cache", str(tmp_path / "cache")]
+    assert main(["check", str(path), *read, *said]) == 0
+    assert f"{events} " in capsys.readouterr().out.split("rows")[0].splitlines()[-1] + " "

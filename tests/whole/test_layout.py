@@ -157,6 +157,7 @@ def test_no_module_stands_on_itself():
     ] == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("package", "allowed"),
     [

@@ -115,6 +115,7 @@ def files_in(folder: Path) -> set[str]:
     return {str(p.relative_to(folder)) for p in folder.rglob("*")}
 
 
+@pytest.mark.thorough
 def test_a_client_walks_from_a_csv_to_a_plan_and_nothing_is_written(folder, tmp_path):
     before = files_in(folder)
     told = {}
@@ -284,6 +285,7 @@ def test_a_diagnosis_is_short_unless_all_of_it_is_asked_for(place):
         assert short["priority"][name] == whole["priority"][name]
 
 
+@pytest.mark.thorough
 def test_small_groups_are_hidden_and_no_answer_names_a_user(place):
     given = LISTED | {"users": "users.csv"}
     texts = [

@@ -54,6 +54,7 @@ def _asked(question, ask):
     return None
 
 
+@pytest.mark.thorough
 @each_log
 def test_every_answer_and_what_shows_it(name):
     log, journeys = edge_logs.made(name)
@@ -65,6 +66,7 @@ def test_every_answer_and_what_shows_it(name):
             assert not walking.foreign(walking.shown(question, answer)), question
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", edge_logs.LOGS)
 def test_the_command_line_says_something_of_each(name, tmp_path, capsys):
     log, _ = edge_logs.made(name)
@@ -86,6 +88,7 @@ def test_the_command_line_says_something_of_each(name, tmp_path, capsys):
     json.loads(capsys.readouterr().out, parse_constant=lambda c: pytest.fail(f"{c} is no JSON"))
 
 
+@pytest.mark.thorough
 @each_log
 def test_a_report_of_each_is_written(name, tmp_path):
     _, journeys = edge_logs.made(name)
@@ -150,6 +153,7 @@ ANSWERED = [
 ANSWERED += [n for n in walking.OF_EVENTS if n in walking.SHOWN]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("question", ANSWERED)
 def test_any_number_may_be_missing_from_an_answer_that_is_shown(question):
     log, journeys = edge_logs.made("ordinary")

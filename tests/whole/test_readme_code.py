@@ -104,6 +104,7 @@ def test_the_first_block_runs_to_its_last_line_whatever_the_verdict(stranger, ve
     assert names["journeys"].properties == ["plan"]
 
 
+@pytest.mark.thorough
 def test_the_other_blocks_run_after_it(stranger):
     duckdb = pytest.importorskip("duckdb")
     pytest.importorskip("ibis")
@@ -131,6 +132,7 @@ def test_the_other_blocks_run_after_it(stranger):
     assert names["journeys"].properties == ["plan"]
 
 
+@pytest.mark.thorough
 def test_the_command_lines_run_in_their_order(stranger, monkeypatch, capsys):
     stranger("named")
     opened = []

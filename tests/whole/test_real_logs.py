@@ -80,6 +80,7 @@ def oracle(shared, name: str, journeys: ek.Journeys) -> dict:
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["gcc", "travelse", pytest.param("oulad", marks=pytest.mark.slow)])
 def test_the_road_ends_in_a_verdict_whose_numbers_are_right(shared, name):
     journeys = real_logs.journeys(shared, name)
@@ -124,6 +125,7 @@ def test_the_road_ends_in_a_verdict_whose_numbers_are_right(shared, name):
     assert found.probability >= LEVEL
 
 
+@pytest.mark.thorough
 def test_what_is_known_of_the_logs_is_found_again(shared):
     travelse = real_logs.journeys(shared, "travelse")
     left_out = {r["reason"]: r["count"] for r in travelse.left_out.to_dicts()}

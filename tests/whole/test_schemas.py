@@ -64,6 +64,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("dates_only", [False, True], ids=["times", "dates"])
 def test_what_diagnose_prints_fits_its_schema(capsys, tmp_path, case, dates_only):
@@ -85,6 +86,7 @@ def test_what_diagnose_prints_fits_its_schema(capsys, tmp_path, case, dates_only
         assert answer["priority"]["segments"]
 
 
+@pytest.mark.thorough
 def test_an_undecided_case_and_the_sample_fit_too(capsys, tmp_path):
     near = dataclasses.replace(DEFINITION, targets={"activation": 0.52})
     log_of(600, 200).write_parquet(tmp_path / "log.parquet")
@@ -106,6 +108,7 @@ def test_the_answer_is_what_the_library_returns_as_plain_values(capsys, tmp_path
     assert {name: answer[name] for name in ("users", "as_of", "left_out")}.items() <= journeys.to_dict().items()  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_every_key_is_described_and_needed(capsys):
     answer = fits(printed(capsys, "diagnose", "--json"), "diagnose")
     for name in answer:
@@ -124,6 +127,7 @@ def test_every_key_is_described_and_needed(capsys):
             fits(bent, "diagnose")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("more", [[], ["--link", "core_days"]])
 def test_what_experiment_prints_fits_its_schema(capsys, more):
     answer = printed(capsys, "experiment", "--json", *more)

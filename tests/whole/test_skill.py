@@ -105,6 +105,7 @@ def read(answers: dict, field: str) -> object:
     return answers
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("events", "definition", "users", "as_of"),
     [

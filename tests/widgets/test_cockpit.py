@@ -45,6 +45,7 @@ def test_it_begins_with_everybody_and_the_verdict_of_the_course(tmp_path, journe
     assert f"Problems are counted among the sign-ups of the last {days} days." in page.text
 
 
+@pytest.mark.thorough
 def test_sign_ups_filter_and_group_narrow_together(page, journeys):
     page.controls["since"].value = date(2025, 9, 1)
     page.controls["filter"].value = "plan: free"
@@ -80,6 +81,7 @@ def test_a_dragged_bar_asks_what_if(page):
     assert (page.what_if["link"].value, page.what_if["rate"].value) == ("depth", 61)
 
 
+@pytest.mark.thorough
 def test_two_loops_stand_beside_each_other(page, journeys):
     page.controls["group"].value, page.controls["beside"].value = "plan: free", "plan: pro"
     assert "loops" in names(page)
@@ -137,6 +139,7 @@ def test_an_opened_mark_becomes_a_group_of_the_page(page):
     assert page.journeys.users.height == source.rows[number]["n"]
 
 
+@pytest.mark.thorough
 def test_what_is_chosen_is_kept_and_found_again_groups_of_opened_marks_aside(
     tmp_path, journeys, few_charts
 ):
@@ -153,6 +156,7 @@ def test_what_is_chosen_is_kept_and_found_again_groups_of_opened_marks_aside(
     assert cockpit(ek.Session(tmp_path), journeys).controls["group"].value == EVERYBODY
 
 
+@pytest.mark.thorough
 def test_neither_its_state_nor_what_it_leaves_behind_names_a_user(page, journeys, tmp_path):
     place = names(page).index("diagnosis")
     page.opener.receive({"kind": "open", "chart": place, "mark": 0})

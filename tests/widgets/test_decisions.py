@@ -152,6 +152,7 @@ def test_a_change_after_the_decision_is_a_draft_beside_it(session, named):
     assert f"| Decided on {DAY} by Dana. |" in record(session)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("targets", [{"habit": 0.95, "depth": 0.9}, {"habit": 0.95}])
 def test_the_record_has_the_probability_of_the_chosen_link_and_its_sign_ups(
     session, journeys, targets
@@ -212,6 +213,7 @@ def test_the_card_says_what_is_wrong_and_keeps_what_was(session, named):
     assert session.part("plan") == plan
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("off", [0.1151, 0.12, 0.1249])
 def test_the_card_as_proposed_says_what_the_first_page_says(session, journeys, off):
     # Points are whole; a goal of 0.4 points beside the target would need other numbers of users than the first page has.
@@ -225,6 +227,7 @@ def test_the_card_as_proposed_says_what_the_first_page_says(session, journeys, o
     assert more.value.goal == pytest.approx(rate + 0.15)
 
 
+@pytest.mark.thorough
 def test_the_card_proposes_the_missing_points_and_the_play_of_the_link(session, journeys):
     table = ek.prioritize(journeys).table
     rate = table.row(by_predicate=pl.col("link") == "habit", named=True)["rate"]
@@ -237,6 +240,7 @@ def test_the_card_proposes_the_missing_points_and_the_play_of_the_link(session, 
     assert (again.state["link"], again.state["play"]) == ("depth", "Repeat Value")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("verdict", ["undecided", "no targets", "none broken"])
 def test_where_the_log_names_no_link_the_card_starts_from_none(session, log, journeys, verdict):
     rates = dict(ek.prioritize(journeys).table.select("link", "rate").iter_rows())

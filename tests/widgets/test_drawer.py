@@ -55,6 +55,7 @@ def marks_of(source):
     return sorted({r["mark"] for rows in spec["datasets"].values() for r in rows if "mark" in r})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", OPENINGS)
 def test_as_many_users_are_behind_each_mark_as_the_chart_says(made, journeys, name):
     source = source_of(name, made, journeys)

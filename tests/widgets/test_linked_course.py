@@ -59,6 +59,7 @@ def opens(panel):
     return told["count"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("make", [widgets.cohort_explorer, widgets.rule_thresholds, widgets.target_sliders])  # fmt: skip
 def test_the_chart_of_a_panel_opens_and_stays_a_picture(session, journeys, make):
     panel = make(session, journeys)
@@ -80,6 +81,7 @@ def test_a_panels_marks_are_those_of_the_chart_that_is_shown_now(session, journe
     assert (told["kind"], told["count"]) == ("drawer", fewer[moved])
 
 
+@pytest.mark.thorough
 def test_by_group_and_by_another_way_of_counting_the_curve_opens_on_its_own_users(session, journeys):  # fmt: skip
     panel = widgets.cohort_explorer(session, journeys)
     show(panel)
@@ -118,6 +120,7 @@ def test_who_comes_and_goes_opens(session, log, journeys, monkeypatch):
     assert chart.opener.receive({"kind": "open", "mark": 1})["count"] == row["n"]
 
 
+@pytest.mark.thorough
 def test_a_linked_chart_of_nothing_is_said_in_words(session, journeys):
     nothing = ek.compare_first_weeks(journeys).clear()
     said = ek.handout.or_why(lambda: widgets.linked_chart(session, journeys, "dumbbell", answer=nothing))  # fmt: skip

@@ -69,6 +69,7 @@ def test_a_tick_adds_to_what_is_ticked_and_undo_goes_back(session):
     assert session.definition == start_
 
 
+@pytest.mark.thorough
 def test_undo_survives_a_kernel_that_is_restarted(session):
     start_ = session.definition
     panel = widgets.definition_picker(session)

@@ -41,6 +41,7 @@ def test_without_a_recorded_start_nothing_is_judged(session, journeys):
     assert drafted.text.startswith("The plan is a draft, and no start is recorded")
 
 
+@pytest.mark.thorough
 def test_a_decided_play_is_followed_from_its_day_with_its_goal(session, journeys):
     began = day(journeys, before_end=60)
     session.update("plan", {"link": "activation", "starts_on": began, "target": 0.7})
@@ -54,6 +55,7 @@ def test_a_decided_play_is_followed_from_its_day_with_its_goal(session, journeys
     assert panel.value.goal is None
 
 
+@pytest.mark.thorough
 def test_a_start_that_is_typed_is_kept_until_a_plan_says_one(session, journeys):
     typed, decided = day(journeys, before_end=50), day(journeys, before_end=80)
     widgets.play_tracker(session, journeys).controls["since"].value = typed
@@ -81,6 +83,7 @@ def test_no_day_and_no_day_of_the_log_are_refused(session, journeys):
     assert "inside the log" in panel.text
 
 
+@pytest.mark.thorough
 def test_a_log_comes_in_without_a_terminal(session, made, monkeypatch):
     monkeypatch.setenv("ENGAGEKIT_CACHE", str(session.folder.parent / "cache"))
     made.events.lazy().collect().rename({"at": "time"}).write_csv(session.folder / "export.csv")

@@ -48,6 +48,7 @@ def test_targets_move_the_verdict_and_are_remembered(session, journeys):
     assert again.text == panel.text
 
 
+@pytest.mark.thorough
 def test_quarters_and_groups_follow_the_targets(session, journeys):
     targets = widgets.target_sliders(session, journeys)
     quarters = widgets.verdict_by_quarter(session, targets)

@@ -96,6 +96,7 @@ def judged(made, wise):
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("make", [odd_csv, amplitude_zip, posthog_parquet])
 def test_from_an_export_to_a_verdict_without_a_flag(make, tmp_path, capsys):
     from engagekit.cli import main
@@ -115,6 +116,7 @@ def test_from_an_export_to_a_verdict_without_a_flag(make, tmp_path, capsys):
     assert out.read_text().startswith("#:schema file:")
 
 
+@pytest.mark.thorough
 def test_the_sample_is_drafted_as_its_definition_says():
     sample = ek.load_sample()
     made = ek.draft(sample.events)
@@ -128,6 +130,7 @@ def test_the_sample_is_drafted_as_its_definition_says():
         assert getattr(made.definition, role) == getattr(sample.definition, role), role
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["travelse", "oulad", "gcc"])
 def test_real_logs_are_drafted_as_an_expert_would_begin(shared, tmp_path, name):
     file = {"gcc": "gcc_contributor"}.get(name, name)
@@ -163,6 +166,7 @@ PRODUCTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_products_whose_names_mean_nothing():
     cores, activations, told = 0, 0, []
     for seed, about in enumerate(PRODUCTS):
@@ -229,6 +233,7 @@ def test_a_log_of_two_days_gets_a_draft_that_says_what_it_cannot_know():
     assert made.definition.signup == "Account Created"
 
 
+@pytest.mark.thorough
 def test_targets_to_start_from_are_shown_and_none_is_set(tmp_path):
     """As `suggest_targets` has them under the drafted definition; a file with them uncommented is a definition with them."""
     made = ek.draft(shop())
@@ -249,6 +254,7 @@ def test_targets_to_start_from_are_shown_and_none_is_set(tmp_path):
     assert chosen == {r["link"]: pytest.approx(round(r["suggested"], 2)) for r in told}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("activation", [
     ek.Match("Note Written", times=3), ek.All("Contacts Imported", ek.Match("Profile Filled", times=2)), ek.Match("a \"b\"", kind=["x", None]),
     ["a", ek.Match("b", **{"odd key": ek.Not("x", None)})], ek.Match("a", n=1, yes=True, size=2.5),
@@ -270,6 +276,7 @@ def test_a_log_too_small_to_judge_shows_no_targets():
     assert "# activation = 0.35" in made.toml()
 
 
+@pytest.mark.thorough
 def test_start_prints_and_marks_its_guess(tmp_path, capsys):
     from engagekit.cli import main
 
@@ -292,6 +299,7 @@ def test_start_prints_and_marks_its_guess(tmp_path, capsys):
     assert "habit" in capsys.readouterr().out.casefold()
 
 
+@pytest.mark.thorough
 def test_a_prepared_log_keeps_its_definition(tmp_path, capsys):
     from engagekit.cli import main
 

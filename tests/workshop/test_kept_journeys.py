@@ -77,6 +77,7 @@ def test_other_targets_open_the_same_journeys_and_judge_by_their_own(session, ro
     same(found, ek.rollup(log, moved, users=users, as_of=as_of))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("what", ["window", "as_of", "users"])
 def test_another_window_end_or_users_table_is_rolled_up_anew(session, rolled, what):
     session.journeys()
@@ -94,6 +95,7 @@ def test_another_window_end_or_users_table_is_rolled_up_anew(session, rolled, wh
     same(found, ek.rollup(log, session.definition, users=users, as_of=as_of))
 
 
+@pytest.mark.thorough
 def test_broken_files_are_made_anew(session, rolled):
     first = session.journeys()
     before = len(rolled)
@@ -117,6 +119,7 @@ def test_where_nothing_can_be_written_the_log_is_rolled_up_each_time(session, ro
     assert len(rolled) == before + 2
 
 
+@pytest.mark.thorough
 def test_only_the_last_opened_are_kept(session, monkeypatch):
     monkeypatch.setattr(kept_journeys, "MOST", 2)
     for days in (3, 4, 5):
@@ -125,6 +128,7 @@ def test_only_the_last_opened_are_kept(session, monkeypatch):
     assert len(kept(session)) == 2
 
 
+@pytest.mark.thorough
 def test_a_forgotten_user_is_gone_from_kept_journeys(session):
     gone = str(session.journeys().users["user_id"][0])
     forget(gone, session.folder / "..")

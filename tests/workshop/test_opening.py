@@ -46,6 +46,7 @@ def test_one_team_opens_at_its_first_page_and_news_are_never_asked_for(tmp_path,
     assert "--LabApp.default_url=/lab/tree/00-start-here.ipynb" in ran[1][0]
 
 
+@pytest.mark.thorough
 def test_several_teams_are_told_how_to_open_theirs(tmp_path, ran, filled, capsys):
     first, _ = start(tmp_path / "ws", teams=["A", "B"])
     capsys.readouterr()

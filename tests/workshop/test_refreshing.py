@@ -86,6 +86,7 @@ def test_newer_data_come_in_and_what_was_decided_stays(ws):
     assert not [p for p in ws.iterdir() if p.name.startswith(".refresh") and p.suffix != ".lock"]
 
 
+@pytest.mark.thorough
 def test_the_planted_rise_is_seen_afterwards_without_editing_a_file(ws):
     refresh(ws, events=log_of(MAY), users=users_of(MAY))
     tracked = ek.track(Session(ws / "One").journeys(), since="2026-04-15", link="activation")
@@ -94,6 +95,7 @@ def test_the_planted_rise_is_seen_afterwards_without_editing_a_file(ws):
     assert since[0] / since[1] == pytest.approx(10 / 12, abs=0.01)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("timezone", "last", "until"),
     [("UTC", "2026-05-29", "2026-05-29"), ("Asia/Tokyo", "2026-05-30", "2026-05-30"), ("America/New_York", "2026-05-29", "2026-05-29")],
@@ -132,6 +134,7 @@ def test_a_users_table_that_lacks_the_new_users_is_kept_with_a_remark(ws):
     assert Session(ws / "One").journeys().users["plan"].null_count() == 0
 
 
+@pytest.mark.thorough
 def test_an_end_alone_counts_and_one_that_no_event_reaches_is_remarked_on(ws):
     refresh(ws, events=log_of(MAY), users=users_of(MAY))
     found = refresh(ws, as_of="2026-05-10")
@@ -195,6 +198,7 @@ class Killed(BaseException):
     """Stands for the process being killed."""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("step", [4, 5, 6, 7, 8, 10, 12])
 def test_killed_at_any_step_the_next_call_finishes(ws, monkeypatch, step):
     """5 is the commit; before it all is old, after it come the log out, the log in, the table, and each session."""

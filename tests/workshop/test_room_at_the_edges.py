@@ -10,6 +10,7 @@ import engagekit as ek
 from engagekit.workshop import room, start
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", edge_logs.LOGS)
 def test_each_page_has_words_for_a_log_at_the_edges(name, tmp_path):
     log, journeys = edge_logs.made(name)

@@ -145,6 +145,7 @@ def write_many(folder: str, name: str) -> None:
         session.set(f"{name} {number}", number)
 
 
+@pytest.mark.thorough
 def test_two_notebooks_open_at_once_lose_nothing(tmp_path):
     context = multiprocessing.get_context("spawn")
     writers = [

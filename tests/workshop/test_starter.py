@@ -94,6 +94,7 @@ def test_where_all_is_presence_the_most_repeated_presence_is_better_than_nothing
     assert ek.draft(log(*rows)).definition.core == "login"
 
 
+@pytest.mark.thorough
 def test_the_guess_for_the_sample_is_a_definition_that_rolls_up():
     sample = ek.load_sample()
     made = ek.draft(sample.events, name="Guess").definition

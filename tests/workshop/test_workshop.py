@@ -112,6 +112,7 @@ def test_what_a_team_deleted_comes_back_and_nothing_else_changes(copied, log):
     assert {k: v[0] for k, v in content(copied).items()} == {k: v[0] for k, v in before.items()}
 
 
+@pytest.mark.thorough
 def test_a_team_that_joins_later_gets_the_same_log(own, log, tmp_path):
     start(
         tmp_path / "ws",

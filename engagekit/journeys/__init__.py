@@ -21,6 +21,7 @@ from engagekit.journeys.facts import (
 from engagekit.journeys.gaps import interval_of, own_intervals
 from engagekit.journeys.groups import MIN_GROUP, check_journeys, group_names, names_and_faults
 from engagekit.journeys.kept import ONLY_JUDGED_BY, made, once
+from engagekit.journeys.other_rules import under_other_rules
 from engagekit.journeys.recent_days import RECENT_DAYS, recent_start
 from engagekit.journeys.resolving import Counts, counts_of, late_counted, resolved, set_apart
 from engagekit.journeys.rhythm import sorted_within
@@ -111,6 +112,7 @@ __all__ = [
     "sorted_within",
     "storage",
     "suggest_windows",
+    "under_other_rules",
     "up_to",
     "users_with",
     "usual_period",

@@ -147,7 +147,7 @@ def _made(journeys: Journeys) -> pl.DataFrame:
         "returned_at": _returned_at(core, people, size),
         **own_gaps(core, product_times(journeys.clock), size),
         **_steps(journeys, people["user_id"]),
-        **_depth(days.advanced(), activated, definition, size),
+        **depth_facts(days.advanced(), activated, definition, size),
         "advocated": _advocated(days, activated, definition, size),
         "outcome_days": _outcome_days(core, instants(people["signed_up_at"]), definition),
         **_feedback(days, size),
@@ -236,7 +236,10 @@ def _met(uses: DayArrays, definition: Definition) -> DayArrays:
     return uses.among(met)
 
 
-def _depth(uses: DayArrays, activated: Ints, definition: Definition, size: int) -> dict[str, Flags]:
+def depth_facts(
+    uses: DayArrays, activated: Ints, definition: Definition, size: int
+) -> dict[str, Flags]:
+    """Flag who ever met the depth rule, who did so in the depth window, and by which advanced action."""
     met = _met(_within(uses, activated, windows_of(definition)["depth"]), definition)
     found = {
         "deep": flagged(_met(uses, definition).user, size),

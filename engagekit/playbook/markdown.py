@@ -164,7 +164,7 @@ def _share(value: Any) -> str:
 def _points(value: Any) -> str:
     if not isinstance(value, float):
         return _cell(value)
-    written = f"{100 * value:+.0f}"
+    written = f"{round(100 * value):+d}"  # never "-0"
     return f"{written} point" if written in {"+1", "-1"} else f"{written} points"
 
 

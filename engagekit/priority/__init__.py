@@ -8,7 +8,7 @@ from engagekit.priority.earliest import NONE_BROKEN, earliest_broken
 from engagekit.priority.explained_change import explain_change, what_changed_lately
 from engagekit.priority.instead import later
 from engagekit.priority.loop_facts import LoopFacts, loop_facts
-from engagekit.priority.planning import SOONER, Plan, plan
+from engagekit.priority.planning import LEAST_WEEKS, SOONER, Plan, at_least, plan
 from engagekit.priority.reference_targets import OWN_PAST
 from engagekit.priority.suggested_targets import suggest_targets
 from engagekit.priority.trial import Trial
@@ -17,6 +17,7 @@ from engagekit.priority.what_if import what_if
 
 __all__ = [
     "ELSEWHERE",
+    "LEAST_WEEKS",
     "NONE_BROKEN",
     "OWN_PAST",
     "SOONER",
@@ -25,6 +26,7 @@ __all__ = [
     "Priority",
     "Trial",
     "accounts_of",
+    "at_least",
     "bare_verdict",
     "counted_flags",
     "earliest_broken",

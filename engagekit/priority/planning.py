@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from engagekit.instants import Instant
     from engagekit.playbook import Play
 
+LEAST_WEEKS = 4  # of sign-ups since a start, before anything is said of it: fewer do not show how weeks differ
 SOONER = "aim higher, mend a link that more users reach, or agree to decide without a measurement"
 
 
@@ -144,7 +145,8 @@ def plan(
 
     Notes
     -----
-    As many users are compared before and after the start, so the log must reach that far back too. The number of
+    As many users are compared before and after the start, so the log must reach that far back too. Where less than four
+    weeks of sign-ups would bring them, four are planned: `track` says nothing of fewer, as weeks differ. The number of
     sign-ups behind one user judged on the link is taken from the links before it, as they are now.
 
     References
@@ -183,6 +185,7 @@ def plan(
         visible = test.ends_on
     else:
         carried = weeks is not None and needed <= had
+        weeks = None if weeks is None else max(LEAST_WEEKS, weeks)
         visible = later(start, 7 * weeks + window) if carried and weeks is not None else None
     open_between = priority.problem_candidates if chosen == priority.link else ()
     told = _sentence(
@@ -355,10 +358,15 @@ def _sentence(
         return f"{who} {now} {need}; the log has {count(had)} before it, so no date can be given. Aim higher, or run a test."
     if visible is None:
         return f"{flow}, so not within any useful time. {SOONER.capitalize()}."
-    return (
-        f"{who} {now} {need}: {many(signups, 'sign-up')}, {many(weeks, 'week')} at {_pace(per_week)} a week, "
-        f"and {many(window, 'day')} until the last can be judged. Look again on {day(visible)}."
-    )
+    takes = f"{many(signups, 'sign-up')}, {many(weeks, 'week')} at {_pace(per_week)} a week"
+    if signups <= per_week * (weeks - 1):
+        takes = f"{many(signups, 'sign-up')} at {_pace(per_week)} a week, {at_least(weeks)}"
+    return f"{who} {now} {need}: {takes}, and {many(window, 'day')} until the last can be judged. Look again on {day(visible)}."
+
+
+def at_least(weeks: int) -> str:
+    """Say that a change is watched for so many weeks even where fewer bring the users."""
+    return f"{many(weeks, 'week')} of them at the least, as weeks differ"
 
 
 def _pace(per_week: float) -> str:

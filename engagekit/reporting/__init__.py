@@ -39,6 +39,9 @@ __all__ = [
 ]
 
 
+LEAST_SCALE = 0.67  # letters of 14 pixels are then 9
+
+
 def report(
     journeys: Journeys,
     path: str | os.PathLike[str],
@@ -188,7 +191,17 @@ def _chart(name: str, answer: Any, **options: Any) -> str:
         return f"<p class=muted>{in_html(error)}</p>"
     spec = chart.to_dict()  # once: it takes longer than the drawing
     numbers = spec.get("usermeta", {}).get("engagekit")
-    return f"<figure tabindex=0>{svg_of(spec)}{table_html(numbers)}</figure>"
+    drawn = f'<div class="roomy">{svg_of(spec)}</div><div class="narrow">{_on_a_phone(spec)}</div>'
+    return f"<figure tabindex=0>{drawn}{table_html(numbers)}</figure>"
+
+
+def _on_a_phone(spec: dict[str, Any]) -> str:
+    """Draw a chart for a narrow page, where it is shown smaller, but not so small that its words are lost."""
+    from engagekit.views import for_a_phone, svg_of, width_of
+
+    made = for_a_phone(spec)
+    least = round(LEAST_SCALE * width_of(made))
+    return f'<div style="min-width:{least}px">{svg_of(made)}</div>'
 
 
 def _steps(steps: pl.DataFrame) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-# Colors keep a contrast of at least 4.5 : 1 on their paper; charts bring white paper of their own.
+from engagekit.views import DARK, PAPER
+
+# Colors keep a contrast of at least 4.5 : 1 on their paper; charts take the colors of a dark room, as in notebooks.
 STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--quiet:#57606a;--paper:#fff;--rule:#d0d7de;--link:#0a58ca}
 @media screen and (prefers-color-scheme:dark){:root{--ink:#e6edf3;--quiet:#9aa4af;--paper:#14181d;--rule:#3a424b;--link:#7ab7ff}}
@@ -16,12 +18,23 @@ nav ul{list-style:none;padding:.6rem 0;margin:1rem 0 0;columns:15rem;border:soli
 .wide,details{overflow-x:auto}table{border-collapse:collapse;margin:.6rem 0;font-size:.92rem}
 td,th{padding:.25rem .7rem;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top;overflow-wrap:normal}
 table{font-variant-numeric:tabular-nums}
-figure{margin:1rem 0}figure>svg{display:block;max-width:100%;height:auto;background:#fff}summary{cursor:pointer;color:var(--link)}
-@media (max-width:40rem){body{font-size:15px}h1{font-size:1.5rem}p.lead{font-size:1.05rem}figure{overflow-x:auto}figure>svg{min-width:34rem}}
+figure{margin:1rem 0}figure svg{display:block;max-width:100%;height:auto;background:#fff}.narrow{display:none}summary{cursor:pointer;color:var(--link)}
+@media screen and (max-width:40rem){body{font-size:15px}h1{font-size:1.5rem}p.lead{font-size:1.05rem}figure{overflow-x:auto}.roomy{display:none}.narrow{display:block}.wide td:nth-child(2){min-width:9rem}}
 @media print{@page{margin:18mm}body{font-size:10.5pt}nav,details{display:none}header{padding-top:0}
 h1,h2{break-after:avoid}h2+p{break-after:avoid}figure,tr{break-inside:avoid}p{orphans:3;widows:3}thead{display:table-header-group}
-.wide,figure{overflow:visible}figure>svg{min-width:0;max-height:150mm}a{color:inherit;text-decoration:none}}
+.wide,figure{overflow:visible}figure svg{max-height:225mm}.wide table{font-size:8pt}.wide td,.wide th{padding:.2rem .35rem}a{color:inherit;text-decoration:none}}
 """
+
+
+def _dyed() -> str:
+    """Write the rules that give drawings the colors of a dark room."""
+    colors = DARK | {PAPER: "var(--paper)"}
+    rules = [
+        f'figure svg [{part}="{before}" i]{{{part}:{after}}}'
+        for before, after in colors.items()
+        for part in ("fill", "stroke")
+    ]
+    return f"@media screen and (prefers-color-scheme:dark){{figure svg{{background:none}}{''.join(rules)}}}"
 
 
 def section(title: str, lead: str, body: str) -> str:
@@ -50,7 +63,7 @@ def page(title: str, head: list[str], sections: list[str], foot: str) -> str:
     links = "".join(f'<li><a href="#{name}">{text}</a></li>' for name, text in found)
     about = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
     return (
-        f'<!doctype html>\n<html lang="en"><head>{about}<style>{STYLE}</style></head><body>'
+        f'<!doctype html>\n<html lang="en"><head>{about}<style>{STYLE}{_dyed()}</style></head><body>'
         f'<header><h1>{title}</h1>{"".join(head)}</header><nav aria-label="Contents"><ul>{links}</ul></nav>'
         f"<main>{''.join(sections)}</main><footer><p class=muted>{foot}</p></footer></body></html>\n"
     )

@@ -19,7 +19,7 @@ from engagekit.diagnosis import FLAGS, defined_links, span_days
 from engagekit.errors import ParameterError, check_choice
 from engagekit.instants import AT, beside_log, day_of
 from engagekit.journeys import check_journeys, group_names
-from engagekit.priority import prioritize
+from engagekit.priority import LEAST_WEEKS, prioritize
 from engagekit.review.sign_up_spans import (
     WEEK,
     bounds_of,
@@ -55,7 +55,6 @@ TABLE: dict[str, Any] = {
     "design_effect": pl.Float64,
 }
 MOST_WEEKS = 13  # of either side: what is further from the start says less about the play
-LEAST_WEEKS = 4
 RARE = 0.05
 MOST_VALUES, LEAST_CELL = 20, 5
 
@@ -212,7 +211,7 @@ def track(
         table=table,
         weeks=_all_weeks(past, flags, start, until, link),
         priority=priority,
-        sentence=told(link, day(day_of(start, journeys.timezone)), table, compared, verdict, usual, held, goal, remarks, priority.sentence),
+        sentence=told(link, day(day_of(start, journeys.timezone)), table, compared, verdict, usual, held, goal, remarks, priority),
         remarks=remarks,
     )  # fmt: skip
 

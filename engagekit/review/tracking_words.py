@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engagekit._base import count, percent
+from engagekit._base import count, percent, sure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engagekit._base import Remark
+    from engagekit.priority import Priority
     from engagekit.review.usual_range import UsualRange
 
 HOW_TO_KNOW = "Whatever else began then is in this too; only a test would tell what the play did."
@@ -27,7 +28,7 @@ def told(
     held: tuple[str, float, float, float] | None,
     goal: float | None,
     remarks: Sequence[Remark],
-    now: str,
+    now: Priority,
 ) -> str:
     """Say all of it."""
     before, after = table.rows(named=True)[:2]
@@ -50,7 +51,18 @@ def told(
     parts += [remark.text for remark in remarks]
     if verdict in {"improved", "worse"}:
         parts.append(HOW_TO_KNOW)
-    return " ".join([*parts, f"Of those who signed up since: {now}"])
+    if verdict != "cannot tell yet":
+        parts.append(_now(now))
+    return " ".join(parts)
+
+
+def _now(since: Priority) -> str:
+    """Say which link breaks earliest for those who signed up since; its counts stand elsewhere, by another rule."""
+    told = {
+        "named": f"breaks earliest at {since.link} ({sure(since.probability)} sure)",
+        "none broken": f"breaks at no link ({sure(since.probability)} sure)",
+    }.get(since.verdict, "breaks at a link that cannot be named yet")
+    return f"For those who signed up since, momentum {told}."
 
 
 def _said(verdict: str, gap: float) -> str:
@@ -78,7 +90,7 @@ def _against(
     if usual is not None:
         parts.append(
             f"Without a play it moved by {_points(usual.lowest)} to {_points(usual.highest)} points between such spans; as large a "
-            f"change came in {count(usual.as_large)} of {count(usual.spans)}, and so short a past makes it as likely as {percent(usual.share)}."
+            f"change came in {count(usual.as_large)} of {count(usual.spans)} of them; the past is short, so it may come as often as {percent(usual.share)}."
             if usual.as_large < usual.share * usual.spans
             else f"Without a play it moved by {_points(usual.lowest)} to {_points(usual.highest)} points between such spans; as large a "
             f"change came in {count(usual.as_large)} of {count(usual.spans)} of them."
@@ -87,4 +99,4 @@ def _against(
 
 
 def _points(value: float) -> str:
-    return f"{100 * value:+.0f}"
+    return f"{round(100 * value):+d}"  # never "-0"

@@ -16,6 +16,7 @@ from engagekit.views.theme import (
     SHAPES,
     TEXT,
     WIDE,
+    WIDER,
     data,
     finished,
     share_axis,
@@ -141,7 +142,7 @@ def engagement_matrix(matrix: pl.DataFrame) -> Any:
     for weight in ("normal", "bold"):
         some = [row for row in names if row["weight"] == weight]
         text = alt.Chart(data(some)).mark_text(
-            align="left", dx=14, fontSize=13, limit=170, fontWeight=weight
+            align="left", dx=14, fontSize=13, limit=WIDER * 170, fontWeight=weight
         )
         drawn += [text.encode(x=x, y=y, text="name:N")] if some else []
     return finished(alt.layer(*drawn), page)

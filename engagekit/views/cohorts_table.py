@@ -58,7 +58,8 @@ def heatmap(
     headers = ("Cohort (users)", *[f"{word} {place}" for place in places.values()])
     subtitle = cut + heatmap_subtitle(frame, word, min_group)
     enough = shown.filter(pl.col("of") >= min_group)
-    return sheet("Heatmap", heatmap_title(enough, word), subtitle, headers, rows)
+    title = heatmap_title(enough, word, some=bool(cut))
+    return sheet("Heatmap", title, subtitle, headers, rows)
 
 
 def latest_cohorts(curves: pl.DataFrame, most: int) -> tuple[pl.DataFrame, str]:
@@ -78,8 +79,11 @@ def worth_showing(frame: pl.DataFrame) -> pl.Expr:
     return pl.col("period") > 0 if whole_start else pl.lit(value=True)
 
 
-def heatmap_title(shown: pl.DataFrame, word: str) -> str:
-    """State what share comes back in the first period after the start, and how far cohorts differ."""
+def heatmap_title(shown: pl.DataFrame, word: str, *, some: bool = False) -> str:
+    """State what share comes back in the first period after the start, and how far cohorts differ.
+
+    Of some cohorts it says so: a curve of all of them has another share, and may stand beside.
+    """
     cells = shown.filter(pl.col("complete") & (pl.col("period") > 0) & pl.col("rate").is_not_null())
     if cells.is_empty():
         return f"No cohort of enough users has seen a whole {word} after its start yet"
@@ -87,7 +91,7 @@ def heatmap_title(shown: pl.DataFrame, word: str) -> str:
     back, started = (cast("float", first[name].sum()) for name in ("n", "of"))
     share = back / started
     place = f"{word} {span(first.row(0, named=True))}"
-    said = f"{rated(share)} come back in {place}"
+    said = f"{'Of the latest cohorts, ' if some else ''}{rated(share)} come back in {place}"
     lowest, highest = rated(first["rate"].min()), rated(first["rate"].max())  # type: ignore[arg-type]
     return said if first.height < 2 else f"{said}; cohorts range from {lowest} to {highest}"
 

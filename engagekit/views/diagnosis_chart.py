@@ -30,6 +30,7 @@ from engagekit.views.theme import (
     PAPER,
     TEXT,
     VERMILLION,
+    WIDER,
     data,
     finished,
     tips,
@@ -261,7 +262,7 @@ def _grid(
         "name:N",
         title=None,
         scale=alt.Scale(domain=list(verdicts)),
-        axis=alt.Axis(domain=False, ticks=False, labelPadding=10, labelLimit=160),
+        axis=alt.Axis(domain=False, ticks=False, labelPadding=10, labelLimit=WIDER * 160),
     )
     x = alt.X(
         "link:N",
@@ -284,7 +285,7 @@ def _grid(
     )
     text = base.mark_text(fontSize=TEXT).encode(text="text:N", color=alt.Color("ink:N", scale=None))
     ends = alt.Chart(data([{"name": k, "verdict": v} for k, v in verdicts.items()]))
-    verdict = ends.mark_text(align="left", fontSize=TEXT, limit=GRID_BESIDE).encode(
+    verdict = ends.mark_text(align="left", fontSize=TEXT, limit=WIDER * GRID_BESIDE).encode(
         y=y, x=alt.value(GRID + 12), text="verdict:N"
     )
     return alt.layer(boxes, text, verdict, *marked)

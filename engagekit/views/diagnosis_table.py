@@ -198,7 +198,8 @@ def loop_subtitle(priority: Priority) -> str:
     tick = "; black tick: target" if priority.table["target"].count() else ""
     bars = f"Bars: users who pass the link in time, of those judged; line: 95% interval{tick}."
     later = "Links after the first broken one are read once it is mended." if priority.link else ""
-    return joined_sentences(how_sure, bars, later, str(priority.basis))
+    stands = "All bars together stand on " if priority.basis.users else ""
+    return joined_sentences(how_sure, bars, later, f"{stands}{priority.basis}")
 
 
 def loop_by_quarter(priority: Priority, *, most: int = 16) -> Sheet:

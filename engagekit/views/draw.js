@@ -5,6 +5,7 @@
   var DARK = __DARK__;
   var LEAST = 120;
   var ROOM = 46;  // what the menu beside a drawing takes
+  var PADDING = 8;  // around a drawing, as its looks say
   var embed = window.engagekitEmbed;
 
   function isDark() {
@@ -40,14 +41,24 @@
   var pen = document.createElement("canvas").getContext("2d");
 
   // Break the words of a heading anew, so that they take the room there is and no more.
-  function broken(lines, font, room) {
+  function packed(words, room) {
     var made = [], line = "";
-    pen.font = font;
-    [].concat(lines || []).join(" ").split(" ").forEach(function (word) {
+    words.forEach(function (word) {
       var longer = line ? line + " " + word : word;
       if (line && pen.measureText(longer).width > room) { made.push(line); line = word; } else { line = longer; }
     });
     return line ? made.concat(line) : made;
+  }
+
+  // No line of one word: as many lines as there must be, each about as long as the others.
+  function broken(lines, font, room) {
+    var words = [].concat(lines || []).join(" ").split(" ");
+    pen.font = font;
+    var made = packed(words, room), evened = made;
+    for (var less = room; made.length > 1 && evened.length === made.length && less > room / 2; less -= 16) {
+      made = evened; evened = packed(words, less);
+    }
+    return made;
   }
 
   function headed(spec, room) {
@@ -78,6 +89,14 @@
     return node;
   }
 
+  // How wide a drawing is without its heading: that takes the room there is, and the plot must follow the page all the same.
+  function breadth(drawn) {
+    var inner = drawn.view.scenegraph().root.items[0].items;
+    var parts = inner.filter(function (part) { return part.role !== "title" && part.bounds.x1 <= part.bounds.x2; });
+    var ends = parts.map(function (part) { return part.bounds; });
+    return Math.max.apply(null, ends.map(function (b) { return b.x2; })) - Math.min.apply(null, ends.map(function (b) { return b.x1; })) + 2 * PADDING;
+  }
+
   // Draw into a place of that width; resolves to vega-embed's result, its drawing in `place`.
   async function render(place, spec, width, options) {
     var dark = isDark();
@@ -94,8 +113,7 @@
       }, options || {}));
       if (made) { made.finalize(); }
       made = drawn; fresh = spot;
-      var svg = spot.querySelector("svg.marks");
-      var left = width - ROOM - Number(svg.getAttribute("width"));
+      var left = width - ROOM - breadth(drawn);
       if (width < 2 * LEAST || Math.abs(left) < 8 || (left < 0 && more + left < -400)) { break; }
       more += left;
     }

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from engagekit.review import Experiment
 
+WITH_VERDICT = 330  # pixels beside the plot: a share, how many, and the longest verdict
+
 
 def experiment(found: Experiment) -> Any:
     """Draw what `experiment` returns: each arm's share with its interval.
@@ -50,7 +52,8 @@ def experiment(found: Experiment) -> Any:
     ]
     shown = tips(name="Arm", count="Users", interval="95% interval")
     title = "Share of days with a core action" if scale > 1 else "Share of users assigned"
-    return finished(dots(rows, title=title, tips=shown, limit=240), words.experiment(found))
+    made = dots(rows, title=title, tips=shown, limit=240, beside=WITH_VERDICT)
+    return finished(made, words.experiment(found))
 
 
 def replay(record: pl.DataFrame) -> Any:

@@ -26,7 +26,7 @@ CORE_DAYS = "core_days"
 REPLAY = ("claim", "as_of", "said", "n", "of", "rate", "low", "high", "came_out")
 CLAIM_WORDS = {
     "verdict": "The verdict still stood a quarter later",
-    "drift": "Most of those called drifted stayed away for a quarter",
+    "drift": "Most of those called drifted stayed away",
     "projection": "The curve came out inside its band",
     "first weeks": "Every action named held in later sign-ups",
     "track": "No change was called where no play is known",

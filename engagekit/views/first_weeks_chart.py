@@ -154,7 +154,7 @@ def _shares(rows: Sequence[dict[str, Any]], order: Sequence[str]) -> Any:
         name="Action", said_retained="Retained", said_churned="Churned", verdict="Verdict"
     )
     sides: dict[str, Any] = {"domain": ["retained", "churned"]}
-    legend = alt.Legend(title=None, orient="top")
+    legend = alt.Legend(title=None, orient="top", columns=1)
     color = alt.Color("side:N", scale=alt.Scale(**sides, range=[BLUE, VERMILLION]), legend=legend)
     shape = alt.Shape("side:N", scale=alt.Scale(**sides, range=["circle", "square"]), legend=legend)
     dots = [
@@ -172,7 +172,11 @@ def _ratios(rows: Sequence[dict[str, Any]], order: Sequence[str], ends: tuple[fl
     scale = alt.Scale(type="log", domain=list(ends), clamp=True)
     ticks = [tick for tick in TICKS if ends[0] <= tick <= ends[1]]
     axis = alt.Axis(
-        title=title, values=ticks, labelExpr="format(datum.value, '~g') + '×'", labelOverlap=True
+        title=title,
+        values=ticks,
+        labelExpr="format(datum.value, '~g') + '×'",
+        labelOverlap=True,
+        labelSeparation=8,
     )
     one = alt.Chart(data([{"one": 1}])).mark_rule(color=MUTED, strokeDash=[4, 4])
     tone = alt.Color("tone:N", scale=None)
@@ -242,7 +246,9 @@ _SHAPES = alt.Scale(domain=list(SHAPES), range=list(SHAPES.values()))
 def _key() -> Any:
     """Draw nothing but the legend: marks whose color comes with the data would have none there."""
     inks = alt.Scale(domain=list(SHAPES), range=[MUTED, INK, INK])
-    legend = alt.Legend(title=None, orient="top", columns=3)
+    legend = alt.Legend(
+        title=None, orient="top", columns=1
+    )  # side by side they are wider than the panel
     return (
         alt.Chart(data([{"figure": figure} for figure in SHAPES]))
         .mark_point(filled=True, size=0, opacity=1)

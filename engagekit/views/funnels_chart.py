@@ -16,6 +16,7 @@ from engagekit.views.theme import (
     PALE,
     TEXT,
     VERMILLION,
+    WIDER,
     WIDTH,
     data,
     finished,
@@ -84,7 +85,7 @@ def nested(rows: Sequence[dict[str, Any]], *, title: str, shown: list[alt.Toolti
         color=alt.Color("tone:N", scale=None),
         tooltip=shown,
     )
-    text = base.mark_text(align="left", fontSize=TEXT + 1, limit=BESIDE + 40).encode(
+    text = base.mark_text(align="left", fontSize=TEXT + 1, limit=WIDER * (BESIDE + 40)).encode(
         x=alt.value(WIDTH + 12), text="text:N", fill=alt.Fill("ink:N", scale=None)
     )
     return alt.layer(pale, bar, text)

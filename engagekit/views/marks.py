@@ -18,6 +18,7 @@ from engagekit.views.theme import (
     SERIES,
     SHAPES,
     TEXT,
+    WIDER,
     WIDTH,
     data,
     share_axis,
@@ -34,14 +35,27 @@ LEAST_AXIS = 0.05
 SHARE_SCALE = alt.Scale(zero=True, nice=True)
 
 
-def names(order: Sequence[str], *, limit: int = 200) -> alt.Y:
-    """Make a vertical axis of names in the order given; names are data, never part of an expression."""
+def names(order: Sequence[str], *, limit: int = 200, in_two: bool = False) -> alt.Y:
+    """Make a vertical axis of names in the order given; names are data, never part of an expression.
+
+    With `in_two` what stands behind the first comma of a name has a line of its own.
+    """
+    twice: dict[str, Any] = {
+        "labelExpr": "split(replace(datum.label, ', ', ',|'), '|')",
+        "labelLineHeight": 18,
+        "labelOffset": {"condition": {"test": "indexof(datum.label, ', ') > 0", "value": -9}, "value": 0},
+    }  # fmt: skip
     return alt.Y(
         "name:N",
         title=None,
         scale=alt.Scale(domain=list(dict.fromkeys(order)), paddingInner=0.3, paddingOuter=0.15),
         axis=alt.Axis(
-            domain=False, ticks=False, labelPadding=10, labelFontSize=TEXT + 1, labelLimit=limit
+            domain=False,
+            ticks=False,
+            labelPadding=10,
+            labelFontSize=TEXT + 1,
+            labelLimit=WIDER * limit,
+            **(twice if in_two else {}),
         ),
     )
 
@@ -67,7 +81,7 @@ def bars(
         ),
         *intervals(base, title),
         *targets(base, rows, title),
-        base.mark_text(align="left", fontSize=TEXT + 1, limit=beside).encode(
+        base.mark_text(align="left", fontSize=TEXT + 1, limit=WIDER * beside).encode(
             x=alt.value(width + 12), text="text:N"
         ),
     ]
@@ -109,13 +123,15 @@ def dots(
     step: int = 26,
     axis: alt.Axis | None = None,
     limit: int = 200,
+    beside: int = BESIDE,
+    in_two: bool = False,
 ) -> alt.LayerChart | alt.FacetChart:
     """Draw one dot with its interval per row and `group`: color and shape tell groups apart."""
     groups = list(dict.fromkeys(str(row["group"]) for row in rows))
-    width = WIDTH + 200 - limit  # longer names take from the plot
+    width = WIDTH + 200 - limit + BESIDE - beside  # longer words take from the plot
     height = len({row["name"] for row in rows}) * (len(groups) * step + 18)
     base = alt.Chart(data(rows), width=width, height=height).encode(
-        y=names([str(row["name"]) for row in rows], limit=limit),
+        y=names([str(row["name"]) for row in rows], limit=limit, in_two=in_two),
         yOffset=alt.YOffset("group:N", scale=alt.Scale(domain=groups, paddingOuter=0.2)),
         color=series(groups),
     )
@@ -126,7 +142,7 @@ def dots(
     dot = base.mark_point(filled=True, size=130, opacity=1).encode(
         x=x, shape=shapes(groups), tooltip=list(tips)
     )
-    text = base.mark_text(align="left", fontSize=TEXT, limit=BESIDE).encode(
+    text = base.mark_text(align="left", fontSize=TEXT, limit=WIDER * beside).encode(
         x=alt.value(width + 12), text="text:N", color=alt.value(INK)
     )
     return alt.layer(line, dot, text)
@@ -192,7 +208,7 @@ def note_lines(notes: Sequence[Note], x: alt.X, field: str, at: Sequence[str]) -
     # Words lie over bars: paper shines around them, so that they read.
     halo: dict[str, Any] = {"stroke": PAPER, "strokeWidth": 4, "strokeJoin": "round", "aria": False}
     text = [
-        alt.Chart(data([row])).mark_text(align="left", baseline="bottom", dx=4, fontSize=13, limit=220, **more)
+        alt.Chart(data([row])).mark_text(align="left", baseline="bottom", dx=4, fontSize=13, limit=WIDER * 220, **more)
         .encode(x=x, y=alt.value(row["line"]), text="note:N", color=alt.value(INK))
         for row in rows
         for more in (halo, {})
@@ -208,5 +224,7 @@ def note_rows(
     for note, name in places:
         told.setdefault(name, []).append(written(note.text))
     rows = [{"name": name, "note": f"– {'; '.join(texts)}"} for name, texts in told.items()]
-    drawn = alt.Chart(data(rows)).mark_text(align="left", fontSize=13, dy=dy, limit=BESIDE_ROW)
+    drawn = alt.Chart(data(rows)).mark_text(
+        align="left", fontSize=13, dy=dy, limit=WIDER * BESIDE_ROW
+    )
     return [drawn.encode(y=y, x=alt.value(x), text="note:N", color=alt.value(INK))] if rows else []

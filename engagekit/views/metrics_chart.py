@@ -45,7 +45,7 @@ def metrics(metrics: pl.DataFrame) -> Any:
         for group, row in zip(groups, frame.to_dicts(), strict=True)
         if row["unit"] == words.SHARE and row["value"] is not None
     ]
-    names = labels([words.metric_name(row) for row in found], most=50)
+    names = labels([words.metric_name(row) for row in found], most=80)
     rows = [
         {
             "name": name,
@@ -60,6 +60,5 @@ def metrics(metrics: pl.DataFrame) -> Any:
         for name, row in zip(names, found, strict=True)
     ]
     shown = tips(name="Metric", group="Group", count="Users", interval="95% interval")
-    return finished(
-        dots(rows, title="Share of each metric's own users", tips=shown, limit=330), page
-    )
+    title = "Share of each metric's own users"
+    return finished(dots(rows, title=title, tips=shown, limit=260, in_two=True), page)

@@ -206,6 +206,12 @@ def svg_of(spec: Mapping[str, Any]) -> str:
     return drawn.replace("<svg ", f'<svg role="img" aria-label="{in_html(description(spec))}" ', 1)
 
 
+def width_of(spec: Mapping[str, Any]) -> float:
+    """Say how wide a specification is when drawn, in pixels."""
+    found = re.search(r'\bwidth="([\d.]+)"', _svg(_source(spec)))
+    return float(found[1]) if found else 0.0
+
+
 def png(spec: Mapping[str, Any], *, scale: float = 2) -> bytes:
     """Draw a specification as PNG: letters and all, so that it looks alike where other fonts are installed."""
     return _png(_source(spec), scale)

@@ -77,9 +77,11 @@ def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60, notes: Sequence[Note] 
         }
         for row in frame.to_dicts()
         for place, state in enumerate(STACK)
+        # Who has not come yet in a period under way is not gone: that bar would be the longest, and say nothing.
+        if state != "dormant" or row.get("complete") is not False
     ]
     base = alt.Chart(data(rows), width=WIDE, height=330).encode(
-        x=alt.X("period:N", title=None, sort=None, axis=alt.Axis(labelAngle=-35 if few else 0, labelOverlap=not few, labelPadding=8, ticks=False)),
+        x=alt.X("period:N", title=None, sort=None, axis=alt.Axis(labelAngle=-35 if few else 0, labelOverlap=not few, labelSeparation=10, labelPadding=8, ticks=False)),
         y=alt.Y("users:Q", title="Users", stack="zero", axis=alt.Axis(labelExpr="format(abs(datum.value), ',d')", tickCount=6, tickMinStep=1)),
         order=alt.Order("order:Q"),
     )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engagekit.views.sheet import (
     LONGEST,
+    UNKNOWN,
     Sheet,
     between,
     checked,
@@ -39,13 +40,14 @@ def lifecycle(lifecycle: pl.DataFrame, *, most: int = 60) -> Sheet:
         (
             moment(r["period_start"]) + under_way(r),
             whole(r["active"]),
-            *[whole(r[state]) for state in STATES],
-            decimals(r.get("pulse")),
+            *[whole(r[state]) for state in STATES[:-1]],
+            UNKNOWN if under_way(r) else whole(r[STATES[-1]]),
+            decimals(None if under_way(r) else r.get("pulse")),
         )
         for r in frame.to_dicts()
     ]
     headers = ("Period", "Active", *[STATE_WORDS[state].capitalize() for state in STATES], "Pulse")
-    subtitle = f"{cut}Above the line: active users, by whether they came in the period before. Below: those who did then and not now. Pale: not over yet."
+    subtitle = f"{cut}Above the line: active users, by whether they came in the period before. Below: those who did then and not now. Pale: not over yet, so nobody has gone quiet in it."
     return sheet("Stacked bar chart", lifecycle_title(frame), subtitle, headers, rows)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 INK, MUTED, TEXT = looks.INK, looks.MUTED, looks.TEXT
 PAPER, ON = looks.PAPER, looks.ON
+WIDER = looks.WIDER
 BAR, LATER, PALE = "#6b7785", "#b5bcc4", "#e7eaee"
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 DEEP = "#B34700"  # vermillion under white letters

@@ -9,12 +9,26 @@ import altair as alt
 
 from engagekit.views import track_table as words
 from engagekit.views.sheet import between, moment, rated, whole
-from engagekit.views.theme import BAR, BLUE, DEEP, INK, WIDE, data, finished, share_axis, tips
+from engagekit.views.theme import (
+    BAR,
+    BESIDE,
+    BLUE,
+    DEEP,
+    INK,
+    MUTED,
+    WIDE,
+    WIDER,
+    data,
+    finished,
+    share_axis,
+    tips,
+)
 
 if TYPE_CHECKING:
     from engagekit.review import Tracked
 
 WEEKS_BEFORE = 26  # drawn before the play at most
+LINE = 0.065  # of the height: what a line of words takes
 
 
 def track(found: Tracked) -> Any:
@@ -45,10 +59,7 @@ def track(found: Tracked) -> Any:
         x=x, x2="to:T", y=alt.Y("low:Q"), y2="high:Q", color=color, tooltip=told
     )
     means = drawn.mark_rule(strokeWidth=3).encode(x=x, x2="to:T", y=y, color=color, tooltip=told)
-    said = drawn.mark_text(align="left", dx=4, dy=-8, fontWeight="bold").encode(
-        x=x, y=y, text="label:N", color=color
-    )
-    layers = [bands, _dots(found, x, color), means, said, *_marks(found, both)]
+    layers = [bands, _dots(found, x, color), means, *_marks(found), *_names(found, both)]
     return finished(alt.layer(*layers), page)
 
 
@@ -102,8 +113,8 @@ def _dots(found: Tracked, x: Any, color: Any) -> Any:
     )
 
 
-def _marks(found: Tracked, both: list[dict[str, Any]]) -> list[Any]:
-    """Draw the day the play began, and the goal, dashed and named."""
+def _marks(found: Tracked) -> list[Any]:
+    """Draw the day the play began, and the goal, dashed."""
     _, since = words.sides(found)
     began = [{"from": moment(since["since"]), "label": "the play began"}]
     day = alt.Chart(data(began)).encode(x=alt.X("from:T"))
@@ -115,13 +126,26 @@ def _marks(found: Tracked, both: list[dict[str, Any]]) -> list[Any]:
     ]
     if found.goal is None:
         return layers
-    left = both[0]["from"] if both else began[0]["from"]
-    goal = [{"rate": found.goal, "label": f"goal: {rated(found.goal)}", "from": left}]
-    line = alt.Chart(data(goal)).encode(y=alt.Y("rate:Q"))
+    line = alt.Chart(data([{"rate": found.goal}])).encode(y=alt.Y("rate:Q"))
     layers.append(line.mark_rule(color=DEEP, strokeDash=[8, 4], strokeWidth=2))
-    layers.append(
-        line.mark_text(align="left", dx=4, dy=-8, color=DEEP, fontWeight="bold").encode(
-            x=alt.X("from:T"), text="label:N"
-        )
-    )
     return layers
+
+
+def _names(found: Tracked, both: list[dict[str, Any]]) -> list[Any]:
+    """Write beside the plot which line is which, moved apart where two would overlap: spans may be a few days."""
+    tones = {"before": MUTED, "since": BLUE}
+    rows = [{"rate": row["rate"], "label": row["label"], "tone": tones[row["side"]]} for row in both]  # fmt: skip
+    if found.goal is not None:
+        rows.append({"rate": found.goal, "label": f"goal: {rated(found.goal)}", "tone": DEEP})
+    drawn = [row["rate"] for row in found.weeks.to_dicts() if row["rate"] is not None]
+    top = max([*drawn, *(row["high"] or 0 for row in both), found.goal or 0, 0.01])
+    placed: list[dict[str, Any]] = []
+    for row in sorted(rows, key=lambda row: float(row["rate"])):
+        floor = placed[-1]["place"] + LINE * top if placed else 0.0
+        placed.append(row | {"place": max(row["rate"], floor)})
+    return [
+        alt.Chart(data([row]))
+        .mark_text(align="left", fontWeight="bold", color=row["tone"], limit=WIDER * BESIDE)
+        .encode(x=alt.value(WIDE + 8), y=alt.Y("place:Q"), text="label:N")
+        for row in placed
+    ]

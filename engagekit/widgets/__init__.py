@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -136,6 +135,7 @@ THRESHOLDS = (
 def rule_thresholds(session: Session, journeys: Journeys) -> Panel:
     """Move the thresholds of the rules and see the shares follow; `.value` is the diagnosis."""
     from engagekit.diagnosis import diagnose
+    from engagekit.journeys import under_other_rules
     from engagekit.widgets.behind import behind
 
     definition = journeys.definition
@@ -145,7 +145,7 @@ def rule_thresholds(session: Session, journeys: Journeys) -> Panel:
     }
 
     def answer(state: dict[str, Any]) -> Shown:
-        changed = dataclasses.replace(journeys, definition=dataclasses.replace(definition, **state))
+        changed = under_other_rules(journeys, **state)
         table = diagnose(changed)
         judged = [r for r in table.to_dicts() if r["share"] is not None and r["problem"]]
         said = [

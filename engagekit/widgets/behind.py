@@ -103,6 +103,8 @@ def behind(
         )
     if name in OF_EVENTS and events is None:
         raise ParameterError(f"The chart {name!r} is of raw events: give events=.")
+    if name in BY_THE_CLOCK:
+        options = {"timezone": journeys.timezone} | options
     return maker(journeys, events, answer, options)
 
 
@@ -343,3 +345,7 @@ OPENINGS: dict[str, Callable[[Journeys, Any, Any, dict[str, Any]], Behind]] = {
     "funnel": _funnel,
 }
 OF_EVENTS = ("lifecycle", "stickiness", "funnel")
+BY_THE_CLOCK = (
+    "lifecycle",
+    "stickiness",
+)  # their days are those of the product, as on the rest of the page

@@ -10,7 +10,7 @@ import polars as pl
 from engagekit._base import LINK_NAMES, in_html, many
 from engagekit.definition import LINKS
 from engagekit.errors import EngagekitError, ParameterError
-from engagekit.journeys import MIN_GROUP, usual_period
+from engagekit.journeys import MIN_GROUP, usual_period, windows_of
 from engagekit.priority import loop_facts, priority_of, what_if
 from engagekit.views import chart_html, chart_identity, cockpit_charts
 from engagekit.widgets.behind import Behind, behind
@@ -29,7 +29,10 @@ EVERYBODY, OPENED, NOBODY = "everybody", "the group made below", "nobody"
 KEY, TARGETS = "cockpit", "targets"
 MOST_COHORTS = 14  # as many as leave the page one that can be looked at
 MOST_VALUES = 12  # of a property that groups are made of
-CONTROL = "440px"  # so that as many stand beside each other as there is room for
+CONTROL, LABELLED = (
+    "390px",
+    "190px",
+)  # two beside each other on a page of 1280 pixels, more where there is room
 SAID = "font-size:17px;line-height:1.5;margin:0"
 
 
@@ -67,7 +70,7 @@ class Cockpit:
         link, rate = _first_guess(self._facts(EVERYBODY), self.targets)
         self.what_if = {
             "link": choice("What if", [(LINK_NAMES[each], each) for each in LINKS], link),
-            "rate": slider("rose to, in % (0: not asked)", rate, 0, 100),
+            "rate": slider("rose to, % (0: not asked)", rate, 0, 100),
         }
         self._fill(session.get(KEY, {}))
         self._held = False
@@ -184,7 +187,9 @@ class Cockpit:
         aims = f"Targets: {', '.join(held)}." if held else "No targets are set."
         users = many(self._users(self.journeys), "user")
         whom = named if only == EVERYBODY else f"{named}, among {only}"
-        return f"The page is about {users}: {whom}. {aims}"
+        windows = windows_of(self.journeys.definition)
+        recent = f"Problems are counted among the sign-ups of the last {windows['depth'] + self.journeys.definition.recent_days} days."
+        return f"The page is about {users}: {whom}. {recent} {aims}"
 
     def _lay(self, first: list[tuple[Behind | None, dict[str, Any]]]) -> None:
         parts = [(part, self._pictured[name]) for name, part in self._parts.items()]
@@ -244,6 +249,7 @@ class Cockpit:
         layout = w.Layout(flex_flow="row wrap", grid_gap="0 24px")
         for control in (c for row in rows for c in row):
             control.layout.width = CONTROL
+            control.style.description_width = LABELLED
         made = w.VBox([*[w.HBox(row, layout=layout) for row in rows], self.said, self.opener.desk])
         made.add_class(CONTROLS)
         return made
@@ -312,7 +318,7 @@ def _percents(session: Session, journeys: Journeys) -> dict[str, int]:
 def _targets(session: Session, journeys: Journeys) -> dict[str, Any]:
     held = _percents(session, journeys)
     return {
-        link: slider(f"Target of {LINK_NAMES[link]}, in % (0: none)", held[link], 0, 95)
+        link: slider(f"Target of {LINK_NAMES[link]}, % (0: none)", held[link], 0, 95)
         for link in LINKS
     }
 

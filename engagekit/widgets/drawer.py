@@ -68,11 +68,7 @@ def drawer(
     row = source.mark(number)
     users = members(source, number, rest=rest)
     others = _others(source, row, users)
-    mine = (
-        source.journeys.users.lazy()
-        .join(users.to_frame().lazy(), on="user_id", how="semi")
-        .collect()
-    )
+    mine = _known(source).join(users.to_frame().lazy(), on="user_id", how="semi").collect()
     told |= {
         "properties": [p for name in source.journeys.properties if (p := compared(name, mine, others, least))],
         "timelines": timelines(source.journeys, mine),
@@ -132,10 +128,16 @@ def members(source: Behind, number: int, *, rest: bool = False) -> pl.Series:
 def _others(source: Behind, row: dict[str, Any], users: pl.Series) -> pl.DataFrame:
     """Take the users of the same denominator that are not in the group; all other users where there is none."""
     everyone = source.everyone(row) if source.everyone is not None else None
-    known = source.journeys.users.lazy()
+    known = _known(source)
     if everyone is not None:
         known = known.join(everyone.to_frame().lazy(), on="user_id", how="semi")
     return known.join(users.to_frame().lazy(), on="user_id", how="anti").collect()
+
+
+def _known(source: Behind) -> pl.LazyFrame:
+    """Take of all users what a drawer tells of them."""
+    columns = dict.fromkeys(["user_id", "active_days", *source.journeys.properties])
+    return source.journeys.users.lazy().select(*columns)
 
 
 def compared(
@@ -161,14 +163,19 @@ def compared(
     return {"name": name, "rows": rows}
 
 
+def _at_place(mine: pl.DataFrame, place: int) -> Any:
+    """Take the user at a place in the order of active days and ids, without sorting a million of them."""
+    known = mine.group_by("active_days").len().sort("active_days")
+    upto = known["len"].cum_sum()
+    row = int((upto <= place).sum())
+    alike = mine.filter(pl.col("active_days").eq_missing(pl.lit(known["active_days"][row])))
+    return alike["user_id"].sort()[place - (int(upto[row - 1]) if row else 0)]
+
+
 def timelines(journeys: Journeys, mine: pl.DataFrame) -> list[dict[str, Any]]:
     """Draw the days of three users of the group: a quiet, a usual and a busy one."""
-    ranked = mine.sort("active_days", "user_id")["user_id"]
-    found = {
-        word: ranked[min(int(share * ranked.len()), ranked.len() - 1)]
-        for word, share in PLACES.items()
-        if ranked.len()
-    }
+    size = mine.height
+    found = {word: _at_place(mine, min(int(share * size), size - 1)) for word, share in PLACES.items() if size}  # fmt: skip
     # One after the other of a few: the journeys are looked through once.
     some = journeys.where(users=pl.col("user_id").is_in(list(found.values())))
     return [

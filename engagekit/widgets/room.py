@@ -46,7 +46,7 @@ def card(session: Session, priority: Priority, *, today: Any) -> Panel:
     controls = _card_controls(priority, open_links, today)
 
     def made_from(state: dict[str, Any]) -> tuple[Plan, dict[str, Any]]:
-        made = _plan_of(priority, rates, state)
+        made = _plan_of(priority, state)
         facts = card_facts(priority, made, owner=state["owner"], doubt=state["doubt"])
         return made, facts | ({"points": state["more"]} if made.link else {})
 
@@ -107,7 +107,7 @@ def _card_controls(priority: Priority, open_links: list[str], today: Any) -> dic
     return controls
 
 
-def _plan_of(priority: Priority, rates: dict[str, Any], state: dict[str, Any]) -> Plan:
+def _plan_of(priority: Priority, state: dict[str, Any]) -> Plan:
     zone = priority.basis.timezone
     start = day_of(
         instant(state["start"].strip(), timezone=zone, name="the start of the play"), zone
@@ -120,8 +120,16 @@ def _plan_of(priority: Priority, rates: dict[str, Any], state: dict[str, Any]) -
         )
     if state["play"] == NO_PLAY and state["link"] != priority.link:
         raise ParameterError(f"Choose a play for {LINK_NAMES[state['link']]}.")
-    goal = min(0.99, rates[state["link"]] + state["more"] / 100)
+    goal = _goal(priority, state["link"], state["more"])
     return plan(priority, link=state["link"], play=state["play"] or None, goal=goal, today=start)
+
+
+def _goal(priority: Priority, link: str, points: int) -> float:
+    """Add points to a link's rate; where its target lies no further off than whole points can say, that is the goal."""
+    row = priority.table.row(by_predicate=pl.col("link") == link, named=True)
+    aimed, target = row["rate"] + points / 100, row["target"]
+    meant = target is not None and abs(target - aimed) <= 0.005
+    return float(min(0.99, target if meant else aimed))
 
 
 CHOSEN = ("link", "play", "owner", "points", "starts_on", "change_our_mind")

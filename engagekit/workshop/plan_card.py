@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engagekit._base import LINK_NAMES, count, many, percent, plain
-from engagekit.priority import SOONER, later
+from engagekit.priority import SOONER, at_least, later
 
 if TYPE_CHECKING:
     from datetime import date
@@ -149,8 +149,10 @@ def _how_long(facts: dict[str, Any]) -> str:
     seen, weeks = facts.get("seen_on"), number(facts.get("signup_weeks"))
     if seen == again:
         window = many(int(number(facts.get("window_days")) or 0), "day")
+        least = int(weeks or 0)
+        time = at_least(least) if signups <= pace * (least - 1) else many(least, "week")
         return (
-            f"{flow}, {many(int(weeks or 0), 'week')}, and {window} until the last can be judged. "
+            f"{flow}, {time}, and {window} until the last can be judged. "
             f"We look again on {plain(again)}, {after(facts)}."
         )
     if seen is None and weeks is not None and weeks <= MOST_WEEKS:

@@ -150,7 +150,7 @@ def verdict_rows(plan: Mapping[str, Any]) -> Rows:
     rows = [
         ("The verdict", _text(plan, "sentence")),
         ("Bear in mind", " ".join(map(str, plan["remarks"])) if isinstance(plan.get("remarks"), list) else ""),
-        ("On which data", _text(plan, "data")),
+        ("All links together stand on", _text(plan, "data")),
     ]  # fmt: skip
     return [(heading, text) for heading, text in rows if text]
 

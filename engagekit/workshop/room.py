@@ -169,7 +169,7 @@ def problem(
         most = max(rows, key=lambda r: r["n"])
         first = (
             f"Most common today: {most['if_users'].lower()}, {percent(most['share'])} of {many(most['of'], 'judged user')} "
-            f"({most['problem']})."
+            f"({most['problem']}){_counted(known)}."
         )
         parts = [first, _beside_the_loop(most, priority)]
     else:
@@ -179,6 +179,13 @@ def problem(
             "No steps are defined, so hesitating at a step (Friction) cannot be told from stalling (Progress)."
         )
     return Handout(" ".join(parts))
+
+
+def _counted(definition: Definition | None) -> str:
+    """Say which sign-ups a diagnosis counts: fewer than the page says signed up."""
+    if definition is None or definition.depth_days is None:
+        return ""
+    return f", among the sign-ups of the last {definition.depth_days + definition.recent_days} days"
 
 
 def _beside_the_loop(most: dict[str, Any], priority: Priority | None) -> str:

@@ -88,6 +88,8 @@ def test_cells_are_a_few_lines_folded_but_runnable(name):
         assert cell["metadata"]["jupyter"] == {"source_hidden": True}
         assert cell["source"].count("\n") < 12
         assert max(map(len, cell["source"].splitlines())) <= 120
+        # A folded cell shows its first line unbroken: a longer one makes a page of 1280 pixels move sideways.
+        assert len(cell["source"].splitlines()[0]) <= 100
         assert not cell["source"].endswith(";")
         compile(cell["source"], name, "exec")
 

@@ -46,6 +46,19 @@ def test_more_power_and_more_confidence_need_more_users():
     assert users_for(0.4, 0.41) > 90 * users_for(0.4, 0.5)
 
 
+def test_a_plan_waits_until_tracking_may_speak():
+    found = found_in(BROKEN_HABIT)
+    for pace, weeks in ((10_000, 4), (300, 4), (50, None)):
+        made = ek.plan(found, today="2026-06-01", signups_per_week=pace)
+        assert made.weeks == (weeks or math.ceil(made.signups_needed / pace))
+        assert (made.visible_on - made.starts_on).days == 7 * made.weeks + made.window_days
+        at_least = "4 weeks of them at the least, as weeks differ, and 5 days" in made.sentence
+        assert at_least == (made.signups_needed <= 3 * pace)
+    sure = ek.plan(found, today="2026-06-01", signups_per_week=10_000, experiment=True)
+    assert sure.test is not None
+    assert sure.weeks < 4  # a test has a plan of its own
+
+
 def test_a_plan_says_who_does_what_until_when():
     found = found_in(BROKEN_HABIT)
     made = ek.plan(found, today="2026-06-01", signups_per_week=50)

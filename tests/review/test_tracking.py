@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ import pytest
 
 import engagekit as ek
 from engagekit.intervals import newcombe
-from engagekit.review import usual_range
+from engagekit.review import tracking_words, usual_range
 
 RUNS = int(os.environ.get("RUNS", "200"))
 KINDS = ("constant", "weekly sd 4", "AR(.8) sd 4", "trend", "season")
@@ -195,6 +196,28 @@ def test_a_change_as_the_past_has_many() -> None:
     assert found.verdict == "within its usual range"
     assert found.a_a_share is not None
     assert found.a_a_share > 0.05
+
+
+def test_after_three_weeks_no_verdict_of_any_kind_is_told() -> None:
+    weekly = [{"ads": (40 + (week * 7) % 11, 100)} for week in range(63)]
+    early, later = tracked(weekly[:61], 58), tracked(weekly, 58)
+    assert early.verdict == "cannot tell yet"
+    assert "Fewer than 4 whole weeks" in early.sentence
+    assert (
+        "For those who signed up since" not in early.sentence
+    )  # by another rule, with other counts
+    assert later.verdict != "cannot tell yet"
+    assert later.sentence.endswith("For those who signed up since, momentum breaks at a link that cannot be named yet.")  # fmt: skip
+
+
+@pytest.mark.parametrize(("verdict", "said"), [("named", "breaks earliest at habit (91% sure)"), ("none broken", "breaks at no link (91% sure)"), ("undecided", "breaks at a link that cannot be named yet")])  # fmt: skip
+def test_where_momentum_breaks_since_is_told_without_counts(verdict: str, said: str) -> None:
+    since = SimpleNamespace(verdict=verdict, link="habit", probability=0.912)
+    assert tracking_words._now(since) == f"For those who signed up since, momentum {said}."  # type: ignore[arg-type]
+
+
+def test_a_difference_of_nothing_has_no_minus() -> None:
+    assert [tracking_words._points(value) for value in (-0.001, 0.0, -0.006, 0.146)] == ["+0", "+0", "-1", "+15"]  # fmt: skip
 
 
 def test_what_does_not_fit_is_refused() -> None:

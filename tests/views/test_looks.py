@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 
@@ -12,7 +13,7 @@ from chart_cases import PLAIN, drawn
 
 import engagekit as ek
 from engagekit import charts, tables
-from engagekit.views import looks, offline
+from engagekit.views import letters, looks, offline
 
 
 def parts(spec, key):
@@ -33,6 +34,51 @@ def rows_of(spec, field):
 
 def title(chart):
     return " ".join(chart.to_dict()["title"]["text"])
+
+
+# Words --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["experiment", "replay", "metrics", "loop", "diagnosis", "step_drop_off"])  # fmt: skip
+def test_words_of_our_own_have_room_in_other_fonts_too(name):
+    spec = drawn(name)[0]
+    limits = [(mark["limit"], mark.get("fontSize", looks.TEXT), "text") for mark in parts(spec["layer"], "mark") if "limit" in mark]  # fmt: skip
+    limits += [(axis["labelLimit"], axis["labelFontSize"], "name") for axis in parts(spec["layer"], "axis") if axis and {"labelLimit", "labelFontSize"} <= set(axis)]  # fmt: skip
+    assert limits
+    for limit, size, field in limits:
+        lines = [line for row in rows_of(spec, field) for line in row[field].split(", ", 1)]
+        assert max(wide(line, size) for line in lines) <= limit
+
+
+def wide(text, size):
+    drawn_as = {"text": text, "font": "DejaVu Sans, Verdana", "size": size, "weight": "normal"}
+    return letters._widths([drawn_as])[0]
+
+
+def test_each_verdict_of_a_test_is_read_whole():
+    for verdict in ("no difference that matters", "stop: the split is off", "cannot tell yet"):
+        found = frames.two_arms()
+        found.table = found.table.with_columns(verdict=pl.lit(verdict))
+        spec = charts.experiment(found).to_dict()
+        (limit,) = {mark["limit"] for mark in parts(spec["layer"], "mark") if "limit" in mark}
+        longest = max(row["text"] for row in rows_of(spec, "text"))
+        assert verdict in longest
+        assert wide(longest, looks.TEXT) <= limit
+
+
+def test_nobody_is_gone_quiet_in_a_period_under_way():
+    weeks = frames.lifecycle().with_columns(complete=pl.int_range(pl.len()) < 3, pulse=pl.lit(0.5))
+    spec = charts.lifecycle(weeks).to_dict()
+    gone = [row["period"] for row in rows_of(spec, "state") if row["state"] == "gone quiet"]
+    assert [period[:10] for period in gone] == ["2026-03-02", "2026-03-09", "2026-03-16"]
+    last = spec["usermeta"]["engagekit"]["rows"][-1]
+    assert last[0].endswith("(not over)")
+    assert last[-2:] == ["", ""]
+
+
+def test_a_share_of_some_cohorts_says_so():
+    assert title(charts.heatmap(frames.curves(), most=2)).startswith("Of the latest cohorts, ")
+    assert "latest" not in title(charts.heatmap(frames.curves()))
 
 
 # Heatmaps -----------------------------------------------------------------------------------------
@@ -249,3 +295,21 @@ def test_a_chart_takes_the_color_of_the_page_and_white_elsewhere():
     page = offline.chart_html(drawn("loop")[0])
     assert "background:var(--jp-layout-color0,#fff)" in page
     assert json.dumps(looks.DARK) in offline.drawing_script()
+
+
+# Before and after ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("goal", "since"), [(0.41, 0.42), (0.6, 0.8), (0.8, 0.8), (None, 0.4)])
+def test_lines_of_a_play_are_named_apart_however_short_and_near_they_are(goal, since):
+    # One week after the play began, its line is a few pixels long; names over each other are read by nobody.
+    found = frames.tracked(goal=goal, since=(int(200 * since), 200, since, since - 0.1, since + 0.1))  # fmt: skip
+    spec = charts.track(found).to_dict()
+    named = sorted(rows_of(spec, "place"), key=lambda row: row["place"])
+    assert len(named) == (2 if goal is None else 3)
+    assert len({row["tone"] for row in named}) == len(named)
+    highest = max([row["rate"] for row in rows_of(spec, "rate")] + [row["high"] for row in rows_of(spec, "high")])  # fmt: skip
+    for lower, upper in itertools.pairwise(named):
+        assert (upper["place"] - lower["place"]) * 300 / highest > looks.TEXT
+    for row in named:
+        assert abs(row["place"] - row["rate"]) < 0.2

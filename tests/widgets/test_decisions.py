@@ -214,6 +214,20 @@ def test_the_card_says_what_is_wrong_and_keeps_what_was(session, named):
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("off", [0.1151, 0.12, 0.1249])
+def test_the_card_as_proposed_says_what_the_first_page_says(session, journeys, off):
+    # Points are whole; a goal of 0.4 points beside the target would need other numbers of users than the first page has.
+    now = ek.prioritize(journeys)
+    rate = now.table.row(by_predicate=pl.col("link") == "habit", named=True)["rate"]
+    priority = ek.prioritize(journeys, targets={"habit": rate + off})
+    proposed, first = card_of(session, priority).value, ek.plan(priority)
+    assert (proposed.goal, proposed.users_needed) == (first.goal, first.users_needed)
+    more = card_of(Session(session.folder), priority)
+    more.controls["more"].value = 15
+    assert more.value.goal == pytest.approx(rate + 0.15)
+
+
+@pytest.mark.thorough
 def test_the_card_proposes_the_missing_points_and_the_play_of_the_link(session, journeys):
     table = ek.prioritize(journeys).table
     rate = table.row(by_predicate=pl.col("link") == "habit", named=True)["rate"]

@@ -12,7 +12,15 @@ import engagekit as ek
 from engagekit.errors import ParameterError
 from engagekit.journeys import MIN_GROUP
 from engagekit.widgets.behind import OF_EVENTS, OPENINGS, behind
-from engagekit.widgets.drawer import answered, as_file, compared, drawer, members, narrowed
+from engagekit.widgets.drawer import (
+    _at_place,
+    answered,
+    as_file,
+    compared,
+    drawer,
+    members,
+    narrowed,
+)
 from engagekit.widgets.linked import linked_chart
 
 
@@ -278,3 +286,25 @@ def test_the_counts_come_before_anybody_is_looked_up(journeys, tmp_path, monkeyp
     assert sent[0]["count"] == sent[1]["count"] == chart.source.mark(2)["n"]
     chart.opener._heard(None, {"kind": "open", "mark": 77}, None)
     assert [told["kind"] for told in sent[2:]] == ["refused"]
+
+
+def test_a_user_at_a_place_is_the_one_found_by_sorting(journeys):
+    users = journeys.users.select("user_id", "active_days").sample(fraction=1, shuffle=True, seed=5)
+    users = users.with_columns(pl.when(pl.int_range(pl.len()) % 9 > 0).then("active_days"))
+    ranked = users.sort("active_days", "user_id")["user_id"].to_list()
+    assert [_at_place(users, place) for place in range(users.height)] == ranked
+
+
+def test_periods_are_those_of_the_products_own_clock():
+    # An evening in New York is the next day, and here the next month, in London.
+    log = pl.DataFrame(
+        {
+            "user_id": [f"u{n}" for n in range(12)] * 2,
+            "event": ["join"] * 12 + ["make"] * 12,
+            "at": ["2026-01-10T12:00:00Z"] * 12 + ["2026-02-01T02:00:00Z"] * 12,
+        }
+    ).with_columns(pl.col("at").str.to_datetime(time_zone="UTC"))
+    definition = ek.Definition(signup="join", activation="make", core="make", timezone="America/New_York", burn_in_days=0)  # fmt: skip
+    journeys = ek.rollup(log, definition, as_of="2026-02-01")
+    source = behind("lifecycle", journeys, events=log, period="month", as_of=journeys.as_of)
+    assert {str(row["period_start"])[:7] for row in source.rows} == {"2026-01"}

@@ -89,7 +89,7 @@ def test_the_record_tells_those_who_were_not_there(tmp_path):
         f"Habit stands at {made.rate:.0%} ({made.n} of {made.of}); the goal is {made.goal:.0%}.",
         "| How sure | over 99% that Habit is the earliest broken link |",
         f"| Look again on | {made.look_again}, 11 weeks after the start |",
-        f"| On which data | {priority.basis} |",
+        f"| All links together stand on | {priority.basis} |",
         "| Activation | 820 of 2,008 | 41% | 38% to 43% | 35% |",
         "| Advocacy | 136 of 279 | 49% | 43% to 55% | none |",
         "| Habit | of those, who did the core action again on a later day within 14 days of activating |",

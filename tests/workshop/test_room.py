@@ -88,6 +88,11 @@ def test_what_the_log_lacks_is_said_and_nothing_else(made, journeys):
 def test_the_problem_gives_no_verdict_away_before_the_vote(journeys):
     diagnosis, priority = ek.diagnose(journeys), ek.prioritize(journeys)
     assert "notebook 06" in str(ek.room.problem(diagnosis, definition=journeys.definition))
+    days = journeys.definition.depth_days + journeys.definition.recent_days
+    assert f"among the sign-ups of the last {days} days" in str(
+        ek.room.problem(diagnosis, priority)
+    )
+    assert "sign-ups of the last" not in str(ek.room.problem(diagnosis))
     told = str(ek.room.problem(diagnosis, priority))
     common = diagnosis.drop_nulls("play").sort("n").row(-1, named=True)["problem"]
     assert ("The loop points the same way" in told) == (common == priority.problem)

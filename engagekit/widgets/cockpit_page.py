@@ -188,7 +188,7 @@ class Cockpit:
         users = many(self._users(self.journeys), "user")
         whom = named if only == EVERYBODY else f"{named}, among {only}"
         windows = windows_of(self.journeys.definition)
-        recent = f"Problems are counted among the sign-ups of the last {windows['depth'] + self.journeys.definition.recent_days} days."
+        recent = f"Problems are counted over the latest {windows['depth'] + self.journeys.definition.recent_days} days of sign-ups."
         return f"The page is about {users}: {whom}. {recent} {aims}"
 
     def _lay(self, first: list[tuple[Behind | None, dict[str, Any]]]) -> None:

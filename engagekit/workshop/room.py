@@ -185,7 +185,7 @@ def _counted(definition: Definition | None) -> str:
     """Say which sign-ups a diagnosis counts: fewer than the page says signed up."""
     if definition is None or definition.depth_days is None:
         return ""
-    return f", among the sign-ups of the last {definition.depth_days + definition.recent_days} days"
+    return f", over the latest {definition.depth_days + definition.recent_days} days of sign-ups"
 
 
 def _beside_the_loop(most: dict[str, Any], priority: Priority | None) -> str:

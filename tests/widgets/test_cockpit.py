@@ -42,7 +42,7 @@ def test_it_begins_with_everybody_and_the_verdict_of_the_course(tmp_path, journe
     assert names(page) == ["loop", "what if", "diagnosis", "curve", "heatmap", "dumbbell"]
     assert page.journeys.users.height == journeys.users.height
     days = journeys.definition.depth_days + journeys.definition.recent_days
-    assert f"Problems are counted among the sign-ups of the last {days} days." in page.text
+    assert f"Problems are counted over the latest {days} days of sign-ups." in page.text
 
 
 @pytest.mark.thorough

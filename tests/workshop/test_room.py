@@ -89,10 +89,8 @@ def test_the_problem_gives_no_verdict_away_before_the_vote(journeys):
     diagnosis, priority = ek.diagnose(journeys), ek.prioritize(journeys)
     assert "notebook 06" in str(ek.room.problem(diagnosis, definition=journeys.definition))
     days = journeys.definition.depth_days + journeys.definition.recent_days
-    assert f"among the sign-ups of the last {days} days" in str(
-        ek.room.problem(diagnosis, priority)
-    )
-    assert "sign-ups of the last" not in str(ek.room.problem(diagnosis))
+    assert f"over the latest {days} days of sign-ups" in str(ek.room.problem(diagnosis, priority))
+    assert "days of sign-ups" not in str(ek.room.problem(diagnosis))
     told = str(ek.room.problem(diagnosis, priority))
     common = diagnosis.drop_nulls("play").sort("n").row(-1, named=True)["problem"]
     assert ("The loop points the same way" in told) == (common == priority.problem)

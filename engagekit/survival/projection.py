@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from engagekit.log import Frame
 
 LEAST_POINTS = 4
-LEAST_AT_RISK = (
-    10  # users that a known point stands on; a curve's tail of a few tells a band of no width
-)
+LEAST_AT_RISK = 10  # users that a point stands on; a tail of a few tells nothing of the others
 FAR_OFF = 0.05  # a fit further than this from a point, and outside its interval, is no fit
 CURVE_COLUMNS = ("period", "time", "survival", "low", "high", "at_risk", "events", "exposed")
 FLATTENING: dict[str, Any] = {
@@ -106,7 +104,7 @@ def flattening(curve: Frame, *, periods: int = 4, below: float = 0.01) -> pl.Dat
     curve
         What `survival` returns (a row is a period), or a Kaplan-Meier frame with `at_risk` and `events`.
     periods
-        How many of the last complete periods are pooled.
+        How many of the last complete periods that 10 users or more came to are pooled.
     below
         The loss per period that counts as none.
 
@@ -144,10 +142,10 @@ def flattening(curve: Frame, *, periods: int = 4, below: float = 0.01) -> pl.Dat
 
 
 def _judged(part: pl.DataFrame, periods: int, below: float) -> dict[str, object]:
-    whole = part.drop_nulls("events").filter(pl.col("at_risk") > 0).tail(periods)
+    whole = part.drop_nulls("events").filter(pl.col("at_risk") >= LEAST_AT_RISK).tail(periods)
     exposed = "exposed" if "exposed" in part.columns else "at_risk"
     if whole.height < periods:
-        why = f"The curve has {whole.height} complete periods; {periods} are needed to tell whether it is flat."
+        why = f"The curve has {whole.height} complete periods with {LEAST_AT_RISK} users or more; {periods} are needed to tell whether it is flat."
         return {"verdict": "cannot tell", "sentence": why}
     n, of = int(whole["events"].sum()), float(whole[exposed].sum())
     low, high = wilson(n, of, level=0.9)

@@ -106,3 +106,16 @@ def test_a_tail_of_a_few_users_is_left_out() -> None:
     few = whole.with_columns(pl.Series("at_risk", [30, 19, 14, 9, 8, 7, 6, 5]), pl.Series("events", [11, 5, 5, 1, 1, 1, 1, None]))  # fmt: skip
     with pytest.raises(ek.errors.TooFewUsersError, match="Only 3 points"):
         ek.project_curve(few, periods=5)
+
+
+def test_a_tail_of_a_few_users_is_neither_flat_nor_falling() -> None:
+    """One of four lost says little about four, and nothing about the hundreds before them."""
+    whole = pl.DataFrame({"time": range(9), "survival": [1.0] * 9, "at_risk": [900, 500, 400, 380, 370, 365, 360, 358, 357],
+                          "events": [400, 100, 20, 10, 5, 5, 2, 1, None]})  # fmt: skip
+    tail = pl.DataFrame({"time": range(9, 14), "survival": [0.3] * 5, "at_risk": [4, 3, 2, 1, 1], "events": [1, 1, 1, 0, 0]})  # fmt: skip
+    longer = pl.concat([whole.with_columns(pl.col("events").fill_null(0)), tail])
+    found = ek.flattening(longer).row(0, named=True)
+    assert (found["verdict"], found["n"], found["of"]) == ("flat", 8, 1440)  # as those before
+    few = ek.flattening(tail).row(0, named=True)
+    assert (few["verdict"], few["rate"]) == ("cannot tell", None)
+    assert "0 complete periods with 10 users or more" in few["sentence"]

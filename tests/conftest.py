@@ -41,3 +41,15 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("ENGAGEKIT_CACHE", str(tmp_path / "cache"))
     (tmp_path / "log").mkdir()
     return tmp_path / "log"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Start Chromium by itself, for pages that need no JupyterLab."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    from lab import CHROMIUM, CHROMIUM_FLAGS
+
+    with sync_api.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        yield opened
+        opened.close()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from lab import CHROMIUM, CHROMIUM_FLAGS
+from lab import CHROMIUM
 
 import engagekit as ek
 
-sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here; .ci/run installs it"),
@@ -29,14 +28,6 @@ def report(tmp_path_factory):
     sample = ek.load_sample()
     journeys = ek.rollup(sample.events, sample.definition, users=sample.users, as_of=sample.as_of)
     return ek.report(journeys, tmp_path_factory.mktemp("report") / "report.html", by="plan")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

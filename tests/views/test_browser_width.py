@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 from chart_cases import ALL, PLAIN
-from lab import CHROMIUM, CHROMIUM_FLAGS
+from lab import CHROMIUM
 
-sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here; .ci/run installs it"),
@@ -25,14 +24,6 @@ SEEN = """() => {
         sideways: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     };
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
-        yield opened
-        opened.close()
 
 
 def seen(browser, folder, name, width):

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 import website
-from lab import CHROMIUM, CHROMIUM_FLAGS
+from lab import CHROMIUM
 
 import engagekit as ek
 
-playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python")
 pytestmark = [
     pytest.mark.slow,
@@ -41,14 +40,6 @@ def folder(tmp_path_factory):
         session.export()
     compare(made / "ws")
     return made
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
-        yield opened
-        opened.close()
 
 
 def violations(browser, path, scheme):

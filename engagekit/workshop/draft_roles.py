@@ -74,7 +74,9 @@ def core_of(table: pl.DataFrame, signup: str | None) -> Choice:
     # A pattern of presence alone does not rule out what nothing else comes near to.
     top = best[0]
     why = f"{top['repeating']:,} of the {top['users']:,} users who do it do it again on another day"
-    aside = [r["event"] for r in rows if r["presence"] or r["system"]][:3]
+    aside = [r["event"] for r in rows if (r["presence"] or r["system"]) and r is not top][:3]
+    if top["presence"] or top["system"]:
+        why += "; it looks like presence, or like something the product does, but nothing in the log looks more like an action"
     why += f"; not counted as an action (presence, or done by the product): {', '.join(aside)}" if aside else ""  # fmt: skip
     return Choice("core", top["event"], why, tuple(r["event"] for r in best[1:3]))
 

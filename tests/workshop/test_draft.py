@@ -319,3 +319,20 @@ def test_a_prepared_log_keeps_its_definition(tmp_path, capsys):
     )
     assert main(["diagnose", str(tmp_path / "ready")]) == 0
     assert "habit" in capsys.readouterr().out.casefold()
+
+
+def test_an_only_action_that_looks_like_the_products_own_is_not_set_aside_and_chosen_at_once():
+    """Everybody closes the books an hour after signing up: a pattern of the product's, and yet all there is."""
+    months = [datetime(2025, month, 27, 10) for month in range(1, 13)]
+    rows = []
+    for user in range(300):
+        mine = [day + timedelta(days=user % 3) for day in months[user % 9 :]]
+        rows += [
+            (user, "signup", mine[0] - timedelta(hours=1)),
+            *((user, "close_books", day) for day in mine),
+        ]
+    made = ek.draft(pl.DataFrame(rows, schema=["user_id", "event", "at"], orient="row"))
+    core = next(choice for choice in made.choices if choice.role == "core")
+    assert core.value == "close_books"
+    assert "not counted as an action" not in core.why
+    assert "nothing in the log looks more like an action" in core.why

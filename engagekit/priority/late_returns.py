@@ -40,7 +40,7 @@ def late_remark(later: tuple[int, int], definition: Definition) -> Remark | None
         return None
     text = (
         f"Of {of:,} who did not come back within the habit window of {definition.habit_days} days, {n:,} "
-        f"({percent(n / of)}) came back later: they are slower than the window, and most are not lost. Read habit as coming back "
+        f"({percent(n / of)}) came back later: slower than the window, and not lost by its end. Read habit as coming back "
         "in that time and no more, or set habit_days above their rhythm."
     )
     return Remark(BACK_LATER, ("habit",), text, users=n)

@@ -211,8 +211,8 @@ def _turned(told: Told, turn: Turn) -> str:
     since = _sure(turn.judgment.p_none if turn.judgment.link is None else turn.judgment.probability)
     what = f"{turn.judgment.link} breaks" if turn.judgment.link else "no link is broken"
     return (
-        f"No link is named, as {turn.link} changed on the way: {percent(n1 / of1)} ({n1:,} of {of1:,}) of who signed up before {on} passed it, "
-        f"{percent(n2 / of2)} ({n2:,} of {of2:,}) since. The recent sign-ups together are about neither; by those since then {what} "
+        f"No link is named, as {turn.link} changed on the way: {percent(n1 / of1)} ({n1:,} of {of1:,}) of the recent sign-ups before {on} passed it, "
+        f"{percent(n2 / of2)} ({n2:,} of {of2:,}) since. Taken together they speak of neither; by those since then {what} "
         f"({since} sure). Find out what changed around {on}: if it stays, that is the answer."
     )
 

@@ -145,6 +145,8 @@ def mark(row: dict[str, Any], priority: Priority) -> str:
     """Write what stands beside a link: which to mend first, or between which it lies."""
     if priority.verdict == "named" and row["link"] == priority.link:
         return "← fix this first"
+    if priority.changed_at is not None:
+        return UNKNOWN
     if priority.verdict == "undecided" and row["link"] in priority.candidates:
         return "← or this" if row["link"] != priority.candidates[0] else "← perhaps"
     return UNKNOWN
@@ -170,8 +172,16 @@ def loop_title(priority: Priority) -> str:
         return half_gone(priority)
     if priority.verdict == "undecided" and not rows[LINKS[0]]["of"]:
         return "Nobody can be judged yet"
+    if priority.changed_at is not None:
+        on = day(day_of(priority.changed_at, priority.basis.timezone))
+        return f"No link is named: a rate changed with the sign-ups of {on}"
     if priority.verdict == "undecided" and not priority.candidates:
-        return "No link can be judged against a target"
+        judged = priority.table["p_broken"].count() > 0
+        return (
+            "No link is named: the data are in doubt"
+            if judged
+            else "No link can be judged against a target"
+        )
     if priority.verdict == "undecided":
         names = [LINK_WORDS.get(c, "no link at all") for c in priority.candidates]
         return f"Undecided which link breaks first: {' or '.join(names)}"

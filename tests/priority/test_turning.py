@@ -49,6 +49,9 @@ def test_a_link_that_breaks_or_is_mended_on_the_way_gets_no_verdict_from_the_mea
     passed = late.filter(pl.col("activated_at") < pl.col("signed_up_at") + timedelta(14))
     assert f"({passed.height:,} of {late.height:,}) since" in found.sentence
     assert "A rate changed with the sign-ups of" in ek.plan(found).sentence
+    title = str(ek.tables.loop(found))
+    assert f"No link is named: a rate changed with the sign-ups of {on:%Y-%m-%d}" in title
+    assert "perhaps" not in title
     # Asked about the time since alone, the answer is sure.
     alone = ek.prioritize(journeys, recent=(row["until"] - on).days)
     assert alone.verdict == ("named" if since < before else "none broken")

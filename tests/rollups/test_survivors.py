@@ -94,6 +94,7 @@ def test_a_verdict_on_survivors_is_withheld_and_one_on_who_came_since_is_not():
     everybody = ek.prioritize(journeys, recent=None)
     assert everybody.verdict == "undecided"
     assert "seems to hold only who was active lately" in everybody.sentence
+    assert "No link is named: the data are in doubt" in str(ek.tables.loop(everybody))
     assert ek.prioritize(journeys, recent=60).verdict == "none broken"
 
 
